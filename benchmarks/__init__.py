@@ -1,1 +1,1 @@
-"""One file a claim: each benchmark checks a quality gate, then times this project against a peer in one process."""
+"""One file a claim: each benchmark checks a quality gate, then times this project against a peer."""

@@ -1,8 +1,8 @@
 """What every benchmark needs to be believed elsewhere: the machine, a fair clock, and a place for the result.
 
-Machines differ and their neighbours are noisy, so a benchmark reports a ratio taken side by side in one process, beside two
-probes of the machine (matrix product and memory copy) that let a reader scale the seconds. Nothing here knows any engine, and
-nothing here records a host or user name.
+Machines differ and their neighbours are noisy, so a benchmark reports a ratio taken side by side in one
+process, beside two probes of the machine (matrix product and memory copy) that let a reader scale the seconds.
+Nothing here knows any engine, and nothing here records a host or user name.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import numpy as np
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
-# The instruction sets that change which of our kernels is fast; the rest of the flags only make the report unreadable.
+# The instruction sets that change which of our kernels is fast; all the others only make the report unreadable.
 FLAGS_OF_INTEREST = (
-    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_bf16", "avx512_vnni",
-    "amx_bf16", "asimd", "asimddp", "sve", "bf16",
+    "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_bf16",
+    "avx512_vnni", "amx_bf16", "asimd", "asimddp", "sve", "bf16",
 )  # fmt: skip
 
 
@@ -49,11 +49,13 @@ def time_once(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def time_pair(fast: Callable[[], Any], slow: Callable[[], Any], repeats: int = 7, warm_up: int = 1) -> PairTiming:
+def time_pair(
+    fast: Callable[[], Any], slow: Callable[[], Any], repeats: int = 7, warm_up: int = 1
+) -> PairTiming:
     """Time two callables in turns, so that a busy neighbour hurts both alike, and return the median of each.
 
-    ``warm_up`` calls of each come first and are not counted (compilation, page faults, caches). Where ``slow`` takes many
-    seconds pass ``warm_up=0`` after warming both by hand, or fewer ``repeats``.
+    ``warm_up`` calls of each come first and are not counted (compilation, page faults, caches). Where ``slow``
+    takes many seconds pass ``warm_up=0`` after warming both by hand, or fewer ``repeats``.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, not {repeats}")
@@ -68,9 +70,10 @@ def time_pair(fast: Callable[[], Any], slow: Callable[[], Any], repeats: int = 7
 
 
 def describe_machine() -> dict[str, Any]:
-    """The processor, its instruction sets, the threads in use, two probes of its speed, and the versions that matter.
+    """The processor, its instruction sets, the threads in use, two probes of its speed, the versions that matter.
 
-    Takes about half a second. GEMM is a float32 product of 2048² matrices; copy counts bytes read and written, over 256 MiB.
+    Takes about half a second. GEMM is a float32 product of 2048² matrices; copy counts bytes read and bytes
+    written, over 256 MiB.
     """
     import torch
 
@@ -90,7 +93,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def versions(*distributions: str) -> dict[str, str]:
-    """Installed version of each distribution, 'missing' where there is none: a peer's version belongs in its result."""
+    """Installed version of each distribution, 'missing' where there is none: results name their peers."""
     found = {}
     for name in distributions:
         try:
@@ -103,7 +106,7 @@ def versions(*distributions: str) -> dict[str, str]:
 def save_result(name: str, result: Mapping[str, Any], machine: Mapping[str, Any] | None = None) -> Path:
     """Write ``results/<name>-<machine>.json`` (result, machine, time in UTC) and return its path.
 
-    Pass the dict of `describe_machine` when it was already taken, so that the probes ran beside the measurement.
+    Pass the dict of `describe_machine` when it was already taken: its probes then ran beside the measurement.
     """
     machine = dict(machine) if machine is not None else describe_machine()
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -141,7 +144,8 @@ def _processor() -> tuple[str, set[str]]:
         return platform.processor() or platform.machine(), set()
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
-    return model.group(1).strip() if model else platform.machine(), set(flags.group(1).split()) if flags else set()
+    name = model.group(1).strip() if model else platform.machine()
+    return name, set(flags.group(1).split()) if flags else set()
 
 
 def _numba_threads() -> int | None:
@@ -166,7 +170,8 @@ def _copy_gb_per_s(mebibytes: int = 256, repeats: int = 5) -> float:
     source = torch.ones(mebibytes << 18)  # float32; copied by torch's own threads, as the engines do
     target = torch.empty_like(source)
     target.copy_(source)
-    return 2.0 * source.numel() * 4 / min(time_once(lambda: target.copy_(source)) for _ in range(repeats)) / 1e9
+    best_s = min(time_once(lambda: target.copy_(source)) for _ in range(repeats))
+    return 2.0 * source.numel() * source.element_size() / best_s / 1e9
 
 
 def _plain(value: Any) -> Any:
