@@ -1,0 +1,1 @@
+"""The computing side of Relievo: torch lives here and nowhere else."""

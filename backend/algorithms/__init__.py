@@ -1,0 +1,1 @@
+"""One file an algorithm: run(params, inputs, job) -> outputs."""

@@ -1,0 +1,1 @@
+"""Fast twins of ops, each tested equal to its op."""

@@ -1,0 +1,7 @@
+"""Every algorithm there is. To add one: its declaration here, its code in backend/algorithms under the same name."""
+
+from __future__ import annotations
+
+from ..algorithm import AlgorithmSpec
+
+ALGORITHMS: tuple[AlgorithmSpec, ...] = ()

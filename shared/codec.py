@@ -1,0 +1,219 @@
+"""Messages to frames and back, without copying an array: [magic, JSON header, buffer, buffer, ...].
+
+Nothing here trusts what it is given: sizes, types and names are checked before an array is made over a buffer, and the only
+exception that leaves decode() is ProtocolError. Sockets are not this module's business.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .algorithm import Arrays
+from .arrays import KINDS, Array
+from .errors import ProtocolError, VersionMismatch
+from .messages import MESSAGES, Message
+from .version import PROTOCOL_MAJOR
+
+MAGIC_PREFIX = b"RLVO"
+MAGIC = MAGIC_PREFIX + bytes([PROTOCOL_MAJOR])
+
+MAX_HEADER_BYTES = 1 << 20
+MAX_ARRAYS = 64
+MAX_AXES = 8
+MAX_TOTAL_BYTES = 4 << 30
+DTYPES: Mapping[str, np.dtype] = {
+    name: np.dtype(name) for name in ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8")
+}
+
+Buffer = bytes | memoryview
+
+
+# Out -----------------------------------------------------------------------------------------------------------------------------
+
+
+def encode(message: Message) -> list[Buffer]:
+    """Frames of a message. Arrays are not copied unless they are strided or big-endian; they must not change until sent."""
+    header: dict[str, Any] = {"type": type(message).__name__}
+    descriptors: list[dict[str, Any]] = []
+    buffers: list[Buffer] = []
+    for field in dataclasses.fields(message):
+        value = getattr(message, field.name)
+        if field.name == "arrays":
+            for port, arrays in value.items():
+                for array in arrays:
+                    descriptor, buffer = _encode_array(port, array)
+                    descriptors.append(descriptor)
+                    buffers.append(buffer)
+        else:
+            header[field.name] = value
+    if descriptors:
+        header["arrays"] = descriptors
+    try:
+        text = json.dumps(header, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"{type(message).__name__} cannot be sent: {error}.") from error
+    _check_sizes(len(text), len(buffers), sum(len(buffer) for buffer in buffers))
+    return [MAGIC, text, *buffers]
+
+
+def _encode_array(port: str, array: Array) -> tuple[dict[str, Any], Buffer]:
+    shape = array.values.shape  # ascontiguousarray makes a 0-d array 1-d
+    values = np.ascontiguousarray(array.values)
+    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    dtype = values.dtype.str.replace("=", "<")
+    if dtype not in DTYPES:
+        raise ProtocolError(f"An array of {values.dtype} cannot be sent.", field=port)
+    descriptor = {"port": port, "kind": array.kind.name, "dtype": dtype, "shape": list(shape), "attributes": dict(array.attributes)}
+    return descriptor, memoryview(values.reshape(-1)).cast("B") if values.size else b""
+
+
+# In ------------------------------------------------------------------------------------------------------------------------------
+
+
+def decode(frames: Sequence[Buffer]) -> Message:
+    """The message in these frames; its arrays are read-only views of them.
+
+    Raises VersionMismatch for another major version and ProtocolError for anything else that PROTOCOL.md does not allow.
+    Fields that this version does not know are ignored.
+    """
+    if len(frames) < 2:
+        raise ProtocolError(f"A message has at least 2 frames; this one has {len(frames)}.")
+    _check_magic(bytes(frames[0][:16]))
+    _check_sizes(len(frames[1]), len(frames) - 2, sum(len(frame) for frame in frames[2:]))
+    header = _parse_header(bytes(frames[1]))
+    cls = MESSAGES.get(header.get("type")) if isinstance(header.get("type"), str) else None
+    if cls is None:
+        raise ProtocolError(f"There is no message of type {header.get('type')!r}.")
+    fields = {}
+    for name, annotation, required in _fields(cls):
+        if name == "arrays":
+            fields[name] = _decode_arrays(header.get("arrays", []), frames[2:])
+        elif name in header:
+            fields[name] = _check_field(cls.__name__, name, header[name], annotation)
+        elif required:
+            raise ProtocolError(f"{cls.__name__} lacks the field {name!r}.", field=name)
+    if "arrays" not in fields and len(frames) > 2:
+        raise ProtocolError(f"{cls.__name__} carries no arrays; {len(frames) - 2} buffers came with it.")
+    return cls(**fields)
+
+
+def _check_magic(magic: bytes) -> None:
+    if len(magic) != len(MAGIC) or not magic.startswith(MAGIC_PREFIX):
+        raise ProtocolError("This is no Relievo message: its first frame is not the magic number.")
+    if magic[-1] != PROTOCOL_MAJOR:
+        raise VersionMismatch(
+            f"The other side speaks protocol {magic[-1]}, this one protocol {PROTOCOL_MAJOR}.",
+            hint="Update the older of the two: the add-on in Blender's preferences, the backend with its Update button.",
+        )
+
+
+def _check_sizes(header_bytes: int, arrays: int, total_bytes: int) -> None:
+    if header_bytes > MAX_HEADER_BYTES:
+        raise ProtocolError(f"The header has {header_bytes} bytes; the most is {MAX_HEADER_BYTES}.")
+    if arrays > MAX_ARRAYS:
+        raise ProtocolError(f"The message has {arrays} arrays; the most is {MAX_ARRAYS}.")
+    if total_bytes > MAX_TOTAL_BYTES:
+        raise ProtocolError(f"The arrays have {total_bytes} bytes together; the most is {MAX_TOTAL_BYTES}.", hint="Send a smaller map.")
+
+
+def _parse_header(text: bytes) -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        header = json.loads(text.decode(), parse_constant=refuse)
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"The header is not JSON: {error}.") from error
+    if not isinstance(header, dict):
+        raise ProtocolError("The header is not a JSON object.")
+    return header
+
+
+@cache
+def _fields(cls: type[Message]) -> tuple[tuple[str, Any, bool], ...]:
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        (f.name, hints[f.name], f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
+        for f in dataclasses.fields(cls)
+    )
+
+
+def _check_field(message: str, name: str, value: Any, annotation: Any) -> Any:
+    if not _fits(value, annotation):
+        raise ProtocolError(f"{message}.{name} is of a wrong type ({type(value).__name__}).", field=name)
+    return float(value) if annotation is float else value
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, choice) for choice in typing.get_args(annotation))
+    if annotation is Any:
+        return True
+    if annotation is type(None):
+        return value is None
+    if origin is list:
+        (item,) = typing.get_args(annotation)
+        return isinstance(value, list) and all(_fits(entry, item) for entry in value)
+    if origin in (dict, Mapping):
+        _, item = typing.get_args(annotation)
+        return isinstance(value, dict) and all(_fits(entry, item) for entry in value.values())
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+def _decode_arrays(descriptors: Any, buffers: Sequence[Buffer]) -> Arrays:
+    if not isinstance(descriptors, list) or len(descriptors) != len(buffers):
+        raise ProtocolError(f"The header does not describe the {len(buffers)} buffers that came with it.")
+    arrays: dict[str, tuple[Array, ...]] = {}
+    for descriptor, buffer in zip(descriptors, buffers, strict=True):
+        port, array = _decode_array(descriptor, buffer)
+        arrays[port] = (*arrays.get(port, ()), array)
+    return arrays
+
+
+def _decode_array(descriptor: Any, buffer: Buffer) -> tuple[str, Array]:
+    if not isinstance(descriptor, dict):
+        raise ProtocolError("An array's description is not a JSON object.")
+    port, kind_name, dtype_name = (descriptor.get(key) for key in ("port", "kind", "dtype"))
+    if not isinstance(port, str) or not port:
+        raise ProtocolError("An array's description names no port.")
+    kind = KINDS.get(kind_name) if isinstance(kind_name, str) else None
+    dtype = DTYPES.get(dtype_name) if isinstance(dtype_name, str) else None
+    if kind is None or dtype is None:
+        raise ProtocolError(f"Array {port!r} is of unknown kind {kind_name!r} or type {dtype_name!r}.", field=port)
+    shape = _check_shape(port, descriptor.get("shape"))
+    attributes = _check_attributes(port, descriptor.get("attributes", {}))
+    expected = math.prod(shape) * dtype.itemsize
+    if expected != len(buffer):
+        raise ProtocolError(f"Array {port!r} says {expected} bytes and brings {len(buffer)}.", field=port)
+    values = np.frombuffer(buffer, dtype=dtype).reshape(shape)
+    values.flags.writeable = False
+    return port, Array(kind, values, attributes)
+
+
+def _check_shape(port: str, shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, list) or len(shape) > MAX_AXES:
+        raise ProtocolError(f"Array {port!r} has no proper shape.", field=port)
+    for length in shape:
+        if isinstance(length, bool) or not isinstance(length, int) or not 0 <= length <= MAX_TOTAL_BYTES:
+            raise ProtocolError(f"Array {port!r} has no proper shape.", field=port)
+    return tuple(shape)
+
+
+def _check_attributes(port: str, attributes: Any) -> dict[str, Any]:
+    if not isinstance(attributes, dict) or not all(isinstance(value, (str, int, float, list)) for value in attributes.values()):
+        raise ProtocolError(f"The attributes of array {port!r} are not numbers and texts.", field=port)
+    return attributes

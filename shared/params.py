@@ -1,0 +1,180 @@
+"""One dataclass field is one parameter: its JSON check, its command-line flag and its Blender property come from here.
+
+A parameter class is a frozen, keyword-only dataclass whose fields are bool, int, float, str or Literal[str, ...], each made by
+param(). This module describes and checks; it draws no interface and parses no command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from .errors import InvalidParameter
+
+_KEY = "relievo"
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Description:
+    label: str
+    help: str
+    min: float | None
+    max: float | None
+    soft_min: float | None
+    soft_max: float | None
+    step: float | None
+    unit: str
+    group: str
+    labels: Mapping[str, str]
+
+
+def param(
+    default: Any,
+    *,
+    label: str,
+    help: str,
+    min: float | None = None,
+    max: float | None = None,
+    soft_min: float | None = None,
+    soft_max: float | None = None,
+    step: float | None = None,
+    unit: str = "",
+    group: str = "",
+    labels: Mapping[str, str] | None = None,
+) -> Any:
+    """A parameter of a frozen dataclass.
+
+    min, max are checked; soft_min, soft_max only bound a slider. unit is one of "", "m", "m2", "px", "deg", "rad", "s", "yr",
+    "%", or a compound such as "m2/yr". group "" puts it among the handful that matter; any other name is a section under More.
+    labels gives a Literal's values names for people.
+    """
+    description = _Description(
+        label=label, help=help, min=min, max=max, soft_min=soft_min, soft_max=soft_max, step=step, unit=unit, group=group,
+        labels=dict(labels or {}),
+    )
+    return dataclasses.field(default=default, metadata={_KEY: description})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Param:
+    """One parameter, resolved: what every surface (wire, command line, Blender, reference page) reads.
+
+    type is "bool", "int", "float", "str" or "choice"; choices are (value, label) pairs and empty unless type is "choice".
+    """
+
+    name: str
+    type: Literal["bool", "int", "float", "str", "choice"]
+    default: Any
+    label: str
+    help: str
+    min: float | None
+    max: float | None
+    soft_min: float | None
+    soft_max: float | None
+    step: float | None
+    unit: str
+    group: str
+    choices: tuple[tuple[str, str], ...]
+
+
+_TYPES = {bool: "bool", int: "int", float: "float", str: "str"}
+
+
+def describe(params_type: type) -> tuple[Param, ...]:
+    """Every parameter of a parameter class, in the order of its declaration."""
+    hints = typing.get_type_hints(params_type)
+    return tuple(_resolve(field, hints[field.name]) for field in dataclasses.fields(params_type))
+
+
+def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
+    meta: _Description = field.metadata[_KEY]
+    choices: tuple[tuple[str, str], ...] = ()
+    if typing.get_origin(annotation) is Literal:
+        kind = "choice"
+        values = typing.get_args(annotation)
+        choices = tuple((value, meta.labels.get(value, value.replace("-", " ").capitalize())) for value in values)
+    elif annotation in _TYPES:
+        kind = _TYPES[annotation]
+    else:
+        raise TypeError(f"parameter {field.name!r} has type {annotation!r}; use bool, int, float, str or Literal")
+    return Param(
+        name=field.name, type=kind, default=field.default, label=meta.label, help=meta.help, min=meta.min, max=meta.max,  # type: ignore[arg-type]
+        soft_min=meta.soft_min, soft_max=meta.soft_max, step=meta.step, unit=meta.unit, group=meta.group, choices=choices,
+    )
+
+
+def check_value(parameter: Param, value: Any) -> Any:
+    """The value in the parameter's own type, or InvalidParameter. An int is taken where a float is asked for, nothing else."""
+    name = parameter.name
+    if parameter.type == "bool":
+        if not isinstance(value, bool):
+            raise InvalidParameter(f"{name} is {value!r}; it takes true or false.", field=name)
+        return value
+    if parameter.type == "str":
+        if not isinstance(value, str):
+            raise InvalidParameter(f"{name} is {value!r}; it takes text.", field=name)
+        return value
+    if parameter.type == "choice":
+        return _check_choice(parameter, value)
+    return _check_number(parameter, value)
+
+
+def _check_choice(parameter: Param, value: Any) -> str:
+    values = [choice for choice, _ in parameter.choices]
+    if isinstance(value, str) and value in values:
+        return value
+    raise InvalidParameter(
+        f"{parameter.name} is {value!r}; it takes one of {', '.join(values)}.",
+        hint=suggestion(value, values) if isinstance(value, str) else "", field=parameter.name,
+    )
+
+
+def _check_number(parameter: Param, value: Any) -> int | float:
+    name = parameter.name
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidParameter(f"{name} is {value!r}; it takes a number.", field=name)
+    if parameter.type == "int":
+        if not isinstance(value, int):
+            raise InvalidParameter(f"{name} is {value!r}; it takes a whole number.", field=name)
+    else:
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
+        if not math.isfinite(value):
+            raise InvalidParameter(f"{name} is {value}; it takes a finite number.", field=name)
+    unit = f" {parameter.unit}" if parameter.unit else ""
+    if parameter.min is not None and value < parameter.min:
+        raise InvalidParameter(f"{name} is {value}{unit}; the least is {parameter.min}{unit}.", field=name)
+    if parameter.max is not None and value > parameter.max:
+        raise InvalidParameter(f"{name} is {value}{unit}; the most is {parameter.max}{unit}.", field=name)
+    return value
+
+
+def parse(params_type: type[P], values: Mapping[str, Any]) -> P:
+    """Checked parameters from JSON values. Missing ones take their default; an unknown name is refused."""
+    known = {parameter.name: parameter for parameter in describe(params_type)}
+    checked = {}
+    for name, value in values.items():
+        if name not in known:
+            raise InvalidParameter(f"Unknown parameter {name!r}.", hint=suggestion(name, known), field=name)
+        checked[name] = check_value(known[name], value)
+    return params_type(**checked)
+
+
+def to_json(params: Any) -> dict[str, Any]:
+    """Every parameter by name, the defaults too: a recipe must mean the same after a default has changed."""
+    return dataclasses.asdict(params)
+
+
+def suggestion(word: str, known: typing.Iterable[str]) -> str:
+    """A hint for a mistyped word: "Did you mean 'relief'?", or the list where nothing is near."""
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(names)}."

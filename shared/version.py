@@ -1,0 +1,9 @@
+"""The two versions that Relievo speaks of: of the programme, and of the wire protocol (PROTOCOL.md)."""
+
+from __future__ import annotations
+
+VERSION = "0.1.0"
+
+PROTOCOL_MAJOR = 1
+PROTOCOL_MINOR = 0
+PROTOCOL = f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}"
