@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Relievo's front door: makes the environment once, then hands over to the backend's command line.
+
+    python3 relievo.py demo        everything at once: Blender, backend, a terrain and its picture in out/demo
+    python3 relievo.py test        the same set-up, then every check
+    python3 relievo.py run         one algorithm on files: `relievo.py run morphology --help`
+    python3 relievo.py serve       the backend for Blender on this or another machine
+    python3 relievo.py list        algorithms, presets, exemplars
+    python3 relievo.py doctor      what is installed, what is wrong, what to do
+    python3 relievo.py bench       the claims of docs/performance.md, measured on this machine
+    python3 relievo.py prepare     makes the environments ahead of time
+    python3 relievo.py train       makes anew what ships: exemplars, weights
+
+An NVIDIA card: `python3 relievo.py --cuda prepare` installs PyTorch's CUDA build, once; without it the CPU build is taken.
+Without internet: `python3 relievo.py --wheels FOLDER prepare` installs from a folder of wheels.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PYTHON = (3, 11)
+EXTRA_GROUPS = {"test": ("test", "bench"), "bench": ("bench",)}
+
+
+def main(argv: list[str]) -> int:
+    variant, wheels, argv = _own_options(argv)
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(__doc__.strip())
+        return 0
+    if sys.version_info[:2] != PYTHON:
+        return _with_the_right_python(argv, variant, wheels)
+    sys.path.insert(0, str(HERE))
+    from backend import environment as environments
+    from shared.errors import RelievoError
+
+    groups = EXTRA_GROUPS.get(argv[0], ())
+    installed = environments.read_marker(HERE / ".venv").get("variant")
+    environment = environments.Environment(
+        root=HERE / ".venv", groups=("backend", *groups), variant=variant or installed or "cpu", wheels=wheels)
+    try:
+        python = environments.ensure(environment, _Report())
+    except RelievoError as error:
+        print(f"relievo: {error}", file=sys.stderr)
+        return 1
+    return _hand_over([str(python), "-m", "backend", *argv])
+
+
+def _own_options(argv: list[str]) -> tuple[str, Path | None, list[str]]:
+    """--cuda, --cpu and --wheels FOLDER before the command; all that follows is the command's."""
+    variant, wheels = "", None
+    while argv and argv[0] in ("--cuda", "--cpu", "--wheels"):
+        if argv[0] == "--wheels":
+            if len(argv) < 2 or not Path(argv[1]).is_dir():
+                sys.exit("relievo: --wheels takes a folder of wheels.")
+            wheels, argv = Path(argv[1]).resolve(), argv[2:]
+        else:
+            variant, argv = argv[0].removeprefix("--"), argv[1:]
+    return variant, wheels, argv
+
+
+def _with_the_right_python(argv: list[str], variant: str, wheels: Path | None) -> int:
+    """Blender's modules exist for one Python version only: starts over with it where it is to be had."""
+    name = f"{PYTHON[0]}.{PYTHON[1]}"
+    options = [*([f"--{variant}"] if variant else []), *(["--wheels", str(wheels)] if wheels else [])]
+    found = shutil.which(f"python{name}")
+    if not found and (uv := shutil.which("uv")):
+        subprocess.run([uv, "python", "install", name], capture_output=True)
+        result = subprocess.run([uv, "python", "find", name], capture_output=True, text=True)
+        found = result.stdout.strip() if result.returncode == 0 else ""
+    if not found:
+        here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        print(f"relievo: This is Python {here}; Relievo needs Python {name}, because Blender's modules exist for no other. "
+              f"Install python{name}, or uv, which fetches it by itself.", file=sys.stderr)
+        return 2
+    return subprocess.call([found, str(HERE / "relievo.py"), *options, *argv])
+
+
+class _Report:
+    """One line that changes, and stays silent where nothing has to be installed."""
+
+    def __call__(self, stage: str, fraction: float, line: str) -> None:
+        text = f"Setting up: {stage} ({fraction:.0%})" + (f"  {line}" if line else "")
+        width = shutil.get_terminal_size().columns - 1
+        if sys.stderr.isatty():
+            print(f"\r{text[:width]:<{width}}", end="\n" if fraction == 1.0 else "", file=sys.stderr, flush=True)
+        elif not line:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _hand_over(command: list[str]) -> int:
+    """The backend's command line in the environment's Python, from the user's own folder."""
+    environ = dict(os.environ)
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), environ.get("PYTHONPATH", "")]))
+    if os.name == "nt":
+        return subprocess.call(command, env=environ)
+    os.execve(command[0], command, environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
