@@ -1,1 +1,67 @@
-"""The computing side of Relievo: torch lives here and nowhere else."""
+"""The computing side of Relievo. Importing it is cheap: torch and ZeroMQ come with the first call that needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shared.arrays import Array
+
+__all__ = ["run"]
+
+
+def run(
+    algorithm: str,
+    *,
+    preset: str = "",
+    pixel_size_m: float | None = None,
+    device: str = "auto",
+    on_progress: Callable[[int, int, str, float | None], None] | None = None,
+    **values: Any,
+) -> dict[str, Array]:
+    """Compute in this process, with no server: `run("morphology", height=..., exemplar=..., seed=7)`.
+
+    values: the algorithm's input ports and parameters by name. A port takes an `shared.arrays.Array`, or a bare NumPy array
+    (float32 metres, row 0 at the top) with pixel_size_m beside it, or a list of either where the port takes many. preset: one
+    of the algorithm's presets; parameters given beside it win. device: "auto", "cpu", "cuda:0". on_progress(done, total, stage,
+    remaining_s) is called while it runs; whatever it raises ends the run.
+
+    Returns every output port as an Array: `run(...)["height"].values` is the map. Raises shared.errors.RelievoError.
+    """
+    from backend import registry
+    from shared.params import parse
+
+    spec = registry.find_algorithm(algorithm)
+    ports = {port.name: port for port in spec.inputs}
+    arrays = {name: _as_arrays(ports[name], value, pixel_size_m) for name, value in values.items() if name in ports}
+    chosen = dict(spec.preset(preset).values) if preset else {}
+    params = parse(spec.params, chosen | {name: value for name, value in values.items() if name not in ports})
+
+    from backend.compute import compute, job_seed
+    from backend.context import JobContext
+    from backend.device import pick_device
+
+    job = JobContext(seed=job_seed(params), device=pick_device(device), on_progress=on_progress)
+    return compute(spec, params, arrays, job).outputs
+
+
+def _as_arrays(port: Any, value: Any, pixel_size_m: float | None) -> tuple[Array, ...]:
+    if value is None:
+        return ()
+    items = value if port.many and isinstance(value, (list, tuple)) else (value,)
+    return tuple(_as_array(port.kind, item, pixel_size_m) for item in items)
+
+
+def _as_array(kind: Any, value: Any, pixel_size_m: float | None) -> Array:
+    import numpy as np
+
+    from shared.arrays import Array
+
+    if isinstance(value, Array):
+        return value
+    values = np.ascontiguousarray(value)
+    if values.dtype.kind in "fiu" and np.dtype(kind.dtype).kind == "f":
+        values = values.astype(kind.dtype, copy=False)
+    attributes = {"pixel_size_m": pixel_size_m} if pixel_size_m is not None and "pixel_size_m" in kind.attributes else {}
+    return Array(kind, values, attributes)
