@@ -100,6 +100,7 @@ def _hand_over(command: list[str]) -> int:
     if os.name == "nt":
         return subprocess.call(command, env=environ)
     os.execve(command[0], command, environ)
+    raise AssertionError("execve does not return")
 
 
 if __name__ == "__main__":

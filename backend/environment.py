@@ -38,22 +38,29 @@ class Environment:
     """A virtual environment at `root` with the requirement groups `groups` of pyproject.toml.
 
     variant: "cpu" or "cuda", the build of torch. wheels: a folder of wheels to install from without internet, or None.
+    project: the pyproject.toml that pins the groups.
     """
 
     root: Path
     groups: tuple[str, ...] = ("backend",)
     variant: str = "cpu"
     wheels: Path | None = None
+    project: Path = SOURCE / "pyproject.toml"
 
     @property
     def python(self) -> Path:
         return self.root / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
+    def requirements(self, group: str) -> list[str]:
+        """The pinned requirements of a group: "backend", "test", "bench", "blender-4-5" ..."""
+        project = tomllib.loads(self.project.read_text(encoding="utf-8"))
+        return project["project"]["dependencies"] if group == "backend" else project["dependency-groups"][group]
+
     @property
-    def fingerprint(self) -> str:
-        """Changes with any pinned requirement of the groups, or with the variant."""
-        text = json.dumps([[(group, requirements(group)) for group in self.groups], self.variant])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def fingerprints(self) -> dict[str, str]:
+        """By group: changes with any pinned requirement, and for the backend with the variant."""
+        texts = {g: json.dumps([self.requirements(g), self.variant if g == "backend" else ""]) for g in self.groups}
+        return {group: hashlib.sha256(text.encode()).hexdigest()[:16] for group, text in texts.items()}
 
     @property
     def state(self) -> str:
@@ -63,9 +70,7 @@ class Environment:
             return "missing"
         if marker.get("state") != "ready":
             return "incomplete"
-        done = marker.get("groups", {})
-        wanted = {group: _group_fingerprint(group, self.variant) for group in self.groups}
-        return "ready" if wanted.items() <= done.items() else "outdated"
+        return "ready" if self.fingerprints.items() <= marker.get("groups", {}).items() else "outdated"
 
 
 def read_marker(root: Path) -> dict:
@@ -80,17 +85,6 @@ def _write_marker(root: Path, marker: dict) -> None:
     temporary = root / f".{MARKER}"
     temporary.write_text(json.dumps(marker, indent=1), encoding="utf-8")
     os.replace(temporary, root / MARKER)
-
-
-def _group_fingerprint(group: str, variant: str) -> str:
-    text = json.dumps([requirements(group), variant if group == "backend" else ""])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def requirements(group: str) -> list[str]:
-    """The pinned requirements of a group: "backend", "test", "bench", "blender-4-5" ..."""
-    project = tomllib.loads((SOURCE / "pyproject.toml").read_text(encoding="utf-8"))
-    return project["project"]["dependencies"] if group == "backend" else project["dependency-groups"][group]
 
 
 def backend_environment(*extra_groups: str, variant: str = "cpu") -> Environment:
@@ -141,8 +135,7 @@ def _bring_up_to_date(environment: Environment, report: Report, interpreter: str
     for index, step in enumerate(steps):
         report(step.stage, index / len(steps), "")
         step.run(lambda line, index=index, step=step: report(step.stage, (index + 0.5) / len(steps), line))
-    done = {group: _group_fingerprint(group, environment.variant) for group in environment.groups}
-    groups = {**marker.get("groups", {}), **done}
+    groups = {**marker.get("groups", {}), **environment.fingerprints}
     _write_marker(environment.root, {**marker, "groups": groups, "variant": environment.variant, "state": "ready"})
 
 
@@ -168,13 +161,14 @@ class _Step:
 
 
 def _steps(environment: Environment, marker: dict, interpreter: str) -> Iterator[_Step]:
+    """What is still to be done. pip and uv skip what a broken-off step has installed already."""
     if not environment.python.exists():
         yield _Step("Creating the environment", lambda line: _create(environment, interpreter or find_interpreter(), line))
     done = marker.get("groups", {})
     for group in environment.groups:
-        if done.get(group) == _group_fingerprint(group, environment.variant):
+        if done.get(group) == environment.fingerprints[group]:
             continue
-        wanted = requirements(group)
+        wanted = environment.requirements(group)
         torch = [requirement for requirement in wanted if requirement.startswith("torch==")]
         for requirement in torch:
             yield _Step("Installing PyTorch", lambda line, r=requirement: _install_torch(environment, r, line))

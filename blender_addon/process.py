@@ -1,0 +1,404 @@
+"""The backend as a process of this machine: install, start, stop, watch. No bpy, no sockets; nothing here waits.
+
+The backend lives in a folder of its own, outside Blender's Python and outside the add-on's folder:
+
+    <data>/backend/venv         its environment, made by backend/environment.py in a child process
+    <data>/backend/source       its code, copied from the add-on's payload when the environment is ready
+    <data>/state                connection file, jobs, results, log
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from .shared.endpoint import read_endpoint
+from .shared.errors import BackendUnavailable, InstallFailed, RelievoError, error_from_code
+from .shared.version import VERSION
+
+ADDON = Path(__file__).resolve().parent
+START_TIMEOUT_S = 60.0  # a cold disk and a virus scanner included
+
+
+def payload_dir() -> Path:
+    """The backend's sources: the zip's payload, or the checkout that the add-on is linked from."""
+    packed = ADDON / "payload"
+    return packed if packed.is_dir() else ADDON.parent
+
+
+def default_data_dir() -> Path:
+    """The user's data folder by the platform's custom; one for all Blenders, so that they share one installation."""
+    if os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    return base / "relievo"
+
+
+# What is installed ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A backend's folder. managed is False for an environment that the user made (RELIEVO_PYTHON): never changed from here."""
+
+    root: Path
+    python: Path
+    source: Path
+    managed: bool = True
+
+    @property
+    def _marker(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.root / "installation.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    @property
+    def state(self) -> str:
+        """"missing", "incomplete" (an install broke off), "outdated" (of another version than the add-on) or "ready"."""
+        if not self.managed:
+            return "ready" if self.python.exists() and (self.source / "backend").is_dir() else "missing"
+        if not self.root.exists():
+            return "missing"
+        marker = self._marker
+        if not marker.get("ready"):
+            return "incomplete"
+        if not self.python.exists() or not (self.source / "backend").is_dir():
+            return "incomplete"
+        return "ready" if marker.get("fingerprint") == payload_fingerprint() else "outdated"
+
+    @property
+    def version(self) -> str:
+        return VERSION if not self.managed else str(self._marker.get("version", ""))
+
+    @property
+    def variant(self) -> str:
+        """"cpu" or "cuda", "" where nothing is installed."""
+        return str(self._marker.get("variant", ""))
+
+    @property
+    def size_bytes(self) -> int:
+        """What the folder takes on disk. Walks it (tens of milliseconds): not for a draw() call."""
+        return sum(entry.stat().st_size for entry in self.root.rglob("*") if entry.is_file() and not entry.is_symlink())
+
+
+def find_installation(data_dir: Path) -> Installation:
+    """The installation in the data folder, or the one that RELIEVO_PYTHON names (RELIEVO_SOURCE: its sources)."""
+    if python := os.environ.get("RELIEVO_PYTHON"):
+        source = Path(os.environ.get("RELIEVO_SOURCE") or payload_dir())
+        return Installation(Path(python).parent.parent, Path(python), source, managed=False)
+    root = data_dir / "backend"
+    return Installation(root, root / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"), root / "source")
+
+
+def payload_fingerprint() -> str:
+    """What an update changes: the version, and in a zip the digest that build_addon.py wrote beside the sources."""
+    stamp = payload_dir() / "payload.txt"
+    return f"{VERSION} {stamp.read_text(encoding='utf-8').strip()}" if stamp.exists() else VERSION
+
+
+# Installing ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InstallProgress:
+    """fraction 0..1; line is the installer's last word; selftest is what the new environment said of itself."""
+
+    stage: str
+    fraction: float
+    line: str = ""
+    done: bool = False
+    error: RelievoError | None = None
+    selftest: dict[str, Any] | None = None
+
+
+class Installer:
+    """One run of Install, Update or Remove. start(), then poll() from a timer until it is done; cancel() at any time.
+
+    What has been installed stays: the next run goes on where this one broke off.
+    """
+
+    def __init__(self, data_dir: Path, variant: str = "auto", wheels: Path | None = None) -> None:
+        self.installation = find_installation(data_dir)
+        self.variant = variant
+        self.wheels = wheels
+        self.log: deque[str] = deque(maxlen=400)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+        self._rest = b""
+        self._progress = InstallProgress("Starting", 0.0)
+
+    def start(self) -> None:
+        root = self.installation.root
+        if not self.installation.managed:
+            raise InstallFailed("This backend is not managed from here (RELIEVO_PYTHON is set).", hint="Unset it, or update it by hand.")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._mark(ready=False)
+            log = root / "install.log"
+            self._output = open(log, "w+b")  # noqa: SIM115  # read by poll() while the child writes
+        except OSError as error:
+            raise InstallFailed(f"{root} may not be written: {error.strerror}.", hint="Choose another folder in the preferences.") from error
+        command = [_blenders_python(), "-m", "backend.environment", str(root / "venv"), "--variant", self.variant]
+        if self.wheels:
+            command += ["--wheels", str(self.wheels)]
+        self._process = subprocess.Popen(
+            command, cwd=payload_dir(), stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
+            env=_clean_environ() | {"PYTHONDONTWRITEBYTECODE": "1"},  # it runs in the add-on's folder, which is not ours to write
+            **_own_group(),
+        )
+        self._reader = open(log, "rb")  # noqa: SIM115
+
+    def poll(self) -> InstallProgress:
+        """What has happened since; never blocks. After done it answers the same for ever."""
+        if self._progress.done or self._process is None:
+            return self._progress
+        ended = self._process.poll() is not None  # asked first, so that nothing written before the end is missed
+        self._read()
+        if ended and not self._progress.done:
+            self._finish()
+        return self._progress
+
+    def cancel(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            _end_group(self._process)
+        if not self._progress.done:
+            self._set(done=True, error=error_from_code("cancelled", "Installing was cancelled.", hint="Install goes on where it was."))
+        self._close()
+
+    def remove(self) -> None:
+        """Deletes the backend's folder, and nothing else. Raises InstallFailed where a file cannot be deleted."""
+        self.cancel()
+        if not self.installation.managed:
+            raise InstallFailed("This backend is not managed from here (RELIEVO_PYTHON is set).", hint="Unset it first.")
+        try:
+            if self.installation.root.exists():
+                shutil.rmtree(self.installation.root)
+        except OSError as error:
+            raise InstallFailed(f"{error.filename} could not be deleted: {error.strerror}.", hint="Stop the backend and try again.") from error
+
+    def _read(self) -> None:
+        *lines, self._rest = (self._rest + self._reader.read()).split(b"\n")
+        for line in lines:
+            text = line.decode(errors="replace").strip()
+            try:
+                fields = json.loads(text)
+            except ValueError:
+                self.log.append(text)
+                continue
+            if isinstance(fields, dict):
+                self._take(fields)
+
+    def _take(self, fields: dict[str, Any]) -> None:
+        if line := fields.get("line"):
+            self.log.append(line)
+        if error := fields.get("error"):
+            self._set(done=True, error=error_from_code(error["code"], error["message"], hint=error["hint"]))
+        elif "selftest" in fields:
+            self._set(selftest=fields["selftest"])
+        elif "stage" in fields:
+            self._set(stage=fields["stage"], fraction=fields["fraction"], line=fields.get("line") or self._progress.line)
+
+    def _finish(self) -> None:
+        assert self._process is not None
+        if self._process.returncode != 0:
+            last = self.log[-1] if self.log else f"it ended with status {self._process.returncode}"
+            self._set(done=True, error=InstallFailed(f"The installer broke off: {last}", hint="Press Install again: it goes on where it was."))
+        else:
+            try:
+                _copy_sources(payload_dir(), self.installation.source)
+                self._mark(ready=True)
+                self._set(stage="Ready", fraction=1.0, done=True)
+            except OSError as error:
+                self._set(done=True, error=InstallFailed(f"The backend's code could not be copied: {error.strerror}.", hint="Free some space."))
+        self._close()
+
+    def _mark(self, *, ready: bool) -> None:
+        variant = "" if not ready else str(_read_json(self.installation.root / "venv/relievo-environment.json").get("variant", ""))
+        marker = {"ready": ready, "version": VERSION, "fingerprint": payload_fingerprint(), "variant": variant}
+        temporary = self.installation.root / ".installation.json"
+        temporary.write_text(json.dumps(marker), encoding="utf-8")
+        os.replace(temporary, self.installation.root / "installation.json")
+
+    def _set(self, **changes: Any) -> None:
+        self._progress = InstallProgress(**{**self._progress.__dict__, **changes})
+
+    def _close(self) -> None:
+        for file in (self._output, getattr(self, "_reader", None)):
+            if file is not None:
+                file.close()
+
+
+def _copy_sources(payload: Path, target: Path) -> None:
+    """Whole or not at all: the new sources are laid beside the old and take their place."""
+    fresh = target.with_name("source.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name in ("backend", "shared"):
+        shutil.copytree(payload / name, fresh / name, ignore=shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc"))
+    shutil.copy2(payload / "pyproject.toml", fresh / "pyproject.toml")
+    old = target.with_name("source.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(fresh, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+# Running -------------------------------------------------------------------------------------------------------------------------
+
+
+class BackendProcess:
+    """The running backend of one data folder. One Blender starts it; the others find its connection file and share it."""
+
+    def __init__(self, installation: Installation, state_dir: Path, *, options: tuple[str, ...] = ()) -> None:
+        """options: further words for `serve`, such as ("--device", "cuda:0")."""
+        self.installation = installation
+        self.state_dir = state_dir
+        self.options = options
+        self.error: RelievoError | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+
+    @property
+    def endpoint_path(self) -> Path:
+        return self.state_dir / "endpoint.json"
+
+    @property
+    def log_path(self) -> Path:
+        return self.state_dir / "process.log"
+
+    def start(self) -> None:
+        """Starts it, or attaches to the one that runs already. Raises BackendUnavailable where nothing is installed."""
+        self.error = None
+        if self._running_pid():
+            return
+        state = self.installation.state
+        if state in ("missing", "incomplete"):
+            raise BackendUnavailable(
+                "No backend is installed." if state == "missing" else "The backend's installation broke off.", hint="Press Install Backend.")
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        self.endpoint_path.unlink(missing_ok=True)
+        command = [str(self.installation.python), "-m", "backend", "serve", "--state", str(self.state_dir),
+                   "--endpoint", str(self.endpoint_path), "--parent-pid", str(os.getpid()), *self.options]
+        with open(self.log_path, "wb") as log:
+            self._process = subprocess.Popen(command, cwd=self.installation.source, stdin=subprocess.DEVNULL, stdout=log,
+                                             stderr=subprocess.STDOUT, env=_clean_environ(), **_own_group())
+        self._started = time.monotonic()
+
+    def poll(self) -> str:
+        """"stopped", "starting", "running" or "crashed" (then .error says how). Never blocks."""
+        if self._process is not None and self._process.poll() is not None:
+            status, self._process = self._process.returncode, None
+            if status not in (0, -signal.SIGTERM):
+                self.error = BackendUnavailable(f"The backend ended with status {status}: {self.log_tail(1) or 'it said nothing'}",
+                                                hint="Start it again; the log says more.")
+        if self._running_pid():
+            return "running"
+        if self._process is not None:
+            if time.monotonic() - self._started > START_TIMEOUT_S:
+                self.error = BackendUnavailable("The backend did not start within a minute.", hint="Look into its log.")
+                self.stop()
+                return "crashed"
+            return "starting"
+        return "crashed" if self.error else "stopped"
+
+    def stop(self) -> None:
+        """Asks it to end; jobs that wait stay on disk. A client that is connected sends Shutdown instead."""
+        pid = self._process.pid if self._process is not None else self._running_pid()
+        if pid:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+
+    def log_tail(self, lines: int = 20) -> str:
+        try:
+            return "\n".join(self.log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    def _running_pid(self) -> int:
+        """The pid in the connection file if that process lives, else 0."""
+        try:
+            pid = read_endpoint(self.endpoint_path).pid
+        except BackendUnavailable:
+            return 0
+        return pid if pid and is_alive(pid) else 0
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number runs (a zombie, which has ended, does not)."""
+    if os.name == "nt":
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
+        if not handle:
+            return False
+        code = ctypes.c_ulong()
+        ctypes.windll.kernel32.GetExitCodeProcess(handle, ctypes.byref(code))
+        ctypes.windll.kernel32.CloseHandle(handle)
+        return code.value == 259  # STILL_ACTIVE
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True  # no /proc on this system
+
+
+def _blenders_python() -> str:
+    """Blender's Python as a program. sys.executable is Blender itself in some builds; the Python beside it then serves."""
+    name = Path(sys.executable).name.lower()
+    if name.startswith("python"):
+        return sys.executable
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for folder in (Path(sys.prefix) / "bin", Path(sys.prefix)):
+        for candidate in (version, "python3", "python", "python.exe"):
+            if (folder / candidate).exists():
+                return str(folder / candidate)
+    if found := shutil.which(version) or shutil.which("python3"):
+        return found
+    raise InstallFailed("Blender's own Python was not found.", hint="Install Python 3.11, or use a running backend.")
+
+
+def _clean_environ() -> dict[str, str]:
+    """The user's environment without what points Python at Blender's modules."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key != "VIRTUAL_ENV"}
+    return environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+
+
+def _own_group() -> dict[str, Any]:
+    """So that Ctrl-C in Blender's terminal does not reach it, and that all of it can be ended at once."""
+    return {"creationflags": 0x00000200 | 0x08000000} if os.name == "nt" else {"start_new_session": True}
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    if os.name == "nt":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
