@@ -1,0 +1,157 @@
+"""An array into a file, whole or not at all: .npy, 32-bit EXR, GeoTIFF, 16-bit PNG.
+
+The same array makes the same bytes: no date, no host, no thread count goes into a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenEXR
+import rasterio
+import rasterio.errors
+from affine import Affine
+from rasterio.io import MemoryFile
+
+from backend.rasters.formats import EXR_PIXEL_SIZE, PNG_COMMENT
+from backend.rasters.georeference import Georeference
+from shared.arrays import CLASS_MAP, COLOR_IMAGE, MASK, Array
+from shared.errors import InvalidInput, StorageFull
+
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+def write(array: Array, path: str | Path, *, georeference: Georeference | None = None) -> dict[str, Any]:
+    """Writes the array in the format of the path's ending (.npy, .exr, .tif, .png) and returns what a reader must know.
+
+    That is {"offset", "scale"} for a PNG (value = offset + scale * level), which stand in its comment too, and {} otherwise.
+    georeference: where it lies; without it a GeoTIFF says its pixel size only. The file appears complete or not at all. Raises
+    StorageFull, and InvalidInput where the place cannot be written or the ending is unknown.
+    """
+    path = Path(path)
+    encoder = _ENCODERS.get(path.suffix.lower())
+    if encoder is None:
+        raise InvalidInput(f"{path.name} has no known ending.", hint=f"Known are: {', '.join(_ENCODERS)}.", field=str(path))
+    with _whole(path) as temporary:
+        return encoder(array, temporary, georeference)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place when all has gone well, and is gone when not."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    except RuntimeError as error:  # OpenEXR's only exception
+        raise StorageFull(f"{path} could not be written ({error}).", hint="Is there space on the disk?", field=str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def storage_error(path: Path, error: OSError) -> StorageFull | InvalidInput:
+    """The project's error for what the file system said."""
+    if error.errno in NO_ROOM:
+        return StorageFull(f"{path} could not be written: the disk is full.", hint="Free some space and run it again.", field=str(path))
+    return InvalidInput(f"{path} cannot be written: {error.strerror or error}.", hint="Choose another folder with --out.", field=str(path))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Bytes into a file, whole or not at all. Raises as write() does."""
+    with _whole(path) as temporary:
+        _put(temporary, content)
+
+
+def _put(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # a full disk may show only here
+
+
+def _npy(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array.values), allow_pickle=False)
+    _put(path, buffer.getvalue())
+    return {}
+
+
+def _exr(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    """One channel is called Y, luminance: what Blender and image programs show as grey without being asked."""
+    values = np.ascontiguousarray(array.values, dtype=np.float32)
+    channels = {"Y": values} if values.ndim == 2 else {"RGB": values}
+    header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    if "pixel_size_m" in array.attributes:
+        header[EXR_PIXEL_SIZE] = array.pixel_size_m
+    OpenEXR.File(header, channels).write(str(path))
+    return {}
+
+
+def _tif(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    values = array.values
+    options: dict[str, Any] = {"compress": "deflate", "predictor": 3 if values.dtype.kind == "f" else 2, "tiled": True}
+    if georeference is not None:
+        options |= {"transform": georeference.transform, "crs": georeference.crs or None}
+    elif "pixel_size_m" in array.attributes:
+        size_m = array.pixel_size_m
+        options["transform"] = Affine(size_m, 0.0, 0.0, 0.0, -size_m, size_m * values.shape[0])
+    _put(path, _gdal("GTiff", values, array.kind.unit, options))
+    return {}
+
+
+def _png(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    levels, offset, scale = _levels(array)
+    note: dict[str, Any] = {"offset": offset, "scale": scale}
+    if "pixel_size_m" in array.attributes:
+        note["pixel_size_m"] = array.pixel_size_m
+    _put(path, _gdal("PNG", levels, "", {"COMMENT": json.dumps({PNG_COMMENT: note})}))
+    return {"offset": offset, "scale": scale}
+
+
+def _levels(array: Array) -> tuple[np.ndarray, float, float]:
+    """What a PNG stores, and the offset and scale back: classes as they are, masks and colours over 0..1, others over their range."""
+    values = array.values
+    if array.kind is CLASS_MAP:
+        return values, 0.0, 1.0
+    if array.kind is COLOR_IMAGE:
+        return np.rint(linear_to_srgb(np.clip(values, 0.0, 1.0)) * 65535.0).astype(np.uint16), 0.0, 1.0 / 65535.0
+    low, high = (0.0, 1.0) if array.kind is MASK else (float(values.min()), float(values.max()))
+    scale = (high - low) / 65535.0 or 1.0
+    return np.rint((values.astype(np.float64) - low) / scale).astype(np.uint16), low, scale
+
+
+def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1, values 0..1 of any shape."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _gdal(driver: str, values: np.ndarray, unit: str, options: Mapping[str, Any]) -> bytes:
+    """The bytes of a raster file. Made in memory: GDAL would not tell of a full disk before it has left half a file."""
+    bands = values[None] if values.ndim == 2 else np.moveaxis(values, 2, 0)
+    count, height, width = bands.shape
+    with warnings.catch_warnings(), rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile() as memory:
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with memory.open(driver=driver, height=height, width=width, count=count, dtype=bands.dtype.name, **options) as dataset:
+            dataset.write(bands)
+            if unit and driver == "GTiff":
+                dataset.units = (unit,) * count
+        return bytes(memory.read())
+
+
+_ENCODERS: dict[str, Callable[[Array, Path, Georeference | None], dict[str, Any]]] = {
+    ".npy": _npy, ".exr": _exr, ".tif": _tif, ".png": _png,
+}
+
+FORMATS: dict[str, str] = {"npy": ".npy", "exr": ".exr", "tif": ".tif", "png16": ".png"}
+"""--format value -> ending"""
