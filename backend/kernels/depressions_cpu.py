@@ -10,7 +10,7 @@ These kernels know only flat arrays; arguments are checked in backend.ops.depres
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 INDEX_MASK = np.int64(0xFFFFFFFF)
 
@@ -123,12 +123,12 @@ def priority_flood(height, epsilon):
     return raised
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def undrained(height):
     """Mask [H, W] of the inner cells none of whose eight neighbours is strictly lower (pits and flats)."""
     rows, cols = height.shape
     mask = np.zeros((rows, cols), np.bool_)
-    for r in prange(1, rows - 1):
+    for r in range(1, rows - 1):
         for c in range(1, cols - 1):
             z = height[r, c]
             low = min(min(height[r - 1, c - 1], height[r - 1, c]), min(height[r - 1, c + 1], height[r, c - 1]))

@@ -1,0 +1,231 @@
+"""Flow directions on a height grid on the CPU: one receiver a cell, the order they make, and flow spread over many.
+
+A receiver is stored as one byte, a direction code: 0..7 in row-major order of the eight neighbours
+
+    0 1 2
+    3 . 4      so that 7 - code is the way back, and NONE (8) marks an outlet on the edge or a pit inside.
+    5 6 7
+
+One byte keeps a million cells in the cache. The neighbour order and the strict comparison are those of fastscapelib's
+SingleFlowRouter, so that results can be compared cell by cell. Arguments are checked in backend.ops.hydrology.
+
+All kernels here run on one thread: most of the work is a walk along rivers, and on a million cells the rest takes
+less than what starting and joining threads costs on a busy machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+NONE = 8
+
+
+@njit(cache=True)
+def offsets(cols):
+    """Flat index steps [9] for the direction codes on a grid of `cols` columns; NONE steps nowhere."""
+    return np.array([-cols - 1, -cols, -cols + 1, -1, 1, cols - 1, cols, cols + 1, 0], np.int64)
+
+
+@njit(cache=True, inline="always")
+def _hash_unit(cell, code, seed):
+    """A number 0..1 that depends on nothing but its arguments (the finaliser of MurmurHash3)."""
+    h = np.uint32(cell) * np.uint32(0x9E3779B1) ^ np.uint32(code) * np.uint32(0x85EBCA77) ^ np.uint32(seed)
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    h ^= h >> np.uint32(16)
+    return np.float64(h) * (1.0 / 4294967296.0)
+
+
+@njit(cache=True)
+def steepest_receivers(height, pixel_size):
+    """Direction codes [H, W] of steepest descent on `height` [H, W] float64 (O'Callaghan and Mark 1984, "D8")."""
+    rows, cols = height.shape
+    codes = np.full((rows, cols), NONE, np.uint8)
+    diagonal = np.sqrt(2.0 * pixel_size * pixel_size)
+    for r in range(1, rows - 1):
+        above = height[r - 1]
+        here = height[r]
+        below = height[r + 1]
+        out = codes[r]
+        for c in range(1, cols - 1):
+            z = here[c]
+            best = 0.0
+            code = NONE
+            s = (z - above[c - 1]) / diagonal
+            if s > best:
+                best, code = s, 0
+            s = (z - above[c]) / pixel_size
+            if s > best:
+                best, code = s, 1
+            s = (z - above[c + 1]) / diagonal
+            if s > best:
+                best, code = s, 2
+            s = (z - here[c - 1]) / pixel_size
+            if s > best:
+                best, code = s, 3
+            s = (z - here[c + 1]) / pixel_size
+            if s > best:
+                best, code = s, 4
+            s = (z - below[c - 1]) / diagonal
+            if s > best:
+                best, code = s, 5
+            s = (z - below[c]) / pixel_size
+            if s > best:
+                best, code = s, 6
+            s = (z - below[c + 1]) / diagonal
+            if s > best:
+                best, code = s, 7
+            out[c] = code
+    return codes
+
+
+@njit(cache=True)
+def random_receivers(height, pixel_size, jitter, seed):
+    """Direction codes [H, W] where each falling slope is first shortened by up to the share `jitter` 0..1 at random.
+
+    The spirit of Rho8 (Fairfield and Leymarie 1991): on a plane the eight directions are hit in such turns that the
+    flow runs, on the whole, down the true slope and not along the grid. The numbers are hashed from cell, direction
+    and `seed`, never drawn, so threads do not matter.
+    """
+    rows, cols = height.shape
+    codes = np.full((rows, cols), NONE, np.uint8)
+    diagonal = np.sqrt(2.0 * pixel_size * pixel_size)
+    for r in range(1, rows - 1):
+        for c in range(1, cols - 1):
+            best = 0.0
+            for k in range(8):
+                step = k if k < 4 else k + 1
+                dr = step // 3 - 1
+                dc = step % 3 - 1
+                fall = height[r, c] - height[r + dr, c + dc]
+                if fall > 0.0:
+                    length = diagonal if dr != 0 and dc != 0 else pixel_size
+                    s = fall / length * (1.0 - jitter * _hash_unit(r * cols + c, k, seed))
+                    if s > best:
+                        best = s
+                        codes[r, c] = k
+    return codes
+
+
+@njit(cache=True)
+def donor_counts(codes):
+    """How many neighbours drain into each cell, [H, W] uint8."""
+    rows, cols = codes.shape
+    counts = np.zeros((rows, cols), np.uint8)
+    for r in range(rows):
+        up = r > 0
+        down = r < rows - 1
+        for c in range(cols):
+            n = 0
+            left = c > 0
+            right = c < cols - 1
+            if up:
+                n += codes[r - 1, c] == 6
+                n += left and codes[r - 1, c - 1] == 7
+                n += right and codes[r - 1, c + 1] == 5
+            n += left and codes[r, c - 1] == 4
+            n += right and codes[r, c + 1] == 3
+            if down:
+                n += codes[r + 1, c] == 1
+                n += left and codes[r + 1, c - 1] == 2
+                n += right and codes[r + 1, c + 1] == 0
+            counts[r, c] = n
+    return counts
+
+
+@njit(cache=True)
+def drainage_order(codes, donors):
+    """Cells in an order that puts donors before receivers, [N] int32, and the cells draining through each, [N] int32.
+
+    From every cell without donors the walk goes downstream as far as all donors are known. `donors` is used up.
+    Counts are integers, so they do not depend on the order in which they were summed.
+    """
+    cols = codes.shape[1]
+    flow = codes.ravel()
+    step = offsets(cols)
+    waiting = donors.ravel()
+    order = np.empty(flow.size, np.int32)
+    upstream = np.ones(flow.size, np.int32)
+    listed = np.uint8(255)
+    count = 0
+    for start in range(flow.size):
+        if waiting[start] != 0:
+            continue
+        cell = np.int64(start)
+        while True:
+            order[count] = cell
+            count += 1
+            waiting[cell] = listed
+            code = flow[cell]
+            if code == NONE:
+                break
+            receiver = cell + step[code]
+            upstream[receiver] += upstream[cell]
+            waiting[receiver] -= np.uint8(1)
+            if waiting[receiver] != 0:
+                break
+            cell = receiver
+    return order, upstream
+
+
+@njit(cache=True)
+def accumulate(codes, order, source):
+    """Sum of `source` [N] float64 over each cell and all cells that drain through it."""
+    flow = codes.ravel()
+    step = offsets(codes.shape[1])
+    total = source.copy()
+    for position in range(order.size):
+        cell = np.int64(order[position])
+        if flow[cell] != NONE:
+            total[cell + step[flow[cell]]] += total[cell]
+    return total
+
+
+@njit(cache=True)
+def spread_cells(height):
+    """Cells draining through each cell [H, W] float64 when water goes to all lower neighbours (Quinn et al. 1991).
+
+    A neighbour takes a share in proportion to slope times contour length (0.5 along an axis, sqrt(2)/4 across the
+    corner: their eq. 3). `height` float64 must have no inner minimum and no level patch inside. Cells on the edge are
+    outlets. Cells are visited as soon as all higher neighbours have been (Kahn's order).
+    """
+    rows, cols = height.shape
+    flat = height.ravel()
+    step = offsets(cols)
+    weight = np.array([0.25, 0.5, 0.25, 0.5, 0.5, 0.25, 0.5, 0.25])  # sqrt(2)/4 over a length of sqrt(2) is 0.25
+    waiting = np.zeros(rows * cols, np.int8)
+    total = np.ones(rows * cols)
+    for r in range(1, rows - 1):
+        for c in range(1, cols - 1):
+            cell = r * cols + c
+            for k in range(8):
+                if flat[cell + step[k]] < flat[cell]:
+                    waiting[cell + step[k]] += 1
+    queue = np.empty(rows * cols, np.int32)
+    tail = 0
+    for cell in range(rows * cols):
+        if waiting[cell] == 0:
+            queue[tail] = cell
+            tail += 1
+    for head in range(rows * cols):
+        if head >= tail:
+            break
+        cell = np.int64(queue[head])
+        r = cell // cols
+        c = cell - r * cols
+        if r == 0 or c == 0 or r == rows - 1 or c == cols - 1:
+            continue
+        shares = 0.0
+        for k in range(8):
+            shares += weight[k] * max(flat[cell] - flat[cell + step[k]], 0.0)
+        for k in range(8):
+            n = cell + step[k]
+            fall = flat[cell] - flat[n]
+            if fall > 0.0:
+                total[n] += total[cell] * (weight[k] * fall / shares)
+                waiting[n] -= 1
+                if waiting[n] == 0:
+                    queue[tail] = n
+                    tail += 1
+    return total.reshape(rows, cols)

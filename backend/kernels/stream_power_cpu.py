@@ -1,0 +1,115 @@
+"""Stream-power erosion and deposition on a height grid on the CPU, solved from the outlets upstream.
+
+Works on the receivers and the order of flow_routing_cpu. Units are the caller's, as long as they agree; the project
+uses metres and years. Arguments are checked in backend.ops.erosion.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from backend.kernels.flow_routing_cpu import NONE, offsets
+
+TABLE = 4096  # most cells drain few others: their powers are looked up
+
+
+@njit(cache=True)
+def incise(
+    height, supply, codes, order, upstream, pixel_size, erodibility, strength, area_exponent, slope_exponent, years,
+    steepest,
+):
+    """Heights [H, W] float64 after `years` of dz/dt = -K A^m S^n, implicit in the slope (Braun and Willett 2013).
+
+    K is `erodibility` times `strength` [N] float32 (or [0] for 1 everywhere), A the drained area in units squared.
+    n = 1 is solved in closed form (their eq. 22), other n by Newton's method kept between the heights that bound the
+    root. A cell below its receiver, which is in a lake, is not eroded; outlets stay. `supply` [N] float64 (or [0])
+    is laid on each cell first, in a lake up to its level. No cell is left steeper to its receiver than `steepest`.
+    """
+    flat = height.ravel()
+    flow = codes.ravel()
+    step = offsets(height.shape[1])
+    result = flat.copy()
+    diagonal_size = np.sqrt(2.0 * pixel_size * pixel_size)
+    axis = years * erodibility / pixel_size**slope_exponent
+    diagonal = years * erodibility / diagonal_size**slope_exponent
+    cell_area = pixel_size * pixel_size
+    powers = np.empty(TABLE)
+    for a in range(TABLE):
+        powers[a] = (a * cell_area) ** area_exponent
+    masked = strength.size > 0
+    supplied = supply.size > 0
+    for position in range(order.size - 1, -1, -1):
+        cell = np.int64(order[position])
+        code = flow[cell]
+        if code == NONE:
+            continue
+        receiver = cell + step[code]
+        z = flat[cell]
+        floor = result[receiver]
+        if z <= floor or flat[receiver] > z:
+            if supplied:
+                result[cell] = max(z, min(z + supply[cell], floor))
+            continue
+        if supplied:
+            z += supply[cell]
+        along_axis = code == 1 or code == 3 or code == 4 or code == 6
+        a = upstream[cell]
+        factor = powers[a] if a < TABLE else (a * cell_area) ** area_exponent
+        factor *= axis if along_axis else diagonal
+        limit = np.inf
+        if masked:
+            factor *= strength[cell]
+            if strength[cell] > 0.0:
+                limit = floor + steepest * (pixel_size if along_axis else diagonal_size)
+        else:
+            limit = floor + steepest * (pixel_size if along_axis else diagonal_size)
+        if slope_exponent == 1.0:
+            z = (z + factor * floor) / (1.0 + factor)
+        else:
+            z = floor + solve_fall(z - floor, factor, slope_exponent)
+        result[cell] = max(min(z, limit), floor)
+    return result.reshape(height.shape)
+
+
+@njit(cache=True)
+def solve_fall(before, factor, n):
+    """The root x in (0, before] of x + factor x^n = before: Newton, halving the bracket where it would leave it."""
+    low = 0.0
+    high = before
+    x = before / (1.0 + factor * before ** (n - 1.0))
+    for _ in range(60):
+        power = factor * x**n
+        value = x + power - before
+        if abs(value) <= 1e-14 * before:
+            break
+        if value > 0.0:
+            high = x
+        else:
+            low = x
+        x -= value / (1.0 + n * power / x)
+        if not low < x < high:
+            x = 0.5 * (low + high)
+    return x
+
+
+@njit(cache=True)
+def settling(before, after, codes, order, upstream, deposition):
+    """Metres [N] float64 that settle on each cell out of what was worn away upstream (Yuan et al. 2019, eq. 5).
+
+    deposition is their G: G / A times the upstream integral of `before` - `after` [H, W]. The cell's own wear is left
+    out of its integral, which keeps the iteration stable, and no more settles than passes by.
+    """
+    flow = codes.ravel()
+    step = offsets(codes.shape[1])
+    old = before.ravel()
+    new = after.ravel()
+    passing = np.zeros(old.size)
+    supply = np.zeros(old.size)
+    for position in range(order.size):
+        cell = np.int64(order[position])
+        load = max(passing[cell], 0.0)
+        supply[cell] = load * min(deposition / upstream[cell], 1.0)
+        if flow[cell] != NONE:
+            passing[cell + step[flow[cell]]] += passing[cell] + old[cell] - new[cell]
+    return supply
