@@ -1,0 +1,121 @@
+"""From an algorithm's declaration to command-line options, and from what was given back to ports and parameters.
+
+Nothing is said here of any one algorithm. Values are checked by shared/params.py, not by argparse, so that the command line, the
+wire and Blender refuse the same things in the same words.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from backend.cli import Parser
+from shared.algorithm import AlgorithmSpec, Port
+from shared.errors import InvalidParameter
+from shared.params import Param
+
+PORT, PARAM = "port:", "param:"  # prefixes of argparse destinations: a port and an option of one name stay apart
+UNITS = ("_m", "_px", "_deg", "_yr", "_s")
+
+
+def add_ports(parser: Parser, spec: AlgorithmSpec) -> None:
+    """An option an input port: --height FILE; a port of many takes several files and may be repeated."""
+    if not spec.inputs:
+        return
+    group = parser.add_argument_group("inputs")
+    for port in spec.inputs:
+        text = port.help[:1].lower() + port.help[1:].rstrip(".") + _port_note(port)
+        options: dict[str, Any] = {"nargs": "+", "action": "extend"} if port.many else {}
+        group.add_argument(flag(port.name), dest=PORT + port.name, metavar="FILE", default=argparse.SUPPRESS,
+                           help=_escape(text), **options)
+
+
+def _port_note(port: Port) -> str:
+    notes = ["optional"] * port.optional + ["several files may be given"] * port.many
+    return f" ({', '.join(notes)})" if notes else ""
+
+
+def add_parameters(parser: Parser, spec: AlgorithmSpec) -> None:
+    """An option a parameter, in the declaration's groups."""
+    groups: dict[str, Any] = {}
+    for parameter in spec.parameters:
+        if parameter.group not in groups:
+            groups[parameter.group] = parser.add_argument_group(parameter.group.lower() or "settings")
+        _add_parameter(groups[parameter.group], parser, parameter)
+
+
+def _add_parameter(group: Any, parser: Parser, parameter: Param) -> None:
+    names = [flag(parameter.name)]
+    short = flag(_without_unit(parameter.name))
+    if short not in names and short not in parser._option_string_actions:
+        names.insert(0, short)
+    common: dict[str, Any] = {"dest": PARAM + parameter.name, "default": argparse.SUPPRESS, "help": _escape(_describe(parameter))}
+    if parameter.type == "bool":
+        group.add_argument(*names, action=argparse.BooleanOptionalAction, **common)
+    else:
+        group.add_argument(*names, type=_converter(parameter), metavar=_metavar(parameter), **common)
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _without_unit(name: str) -> str:
+    return next((name.removesuffix(unit) for unit in UNITS if name.endswith(unit)), name)
+
+
+def _metavar(parameter: Param) -> str:
+    if parameter.type == "choice":
+        return "NAME"
+    return {"int": "N", "float": parameter.unit.upper().replace(" ", "") or "X", "str": "TEXT"}[parameter.type]
+
+
+def _describe(parameter: Param) -> str:
+    text = parameter.help.rstrip(".")
+    notes = []
+    if parameter.type == "choice":
+        notes.append("one of " + ", ".join(value for value, _ in parameter.choices))
+    if parameter.min is not None and parameter.max is not None and parameter.type in ("int", "float"):
+        notes.append(f"{_number(parameter.min)} to {_number(parameter.max)}{_unit(parameter)}")
+    elif parameter.min is not None:
+        notes.append(f"{_number(parameter.min)}{_unit(parameter)} or more")
+    if parameter.type == "bool":
+        notes.append("default: on" if parameter.default else "default: off")
+    elif parameter.default != "":
+        shown = _number(parameter.default) if parameter.type in ("int", "float") else parameter.default
+        notes.append(f"default: {shown}{_unit(parameter)}")
+    return f"{text} [{'; '.join(notes)}]" if notes else text
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:g}"
+
+
+def _unit(parameter: Param) -> str:
+    return f" {parameter.unit}" if parameter.unit else ""
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _converter(parameter: Param) -> Callable[[str], Any]:
+    """Text to the JSON value that shared.params checks. What is no number stays a refusal in the same words."""
+
+    def convert(text: str) -> Any:
+        number: Callable[[str], Any] | None = {"int": int, "float": float}.get(parameter.type)
+        if number is None:
+            return text
+        try:
+            return number(text)
+        except ValueError:
+            kind = "a whole number" if parameter.type == "int" else "a number"
+            raise InvalidParameter(f"{parameter.name} is {text!r}; it takes {kind}.", field=parameter.name) from None
+
+    return convert
+
+
+def given(namespace: argparse.Namespace, prefix: str) -> dict[str, Any]:
+    """What was named on the command line, by port or parameter."""
+    return {name.removeprefix(prefix): value for name, value in vars(namespace).items() if name.startswith(prefix)}

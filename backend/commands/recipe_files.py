@@ -1,0 +1,136 @@
+"""A recipe beside files: which file went into which port, with a digest, so that a repeat is one or says why not.
+
+shared/recipe.py says what a recipe is; here are the files. Nothing is computed and no output is written here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.algorithm import AlgorithmSpec
+from shared.errors import InvalidInput
+from shared.params import suggestion
+from shared.recipe import check_recipe
+
+logger = logging.getLogger(__name__)
+
+NAME = "recipe.json"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The recipe in a file, or in a folder of results. Raises InvalidInput."""
+    path = path / NAME if path.is_dir() else path
+    try:
+        recipe = check_recipe(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InvalidInput(f"There is no recipe {path}.", field="recipe") from error
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} is no recipe: {error}.", field="recipe") from error
+    inputs = recipe.get("inputs", {})
+    if not isinstance(inputs, dict) or not all(isinstance(items, list) for items in inputs.values()):
+        raise InvalidInput(f"{path} is no recipe: its inputs are not lists by port.", field="recipe")
+    return recipe
+
+
+def check_version(spec: AlgorithmSpec, recipe: Mapping[str, Any]) -> None:
+    """Warns where this version cannot promise the same bytes."""
+    if recipe.get("algorithm_version") != spec.version:
+        logger.warning("The recipe was made by version %s of %s; this is version %s, whose result may differ.",
+                       recipe.get("algorithm_version"), spec.name, spec.version)
+
+
+def inputs(
+    spec: AlgorithmSpec, given: Mapping[str, str | Sequence[str]], recipe: Mapping[str, Any] | None, recipe_path: Path | None,
+) -> dict[str, list[dict[str, Any]]]:
+    """For each port the files that go in: {"path", "sha256"}, sha256 "" where there is none to hold it to.
+
+    A file named on the command line takes the place of the recipe's.
+    """
+    chosen: dict[str, list[dict[str, Any]]] = {}
+    for port, files in given.items():
+        names = [files] if isinstance(files, str) else list(files)
+        chosen[port] = [{"path": str(shipped_exemplar(name) or name), "sha256": ""} for name in names]
+        if recipe and recipe.get("inputs", {}).get(port):
+            logger.warning("%s is %s here, in place of the recipe's.", port, ", ".join(names))
+    for port, items in (recipe or {}).get("inputs", {}).items():
+        if port not in chosen:
+            chosen[port] = [_recorded(port, item, recipe_path) for item in items]
+    known = {port.name for port in spec.inputs}
+    for port in chosen:
+        if port not in known:
+            raise InvalidInput(f"{spec.label} has no input {port!r}.", hint=suggestion(port, known), field=port)
+    return chosen
+
+
+def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
+    """The file that a recipe means: where it was, or beside the recipe, for folders move."""
+    file = item.get("file") if isinstance(item, dict) else None
+    if not isinstance(file, dict) or not file.get("path"):
+        raise InvalidInput(f"The recipe's input {port!r} came from no file.", hint=f"Name one with --{port.replace('_', '-')} FILE.", field=port)
+    folder = recipe_path if recipe_path and recipe_path.is_dir() else (recipe_path or Path()).parent
+    was = Path(file["path"])
+    found = next((place for place in (was, folder / was, folder / was.name) if place.is_file()), was)
+    return {"path": str(found), "sha256": str(file.get("sha256", ""))}
+
+
+def shipped_exemplar(name: str) -> Path | None:
+    """The file of an exemplar that ships with Relievo, by its name ("alpine"); None where a file is meant."""
+    if "." in name or "/" in name or "\\" in name or Path(name).exists():
+        return None
+    from backend.commands import exemplars
+
+    return exemplars.find(name)
+
+
+def read_inputs(spec: AlgorithmSpec, request: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """The arrays of a resolved request; notes each file's digest in it. InvalidInput where a recipe's file has changed."""
+    from backend import rasters
+
+    reading = request["reading"]
+    height_range_m = tuple(reading["height_range_m"]) if reading["height_range_m"] else None
+    arrays = {}
+    for port in spec.inputs:
+        items = request["inputs"].get(port.name, [])
+        if len(items) > 1 and not port.many:
+            raise InvalidInput(f"Input {port.name!r} takes one file; {len(items)} were given.", field=port.name)
+        for item in items:
+            _check_digest(port.name, item)
+        arrays[port.name] = tuple(
+            rasters.read(port.kind, item["path"], pixel_size_m=reading["pixel_size_m"], fill_nodata=reading["fill_nodata"],
+                         height_range_m=height_range_m)
+            for item in items
+        )
+    return {name: given for name, given in arrays.items() if given}
+
+
+def _check_digest(port: str, item: dict[str, Any]) -> None:
+    path = Path(item["path"])
+    if not path.is_file():
+        return  # the reader says what is wrong with it, better
+    digest = file_digest(path)
+    if item["sha256"] and item["sha256"] != digest:
+        raise InvalidInput(
+            f"{path} has changed since the recipe was written, so the result would be another.",
+            hint=f"Put the old file back, or take this one on purpose with --{port.replace('_', '-')} {path}.", field=port,
+        )
+    item["sha256"] = digest
+
+
+def file_digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def with_files(recipe: Mapping[str, Any], request: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe as run writes it: the algorithm's own, and with which file each input came and how it was read."""
+    completed = {
+        port: [{**item, "file": {"path": str(Path(file["path"]).resolve()), "sha256": file["sha256"]}}
+               for item, file in zip(items, request["inputs"][port], strict=True)]
+        for port, items in recipe["inputs"].items()
+    }
+    return {**recipe, "inputs": completed, "reading": request["reading"], "formats": request["formats"], "outputs": outputs}

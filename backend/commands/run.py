@@ -1,0 +1,186 @@
+"""`run ALGORITHM`: files in, files out, and a recipe that repeats it to the byte. Needs no server and no Blender."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend import registry
+from backend.cli import DONE, PROGRAM, Parser, UsageError
+from backend.commands import flags, recipe_files
+from shared.algorithm import AlgorithmSpec
+from shared.errors import InvalidParameter
+from shared.params import parse, to_json
+
+if TYPE_CHECKING:
+    from backend.compute import Computed
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("npy", "exr", "tif", "png16")  # the keys of rasters.FORMATS, whose import would cost --help half a second
+DEFAULT_FORMATS = ("npy", "tif")
+
+
+def main(argv: Sequence[str]) -> int:
+    recipe = _recipe_of(argv)
+    name = recipe["algorithm"] if recipe else ""
+    if argv and not argv[0].startswith("-"):
+        if name and argv[0] != name:
+            raise UsageError(f"The recipe is for {name}, not for {argv[0]}.")
+        name, argv = argv[0], argv[1:]
+    if not name:
+        if not argv or "-h" in argv or "--help" in argv:
+            print(_overview())
+            return DONE if argv else 2
+        raise UsageError("Name an algorithm.", hint=f"{PROGRAM} list shows them.")
+    spec = registry.find_algorithm(name)
+    options = parser(spec).parse_args(argv)
+    request = _resolve(spec, options, recipe)
+    if options.dry_run:
+        print(json.dumps(request, indent=1))
+        return DONE
+    return _run(spec, request, quiet=options.quiet)
+
+
+def _overview() -> str:
+    lines = [f"usage: {PROGRAM} run ALGORITHM [options]", f"       {PROGRAM} run --recipe recipe.json [options]", "", "algorithms:"]
+    lines += [f"  {spec.name:<12}{spec.summary}" for spec in registry.algorithms()]
+    lines += ["", f"{PROGRAM} run ALGORITHM --help shows its inputs, settings and presets."]
+    return "\n".join(lines)
+
+
+def parser(spec: AlgorithmSpec) -> Parser:
+    """Every option of `run` for this algorithm: its own from its declaration, then the command's."""
+    made = Parser(prog=f"{PROGRAM} run {spec.name}", usage=f"{PROGRAM} run {spec.name} [options]", description=spec.summary,
+                  epilog=_epilog(spec))
+    flags.add_ports(made, spec)
+    flags.add_parameters(made, spec)
+    taken = made._option_string_actions
+    group = made.add_argument_group("this run")
+    if spec.presets:
+        names = ", ".join(preset.name for preset in spec.presets)
+        group.add_argument("--preset", metavar="NAME", help=flags._escape(f"settings under one name: {names}; options beside it win"))
+    group.add_argument("--recipe", type=Path, metavar="FILE", help="repeat a recipe.json to the byte; options beside it win")
+    group.add_argument("--out", type=Path, default=Path("out") / spec.name, metavar="DIR", help="folder for the results [default: %(default)s]")
+    group.add_argument("--format", nargs="+", action="extend", metavar="FORMAT",
+                       help=f"one or more of {', '.join(FORMATS)} [default: {' '.join(DEFAULT_FORMATS)}]")
+    if "--pixel-size" not in taken:
+        group.add_argument("--pixel-size", type=float, metavar="M", help="metres a pixel of input files that carry none")
+    group.add_argument("--fill-nodata", action="store_true", default=None, help="fill cells without data instead of refusing them")
+    group.add_argument("--height-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="metres of black and white in image files that do not say")
+    group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda:0 ... [default: auto]")
+    group.add_argument("--threads", type=int, metavar="N", help="threads to use [default: every core]")
+    group.add_argument("--dry-run", action="store_true", help="print the resolved configuration as JSON and stop")
+    group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    return made
+
+
+def _epilog(spec: AlgorithmSpec) -> str:
+    lines = []
+    if spec.presets:
+        lines += ["presets:", *(f"  {preset.name:<22}{preset.help}" for preset in spec.presets), ""]
+    lines += ["outputs:", *(f"  {port.name:<22}{port.help}" for port in spec.outputs), ""]
+    lines += ["Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy."]
+    return "\n".join(lines)
+
+
+def _recipe_of(argv: Sequence[str]) -> dict[str, Any] | None:
+    """The recipe, read before anything else: it may name the algorithm, whose options decide how the rest is read."""
+    for index, word in enumerate(argv):
+        if word.startswith("--recipe="):
+            return recipe_files.load(Path(word.partition("=")[2]))
+        if word == "--recipe" and index + 1 < len(argv):
+            return recipe_files.load(Path(argv[index + 1]))
+    return None
+
+
+def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str, Any] | None) -> dict[str, Any]:
+    """What will be done, as JSON: everything decided, nothing read yet."""
+    values = flags.given(options, flags.PARAM)
+    preset = getattr(options, "preset", None)
+    base = dict(spec.preset(preset).values) if preset else {}
+    if recipe:
+        recipe_files.check_version(spec, recipe)
+        base = {**recipe["params"], **base}
+        for name in [name for name, value in values.items() if recipe["params"].get(name) != value]:
+            logger.warning("%s is %s here; the recipe says %s.", name, values[name], recipe["params"].get(name))
+    reading = _reading(options, recipe)
+    return {
+        "algorithm": spec.name,
+        "params": to_json(parse(spec.params, base | values)),
+        "inputs": recipe_files.inputs(spec, flags.given(options, flags.PORT), recipe, options.recipe),
+        "reading": reading,
+        "formats": _formats(options.format or (recipe or {}).get("formats")),
+        "out": str(options.out),
+        "device": options.device,
+        "threads": _threads(options.threads),
+    }
+
+
+def _reading(options: argparse.Namespace, recipe: dict[str, Any] | None) -> dict[str, Any]:
+    before = (recipe or {}).get("reading", {})
+    pixel_size_m = getattr(options, "pixel_size", None) or getattr(options, f"{flags.PARAM}pixel_size_m", None) or before.get("pixel_size_m")
+    if pixel_size_m is not None and not 0 < pixel_size_m < 1e6:
+        raise InvalidParameter(f"--pixel-size is {pixel_size_m:g}; it takes metres above 0.", field="pixel_size")
+    height_range_m = options.height_range or before.get("height_range_m")
+    if height_range_m and not height_range_m[0] < height_range_m[1]:
+        raise InvalidParameter("--height-range takes the lower height first.", field="height_range")
+    return {"pixel_size_m": pixel_size_m, "fill_nodata": bool(options.fill_nodata or before.get("fill_nodata")),
+            "height_range_m": list(height_range_m) if height_range_m else None}
+
+
+def _formats(words: Sequence[str] | None) -> list[str]:
+    names = [name for word in words or DEFAULT_FORMATS for name in str(word).split(",") if name]
+    for name in names:
+        if name not in FORMATS:
+            raise InvalidParameter(f"--format is {name!r}; it takes {', '.join(FORMATS)}.", field="format")
+    return list(dict.fromkeys(names))
+
+
+def _threads(wanted: int | None) -> int | None:
+    if wanted is not None and not 0 < wanted <= 1024:
+        raise InvalidParameter(f"--threads is {wanted}; it takes 1 and up.", field="threads")
+    return wanted
+
+
+def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
+    from backend.commands.output_folder import OutputFolder
+    from backend.progress import Bar, remaining_text
+
+    if request["threads"]:
+        os.environ["NUMBA_NUM_THREADS"] = str(request["threads"])  # read once, when numba is imported
+    with OutputFolder(Path(request["out"])) as folder, Bar(spec.label, quiet=quiet) as bar:
+        computed, arrays, seconds = _compute(spec, request, bar)
+        paths = folder.write(request, computed, arrays)
+    print("\n".join(str(path) for path in paths))
+    if not quiet:
+        print(f"{spec.label}: {remaining_text(seconds) if seconds >= 1 else f'{seconds:.2f} s'} on {computed.recipe['device']}",
+              file=sys.stderr)
+    return DONE
+
+
+def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Any) -> tuple[Computed, dict[str, Any], float]:
+    import time
+
+    bar(0, 1, "reading files")
+    arrays = recipe_files.read_inputs(spec, request)
+    bar(0, 1, "loading the engine")
+    import torch
+
+    from backend.compute import compute, job_seed
+    from backend.context import JobContext
+    from backend.device import pick_device
+
+    params = parse(spec.params, request["params"])
+    job = JobContext(seed=job_seed(params), device=pick_device(request["device"]), threads=request["threads"], on_progress=bar)
+    torch.set_num_threads(job.threads)
+    start = time.perf_counter()
+    sources = {port: [Path(item["path"]).name for item in items] for port, items in request["inputs"].items()}
+    computed = compute(spec, params, arrays, job, sources=sources)
+    return computed, arrays, time.perf_counter() - start
