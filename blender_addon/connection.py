@@ -1,0 +1,361 @@
+"""How the add-on stands with its backend: not installed, stopped, starting, connecting, ready, lost ... and what mends it.
+
+A state machine that is stepped by pump(); it owns the installer, the process and the client, and does the handshake. Every state
+is one sentence for a person and the name of the action that mends it. It knows no job and no bpy.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from .client import Client, Transport
+from .process import BackendProcess, Installation, Installer, InstallProgress, find_installation
+from .shared.endpoint import Endpoint, normalise_address, read_endpoint
+from .shared.errors import BackendUnavailable, RelievoError, error_from_code
+from .shared.messages import Failure, Hello, Message, Shutdown, Welcome
+from .shared.version import PROTOCOL, VERSION
+
+log = logging.getLogger(__name__)
+
+SILENCE_S = 6.0  # after which a backend that does not answer is said to be silent
+LOOK_AGAIN_S = 0.5  # between looks at the connection file
+RESTARTS, RESTARTS_WITHIN_S = 3, 600.0
+
+
+class LinkState(Enum):
+    NOT_INSTALLED = "not installed"
+    INSTALLING = "installing"
+    OUTDATED = "outdated"
+    STOPPED = "stopped"
+    STARTING = "starting"
+    CONNECTING = "connecting"
+    READY = "ready"
+    LOST = "lost"
+    FAILED = "failed"  # refused, crashed, of another version: it does not mend itself
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a person is told. action: "install", "update", "start", "stop", "cancel_install", "reconnect", "preferences" or ""."""
+
+    state: LinkState
+    sentence: str
+    hint: str = ""
+    action: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which backend to use: the one that the add-on installs and starts, or one that runs already.
+
+    endpoint_path: a connection file. address, key, token: another machine's backend. All empty: our own.
+    """
+
+    endpoint_path: str = ""
+    address: str = ""
+    key: str = ""
+    token: str = ""
+
+    @property
+    def is_managed(self) -> bool:
+        return not (self.endpoint_path or self.address)
+
+    def endpoint(self) -> Endpoint:
+        """Raises BackendUnavailable when the file is missing or the address is none."""
+        if self.address:
+            return Endpoint(address=normalise_address(self.address), token=self.token.strip(), server_public_key=self.key.strip())
+        return read_endpoint(Path(self.endpoint_path))
+
+
+class Connection:
+    """One backend as this Blender sees it. Everything here returns at once; pump() moves it on."""
+
+    def __init__(self, data_dir: Path, owner: str, client_name: str, place: Place | None = None) -> None:
+        self.data_dir, self.owner, self.client_name = data_dir, owner, client_name
+        self.place = place or Place()
+        self.welcome: Welcome | None = None
+        self.installer: Installer | None = None
+        self.progress: InstallProgress | None = None
+        self.installation: Installation = find_installation(data_dir)
+        self.process = BackendProcess(self.installation, data_dir / "state")
+        self.client: Client | None = None
+        self.handshakes = 0
+        self._error: RelievoError | None = None
+        self.in_use = False  # set by the session: whether jobs wait for this backend
+        self._wanted = False  # whether a person wants a backend: start, restart and reconnect follow from it
+        self._started_here = False
+        self._hello_id, self._hello_generation = "", 0
+        self._since = time.monotonic()
+        self._next_look = 0.0
+        self._crashes: list[float] = []
+
+    # What a person sees ------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_ready(self) -> bool:
+        return self.welcome is not None
+
+    @property
+    def error(self) -> RelievoError | None:
+        return self._error
+
+    @property
+    def standing(self) -> Standing:
+        if self.installer is not None and self.progress is not None:
+            return Standing(LinkState.INSTALLING, f"Installing: {self.progress.stage}", self.progress.line, "cancel_install")
+        if self.welcome is not None:
+            return Standing(LinkState.READY, f"Ready: {describe_devices(self.welcome.devices)}", action="stop" if self.place.is_managed else "")
+        if self._error is not None:
+            return Standing(LinkState.FAILED, self._error.message, self._error.hint, self._mend())
+        if self.client is not None:
+            return self._standing_of_client(self.client)
+        if not self.place.is_managed:
+            return Standing(LinkState.STOPPED, "Not connected to the backend that the preferences name.", action="reconnect")
+        return self._standing_of_own_backend()
+
+    def _standing_of_client(self, client: Client) -> Standing:
+        address = client.endpoint.address.removeprefix("tcp://")
+        if client.transport is Transport.REFUSED:
+            return Standing(LinkState.FAILED, f"The backend at {address} refuses the encryption key.",
+                            "Copy the server key from its connection file.", "preferences")
+        if client.generation:
+            return Standing(LinkState.LOST, "The connection to the backend is lost; trying again.",
+                            "Jobs that it has accepted go on and are fetched once it answers.", "start" if self.place.is_managed else "reconnect")
+        if time.monotonic() - self._since > SILENCE_S:
+            return Standing(LinkState.LOST, f"No backend answers at {address}; still trying.",
+                            "Start it there, or check the address and the firewall." if not self.place.is_managed else "Start it again.",
+                            "start" if self.place.is_managed else "preferences")
+        return Standing(LinkState.CONNECTING, "Connecting to the backend.")
+
+    def _standing_of_own_backend(self) -> Standing:
+        state = self.installation.state
+        if state == "missing":
+            return Standing(LinkState.NOT_INSTALLED, "Relievo computes in its own process. Nothing is installed yet.", action="install")
+        if state == "incomplete":
+            return Standing(LinkState.NOT_INSTALLED, "The installation was interrupted.", "It goes on where it broke off.", "install")
+        if state == "outdated":
+            return Standing(LinkState.OUTDATED, f"The backend is version {self.installation.version}; this add-on is {VERSION}.", action="update")
+        if self._wanted:
+            return Standing(LinkState.STARTING, "The backend is starting.", action="stop")
+        return Standing(LinkState.STOPPED, "The backend is not running.", action="start")
+
+    def _mend(self) -> str:
+        if not self.place.is_managed:
+            return "preferences"
+        code = getattr(self._error, "code", "")
+        if code == "install_failed":
+            return "install"
+        return "update" if code == "version_mismatch" else "start"
+
+    # What a person does ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Use the backend: connect to one that runs, start ours otherwise. Raises BackendUnavailable when none is installed."""
+        self._error, self._wanted = None, True
+        self._drop_client()
+        if self.place.is_managed:
+            self._start_process()
+        else:
+            self._connect()
+
+    def attach(self) -> None:
+        """Connect to a backend that runs already, ours or the one the preferences name; start nothing and complain of nothing."""
+        self._drop_client()
+        self._error = None
+        self._wanted = self.process.poll() == "running" if self.place.is_managed else self._connect(quietly=True)
+
+    def stop(self) -> None:
+        """Stop our own backend, or leave one that is not ours. Its accepted jobs stay on its disk."""
+        self._wanted, self._error = False, None
+        if self.client is not None and self.welcome is not None and self.place.is_managed:
+            self.client.send(Shutdown(id=str(uuid.uuid4())))
+            self.client.wait(0.2)  # LINGER is 0: give libzmq's thread the moment it needs to send
+        self._drop_client()
+        if self.place.is_managed:
+            self.process.stop()
+
+    def use(self, place: Place) -> None:
+        """Turn to another backend."""
+        if place != self.place:
+            self._drop_client()
+            self.place, self._error = place, None
+
+    def install(self, variant: str, wheels: Path | None) -> None:
+        self._error = None
+        self.stop()
+        self.installer = Installer(self.data_dir, variant=variant, wheels=wheels)
+        self.installer.start()
+        self.progress = self.installer.poll()
+
+    def cancel_install(self) -> None:
+        if self.installer is not None:
+            self.installer.cancel()
+
+    def remove(self) -> None:
+        """Delete the installed backend."""
+        self.stop()
+        Installer(self.data_dir).remove()
+        self._find_installation()
+
+    def close(self) -> None:
+        """Blender ends or the add-on is switched off: stop what we started, leave no socket behind."""
+        self.cancel_install()
+        self._drop_client()
+        if self._started_here:
+            self.process.stop()
+
+    # Stepping ----------------------------------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> bool:
+        """False when there is no link for it now."""
+        return self.client is not None and self.welcome is not None and self.client.send(message)
+
+    def pump(self) -> None:
+        """Move the installation, the process and the handshake on by one step."""
+        if self.installer is not None:
+            self._step_installer(self.installer)
+        elif self._wanted and self.place.is_managed:
+            self._step_process()
+        if self.client is None:
+            return
+        if self.client.transport is not Transport.UP and self.welcome is not None:
+            log.info("the link to %s is down", self.client.endpoint.address)
+            self.welcome, self._since = None, time.monotonic()
+        if self.client.transport is Transport.UP and self.client.generation != self._hello_generation:
+            self._say_hello(self.client)
+        if self.welcome is None and time.monotonic() >= self._next_look:
+            self._follow_endpoint()
+
+    def receive(self, on_message: Callable[[Message], None]) -> bool:
+        """Hand the next message over; False when none waits. The handshake's own messages are dealt with here."""
+        if self.client is None:
+            return False
+        try:
+            message = self.client.receive()
+        except RelievoError as error:
+            self._fail(error)
+            return False
+        if message is None:
+            return False
+        if message.reply_to and message.reply_to == self._hello_id:
+            self._greeted(message)
+        else:
+            on_message(message)
+        return True
+
+    def _say_hello(self, client: Client) -> None:
+        self._hello_id, self._hello_generation = str(uuid.uuid4()), client.generation
+        self.welcome, self._since = None, time.monotonic()
+        client.send(Hello(id=self._hello_id, token=client.endpoint.token, owner=self.owner, protocol=PROTOCOL,
+                          client=self.client_name, client_version=VERSION))
+
+    def _greeted(self, message: Message) -> None:
+        if isinstance(message, Welcome):
+            self.welcome, self._error = message, None
+            self.handshakes += 1
+            return
+        if isinstance(message, Failure):
+            self._fail(error_from_code(message.code, message.message, hint=message.hint, field=message.field))
+
+    def _fail(self, error: RelievoError) -> None:
+        log.warning("%s", error)
+        self._error, self._wanted = error, False
+        self._drop_client()
+
+    def _step_installer(self, installer: Installer) -> None:
+        self.progress = installer.poll()
+        if not self.progress.done:
+            return
+        self.installer = None
+        self._find_installation()
+        self._error = self.progress.error
+        if self._error is None and self.installation.state == "ready":
+            self.start()
+
+    def _find_installation(self) -> None:
+        self.installation = find_installation(self.data_dir)
+        self.process = BackendProcess(self.installation, self.data_dir / "state")
+
+    def _start_process(self) -> None:
+        self._find_installation()
+        self._since = time.monotonic()
+        try:
+            self.process.start()
+        except RelievoError:
+            self._wanted = False
+            raise
+        self._started_here = self.process.poll() == "starting"
+
+    def _step_process(self) -> None:
+        state = self.process.poll()
+        if state == "running" and self.client is None:
+            self._connect(quietly=True)
+        elif state == "crashed":
+            self._restart()
+        elif state == "stopped":  # somebody else has stopped it
+            self._drop_client()
+            if self.in_use:
+                self._restart()
+            else:
+                self._wanted = False
+
+    def _restart(self) -> None:
+        now = time.monotonic()
+        self._crashes = [moment for moment in self._crashes if now - moment < RESTARTS_WITHIN_S] + [now]
+        self._drop_client()
+        if self.handshakes and len(self._crashes) <= RESTARTS:
+            log.warning("the backend ended by itself; starting it again")
+            self._start_process()
+            return
+        tail = self.process.log_tail().strip().splitlines()
+        self._fail(self.process.error or BackendUnavailable("The backend ended by itself.", hint=tail[-1] if tail else "See its log."))
+
+    def _follow_endpoint(self) -> None:
+        """A backend that came back has another port and token: read its file again."""
+        self._next_look = time.monotonic() + LOOK_AGAIN_S
+        if self.client is None or self.place.address:
+            return
+        try:
+            endpoint = self._endpoint()
+        except RelievoError:
+            return  # it is gone; standing says that the link is lost
+        if endpoint != self.client.endpoint:
+            self._drop_client()
+            self._connect(quietly=True)
+
+    def _endpoint(self) -> Endpoint:
+        return read_endpoint(self.process.endpoint_path) if self.place.is_managed else self.place.endpoint()
+
+    def _connect(self, *, quietly: bool = False) -> bool:
+        self._since = time.monotonic()
+        self._hello_generation = 0
+        try:
+            self.client = Client(self._endpoint())
+        except RelievoError as error:
+            if not quietly:
+                self._error = error
+            return False
+        return True
+
+    def _drop_client(self) -> None:
+        self.welcome = None
+        if self.client is not None:
+            self.client.close()
+            self.client = None
+
+
+def describe_devices(devices: list[dict]) -> str:
+    """ "NVIDIA RTX 4070, 11 GB" or "CPU, 8 cores": the first device, which is the best one."""
+    if not devices:
+        return "no device"
+    device = devices[0]
+    name, kind = str(device.get("name", "?")), str(device.get("kind", ""))
+    if kind == "cpu":
+        return f"CPU, {device.get('cores', '?')} cores"
+    return f"{name}, {int(device.get('memory_bytes', 0)) / 2**30:.0f} GB"
