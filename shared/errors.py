@@ -99,6 +99,12 @@ class StorageFull(RelievoError):
     code = "storage_full"
 
 
+class QueueFull(RelievoError):
+    """As many jobs wait as may wait."""
+
+    code = "queue_full"
+
+
 class BackendUnavailable(RelievoError):
     """No backend is installed, started or reachable."""
 
@@ -123,7 +129,7 @@ class InstallFailed(RelievoError):
 
 ERRORS: tuple[type[RelievoError], ...] = (
     InternalError, InvalidParameter, InvalidInput, UnknownAlgorithm, ProtocolError, VersionMismatch, AccessDenied, UnknownJob,
-    JobCancelled, WorkerDied, OutOfMemory, StorageFull, BackendUnavailable, AddressInUse, InsecureAddress, InstallFailed,
+    JobCancelled, WorkerDied, OutOfMemory, StorageFull, QueueFull, BackendUnavailable, AddressInUse, InsecureAddress, InstallFailed,
 )
 
 _BY_CODE = {error.code: error for error in ERRORS}

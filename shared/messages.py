@@ -112,7 +112,8 @@ class Accepted(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Status(Message):
-    """Answers Cancel and Query. jobs: [{"job", "algorithm", "state", "position", "done", "total", "stage", "error", "seconds"}]."""
+    """Answers Cancel and Query. jobs: [{"job", "algorithm", "state", "position", "done", "total", "stage", "remaining_s",
+    "error", "seconds", "outputs", "submitted_at"}]."""
 
     jobs: list[dict[str, Any]]
 
@@ -133,7 +134,10 @@ class Released(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Pong(Message):
+    """devices: as in Welcome; empty until the first worker has come up, seconds after the backend."""
+
     session: str
+    devices: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

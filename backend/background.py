@@ -1,0 +1,73 @@
+"""One thread for what would keep the server from answering: reading large arrays through, writing them, removing old ones.
+
+Work runs in the order it was given; what follows from it runs on the server's own thread, which a socket wakes.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+import zmq
+
+from shared.errors import InternalError, RelievoError
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[], None]
+Then = Callable[["RelievoError | None"], None]
+
+
+class Background:
+    """Poll `socket`; when it is readable, call run_finished()."""
+
+    def __init__(self, context: zmq.Context) -> None:
+        self.socket = context.socket(zmq.PAIR)
+        self.socket.bind("inproc://background")
+        self._waker = context.socket(zmq.PAIR)
+        self._waker.setsockopt(zmq.SNDHWM, 0)  # the thread must never wait for the server, which waits for it in close()
+        self._waker.connect("inproc://background")  # from here on only the thread touches it
+        self._work: queue.SimpleQueue[tuple[Work, Then | None] | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[Then, RelievoError | None]] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="background")
+        self._thread.start()
+
+    def do(self, work: Work, then: Then | None = None) -> None:
+        """Have `work` done; `then` is called with the error it raised, or None."""
+        self._work.put((work, then))
+
+    def run_finished(self) -> None:
+        while self.socket.poll(0):
+            self.socket.recv()
+        while not self._finished.empty():
+            then, error = self._finished.get()
+            then(error)
+
+    def close(self) -> None:
+        """Finish all work that was given, and what follows from it, then end."""
+        self._work.put(None)
+        self._thread.join()
+        self.run_finished()
+        self.socket.close()
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None:
+            work, then = item
+            error = _attempt(work)
+            if then is not None:
+                self._finished.put((then, error))
+                self._waker.send(b"")
+        self._waker.close()
+
+
+def _attempt(work: Work) -> RelievoError | None:
+    try:
+        work()
+    except RelievoError as error:
+        return error
+    except Exception as error:  # the thread must go on; the error travels to whoever asked
+        log.exception("work in the background failed")
+        return InternalError(f"The backend failed: {type(error).__name__}: {error}.", hint="The log has the details.")
+    return None

@@ -1,0 +1,258 @@
+"""Jobs and results on disk: what was accepted survives a crash of everything else.
+
+    STATE_DIR/jobs/UUID/job.json         the job as the server knows it
+                        inputs/          what came with Submit; gone once the job has ended
+                        outputs/         what the worker made, with result.json
+    STATE_DIR/incoming/, trash/          halves: made whole by one rename, or removed at the next start
+
+Nothing is half there: a folder gets its final name after its files are on disk. Arrays are .npy and never pickled. The server
+and its workers share this module, so it must not import torch or zmq.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.job import Job
+from shared.algorithm import Arrays
+from shared.arrays import KINDS, Array
+from shared.errors import BackendUnavailable, InternalError, StorageFull
+
+log = logging.getLogger(__name__)
+
+MAX_AGE_S = 7 * 24 * 3600.0
+MAX_BYTES = 20 * 10**9
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredResult:
+    """arrays: views of files that are mapped, not read. recipe: what repeats them."""
+
+    arrays: Arrays
+    recipe: Mapping[str, Any]
+
+
+class Store:
+    """The jobs in one state folder, which one server at a time may use."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Takes the folder for this process. Raises BackendUnavailable when another backend has it."""
+        self.root = state_dir
+        self._jobs, self._incoming, self._trash = (state_dir / name for name in ("jobs", "incoming", "trash"))
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = _lock(state_dir / "lock")
+        for folder in (self._incoming, self._trash):
+            shutil.rmtree(folder, ignore_errors=True)  # halves of a run that was killed
+        for folder in (self._jobs, self._incoming, self._trash):
+            folder.mkdir(exist_ok=True, mode=0o700)
+
+    def close(self) -> None:
+        self._lock.close()
+
+    def folder(self, job_id: str) -> Path:
+        return self._jobs / str(uuid.UUID(job_id))  # a job id comes from outside: no other text may become a path
+
+    def accept(self, job: Job, arrays: Arrays) -> None:
+        """Put a new job on disk, whole; after this it survives. Raises StorageFull, and then nothing of it is left."""
+        folder = self._incoming / job.id
+        try:
+            (folder / "inputs").mkdir(parents=True)
+            write_arrays(folder / "inputs", arrays)
+            _write_json(folder / "job.json", job.to_json(), sync=True)
+            _sync_folder(folder)
+            os.replace(folder, self.folder(job.id))
+            _sync_folder(self._jobs)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise _disk_error(error, self.root) from error
+
+    def save(self, job: Job) -> None:
+        """Note a job's new state. A power cut may forget it, a killed process does not: the job would run once more."""
+        try:
+            _write_json(self.folder(job.id) / "job.json", job.to_json(), sync=False)
+        except OSError as error:  # the job itself goes on; its owner learns the state from us as long as we live
+            log.warning("the state of job %s could not be written: %s", job.id, error)
+
+    def load(self) -> list[Job]:
+        """Every job on disk, the oldest first. A folder that cannot be read is logged and set aside in place."""
+        jobs = []
+        for folder in sorted(self._jobs.iterdir()):
+            try:
+                jobs.append(Job.from_json(json.loads((folder / "job.json").read_text(encoding="utf-8"))))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log.warning("job folder %s cannot be read and is left alone: %s", folder.name, error)
+        return sorted(jobs, key=lambda job: job.submitted_at)
+
+    def has_result(self, job_id: str) -> bool:
+        return (self.folder(job_id) / "outputs" / "result.json").exists()
+
+    def outputs(self, job_id: str) -> dict[str, Any]:
+        """{port: {"kind", "shape"}} of a result, for Finished."""
+        entries = _read_entries(self.folder(job_id) / "outputs" / "result.json")["arrays"]
+        return {entry["port"]: {"kind": entry["kind"], "shape": entry["shape"]} for entry in entries}
+
+    def result(self, job_id: str) -> StoredResult:
+        folder = self.folder(job_id) / "outputs"
+        header = _read_entries(folder / "result.json")
+        return StoredResult(arrays=read_arrays(folder, header["arrays"], mode="r"), recipe=header["recipe"])
+
+    def drop_inputs(self, job_id: str) -> None:
+        self._discard(self.folder(job_id) / "inputs")
+
+    def drop_outputs(self, job_id: str) -> None:
+        for name in ("outputs", "outputs.part"):
+            self._discard(self.folder(job_id) / name)
+
+    def drop(self, job_id: str) -> None:
+        self._discard(self.folder(job_id))
+
+    def _discard(self, folder: Path) -> None:
+        # one rename makes it gone; unlinking gigabytes is left to empty_trash(), which may take its time
+        try:
+            os.replace(folder, self._trash / uuid.uuid4().hex)
+        except FileNotFoundError:
+            return
+        except OSError as error:  # Windows keeps a file that is mapped: the next sweep tries again
+            log.info("%s stays for now: %s", folder.name, error)
+
+    def empty_trash(self) -> None:
+        """Remove what was dropped. Slow for large results: call it where nobody waits."""
+        for folder in self._trash.iterdir():
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def size_bytes(self, job_id: str) -> int:
+        return sum(path.stat().st_size for path in self.folder(job_id).rglob("*") if path.is_file())
+
+
+def expired(jobs: Iterable[tuple[Job, int]], now: float, *, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES) -> list[Job]:
+    """The ended jobs, of (job, bytes on disk) pairs, that must go: those too old, then the oldest until the rest fits."""
+    pairs = sorted(jobs, key=lambda pair: pair[0].finished_at)
+    total = sum(size for _, size in pairs)
+    gone = []
+    for job, size in pairs:
+        if job.state.is_final and (now - job.finished_at > max_age_s or total > max_bytes):
+            gone.append(job)
+            total -= size
+    return gone
+
+
+def write_result(folder: Path, arrays: Arrays, recipe: Mapping[str, Any]) -> None:
+    """A worker's part: the outputs of the job in `folder`, whole or not at all. Raises StorageFull."""
+    part = folder / "outputs.part"
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir()
+        entries = write_arrays(part, arrays)
+        _write_json(part / "result.json", {"arrays": entries, "recipe": recipe}, sync=True)
+        _sync_folder(part)
+        os.replace(part, folder / "outputs")
+        _sync_folder(folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise _disk_error(error, folder) from error
+
+
+def read_inputs(folder: Path) -> Arrays:
+    """A worker's part: the arrays of the job in `folder`, mapped so that writing to them changes no file."""
+    return read_arrays(folder / "inputs", _read_entries(folder / "inputs" / "arrays.json")["arrays"], mode="c")
+
+
+def write_arrays(folder: Path, arrays: Arrays) -> list[dict[str, Any]]:
+    """Each array as N.npy, and arrays.json with port, kind and attributes of each. Everything is on disk on return."""
+    entries = []
+    for port, given in arrays.items():
+        for array in given:
+            name = f"{len(entries)}.npy"
+            _write_array(folder / name, array.values)
+            entries.append({"file": name, "port": port, "kind": array.kind.name, "shape": list(array.values.shape),
+                            "attributes": dict(array.attributes)})
+    _write_json(folder / "arrays.json", {"arrays": entries}, sync=True)
+    return entries
+
+
+def read_arrays(folder: Path, entries: list[dict[str, Any]], mode: Any) -> Arrays:
+    arrays: dict[str, tuple[Array, ...]] = {}
+    for entry in entries:
+        values = np.load(folder / entry["file"], mmap_mode=mode, allow_pickle=False)
+        array = Array(KINDS[entry["kind"]], values.view(np.ndarray), entry["attributes"])
+        arrays[entry["port"]] = (*arrays.get(entry["port"], ()), array)
+    return arrays
+
+
+def _write_array(path: Path, values: np.ndarray) -> None:
+    # not numpy.save: on a full disk its tofile raises an OSError without an errno
+    values = np.ascontiguousarray(values).reshape(values.shape)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
+        file.write(values.reshape(-1).view(np.uint8).data if values.size else b"")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_json(path: Path, value: Any, *, sync: bool) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(value, file)
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def _read_entries(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InternalError(f"The job's files cannot be read: {error}.", hint="Run the job again.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder; its renames are journalled
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _disk_error(error: OSError, where: Path) -> StorageFull | InternalError:
+    if error.errno in _FULL:
+        return StorageFull(
+            f"There is no room for the job on the disk that holds {where}.", hint="Free some space, or release old results.",
+        )
+    return InternalError(f"The job could not be written to {where}: {error.strerror or error}.", hint="Look at the folder's permissions.")
+
+
+def _lock(path: Path) -> Any:
+    """An open file that locks the state folder until it is closed, or this process ends in whatever way."""
+    file = path.open("a+b")
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise BackendUnavailable(
+            f"Another backend already uses the folder {path.parent}.", hint="Connect to it, stop it, or give another --state-dir.",
+            field="state_dir",
+        ) from error
+    return file
