@@ -1,0 +1,63 @@
+"""`list`: what there is to run: algorithms with inputs, outputs, presets and settings, and the exemplars that ship."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from backend import registry
+from backend.cli import DONE, PROGRAM, Parser
+from backend.commands import exemplars
+from shared.algorithm import AlgorithmSpec, Port
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser(prog=f"{PROGRAM} list", description="Algorithms with their presets, and the exemplars that ship.")
+    parser.add_argument("algorithm", nargs="?", metavar="ALGORITHM", help="this one alone, with every setting")
+    parser.add_argument("--json", action="store_true", help="as JSON, every setting included")
+    options = parser.parse_args(argv)
+    specs = (registry.find_algorithm(options.algorithm),) if options.algorithm else registry.algorithms()
+    if options.json:
+        print(json.dumps({"algorithms": [_json(spec) for spec in specs], "exemplars": exemplars.describe()}, indent=1))
+        return DONE
+    print("\n\n".join(_text(spec, settings=bool(options.algorithm)) for spec in specs))
+    if not options.algorithm:
+        print("\nexemplars (their names can stand for a file):")
+        print("\n".join(_row(entry["name"], entry["help"]) for entry in exemplars.describe()) or "  none ship with this version")
+        print(f"\n{PROGRAM} list ALGORITHM shows its settings; {PROGRAM} run ALGORITHM --help the options.")
+    return DONE
+
+
+def _text(spec: AlgorithmSpec, *, settings: bool) -> str:
+    lines = [f"{spec.name}  {spec.summary}"]
+    lines += [f"  in   {_port(port)}" for port in spec.inputs]
+    lines += [f"  out  {_port(port)}" for port in spec.outputs]
+    if spec.presets:
+        lines += ["  presets", *(_row(preset.name, preset.help, indent=4) for preset in spec.presets)]
+    if settings:
+        lines += ["  settings", *(_row(parameter.name, f"{parameter.help} [{parameter.default!r}]", indent=4) for parameter in spec.parameters)]
+    return "\n".join(lines)
+
+
+def _port(port: Port) -> str:
+    notes = "".join([", optional"] * port.optional + [", one or more"] * port.many)
+    return f"{port.name} ({port.kind.name}{notes}): {port.help}"
+
+
+def _row(name: str, text: str, *, indent: int = 2) -> str:
+    return f"{' ' * indent}{name:<18}{text}"
+
+
+def _json(spec: AlgorithmSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name, "label": spec.label, "summary": spec.summary, "version": spec.version, "digest": spec.digest,
+        "inputs": [_port_json(port) for port in spec.inputs], "outputs": [_port_json(port) for port in spec.outputs],
+        "parameters": [asdict(parameter) for parameter in spec.parameters],
+        "presets": [{"name": p.name, "label": p.label, "help": p.help, "values": dict(p.values)} for p in spec.presets],
+    }
+
+
+def _port_json(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "kind": port.kind.name, "help": port.help, "optional": port.optional, "many": port.many}

@@ -1,0 +1,33 @@
+"""`serve`: the backend as Blender uses it. Everything behind the options is backend/server.py's work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.cli import PROGRAM, Parser
+
+DESCRIPTION = """The backend for Blender: waits for jobs and computes them, until it is interrupted.
+
+By default it listens on this machine only, on a free port, and writes the address and a secret into a
+connection file that the add-on finds. For another machine give --host and --curve: without encryption
+keys no public address is opened."""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser(prog=f"{PROGRAM} serve", usage=f"{PROGRAM} serve [options]", description=DESCRIPTION)
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [default: 127.0.0.1]")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on [default: 0, a free one]")
+    parser.add_argument("--curve", action="store_true", help="encrypt; the connection file then carries the key")
+    parser.add_argument("--device", action="append", metavar="NAME", help="a device to compute on, may be repeated [default: all]")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="folder of jobs, results and log [default: the user's data folder]")
+    parser.add_argument("--endpoint", type=Path, metavar="FILE", help="connection file [default: endpoint.json in the state folder]")
+    parser.add_argument("--parent-pid", type=int, default=0, metavar="PID", help="end when this process has ended")
+    options = parser.parse_args(argv)
+
+    from backend.server import serve
+
+    return serve(
+        host=options.host, port=options.port, curve=options.curve, devices=tuple(options.device or ()), state_dir=options.state,
+        endpoint_path=options.endpoint, parent_pid=options.parent_pid,
+    )
