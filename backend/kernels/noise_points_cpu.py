@@ -29,12 +29,14 @@ _FAR = np.float32(1e9)
 
 
 @njit
-def _place(shift_x, shift_y, column0, period, global_y, fx, fy, i, j, frequency_x, frequency_y, start_x, start_y):
+def _place(
+    shift_x, shift_y, column0, period, global_y, reach, fx, fy, i, j, frequency_x, frequency_y, start_x, start_y
+):
     """Cell and place in the cell of each pixel of a row, for one octave."""
     for x in range(fx.size):
         global_x = column0 + x if period == 0 else (column0 + x) % period
-        cx = (np.float64(global_x) + np.float64(shift_x[x])) * frequency_x + start_x
-        cy = (np.float64(global_y) + np.float64(shift_y[x])) * frequency_y + start_y
+        cx = (np.float64(global_x) + np.float64(shift_x[x]) * reach) * frequency_x + start_x
+        cy = (np.float64(global_y) + np.float64(shift_y[x]) * reach) * frequency_y + start_y
         ix, iy = np.floor(cx), np.floor(cy)
         fx[x], fy[x] = np.float32(cx - ix), np.float32(cy - iy)
         i[x], j[x] = np.int64(ix), np.int64(iy)
@@ -91,15 +93,16 @@ def _worley(columns, rows, i, j, first_column, first_row, fx_row, fy_row, second
 
 @njit(parallel=True, cache=True)
 def noise_points(
-    column0, row0, shift_x, shift_y, frequency_x, frequency_y, start_x, start_y, period_x, period_y,
+    column0, row0, shift_x, shift_y, reach, frequency_x, frequency_y, start_x, start_y, period_x, period_y,
     columns, rows, first_column, first_row, amplitude, basis, kind, axes_only, offset, out,
 ):  # fmt: skip
-    """Fractal noise at pixel (column0 + x + shift_x, row0 + y + shift_y), added octave by octave to ``offset``
+    """Fractal noise at pixel (column0 + x, row0 + y) + reach · shift, added octave by octave to ``offset``
     in ``out``.
 
-    shift_x, shift_y: float32 [H, W] pixels. frequency_*, start_*: float64 [O], position in cells = pixel ·
-    frequency + start. period_*: pixels, 0 for none. columns, rows: uint32 [O, N] cell keys, of which entry 0 is
-    cell first_column[o], first_row[o]. basis: PERLIN, WORLEY_F1 or WORLEY_F2_F1; the rest as in gradient_rows.
+    shift_x, shift_y: float32 [H, W] pixels; reach: float64 [O], the share of the shift that an octave follows.
+    frequency_*, start_*: float64 [O], position in cells = pixel · frequency + start. period_*: pixels, 0 for
+    none. columns, rows: uint32 [O, N] cell keys, of which entry 0 is cell first_column[o], first_row[o]. basis:
+    PERLIN, WORLEY_F1 or WORLEY_F2_F1; the rest as in gradient_rows.
     """
     height, width = out.shape
     for y in prange(height):
@@ -110,7 +113,7 @@ def noise_points(
         out[y] = offset
         for o in range(amplitude.size):
             _place(
-                shift_x[y], shift_y[y], column0, period_x, global_y, fx, fy, i, j,
+                shift_x[y], shift_y[y], column0, period_x, global_y, reach[o], fx, fy, i, j,
                 frequency_x[o], frequency_y[o], start_x[o], start_y[o],
             )  # fmt: skip
             if basis == PERLIN:

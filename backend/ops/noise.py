@@ -43,7 +43,7 @@ class NoiseField:
     """What to evaluate, independent of where.
 
     wavelength_px: of the first octave along x and y. lacunarity: ratio of the wavelengths, gain: of the
-    amplitudes of one octave and the next. warp: standard displacement of a pixel in first wavelengths.
+    amplitudes of one octave and the next. warp: standard displacement of an octave in its own wavelengths.
     period_px: (width, height) after which everything repeats, or None. axes_only: only four gradients, along
     the axes, as in S0. fine_octaves: keep those below two pixels.
     """
@@ -208,11 +208,17 @@ def _points_twin(
     period_x, period_y = field.period_px or (0, 0)
     out = np.empty((window.height, window.width), np.float32)
     noise_points_cpu.noise_points(
-        window.x, window.y, shift[0].numpy(), shift[1].numpy(), frequency_x, frequency_y, start_x, start_y,
-        period_x, period_y, keys_x, keys_y, first_x, first_y,
+        window.x, window.y, shift[0].numpy(), shift[1].numpy(), _reach(field, pairs), frequency_x, frequency_y,
+        start_x, start_y, period_x, period_y, keys_x, keys_y, first_x, first_y,
         amplitude, BASES[field.basis], KINDS[field.kind], field.axes_only, np.float32(offset), out,
     )  # fmt: skip
     return torch.from_numpy(out)[None, None]
+
+
+def _reach(field: NoiseField, pairs: Pairs) -> np.ndarray:
+    """How much of the warp each octave follows. Pushing the fine ones as far as the coarse would draw them out
+    like wood grain, so that each is pushed in proportion to its own wavelength."""
+    return np.array([field.lacunarity**-octave for octave in range(len(pairs))])
 
 
 def _stack_spans(spans: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
@@ -232,13 +238,13 @@ def _point_octaves(
 ) -> Iterator[Tensor]:
     """Yields each octave [H, W] at displaced points."""
     starts, counts = (window.x, window.y), (window.width, window.height)
-    for pair, spans in zip(pairs, tables, strict=True):
+    for pair, spans, reach in zip(pairs, tables, _reach(field, pairs).tolist(), strict=True):
         cells, fracs, keys = [], [], []
         for axis in range(2):
             numbers = np.arange(counts[axis], dtype=np.int64) + starts[axis]
             pixels = torch.from_numpy(pair[axis].wrap(numbers)).to(device)
             pixels = pixels[None, :] if axis == 0 else pixels[:, None]
-            position = (pixels.double() + shift[axis].double()) * pair[axis].frequency + pair[axis].shift
+            position = (pixels.double() + shift[axis].double() * reach) * pair[axis].frequency + pair[axis].shift
             floor = torch.floor(position)
             first, table = spans[axis]
             cells.append(floor.long() - first)

@@ -49,8 +49,8 @@ def fade(f: Tensor) -> Tensor:
 def gradient_octave(tables: tuple[np.ndarray, ...], axes_only: bool, device: torch.device) -> Tensor:
     """One octave of gradient noise [H, W]; the closed form is told in kernels/noise_cpu.
 
-    tables: keys of the left and the right lattice column (uint32 [W]), place between them (float32 [W]), keys of the lattice
-    row and of the next (uint32 [H]), place between those (float32 [H]).
+    tables: keys of the left and the right lattice column (uint32 [W]), place between them (float32 [W]), keys of the
+    lattice row and of the next (uint32 [H]), place between those (float32 [H]).
     """
     left, right, frac, below, above, rise = tables
     left_key, right_key = (torch.from_numpy(keys.astype(np.int64)).to(device)[None, :] for keys in (left, right))
