@@ -1,0 +1,110 @@
+"""Nearest-neighbour field between the 7 x 7 patches of a map and of exemplars, and the map that its patches vote for, on the CPU.
+
+PatchMatch (Barnes et al. 2009, doi:10.1145/1531326.1531330) with two departures, both for the sake of the same bytes on any number of
+threads: neighbours propose from the field of the sweep before (as in jump flooding), and random candidates are a hash of the patch's
+place and the sweep. Patches are compared mostly without their mean, so that a landform may be used at another height than its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+PATCH = 7
+AREA = np.float32(PATCH * PATCH)
+
+
+@njit(inline="always")
+def _hash(a, b, seed, turn):
+    """32 well-mixed bits of four integers: a sum of odd multiples, then a finaliser in the manner of murmur3."""
+    h = (np.uint32(a) * np.uint32(0x9E3779B1)) ^ (np.uint32(b) * np.uint32(0x85EBCA77))
+    h ^= (np.uint32(seed) * np.uint32(0xC2B2AE3D)) ^ (np.uint32(turn) * np.uint32(0x27D4EB2F))
+    h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(0x2C1B3C6D))
+    h = np.uint32((h ^ (h >> np.uint32(12))) * np.uint32(0x297A2D39))
+    return np.uint32(h ^ (h >> np.uint32(15)))
+
+
+@njit(cache=True, fastmath={"contract", "reassoc"})
+def _distance(image, qy, qx, atlas, cy, cx, mean_weight):
+    """Sum of squared differences of two patches, their difference in mean counted mean_weight times."""
+    total = np.float32(0)
+    squares = np.float32(0)
+    for i in range(PATCH):
+        for j in range(PATCH):
+            e = image[qy + i, qx + j] - atlas[cy + i, cx + j]
+            total += e
+            squares += e * e
+    return squares - (np.float32(1) - mean_weight) * total * total / AREA
+
+
+@njit(cache=True, parallel=True)
+def improve(image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, seed, jump, draws, radius):
+    """One sweep: each patch keeps the best of its match, four neighbours' matches moved along, and `draws` random ones near it.
+
+    image [H, W], atlas [A, B] float32; field_y, field_x int32 [h, w]: top left in the atlas for the patch at (stride*i, stride*j).
+    zones int32 [S, 4]: first and last top-left row and column that exemplar s offers; zone_of uint8 [h, w]: the exemplar to use.
+    The random radius starts at `radius` pixels and halves at each draw. Returns the new field_y, field_x.
+    """
+    rows, columns = field_y.shape
+    new_y, new_x = np.empty_like(field_y), np.empty_like(field_x)
+    for gy in prange(rows):
+        for gx in range(columns):
+            y0, y1, x0, x1 = zones[zone_of[gy, gx]]
+            qy, qx = gy * stride, gx * stride
+            by, bx = min(max(field_y[gy, gx], y0), y1), min(max(field_x[gy, gx], x0), x1)
+            best = _distance(image, qy, qx, atlas, by, bx, mean_weight)
+            for side in range(4):
+                dy = (side - 1) * jump if side % 2 == 0 else 0
+                dx = (side - 2) * jump if side % 2 == 1 else 0
+                ny, nx = gy + dy, gx + dx
+                if 0 <= ny < rows and 0 <= nx < columns:
+                    cy = min(max(field_y[ny, nx] - dy * stride, y0), y1)
+                    cx = min(max(field_x[ny, nx] - dx * stride, x0), x1)
+                    if cy != by or cx != bx:
+                        d = _distance(image, qy, qx, atlas, cy, cx, mean_weight)
+                        if d < best:
+                            best, by, bx = d, cy, cx
+            reach = radius
+            for turn in range(draws):
+                h = _hash(gy, gx, seed, turn)
+                low, high = np.int64(h & np.uint32(0xFFFF)), np.int64(h >> np.uint32(16))
+                cy = min(max(by + ((low * (2 * reach + 1)) >> 16) - reach, y0), y1)
+                cx = min(max(bx + ((high * (2 * reach + 1)) >> 16) - reach, x0), x1)
+                d = _distance(image, qy, qx, atlas, cy, cx, mean_weight)
+                if d < best:
+                    best, by, bx = d, cy, cx
+                reach = max(1, reach >> 1)
+            new_y[gy, gx] = by
+            new_x[gy, gx] = bx
+    return new_y, new_x
+
+
+@njit(cache=True, parallel=True)
+def vote(image, atlas, field_y, field_x, stride, window):
+    """The map [H, W] whose pixel is the mean over the patches on it of their match, at the patch's own mean height.
+
+    window float32 [7, 7] weighs a patch's pixels; a pixel under no patch keeps its value.
+    """
+    rows, columns = field_y.shape
+    lift = np.empty((rows, columns), np.float32)
+    for gy in prange(rows):
+        for gx in range(columns):
+            total = np.float32(0)
+            for i in range(PATCH):
+                for j in range(PATCH):
+                    total += image[gy * stride + i, gx * stride + j] - atlas[field_y[gy, gx] + i, field_x[gy, gx] + j]
+            lift[gy, gx] = total / AREA
+    out = np.empty_like(image)
+    for y in prange(image.shape[0]):
+        first_y, last_y = max(0, (y - PATCH + stride) // stride), min(rows - 1, y // stride)
+        for x in range(image.shape[1]):
+            first_x, last_x = max(0, (x - PATCH + stride) // stride), min(columns - 1, x // stride)
+            total, weight = np.float32(0), np.float32(0)
+            for gy in range(first_y, last_y + 1):
+                for gx in range(first_x, last_x + 1):
+                    i, j = y - gy * stride, x - gx * stride
+                    w = window[i, j]
+                    total += w * (atlas[field_y[gy, gx] + i, field_x[gy, gx] + j] + lift[gy, gx])
+                    weight += w
+            out[y, x] = total / weight if weight > 0 else image[y, x]
+    return out

@@ -1,0 +1,214 @@
+"""Relief transfer: a height map takes on the landforms of exemplars, keeps its own layout, and lets water run off.
+
+From coarse to fine, at each level of a pyramid:
+  1. the map is re-told in exemplar patches (backend.ops.patch_match): structure;
+  2. Adam on the sliced Wasserstein distance between patches (backend.ops.sliced_wasserstein): the right share of everything;
+  3. every few steps the map is moved to the nearest one that drains (backend.ops.drainage_lock), so that the steps that follow mend
+     what draining did to slopes and curvature, and draining mends what they did to the rivers.
+Step 3 is the point. Transport alone leaves a quarter of the cells in pits; filling or breaching at the end ruins slope and curvature;
+taking turns, each correction is small, and trunk valleys are found at coarse levels where there are few pits.
+
+Works in units of the exemplars' deviation. Knows no job, file or socket: `observe` is called often and may stop it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
+
+from backend.ops import patch_match, sliced_wasserstein
+from backend.ops.drainage_lock import drain
+
+LEVEL_RATIO = 0.7
+LEAST_EXEMPLAR_PX = 20  # at the coarsest level: a 7 x 7 patch needs room to differ from its neighbours
+LEAST_MAP_PX = 12
+LAYOUT_SIGMA_PX = 16.0
+DROP_M = 1e-3
+Observe = Callable[[float, str, Callable[[], np.ndarray]], bool]  # share done, stage, the map as it stands -> go on?
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferSettings:
+    """steps: of transport a level. landform_px: the largest landform taken from the exemplar, in pixels of the map.
+
+    layout 0..1: how firmly heights averaged over LAYOUT_SIGMA_PX stay the user's. drainage: whether water must run off.
+    """
+
+    steps: int = 40
+    filters: int = 24
+    banks: int = 6
+    rate: float = 0.03
+    landform_px: float = 112.0
+    layout: float = 0.1
+    drainage: bool = True
+    drain_every: int = 10
+    cut_share: float = 0.5
+    rounds: int = 3
+    stride: int = 1
+    sharpen: float = 0.5
+
+
+def transfer_relief(
+    layout: np.ndarray,  # [H, W] float32 m
+    exemplars: Sequence[np.ndarray],  # each [h, w] float32 m, at the layout's pixel size
+    settings: TransferSettings,
+    generator: torch.Generator,
+    *,
+    classes: np.ndarray | None = None,  # [H, W] uint8: which exemplar where
+    observe: Observe = lambda share, stage, height: True,
+) -> np.ndarray:
+    """A height map [H, W] float32 in metres with the exemplars' own elevations and amplitude, and the layout of `layout`."""
+    shape = layout.shape
+    units = _Units.of(exemplars)
+    normal = [units.normal(exemplar) for exemplar in exemplars]
+    labels = np.zeros(shape, np.uint8) if classes is None else classes
+    ratios = level_ratios(shape, [e.shape for e in exemplars], settings.landform_px)
+    sizes = [tuple(max(8, round(side * ratio)) for side in shape) for ratio in ratios]
+    costs = np.cumsum([0.0] + [rows * columns for rows, columns in sizes])
+
+    def metres(height: np.ndarray) -> np.ndarray:
+        return units.metres(resample(height, shape))
+
+    height, field, going = None, None, True
+    rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+    for level, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
+        at_level = [resample(e, tuple(max(8, round(side * ratio)) for side in e.shape)) for e in normal]
+        scene = _Level(at_level, _nearest(labels, size), ratio, settings)
+        wish = match_values(resample(layout, size), at_level)
+        height = wish if height is None else resample(height, size)
+        height = scene.hold_layout(height, wish)
+        field = scene.field(field, ratios[level - 1] if level else ratio, rng)
+
+        def watch(share: float, stage: str, state: np.ndarray, level: int = level) -> bool:
+            done = (costs[level] + share * (costs[level + 1] - costs[level])) / costs[-1]
+            return observe(float(done), stage, lambda: metres(state))
+
+        height, going = scene.run(height, wish, field, generator, level, watch)
+        if not going:
+            break
+    assert height is not None  # there is at least one level
+    result = np.ascontiguousarray(metres(height))
+    return drain(result, cut_share=settings.cut_share, drop=DROP_M) if settings.drainage else result
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Metres to deviations of the first exemplar; each exemplar's own mean is the zero of its heights."""
+
+    mean_m: float
+    deviation_m: float
+
+    @staticmethod
+    def of(exemplars: Sequence[np.ndarray]) -> _Units:
+        mean = float(np.mean([e.mean(dtype=np.float64) for e in exemplars]))
+        deviation = float(np.mean([e.std(dtype=np.float64) for e in exemplars]))
+        return _Units(mean, max(deviation, 1e-3))
+
+    def normal(self, height: np.ndarray) -> np.ndarray:
+        return ((height - height.mean(dtype=np.float64)) / self.deviation_m).astype(np.float32)
+
+    def metres(self, height: np.ndarray) -> np.ndarray:
+        return height * np.float32(self.deviation_m) + np.float32(self.mean_m)
+
+
+class _Level:
+    """One level of the pyramid: exemplars and classes at its size, and the three steps."""
+
+    def __init__(self, exemplars: list[np.ndarray], labels: np.ndarray, ratio: float, settings: TransferSettings) -> None:
+        self._exemplars, self._labels, self._ratio, self._settings = exemplars, labels, ratio, settings
+        self._atlas = patch_match.Atlas.of(exemplars)
+        if len(exemplars) > 1:  # soft borders, 3 px wide at the finest level
+            shares = [gaussian_filter((labels == s).astype(np.float32), max(1.0, 3.0 * ratio)) for s in range(len(exemplars))]
+            self._shares = [np.ascontiguousarray(share) for share in shares]
+        else:
+            self._shares = [sliced_wasserstein.EVEN]
+
+    def field(self, coarser: patch_match.Field | None, coarser_ratio: float, rng: np.random.Generator) -> patch_match.Field:
+        stride = self._settings.stride
+        if coarser is None:
+            return patch_match.Field(self._labels.shape, self._atlas, self._labels, stride, rng)
+        return coarser.resized(self._labels.shape, self._atlas, self._labels, stride, self._ratio / coarser_ratio)
+
+    def hold_layout(self, height: np.ndarray, wish: np.ndarray) -> np.ndarray:
+        """Move the low band of the heights towards the wish's."""
+        if self._settings.layout <= 0:
+            return height
+        sigma = max(LAYOUT_SIGMA_PX * self._ratio, 0.5)
+        return height + np.float32(self._settings.layout) * gaussian_filter(wish - height, sigma, mode="nearest")
+
+    def run(self, height, wish, field, generator, level, watch) -> tuple[np.ndarray, bool]:
+        """The map after this level, and whether to go on."""
+        settings = self._settings
+        for turn in range(settings.rounds):
+            sweeps = 12 if level == 0 and turn == 0 else 4
+            height = field.retell(height, sweeps=sweeps, seed=level * 8 + turn)
+            if not watch(0.3 * turn / settings.rounds, "matching landforms", height):
+                return height, False
+        banks = self._banks(generator)
+        adam = sliced_wasserstein.Adam(height, settings.rate, settings.steps)
+        row_step = 1 if height.size < 40000 else 4
+        labels = self._labels if len(self._exemplars) > 1 else sliced_wasserstein.ALL
+        direction = np.empty_like(height)
+        for step in range(settings.steps):
+            direction[:] = 0
+            for s, share in enumerate(self._shares):
+                sliced_wasserstein.ascent(
+                    height, banks[step % len(banks)][s], row_first=step % row_step, row_step=row_step,
+                    labels=labels, label=s, weight=share, out=direction,
+                )  # fmt: skip
+            adam.step(height, direction)
+            if settings.drainage and (step + 1) % settings.drain_every == 0:
+                height = drain(height, cut_share=settings.cut_share)
+            if not watch(0.3 + 0.7 * (step + 1) / settings.steps, "transporting relief", height):
+                return height, False
+        return height, True
+
+    def _banks(self, generator: torch.Generator) -> list[list[sliced_wasserstein.FilterBank]]:
+        """banks x exemplars; every second bank is whitened, so that slope and curvature weigh as much as height."""
+        settings = self._settings
+        whiten = sliced_wasserstein.whitening(self._exemplars[0], settings.sharpen)
+        banks = []
+        for n in range(settings.banks):
+            filters = sliced_wasserstein.random_filters(settings.filters, generator, whiten if n % 2 else None)
+            banks.append([sliced_wasserstein.measure(exemplar, filters) for exemplar in self._exemplars])
+        return banks
+
+
+def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], landform_px: float) -> list[float]:
+    """Sizes of the pyramid's levels relative to the map, rising to 1 by LEVEL_RATIO.
+
+    At the coarsest a patch spans landform_px, as long as map and exemplars are still large enough there.
+    """
+    least = max(patch_match.PATCH / landform_px, LEAST_MAP_PX / min(shape), LEAST_EXEMPLAR_PX / min(min(e) for e in exemplars))
+    levels = max(0, math.floor(math.log(min(least, 1.0)) / math.log(LEVEL_RATIO) + 1e-9))
+    return [LEVEL_RATIO**n for n in range(levels, -1, -1)]
+
+
+def resample(height: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map at another size, float32 C-contiguous: bicubic, antialiased where it shrinks."""
+    if height.shape == tuple(size):
+        return np.ascontiguousarray(height, np.float32)
+    shrinks = size[0] < height.shape[0]
+    image = torch.from_numpy(np.ascontiguousarray(height, np.float32))[None, None]
+    return F.interpolate(image, size=tuple(size), mode="bicubic", align_corners=False, antialias=shrinks)[0, 0].numpy()
+
+
+def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rows, columns = ((np.arange(n) + 0.5) * side / n for n, side in zip(size, labels.shape, strict=True))
+    return np.ascontiguousarray(labels[np.ix_(rows.astype(np.int64), columns.astype(np.int64))])
+
+
+def match_values(height: np.ndarray, exemplars: Sequence[np.ndarray]) -> np.ndarray:
+    """The map with its values replaced, in order, by those of the exemplars: the layout, at the exemplars' own hypsometry."""
+    values = np.sort(np.concatenate([e.ravel() for e in exemplars]))
+    order = np.argsort(height, axis=None, kind="stable")
+    place = (np.arange(order.size) + 0.5) / order.size * (values.size - 1)
+    matched = np.empty(order.size, np.float32)
+    matched[order] = np.interp(place, np.arange(values.size), values)
+    return matched.reshape(height.shape)
