@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import io
 import json
 import os
 import tempfile
@@ -168,7 +169,8 @@ def _quiet_library() -> Iterator[None]:
             os.dup2(sink.fileno(), 1)
             os.dup2(sink.fileno(), 2)
             try:
-                yield
+                with contextlib.redirect_stdout(io.StringIO()):  # its Python half prints, too
+                    yield
             finally:
                 os.dup2(kept[0], 1)
                 os.dup2(kept[1], 2)

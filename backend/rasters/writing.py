@@ -11,7 +11,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ def _whole(path: Path) -> Iterator[Path]:
     except RuntimeError as error:  # OpenEXR's only exception
         raise StorageFull(f"{path} could not be written ({error}).", hint="Is there space on the disk?", field=str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it was moved, or its folder is none
+            temporary.unlink()
 
 
 def storage_error(path: Path, error: OSError) -> StorageFull | InvalidInput:
