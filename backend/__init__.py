@@ -63,5 +63,7 @@ def _as_array(kind: Any, value: Any, pixel_size_m: float | None) -> Array:
     values = np.ascontiguousarray(value)
     if values.dtype.kind in "fiu" and np.dtype(kind.dtype).kind == "f":
         values = values.astype(kind.dtype, copy=False)
-    attributes = {"pixel_size_m": pixel_size_m} if pixel_size_m is not None and "pixel_size_m" in kind.attributes else {}
+    attributes = (
+        {"pixel_size_m": pixel_size_m} if pixel_size_m is not None and "pixel_size_m" in kind.attributes else {}
+    )
     return Array(kind, values, attributes)

@@ -27,7 +27,9 @@ class Background:
         self.socket = context.socket(zmq.PAIR)
         self.socket.bind("inproc://background")
         self._waker = context.socket(zmq.PAIR)
-        self._waker.setsockopt(zmq.SNDHWM, 0)  # the thread must never wait for the server, which waits for it in close()
+        self._waker.setsockopt(
+            zmq.SNDHWM, 0
+        )  # the thread must never wait for the server, which waits for it in close()
         self._waker.connect("inproc://background")  # from here on only the thread touches it
         self._work: queue.SimpleQueue[tuple[Work, Then | None] | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[tuple[Then, RelievoError | None]] = queue.SimpleQueue()

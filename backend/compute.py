@@ -63,10 +63,13 @@ def foresee(error: BaseException, what: str) -> RelievoError:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return OutOfMemory(f"{what} ran out of memory.", hint="Use a smaller map, or close other programs.")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-        return StorageFull(f"{what} could not write: {error.strerror}.", hint="Free some space on the disk and try again.")
+        return StorageFull(
+            f"{what} could not write: {error.strerror}.", hint="Free some space on the disk and try again."
+        )
     log.error("%s failed", what, exc_info=error)
     return InternalError(
-        f"{what} failed: {type(error).__name__}: {error}", hint="This is a defect; the log has the details. Please report it."
+        f"{what} failed: {type(error).__name__}: {error}",
+        hint="This is a defect; the log has the details. Please report it.",
     )
 
 
@@ -78,7 +81,9 @@ def _check_outputs(spec: AlgorithmSpec, outputs: dict[str, Array]) -> None:
         raise InternalError(f"{spec.label} made {sorted(outputs)}; it declares {sorted(ports)}.")
     for name, array in outputs.items():
         if array.kind is not ports[name].kind:
-            raise InternalError(f"{spec.label} made a {array.kind.name} for {name!r}; it declares a {ports[name].kind.name}.")
+            raise InternalError(
+                f"{spec.label} made a {array.kind.name} for {name!r}; it declares a {ports[name].kind.name}."
+            )
         try:
             check(array)
         except RelievoError as error:

@@ -22,7 +22,9 @@ PROGRESS_INTERVAL_S = 0.02  # the server thins this further; a person's eye need
 ESTIMATE_AFTER_S = 0.5
 
 ProgressCallback = Callable[[int, int, str, "float | None"], None]  # done, total, stage, remaining seconds
-PreviewCallback = Callable[[str, np.ndarray, int], None]  # port, reduced values, pixels of the map a pixel of the preview
+PreviewCallback = Callable[
+    [str, np.ndarray, int], None
+]  # port, reduced values, pixels of the map a pixel of the preview
 
 
 class JobContext:

@@ -34,7 +34,9 @@ def pick_device(name: str = "auto") -> torch.device:
     full_name = "cuda:0" if name == "cuda" else name
     if full_name not in names:
         raise InvalidParameter(
-            f"This machine has no device {name!r}.", hint=f"It has {', '.join(names)}; 'auto' takes the first.", field="device"
+            f"This machine has no device {name!r}.",
+            hint=f"It has {', '.join(names)}; 'auto' takes the first.",
+            field="device",
         )
     return torch.device(full_name)
 
@@ -43,8 +45,13 @@ def describe_device(name: str) -> dict[str, Any]:
     """What Welcome and doctor say of a device: name, kind, label, memory_bytes (0 where unknown), cores."""
     if name.startswith("cuda"):
         properties = torch.cuda.get_device_properties(torch.device(name))
-        return {"name": name, "kind": "cuda", "label": properties.name, "memory_bytes": properties.total_memory,
-                "cores": properties.multi_processor_count}
+        return {
+            "name": name,
+            "kind": "cuda",
+            "label": properties.name,
+            "memory_bytes": properties.total_memory,
+            "cores": properties.multi_processor_count,
+        }
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     label = "Apple GPU" if name == "mps" else "CPU"
     return {"name": name, "kind": name, "label": label, "memory_bytes": memory_bytes, "cores": default_threads()}

@@ -48,8 +48,9 @@ class Job:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Job:
-        known = {f.name for f in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known} | {"state": JobState(values["state"])})
+        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        known["state"] = JobState(values["state"])
+        return cls(**known)
 
 
 def error_json(error: RelievoError) -> dict[str, str]:

@@ -52,11 +52,18 @@ def _import_modules(names: str) -> tuple[Any, ...]:
     for name in filter(None, (part.strip() for part in names.split(","))):
         try:
             module = importlib.import_module(name)
-            module.SPECS, module.IMPLEMENTATIONS  # noqa: B018  both must be there before anybody relies on them
-        except (ImportError, AttributeError) as error:
-            raise BackendUnavailable(
-                f"{EXTRA_ALGORITHMS} names the module {name!r}, which cannot be used ({error}).",
-                hint="Correct the variable or unset it.", field=EXTRA_ALGORITHMS,
-            ) from error
+        except ImportError as error:
+            raise _unusable(name, str(error)) from error
+        for attribute in ("SPECS", "IMPLEMENTATIONS"):
+            if not hasattr(module, attribute):
+                raise _unusable(name, f"it has no {attribute}")
         modules.append(module)
     return tuple(modules)
+
+
+def _unusable(name: str, reason: str) -> BackendUnavailable:
+    return BackendUnavailable(
+        f"{EXTRA_ALGORITHMS} names the module {name!r}, which cannot be used: {reason}.",
+        hint="Correct the variable or unset it.",
+        field=EXTRA_ALGORITHMS,
+    )

@@ -31,7 +31,8 @@ class Scheduler:
         waiting = len(self._queues.get(owner, ())) + coming
         if waiting >= self._max_queued_per_owner or self.queued_count + coming >= self._max_queued:
             raise QueueFull(
-                f"{waiting} of your jobs wait already, {self.queued_count} of everybody's.", hint="Wait for some to finish, or cancel them.",
+                f"{waiting} of your jobs wait already, {self.queued_count} of everybody's.",
+                hint="Wait for some to finish, or cancel them.",
             )
 
     def add(self, job: Job) -> None:
@@ -50,7 +51,9 @@ class Scheduler:
         try:
             return self.jobs[job_id]
         except KeyError:
-            raise UnknownJob(f"There is no job {job_id}.", hint="It may have been released, or be too old.", field="job") from None
+            raise UnknownJob(
+                f"There is no job {job_id}.", hint="It may have been released, or be too old.", field="job"
+            ) from None
 
     def of_owner(self, owner: str) -> list[Job]:
         return [job for job in self.jobs.values() if job.owner == owner]

@@ -15,11 +15,12 @@ import secrets
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from backend.background import Background
 from backend.outbox import Outbox
@@ -27,7 +28,7 @@ from backend.service import Service
 from backend.store import MAX_AGE_S, MAX_BYTES, Store
 from backend.workforce import Ready, Workforce
 from shared.codec import MAX_TOTAL_BYTES, decode
-from shared.endpoint import Endpoint, write_endpoint
+from shared.endpoint import Endpoint, default_state_dir, write_endpoint
 from shared.errors import AddressInUse, BackendUnavailable, InsecureAddress, ProtocolError, RelievoError
 from shared.messages import REQUESTS
 from shared.version import VERSION
@@ -35,7 +36,10 @@ from shared.version import VERSION
 log = logging.getLogger(__name__)
 
 HIGH_WATER_MARK = 64  # messages a client may leave unread in libzmq; more wait in the outbox
-HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 5000, 30000  # libzmq's own threads answer, so that a frozen Blender is not a dead one
+HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = (
+    5000,
+    30000,
+)  # libzmq's own threads answer, so that a frozen Blender is not a dead one
 TICK_BUSY_MS, TICK_IDLE_MS = 50, 250
 MESSAGES_A_TURN = 64  # of one busy client, before workers and clocks get a look-in
 LOG_BYTES, LOG_FILES = 2 << 20, 3
@@ -45,37 +49,63 @@ LOG_BYTES, LOG_FILES = 2 << 20, 3
 class ServerSettings:
     """How to serve.
 
-    state_dir: jobs, results, keys and logs; one server at a time. endpoint_file: the connection file, STATE_DIR/endpoint.json if
-    None. host: an address of this machine; beyond loopback only with curve. port: 0 takes a free one. devices: "auto" (every
-    GPU, or else the best there is), or names with commas. idle_exit_s: end after so long without a client or a job. parent_pid: end
-    when that process has ended and no job is left.
+    state_dir: jobs, results, keys and logs; one server at a time. endpoint_path: the connection file. host: an address of this
+    machine; beyond loopback only with curve. port: 0 takes a free one. devices: names, () for every GPU or else the best there
+    is. idle_exit_s: end after so long without a client or a job. parent_pid: end when that process has ended, no job is left and
+    no client is connected.
     """
 
     state_dir: Path
-    endpoint_file: Path | None = None
-    host: str = "127.0.0.1"
-    port: int = 0
-    curve: bool = False
-    devices: str = "auto"
-    idle_exit_s: float | None = None
-    parent_pid: int | None = None
-    max_age_s: float = MAX_AGE_S
-    max_bytes: int = MAX_BYTES
-
-    @property
-    def connection_file(self) -> Path:
-        return self.endpoint_file or self.state_dir / "endpoint.json"
+    endpoint_path: Path
+    host: str
+    port: int
+    curve: bool
+    devices: tuple[str, ...]
+    parent_pid: int
+    idle_exit_s: float | None
+    max_age_s: float
+    max_bytes: int
 
 
-def serve(settings: ServerSettings) -> None:
-    """Serve until a signal, a client's Shutdown, or an idle exit. Raises RelievoError when it cannot begin."""
-    check_address(settings.host, settings.curve)
-    store = Store(settings.state_dir)
+def serve(
+    *,
+    state_dir: Path | None = None,
+    endpoint_path: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    curve: bool = False,
+    devices: Sequence[str] = (),
+    parent_pid: int = 0,
+    idle_exit_s: float | None = None,
+    max_age_s: float = MAX_AGE_S,
+    max_bytes: int = MAX_BYTES,
+) -> int:
+    """Serve until a signal, a client's Shutdown, or an idle exit; ServerSettings says what each option means.
+
+    Returns 0. Raises RelievoError when it cannot begin: InsecureAddress, AddressInUse, or BackendUnavailable for a state folder
+    that another backend uses.
+    """
+    check_address(host, curve)
+    state_dir = (state_dir or default_state_dir()).absolute()
+    settings = ServerSettings(
+        state_dir=state_dir,
+        endpoint_path=endpoint_path or state_dir / "endpoint.json",
+        host=host,
+        port=port,
+        curve=curve,
+        devices=tuple(devices),
+        parent_pid=parent_pid,
+        idle_exit_s=idle_exit_s,
+        max_age_s=max_age_s,
+        max_bytes=max_bytes,
+    )
+    store = Store(state_dir)
     try:
-        with _logging_to(settings.state_dir / "backend.log"):
+        with _logging_to(state_dir / "backend.log"):
             Server(settings, store).run()
     finally:
         store.close()
+    return 0
 
 
 class Server:
@@ -90,23 +120,37 @@ class Server:
         self._parent = _Parent(settings.parent_pid) if settings.parent_pid else None
         public_key = ""
         self._router = self._context.socket(zmq.ROUTER)
+        self._connections = Connections(self._router)
         try:
             if settings.curve:
                 public_key = self._use_curve(settings.state_dir / "curve.json")
             address = self._bind()
         except BaseException:
+            self._connections.close()
             self._context.destroy(linger=0)
             raise
         token = secrets.token_hex(32)
         self._endpoint = Endpoint(
-            address=address, token=token, session=self._session, pid=os.getpid(), version=VERSION, server_public_key=public_key
+            address=address,
+            token=token,
+            session=self._session,
+            pid=os.getpid(),
+            version=VERSION,
+            server_public_key=public_key,
         )
         self._background = Background(self._context)
         self._workforce = Workforce(self._context, settings.state_dir)
         self._outbox = Outbox(self._router, lambda client: self._service.forget_client(client))
         self._service = Service(
-            session=self._session, token=token, store=store, workforce=self._workforce, outbox=self._outbox,
-            background=self._background, on_shutdown=self.stop, max_age_s=settings.max_age_s, max_bytes=settings.max_bytes,
+            session=self._session,
+            token=token,
+            store=store,
+            workforce=self._workforce,
+            outbox=self._outbox,
+            background=self._background,
+            on_shutdown=self.stop,
+            max_age_s=settings.max_age_s,
+            max_bytes=settings.max_bytes,
         )
 
     def stop(self) -> None:
@@ -115,10 +159,10 @@ class Server:
     def run(self) -> None:
         """The loop, from the connection file's appearance to its removal."""
         try:
-            for device in self._settings.devices.split(","):
-                self._workforce.want(device.strip())
+            for device in self._settings.devices or ("auto",):
+                self._workforce.want(device)
             self._service.recover()
-            write_endpoint(self._settings.connection_file, self._endpoint)
+            write_endpoint(self._settings.endpoint_path, self._endpoint)
             log.info("relievo %s listens on %s, session %s", VERSION, self._endpoint.address, self._session)
             with self._signals():
                 self._loop()
@@ -127,7 +171,7 @@ class Server:
 
     def _loop(self) -> None:
         poller = zmq.Poller()
-        for socket in (self._router, self._workforce.socket, self._background.socket):
+        for socket in (self._router, self._workforce.socket, self._background.socket, self._connections.socket):
             poller.register(socket, zmq.POLLIN)
         while not self._stopping:
             ready = dict(poller.poll(self._timeout_ms()))
@@ -135,6 +179,9 @@ class Server:
             if self._router in ready:
                 self._last_heard = now
                 self._receive()
+            if self._connections.socket in ready:
+                self._connections.receive()
+                self._last_heard = now
             if self._background.socket in ready:
                 self._background.run_finished()
             for event in self._workforce.receive():
@@ -148,7 +195,11 @@ class Server:
             self._stopping = self._stopping or self._is_done(now)
 
     def _timeout_ms(self) -> int:
-        tick_ms = TICK_BUSY_MS if self._service.is_busy or self._outbox.has_mail or not self._workforce.ready else TICK_IDLE_MS
+        tick_ms = (
+            TICK_BUSY_MS
+            if self._service.is_busy or self._outbox.has_mail or not self._workforce.ready
+            else TICK_IDLE_MS
+        )
         deadline = self._service.next_deadline
         if deadline is not None:
             tick_ms = min(tick_ms, max(int((deadline - time.monotonic()) * 1000) + 1, 0))
@@ -172,17 +223,17 @@ class Server:
             self._service.handle(client, message)
 
     def _want_other_gpus(self, ready: Ready) -> None:
-        if self._settings.devices == "auto" and ready.device.startswith("cuda"):
+        if not self._settings.devices and ready.device.startswith("cuda"):
             for device in ready.devices:
                 if device["kind"] == "cuda" and device["name"] != "cuda:0":
                     self._workforce.want(device["name"])
 
     def _is_done(self, now: float) -> bool:
-        if self._service.is_busy:
+        if self._service.is_busy or self._connections.count:
             return False
         idle_exit_s = self._settings.idle_exit_s
         if idle_exit_s is not None and now - self._last_heard >= idle_exit_s:
-            log.info("nobody has asked for anything in %g s", idle_exit_s)
+            log.info("nobody has been here for %g s", idle_exit_s)
             return True
         if self._parent is not None and self._parent.has_ended:
             log.info("the process that started this backend has ended")
@@ -195,9 +246,10 @@ class Server:
         self._service.suspend()
         self._outbox.flush(time.monotonic())
         with contextlib.suppress(OSError, ValueError, KeyError):
-            written = json.loads(self._settings.connection_file.read_text(encoding="utf-8"))
+            written = json.loads(self._settings.endpoint_path.read_text(encoding="utf-8"))
             if written["session"] == self._session:  # a later backend may have written its own
-                self._settings.connection_file.unlink()
+                self._settings.endpoint_path.unlink()
+        self._connections.close()
         self._router.close(linger=1000)
         self._context.term()
         log.info("ended in good order")
@@ -233,6 +285,7 @@ class Server:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         """SIGINT and SIGTERM end the loop; what was there before comes back afterwards."""
+
         def on_signal(number: int, frame: object) -> None:
             self.stop()
 
@@ -255,7 +308,8 @@ def check_address(host: str, curve: bool) -> None:
     if not is_loopback and not curve:
         raise InsecureAddress(
             f"{host} can be reached from other machines, and without CURVE keys anybody in between could read along.",
-            hint="Add --curve, or use 127.0.0.1.", field="host",
+            hint="Add --curve, or use 127.0.0.1.",
+            field="host",
         )
 
 
@@ -275,15 +329,47 @@ def load_curve_keys(path: Path) -> dict[str, str]:
         keys = json.loads(path.read_text(encoding="utf-8"))
         return {"public": keys["public"], "secret": keys["secret"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BackendUnavailable(f"{path} holds no CURVE keys ({error}).", hint="Remove it; new ones will be made.", field="curve") from error
+        raise BackendUnavailable(
+            f"{path} holds no CURVE keys ({error}).", hint="Remove it; new ones will be made.", field="curve"
+        ) from error
 
 
 def _bind_error(error: zmq.ZMQError, host: str, port: int) -> RelievoError:
     if error.errno == zmq.EADDRINUSE:
-        return AddressInUse(f"Port {port} on {host} is in use.", hint="Stop what uses it, or leave --port away to get a free one.",
-                            field="port")
-    return BackendUnavailable(f"The backend cannot listen on {host}:{port}: {error.strerror}.", hint="Use an address of this machine.",
-                              field="host")
+        return AddressInUse(
+            f"Port {port} on {host} is in use.",
+            hint="Stop what uses it, or leave --port away to get a free one.",
+            field="port",
+        )
+    return BackendUnavailable(
+        f"The backend cannot listen on {host}:{port}: {error.strerror}.",
+        hint="Use an address of this machine.",
+        field="host",
+    )
+
+
+class Connections:
+    """How many clients are connected: libzmq tells that only through a socket's monitor."""
+
+    def __init__(self, router: zmq.Socket) -> None:
+        self._router = router
+        self.socket = router.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._descriptors: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        return len(self._descriptors)
+
+    def receive(self) -> None:
+        while self.socket.poll(0):
+            event = recv_monitor_message(self.socket)
+            if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._descriptors.add(event["value"])
+            else:
+                self._descriptors.discard(event["value"])
+
+    def close(self) -> None:
+        self._router.disable_monitor()
 
 
 class _Parent:
@@ -328,7 +414,9 @@ def _has_ended_on_windows(pid: int) -> bool:
 
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8")
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8"
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("backend")
     root.addHandler(handler)

@@ -24,12 +24,36 @@ from backend.workforce import Died, Ready, Said, Workforce
 from shared.algorithm import AlgorithmSpec, check_inputs
 from shared.codec import MAX_ARRAYS, MAX_TOTAL_BYTES, encode
 from shared.errors import (
-    AccessDenied, InvalidInput, ProtocolError, RelievoError, UnknownAlgorithm, VersionMismatch, WorkerDied, error_from_code,
+    AccessDenied,
+    InvalidInput,
+    ProtocolError,
+    RelievoError,
+    UnknownAlgorithm,
+    VersionMismatch,
+    WorkerDied,
+    error_from_code,
 )
 from shared.jobs import JobState
 from shared.messages import (
-    Accepted, Cancel, Failure, Fetch, Finished, Goodbye, Hello, Message, Ping, Pong, Progress, Query, Release, Released, Result,
-    Shutdown, Status, Submit, Welcome,
+    Accepted,
+    Cancel,
+    Failure,
+    Fetch,
+    Finished,
+    Goodbye,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Progress,
+    Query,
+    Release,
+    Released,
+    Result,
+    Shutdown,
+    Status,
+    Submit,
+    Welcome,
 )
 from shared.params import parse, to_json
 from shared.version import PROTOCOL, PROTOCOL_MAJOR, VERSION
@@ -56,8 +80,17 @@ class Service:
     """The backend's state and rules. on_shutdown is called when a client asks the backend to end."""
 
     def __init__(
-        self, *, session: str, token: str, store: Store, workforce: Workforce, outbox: Outbox, background: Background,
-        on_shutdown: Callable[[], None], max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES,
+        self,
+        *,
+        session: str,
+        token: str,
+        store: Store,
+        workforce: Workforce,
+        outbox: Outbox,
+        background: Background,
+        on_shutdown: Callable[[], None],
+        max_age_s: float = MAX_AGE_S,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._session = session
         self._token = token
@@ -85,7 +118,9 @@ class Service:
                 return
             owner = self._owners.get(client)
             if owner is None:
-                raise AccessDenied("Say Hello first.", hint="The connection was closed meanwhile, or the backend was restarted.")
+                raise AccessDenied(
+                    "Say Hello first.", hint="The connection was closed meanwhile, or the backend was restarted."
+                )
             self._handle_known(client, owner, message)
         except RelievoError as error:
             self._reply(client, message, Failure(**error_json(error)))
@@ -135,16 +170,23 @@ class Service:
     def _hello(self, client: bytes, message: Hello) -> Welcome:
         if not hmac.compare_digest(message.token.encode(), self._token.encode()):
             raise AccessDenied(
-                "The token is wrong.", hint="Take it from the connection file that the backend wrote at its last start.", field="token",
+                "The token is wrong.",
+                hint="Take it from the connection file that the backend wrote at its last start.",
+                field="token",
             )
         if message.protocol.partition(".")[0] != str(PROTOCOL_MAJOR):
             raise VersionMismatch(
-                f"The add-on speaks protocol {message.protocol}, this backend {PROTOCOL}.", hint="Update the older of the two.",
+                f"The add-on speaks protocol {message.protocol}, this backend {PROTOCOL}.",
+                hint="Update the older of the two.",
                 field="protocol",
             )
         self._owners[client] = _uuid(message.owner, "owner")
         return Welcome(
-            protocol=PROTOCOL, backend_version=VERSION, session=self._session, devices=self._devices, digests=self._digests,
+            protocol=PROTOCOL,
+            backend_version=VERSION,
+            session=self._session,
+            devices=self._devices,
+            digests=self._digests,
             limits={"total_bytes": MAX_TOTAL_BYTES, "arrays": MAX_ARRAYS, "queued_jobs": MAX_QUEUED_PER_OWNER},
         )
 
@@ -164,10 +206,18 @@ class Service:
         if message.digest and message.digest != spec.digest:
             raise VersionMismatch(
                 f"The add-on and the backend know different versions of {spec.label}.",
-                hint="Update the older of the two; the other algorithms work.", field=spec.name,
+                hint="Update the older of the two; the other algorithms work.",
+                field=spec.name,
             )
         params = parse(spec.params, message.params)
-        job = Job(id=job_id, owner=owner, algorithm=spec.name, params=to_json(params), preview=message.preview, submitted_at=time.time())
+        job = Job(
+            id=job_id,
+            owner=owner,
+            algorithm=spec.name,
+            params=to_json(params),
+            preview=message.preview,
+            submitted_at=time.time(),
+        )
         self._pending[job_id] = _Pending(owner, [reply])
         self._background.do(lambda: self._store_job(spec, job, message), lambda error: self._stored(job, error))
 
@@ -215,9 +265,18 @@ class Service:
 
     def _status(self, job: Job) -> dict[str, Any]:
         return {
-            "job": job.id, "algorithm": job.algorithm, "state": job.state.value, "position": self._scheduler.position(job.id),
-            "done": job.done, "total": job.total, "stage": job.stage, "remaining_s": job.remaining_s, "error": job.error,
-            "seconds": job.seconds(time.time()), "outputs": job.outputs, "submitted_at": job.submitted_at,
+            "job": job.id,
+            "algorithm": job.algorithm,
+            "state": job.state.value,
+            "position": self._scheduler.position(job.id),
+            "done": job.done,
+            "total": job.total,
+            "stage": job.stage,
+            "remaining_s": job.remaining_s,
+            "error": job.error,
+            "seconds": job.seconds(time.time()),
+            "outputs": job.outputs,
+            "submitted_at": job.submitted_at,
         }
 
     # Jobs ------------------------------------------------------------------------------------------------------------------------
@@ -234,15 +293,23 @@ class Service:
                 self._finish(job, JobState.CANCELLED)
             elif was_running and job.attempts >= MAX_ATTEMPTS:
                 self._scheduler.add(job)
-                self._finish(job, JobState.FAILED, WorkerDied(
-                    f"The backend ended {job.attempts} times while it computed this job.", hint="Try a smaller map.",
-                ))
+                self._finish(
+                    job,
+                    JobState.FAILED,
+                    WorkerDied(
+                        f"The backend ended {job.attempts} times while it computed this job.", hint="Try a smaller map."
+                    ),
+                )
             else:
                 if was_running:
                     job.move(JobState.QUEUED)
                 self._scheduler.add(job)
                 if not job.state.is_final and job.algorithm not in self._digests:
-                    self._finish(job, JobState.FAILED, UnknownAlgorithm(f"This backend has no algorithm {job.algorithm!r} any more."))
+                    self._finish(
+                        job,
+                        JobState.FAILED,
+                        UnknownAlgorithm(f"This backend has no algorithm {job.algorithm!r} any more."),
+                    )
         self._background.do(self._store.empty_trash)
 
     def _dispatch(self) -> None:
@@ -253,10 +320,17 @@ class Service:
                 job.started_at = time.time()
                 self._store.save(job)
                 folder = str(self._store.folder(job.id))
-                self._workforce.send(worker, {
-                    "do": "compute", "job": job.id, "algorithm": job.algorithm, "params": job.params, "preview": job.preview,
-                    "folder": folder,
-                })
+                self._workforce.send(
+                    worker,
+                    {
+                        "do": "compute",
+                        "job": job.id,
+                        "algorithm": job.algorithm,
+                        "params": job.params,
+                        "preview": job.preview,
+                        "folder": folder,
+                    },
+                )
                 self._tell_progress(job)
 
     def _cancel(self, job: Job, keep: bool) -> bool:
@@ -296,16 +370,31 @@ class Service:
         log.info("job %s %s after %.2f s", job.id, job.state.value, job.seconds(job.finished_at))
 
     def _announce(self, job: Job) -> None:
-        finished = Finished(id=str(uuid.uuid4()), job=job.id, state=job.state.value, seconds=job.seconds(job.finished_at),
-                            outputs=job.outputs, error=job.error)
+        finished = Finished(
+            id=str(uuid.uuid4()),
+            job=job.id,
+            state=job.state.value,
+            seconds=job.seconds(job.finished_at),
+            outputs=job.outputs,
+            error=job.error,
+        )
         for client in self._clients_of(job.owner):
             self._outbox.last_word(client, job.id, finished)
 
     def _tell_progress(self, job: Job) -> None:
         clients = self._clients_of(job.owner)
         if clients:
-            frames = encode(Progress(id=str(uuid.uuid4()), job=job.id, state=job.state.value, done=job.done, total=job.total,
-                                     stage=job.stage, remaining_s=job.remaining_s))
+            frames = encode(
+                Progress(
+                    id=str(uuid.uuid4()),
+                    job=job.id,
+                    state=job.state.value,
+                    done=job.done,
+                    total=job.total,
+                    stage=job.stage,
+                    remaining_s=job.remaining_s,
+                )
+            )
             for client in clients:
                 self._outbox.news(client, (job.id, "Progress"), frames)
 

@@ -136,7 +136,9 @@ class Store:
         return sum(path.stat().st_size for path in self.folder(job_id).rglob("*") if path.is_file())
 
 
-def expired(jobs: Iterable[tuple[Job, int]], now: float, *, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES) -> list[Job]:
+def expired(
+    jobs: Iterable[tuple[Job, int]], now: float, *, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES
+) -> list[Job]:
     """The ended jobs, of (job, bytes on disk) pairs, that must go: those too old, then the oldest until the rest fits."""
     pairs = sorted(jobs, key=lambda pair: pair[0].finished_at)
     total = sum(size for _, size in pairs)
@@ -176,8 +178,15 @@ def write_arrays(folder: Path, arrays: Arrays) -> list[dict[str, Any]]:
         for array in given:
             name = f"{len(entries)}.npy"
             _write_array(folder / name, array.values)
-            entries.append({"file": name, "port": port, "kind": array.kind.name, "shape": list(array.values.shape),
-                            "attributes": dict(array.attributes)})
+            entries.append(
+                {
+                    "file": name,
+                    "port": port,
+                    "kind": array.kind.name,
+                    "shape": list(array.values.shape),
+                    "attributes": dict(array.attributes),
+                }
+            )
     _write_json(folder / "arrays.json", {"arrays": entries}, sync=True)
     return entries
 
@@ -231,9 +240,12 @@ def _sync_folder(folder: Path) -> None:
 def _disk_error(error: OSError, where: Path) -> StorageFull | InternalError:
     if error.errno in _FULL:
         return StorageFull(
-            f"There is no room for the job on the disk that holds {where}.", hint="Free some space, or release old results.",
+            f"There is no room for the job on the disk that holds {where}.",
+            hint="Free some space, or release old results.",
         )
-    return InternalError(f"The job could not be written to {where}: {error.strerror or error}.", hint="Look at the folder's permissions.")
+    return InternalError(
+        f"The job could not be written to {where}: {error.strerror or error}.", hint="Look at the folder's permissions."
+    )
 
 
 def _lock(path: Path) -> Any:
@@ -252,7 +264,8 @@ def _lock(path: Path) -> Any:
     except OSError as error:
         file.close()
         raise BackendUnavailable(
-            f"Another backend already uses the folder {path.parent}.", hint="Connect to it, stop it, or give another --state-dir.",
+            f"Another backend already uses the folder {path.parent}.",
+            hint="Connect to it, stop it, or give another --state-dir.",
             field="state_dir",
         ) from error
     return file

@@ -77,8 +77,12 @@ class Worker:
             raise foresee(error, spec.label) from error
         viewer = _Viewer(self._socket, order["job"], spec, _pixel_size_m(arrays, params)) if order["preview"] else None
         job = JobContext(
-            seed=job_seed(params), device=self._device, on_progress=self._report, on_preview=viewer,
-            is_cancelled=self._is_cancelled, is_kept=lambda: self._kept,
+            seed=job_seed(params),
+            device=self._device,
+            on_progress=self._report,
+            on_preview=viewer,
+            is_cancelled=self._is_cancelled,
+            is_kept=lambda: self._kept,
         )
         job.step(0, 1, "starting")  # a job that was cancelled on its way here
         computed = compute(spec, params, arrays, job)
@@ -165,7 +169,9 @@ def main() -> None:
     socket.setsockopt(zmq.LINGER, 1000)
     socket.connect(settings["address"])
     devices = [describe_device(name) for name in device_names()]
-    socket.send(json.dumps({"say": "ready", "token": settings["token"], "device": str(device), "devices": devices}).encode())
+    socket.send(
+        json.dumps({"say": "ready", "token": settings["token"], "device": str(device), "devices": devices}).encode()
+    )
     Worker(socket, device).run()
     socket.close()
     context.term()

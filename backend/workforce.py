@@ -136,7 +136,9 @@ class Workforce:
             _close_pipe(process.popen)
             failures = 0 if process.identity else self._failures.get(process.device, 0) + 1
             self._failures[process.device] = failures
-            self._due[process.device] = now + (min(FIRST_PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S) if failures else 0.0)
+            self._due[process.device] = now + (
+                min(FIRST_PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S) if failures else 0.0
+            )
             reason, hint = _explain(code, process)
             log.warning("worker %s ended with %s: %s", process.name, code, reason)
             yield Died(process.name, bool(process.identity), reason, hint, failures >= MAX_START_FAILURES)
@@ -154,7 +156,10 @@ class Workforce:
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH", "")])]
         with log_path.open("wb") as log_file:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "backend.worker"], stdin=subprocess.PIPE, stdout=log_file, stderr=log_file,
+                [sys.executable, "-m", "backend.worker"],
+                stdin=subprocess.PIPE,
+                stdout=log_file,
+                stderr=log_file,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
@@ -201,8 +206,13 @@ def _explain(code: int, process: _Process) -> tuple[str, str]:
         what = "The computing process does not start" + (f": {last}" if last else f" (exit code {code}).")
         return what, "Run 'relievo.py doctor', or install the backend anew."
     if code == -getattr(signal, "SIGKILL", 9):
-        return ("The computing process was killed, as systems do that run out of memory.",
-                "Use a smaller map or close other programs; the next job gets a fresh process.")
+        return (
+            "The computing process was killed, as systems do that run out of memory.",
+            "Use a smaller map or close other programs; the next job gets a fresh process.",
+        )
     if code < 0:
-        return f"The computing process crashed ({signal.Signals(-code).name}).", f"Its last words are in {process.log_path}."
+        return (
+            f"The computing process crashed ({signal.Signals(-code).name}).",
+            f"Its last words are in {process.log_path}.",
+        )
     return f"The computing process ended by itself (exit code {code}).", f"Its last words are in {process.log_path}."

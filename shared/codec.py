@@ -72,8 +72,14 @@ def _encode_array(port: str, array: Array) -> tuple[dict[str, Any], Buffer]:
     dtype = values.dtype.str.replace("=", "<")
     if dtype not in DTYPES:
         raise ProtocolError(f"An array of {values.dtype} cannot be sent.", field=port)
-    descriptor = {"port": port, "kind": array.kind.name, "dtype": dtype, "shape": list(shape), "attributes": dict(array.attributes)}
-    return descriptor, memoryview(values.reshape(-1)).cast("B") if values.size else b""
+    descriptor = {
+        "port": port,
+        "kind": array.kind.name,
+        "dtype": dtype,
+        "shape": list(shape),
+        "attributes": dict(array.attributes),
+    }
+    return descriptor, values.reshape(-1).view(np.uint8).data if values.size else b""
 
 
 # In ------------------------------------------------------------------------------------------------------------------------------
@@ -90,9 +96,10 @@ def decode(frames: Sequence[Buffer]) -> Message:
     _check_magic(bytes(frames[0][:16]))
     _check_sizes(len(frames[1]), len(frames) - 2, sum(len(frame) for frame in frames[2:]))
     header = _parse_header(bytes(frames[1]))
-    cls = MESSAGES.get(header.get("type")) if isinstance(header.get("type"), str) else None
+    type_name = header.get("type")
+    cls = MESSAGES.get(type_name) if isinstance(type_name, str) else None
     if cls is None:
-        raise ProtocolError(f"There is no message of type {header.get('type')!r}.")
+        raise ProtocolError(f"There is no message of type {type_name!r}.")
     fields = {}
     for name, annotation, required in _fields(cls):
         if name == "arrays":
@@ -122,7 +129,9 @@ def _check_sizes(header_bytes: int, arrays: int, total_bytes: int) -> None:
     if arrays > MAX_ARRAYS:
         raise ProtocolError(f"The message has {arrays} arrays; the most is {MAX_ARRAYS}.")
     if total_bytes > MAX_TOTAL_BYTES:
-        raise ProtocolError(f"The arrays have {total_bytes} bytes together; the most is {MAX_TOTAL_BYTES}.", hint="Send a smaller map.")
+        raise ProtocolError(
+            f"The arrays have {total_bytes} bytes together; the most is {MAX_TOTAL_BYTES}.", hint="Send a smaller map."
+        )
 
 
 def _parse_header(text: bytes) -> dict[str, Any]:
@@ -214,6 +223,8 @@ def _check_shape(port: str, shape: Any) -> tuple[int, ...]:
 
 
 def _check_attributes(port: str, attributes: Any) -> dict[str, Any]:
-    if not isinstance(attributes, dict) or not all(isinstance(value, (str, int, float, list)) for value in attributes.values()):
+    if not isinstance(attributes, dict) or not all(
+        isinstance(value, (str, int, float, list)) for value in attributes.values()
+    ):
         raise ProtocolError(f"The attributes of array {port!r} are not numbers and texts.", field=port)
     return attributes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -25,6 +26,22 @@ class Endpoint:
     server_public_key: str = ""
 
 
+def default_data_dir() -> Path:
+    """The user's data folder by the platform's custom; one for the command line and every Blender, so that they share."""
+    if os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    return base / "relievo"
+
+
+def default_state_dir() -> Path:
+    """Where a backend keeps jobs, results and its connection file if it is told nothing else."""
+    return default_data_dir() / "state"
+
+
 def write_endpoint(path: Path, endpoint: Endpoint) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -40,10 +57,14 @@ def read_endpoint(path: Path) -> Endpoint:
         values = json.loads(path.read_text(encoding="utf-8"))
         return Endpoint(**{field.name: values[field.name] for field in fields(Endpoint) if field.name in values})
     except FileNotFoundError as error:
-        raise BackendUnavailable(f"No backend is running: there is no connection file {path}.", hint="Start it.", field=str(path)) from error
+        raise BackendUnavailable(
+            f"No backend is running: there is no connection file {path}.", hint="Start it.", field=str(path)
+        ) from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise BackendUnavailable(
-            f"{path} is no connection file of a backend ({error}).", hint="Start the backend anew, or pick another file.", field=str(path),
+            f"{path} is no connection file of a backend ({error}).",
+            hint="Start the backend anew, or pick another file.",
+            field=str(path),
         ) from error
 
 
@@ -54,5 +75,7 @@ def normalise_address(text: str) -> str:
         address = address.removeprefix(prefix)
     host, _, port = address.rpartition(":")
     if not port.isdigit() or not 0 < int(port) < 65536:
-        raise BackendUnavailable(f"{text!r} is no address.", hint="Write it as host:port, for example 192.168.1.20:5555.", field="address")
+        raise BackendUnavailable(
+            f"{text!r} is no address.", hint="Write it as host:port, for example 192.168.1.20:5555.", field="address"
+        )
     return f"tcp://{host or '127.0.0.1'}:{int(port)}"

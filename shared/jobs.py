@@ -21,7 +21,9 @@ class JobState(str, Enum):
 MOVES: dict[JobState, frozenset[JobState]] = {
     # a server that comes back after a crash finds its running jobs dead: RUNNING -> QUEUED is that one restart
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
-    JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.CANCELLING, JobState.QUEUED}),
+    JobState.RUNNING: frozenset(
+        {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.CANCELLING, JobState.QUEUED}
+    ),
     # the algorithm may have been done, or have failed, before it heard of the cancel
     JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}),
     JobState.SUCCEEDED: frozenset(),

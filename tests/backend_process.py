@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -25,28 +26,28 @@ M = TypeVar("M", bound=Message)
 
 _SERVE = """
 import json, pathlib, sys
-from backend.server import ServerSettings, serve
-settings = json.loads(sys.argv[1])
-settings["state_dir"] = pathlib.Path(settings["state_dir"])
+from backend.server import serve
 from shared.errors import RelievoError
+options = json.loads(sys.argv[1])
+options["state_dir"] = pathlib.Path(options["state_dir"])
 try:
-    serve(ServerSettings(**settings))
+    sys.exit(serve(**options))
 except RelievoError as error:
     sys.exit(f"{error.code}: {error}")
 """
 
 
 class BackendProcess:
-    """`with BackendProcess(tmp_path) as backend:` serves until the block ends. Settings are those of ServerSettings."""
+    """`with BackendProcess(tmp_path) as backend:` serves until the block ends. Options are those of serve()."""
 
-    def __init__(self, state_dir: Path, *, wrapper: list[str] | None = None, **settings: Any) -> None:
+    def __init__(self, state_dir: Path, *, wrapper: list[str] | None = None, **options: Any) -> None:
         self.state_dir = state_dir
-        import json
-
         environment = {**os.environ, "RELIEVO_EXTRA_ALGORITHMS": "tests.probe_algorithms", "RELIEVO_THREADS": "1"}
         environment["PYTHONPATH"] = str(ROOT)
-        command = [*(wrapper or []), sys.executable, "-c", _SERVE, json.dumps({"state_dir": str(state_dir), **settings})]
-        self.popen = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        command = [*(wrapper or []), sys.executable, "-c", _SERVE, json.dumps({"state_dir": str(state_dir), **options})]
+        self.popen = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
     @property
     def endpoint(self) -> Endpoint:
@@ -83,7 +84,9 @@ class BackendProcess:
         return self.wait()
 
     def worker_pids(self) -> list[int]:
-        return [pid for pid in child_pids(self.popen.pid) if b"backend.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [
+            pid for pid in child_pids(self.popen.pid) if b"backend.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
 
     def __enter__(self) -> BackendProcess:
         return self
@@ -130,7 +133,9 @@ class Peer:
         self.send(message)
         return self.wait(lambda reply: reply.reply_to == message.id)
 
-    def submit(self, algorithm: str = "probe", arrays: Any = None, *, preview: bool = False, job: str = "", **params: Any) -> str:
+    def submit(
+        self, algorithm: str = "probe", arrays: Any = None, *, preview: bool = False, job: str = "", **params: Any
+    ) -> str:
         """The id of a job that was accepted."""
         job = job or str(uuid.uuid4())
         reply = self.ask(Submit(job=job, algorithm=algorithm, params=params, preview=preview, arrays=arrays or {}))

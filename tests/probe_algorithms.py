@@ -15,18 +15,24 @@ class ProbeParams:
     """What the probe does in each of its steps, and how it ends."""
 
     seed: int = param(0, label="Seed", help="Seed of the noise that is added.", min=0, max=2**31 - 1)
-    noise: float = param(0.0, label="Noise", help="Standard deviation of the noise that is added.", min=0.0, max=100.0, unit="m")
+    noise: float = param(
+        0.0, label="Noise", help="Standard deviation of the noise that is added.", min=0.0, max=100.0, unit="m"
+    )
     steps: int = param(3, label="Steps", help="How often it reports.", min=1, max=100000)
     step_s: float = param(0.0, label="Step", help="How long it sleeps in each step.", min=0.0, max=100.0, unit="s")
     ending: Literal["done", "error", "bad-output", "kill", "exit", "memory"] = param(
-        "done", label="Ending", help="What happens after the last step.",
+        "done", label="Ending", help="What happens after the last step."
     )
     deaf: bool = param(False, label="Deaf", help="Do not report, so that a cancel is not heard.")
     early: bool = param(False, label="Early", help="Finish early when asked to.")
 
 
 PROBE = AlgorithmSpec(
-    name="probe", label="Probe", icon="GHOST_ENABLED", summary="Adds noise to its heights, slowly.", params=ProbeParams,
+    name="probe",
+    label="Probe",
+    icon="GHOST_ENABLED",
+    summary="Adds noise to its heights, slowly.",
+    params=ProbeParams,
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="heights to give back.", optional=True),
         Port(name="extra", kind=HEIGHT_MAP, label="Extra", help="heights to add.", optional=True, many=True),
