@@ -76,7 +76,8 @@ def _pass_bits(height, label, r, c, rows, cols):
     if other == 0:
         return np.uint8(0)
     axial = lower & 0b10101010  # cells above, right, below and left of the centre also touch each other
-    near = (lower << 1) | (lower << 7) | (lower >> 1) | (lower >> 7) | (axial << 2) | (axial << 6) | (axial >> 2) | (axial >> 6)
+    near = (lower << 1) | (lower << 7) | (lower >> 1) | (lower >> 7)
+    near |= (axial << 2) | (axial << 6) | (axial >> 2) | (axial >> 6)
     open_ = other & (~near | level)
     codes = (open_ & 0b111) | ((open_ >> 7) & 1) << 3 | ((open_ >> 3) & 1) << 4
     return np.uint8(codes | ((open_ >> 6) & 1) << 5 | ((open_ >> 5) & 1) << 6 | ((open_ >> 4) & 1) << 7)

@@ -131,8 +131,8 @@ def undrained(height):
     for r in range(1, rows - 1):
         for c in range(1, cols - 1):
             z = height[r, c]
-            low = min(min(height[r - 1, c - 1], height[r - 1, c]), min(height[r - 1, c + 1], height[r, c - 1]))
-            low = min(low, min(min(height[r, c + 1], height[r + 1, c - 1]), min(height[r + 1, c], height[r + 1, c + 1])))
+            low = min(height[r - 1, c - 1], height[r - 1, c], height[r - 1, c + 1], height[r, c - 1])
+            low = min(low, height[r, c + 1], height[r + 1, c - 1], height[r + 1, c], height[r + 1, c + 1])
             mask[r, c] = low >= z
     return mask
 

@@ -29,12 +29,12 @@ def offsets(cols):
 
 @njit(cache=True, inline="always")
 def _hash_unit(cell, code, seed):
-    """A number 0..1 that depends on nothing but its arguments (the finaliser of MurmurHash3)."""
-    h = np.uint32(cell) * np.uint32(0x9E3779B1) ^ np.uint32(code) * np.uint32(0x85EBCA77) ^ np.uint32(seed)
-    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    h ^= h >> np.uint32(16)
-    return np.float64(h) * (1.0 / 4294967296.0)
+    """A number in [0, 1) that depends on nothing but its arguments: SplitMix64 (Steele, Lea and Flood 2014)."""
+    h = (np.uint64(seed) << np.uint64(32)) + np.uint64(cell) * np.uint64(8) + np.uint64(code)
+    h = (h + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.float64((h ^ (h >> np.uint64(31))) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True)

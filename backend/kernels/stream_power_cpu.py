@@ -12,28 +12,34 @@ from numba import njit
 from backend.kernels.flow_routing_cpu import NONE, offsets
 
 TABLE = 4096  # most cells drain few others: their powers are looked up
+FILL_SLOPE = 1e-5  # m / m by which a full lake rises from its outlet: level ground would be a pit in every cell
 
 
 @njit(cache=True)
 def incise(
-    height, supply, codes, order, upstream, pixel_size, erodibility, strength, area_exponent, slope_exponent, years,
-    steepest,
+    height, supply, codes, order, cells, pixel_size, erodibility, strength, area_exponent, slope_exponent, years,
+    steepest, lakes,
 ):
     """Heights [H, W] float64 after `years` of dz/dt = -K A^m S^n, implicit in the slope (Braun and Willett 2013).
 
-    K is `erodibility` times `strength` [N] float32 (or [0] for 1 everywhere), A the drained area in units squared.
+    K is `erodibility` times `strength` [N] float32 (or [0] for 1 everywhere), A is `cells` [N], int32 or float64, times
+    the area of a cell.
     n = 1 is solved in closed form (their eq. 22), other n by Newton's method kept between the heights that bound the
-    root. A cell below its receiver, which is in a lake, is not eroded; outlets stay. `supply` [N] float64 (or [0])
-    is laid on each cell first, in a lake up to its level. No cell is left steeper to its receiver than `steepest`.
+    root. A cell below its receiver is not eroded; outlets stay. With `lakes` nor is any other cell under the level at
+    which its basin spills; without, the slopes of a lake's bed wear like dry ones, as they do in fastscapelib.
+    `supply` [N] float64 (or [0]) is laid on each cell first, in a lake up to its level. No cell that can wear is left
+    steeper to its receiver than `steepest`.
     """
     flat = height.ravel()
     flow = codes.ravel()
     step = offsets(height.shape[1])
     result = flat.copy()
+    water = result.copy() if lakes else result  # the level of the lake over each cell, or the ground where it is dry
     diagonal_size = np.sqrt(2.0 * pixel_size * pixel_size)
     axis = years * erodibility / pixel_size**slope_exponent
     diagonal = years * erodibility / diagonal_size**slope_exponent
     cell_area = pixel_size * pixel_size
+    tilt = FILL_SLOPE * pixel_size if lakes else 0.0
     powers = np.empty(TABLE)
     for a in range(TABLE):
         powers[a] = (a * cell_area) ** area_exponent
@@ -47,15 +53,17 @@ def incise(
         receiver = cell + step[code]
         z = flat[cell]
         floor = result[receiver]
-        if z <= floor or flat[receiver] > z:
+        if z <= water[receiver] or flat[receiver] > z:
             if supplied:
-                result[cell] = max(z, min(z + supply[cell], floor))
+                result[cell] = max(z, min(z + supply[cell], water[receiver] + tilt))
+            water[cell] = max(result[cell], water[receiver] + tilt) if lakes else result[cell]
             continue
         if supplied:
             z += supply[cell]
         along_axis = code == 1 or code == 3 or code == 4 or code == 6
-        a = upstream[cell]
-        factor = powers[a] if a < TABLE else (a * cell_area) ** area_exponent
+        a = cells[cell]
+        whole = int(a)
+        factor = powers[whole] if whole == a and whole < TABLE else (a * cell_area) ** area_exponent
         factor *= axis if along_axis else diagonal
         limit = np.inf
         if masked:
@@ -69,6 +77,7 @@ def incise(
         else:
             z = floor + solve_fall(z - floor, factor, slope_exponent)
         result[cell] = max(min(z, limit), floor)
+        water[cell] = result[cell]
     return result.reshape(height.shape)
 
 

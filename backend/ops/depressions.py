@@ -33,21 +33,22 @@ def breach_depressions(
     epsilon_m: float = 1e-3,
     max_cost: float = math.inf,
     max_length: int = NO_LIMIT,
+    fill_rest: bool = True,
 ) -> FloatGrid:
-    """Drain closed depressions by cutting the cheapest channel from each pit to lower ground; leaves no pit.
+    """Drain closed depressions by cutting the cheapest channel from each pit to lower ground.
 
     Least-cost breaching (Lindsay and Dhun 2015, doi:10.1080/13658816.2014.975715; Lindsay 2016,
-    doi:10.1002/hyp.10648). From every inner cell of the result a strictly falling path leads to the edge. A channel
-    falls `epsilon_m` metres a cell from its pit (more where float32 cannot hold so small a step at this height).
+    doi:10.1002/hyp.10648). From every inner cell of the result a strictly falling path leads to the edge: no pit is
+    left. A channel falls `epsilon_m` metres a cell from its pit (more where float32 cannot hold so small a step at this height).
     Pits whose channel would need more than `max_cost` metres of lowering in sum, or more than `max_length` cells, are
-    filled instead, as are level patches that drain already, by steps of `epsilon_m`.
+    filled instead, as are level patches that drain already, by steps of `epsilon_m`; without `fill_rest` they stay.
     """
     result = _copy(height)
     epsilon = _usable_epsilon(result, epsilon_m)
     without_outlet = depressions_cpu.undrained(result)
     pits = depressions_cpu.pit_cells(result, without_outlet)
     depressions_cpu.breach_pits(result, pits, epsilon, float(max_cost), int(max_length))
-    if depressions_cpu.undrained(result).any():
+    if fill_rest and depressions_cpu.undrained(result).any():
         depressions_cpu.priority_flood(result, epsilon)
     return result
 

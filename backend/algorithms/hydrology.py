@@ -1,0 +1,151 @@
+"""Hydrology: hollows are drained, rivers cut back into the land, soil creeps, sediment settles, and the flow is mapped.
+
+The unit of time is the whole run and amounts are relative to the size and the relief of the map, so that one setting
+gives one look at any pixel size. Equations are in backend.ops.erosion and backend.ops.hydrology.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from backend.context import JobContext
+from backend.ops import depressions, erosion, hydrology
+from shared.arrays import AREA_MAP, MASK, Array, height_map
+from shared.catalog.hydrology import HydrologyParams
+
+REACH = 2.0  # at amount 1 a step in a river that drains a tenth of the map would travel this many sides of the map
+CREEP_LENGTH = 0.012  # at smoothing 1 creep rounds features of this share of a side of the map
+SEDIMENT_HALF = 1.0 / 200.0  # share of the relief at which the sediment mask is one half
+WEAR_HALF = 1.0 / 10.0
+MEMORY = 8  # steps over which the drained area is averaged: strayed water then spreads as over many directions
+CHANNEL = 20.0  # share of the relief that the cells of one channel may be lowered in sum; a deeper hollow stays a lake
+
+
+def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
+    """Height, flow, sediment and wear after the water, see the ports of shared.catalog.hydrology."""
+    source: Array = inputs["height"]
+    pixel_size_m = source.pixel_size_m
+    strength = None if inputs.get("mask") is None else np.ascontiguousarray(inputs["mask"].values)
+    total = params.steps + 2
+    job.step(0, total, "draining hollows")
+    relief_m = float(np.ptp(source.values))
+    start = _without_depressions(source.values, params.depressions, relief_m, final=False)
+    law = erosion_law(params, start.shape, pixel_size_m, relief_m)
+    ground = _Ground(start)
+    if params.amount > 0 or params.smoothing > 0 or params.uplift > 0:
+        _erode(ground, law, params, pixel_size_m, strength, job)
+    job.step(params.steps + 1, total, "mapping the flow")
+    height = _without_depressions(ground.height.astype(np.float32), params.depressions, relief_m, final=True)
+    job.preview("height", height)
+    ground.move_to(height.astype(np.float64))
+    area = hydrology.spread_area if params.flow_model == "multiple" else hydrology.drainage_area
+    flow = area(height, pixel_size_m)
+    job.step(total, total, "done")
+    attributes = dict(source.attributes)
+    return {
+        "height": height_map(height, **attributes),
+        "flow": Array(AREA_MAP, flow, attributes),
+        "sediment": Array(MASK, _share(ground.sediment, SEDIMENT_HALF * relief_m), attributes),
+        "wear": Array(MASK, _share(ground.wear, WEAR_HALF * relief_m), attributes),
+    }
+
+
+def erosion_law(
+    params: HydrologyParams, shape: tuple[int, ...], pixel_size_m: float, relief_m: float
+) -> erosion.ErosionLaw:
+    """The constants of the equation, in metres and runs, that the relative settings mean on this map.
+
+    A step in a river that drains A travels K A^m a run (for n = 1): `amount` says how many sides of the map that is
+    where A is a tenth of the map. For other n the same speed is kept at the map's mean slope from divide to edge.
+    """
+    side_m = min(shape) * pixel_size_m
+    slope = max(relief_m / (0.5 * side_m), 1e-6)
+    reach_m = REACH * params.amount**2 * side_m
+    erodibility = reach_m / (0.1 * side_m * side_m) ** params.area_exponent * slope ** (1.0 - params.slope_exponent)
+    return erosion.ErosionLaw(
+        erodibility=erodibility,
+        area_exponent=params.area_exponent,
+        slope_exponent=params.slope_exponent,
+        deposition=params.deposition,
+        diffusivity=0.5 * (CREEP_LENGTH * params.smoothing * side_m) ** 2,
+        steepest=math.tan(math.radians(params.talus_angle)) if params.talus_angle < 90.0 else math.inf,
+        uplift=params.uplift * relief_m,
+    )
+
+
+class _Ground:
+    """The surface as it changes, and what lies on it: height, loose sediment and rock worn away, metres, float64."""
+
+    def __init__(self, height: np.ndarray) -> None:
+        self.height = height.astype(np.float64)
+        self.sediment = np.zeros(height.shape)
+        self.wear = np.zeros(height.shape)
+
+    def move_to(self, height: np.ndarray) -> None:
+        """Take a new surface: gain is sediment; loss takes sediment first and rock after."""
+        left = self.sediment + (height - self.height)
+        self.wear -= np.minimum(left, 0.0)
+        self.sediment = np.maximum(left, 0.0)
+        self.height = height
+
+
+def _erode(
+    ground: _Ground, law: erosion.ErosionLaw, params: HydrologyParams, pixel_size_m: float,
+    strength: np.ndarray | None, job: JobContext,
+) -> None:
+    """params.steps time steps on `ground`; ends early when somebody asks for the result as it stands."""
+    total = params.steps + 2
+    years = 1.0 / params.steps
+    rising = _uplift_shape(ground.height.shape) * (law.uplift * years)
+    seeds = torch.randint(0, 2**31 - 1, (params.steps,), generator=job.generator).tolist()
+    smallest = (params.valley_size / 100.0 * min(ground.height.shape)) ** 2
+    drained: np.ndarray | None = None
+    for number in range(params.steps):
+        if job.finish_early:
+            return
+        job.step(1 + number, total, "cutting valleys")
+        ground.height = ground.height + rising
+        flow = hydrology.route(ground.height, pixel_size_m, jitter=params.wander, seed=seeds[number])
+        job.step(1 + number, total, "cutting valleys")
+        drained = flow.upstream if drained is None else drained + (flow.upstream - drained) / MEMORY
+        cells = drained * (drained / (drained + smallest))
+        after = erosion.incise_and_settle(ground.height, flow, law, years, cells=cells, strength=strength)
+        after = _creep(after, law, pixel_size_m, years, strength)
+        erosion.lower_rim(ground.height, after)
+        ground.move_to(after)
+        job.preview("height", lambda: ground.height.astype(np.float32))
+
+
+def _creep(
+    height: np.ndarray, law: erosion.ErosionLaw, pixel_size_m: float, years: float, strength: np.ndarray | None
+) -> np.ndarray:
+    crept = erosion.creep(height, pixel_size_m, law.diffusivity, years)
+    return crept if strength is None else height + (crept - height) * strength
+
+
+def _uplift_shape(shape: tuple[int, int]) -> np.ndarray:
+    """One inside and nought on the edge [H, W]: the edge is where the rivers leave, and stays."""
+    rising = np.zeros(shape)
+    rising[1:-1, 1:-1] = 1.0
+    return rising
+
+
+def _without_depressions(height: np.ndarray, way: str, relief_m: float, *, final: bool) -> np.ndarray:
+    """Before the erosion hollows too deep for a channel stay lakes, whose outlets wear down; after it they are filled."""
+    if way == "breach":
+        return depressions.breach_depressions(height, max_cost=CHANNEL * relief_m, fill_rest=final)
+    if way == "fill":
+        return depressions.fill_depressions(height, epsilon_m=1e-3)
+    return height
+
+
+def _share(thickness_m: np.ndarray, half_m: float) -> np.ndarray:
+    """A thickness as a mask 0..1 that reaches one half at `half_m` and nears one slowly."""
+    if half_m <= 0:
+        return np.zeros(thickness_m.shape, np.float32)
+    return (thickness_m / (thickness_m + half_m)).astype(np.float32)
