@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ..algorithm import AlgorithmSpec
+from . import noise
 
-ALGORITHMS: tuple[AlgorithmSpec, ...] = ()
+ALGORITHMS: tuple[AlgorithmSpec, ...] = (noise.SPEC,)
