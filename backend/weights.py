@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import pickle
 import sys
 import urllib.error
 import urllib.request
@@ -102,7 +103,11 @@ def load(wanted: WeightFile, path: Path | None = None) -> dict[str, Tensor]:
     found = find(wanted, path)
     if found is None:
         raise InvalidInput(f"The {wanted.name} weights are not on this machine.", hint=_where(wanted), field="features")
-    state = torch.load(found, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        state = torch.load(found, map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise InvalidInput(f"{found} holds something else than {wanted.name} weights.", hint="Delete it and fetch it again.",
+                           field="weights") from error
     return {str(name): value for name, value in state.items()}
 
 
@@ -143,7 +148,7 @@ def _fetch(wanted: WeightFile, part: Path, progress: Progress) -> None:
     try:
         answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and there:  # nothing beyond what is there: whole already, or not this file; the hash will tell
+        if error.code == 416 and there:  # nothing follows: the file is whole, or another; the hash will tell
             return
         raise
     with answer:

@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SMALLEST_PX = 32  # of a map or an exemplar at any level; VGG's fifth block sees 2 x 2 of it
 PRIOR_MOST_PX = 512  # a deep image prior keeps its whole network's activations for one map; finer levels optimise heights
+FRAME_PX = 24  # optimised beyond the map's border at every level, and cut off: features near a border have less to go by
+SEED_DETAIL = 0.25  # of the layout's own detail goes into a level before it is optimised; more stays visible as noise
 FIRST_STEP = (1 / 16 / 255, 16 / 255)  # bounds on the first step of gradient descent, root mean square, of the relief
 GROWTH_LIMIT = 4.0  # gradient descent goes back to its best map and halves its rate when the loss is this many times the best
 
@@ -76,16 +79,20 @@ def transfer(params: MorphologyParams, height: Tensor, exemplars: Sequence[Tenso
     progress = Progress(job, levels, params.feature_iterations)
     relief: Tensor | None = None
     before: Level | None = None
+
+    def in_metres(values: Tensor) -> Tensor:
+        return resize(unframed(values), height.shape[2], height.shape[3]) * span + low
+
     for level in levels:
         targets = [resize(exemplar, *_scaled_size(exemplar, level)) for exemplar in scaled]
         content = resize(layout, level.height, level.width)
-        relief = content if relief is None or before is None else _refine(relief, content, targets, before, level)
-        regions = None if class_weights is None else resize(class_weights.float(), level.height, level.width)
+        relief = content if relief is None or before is None else _refine(relief, content, targets, before, level, SEED_DETAIL)
+        regions = None if class_weights is None else resize(class_weights.float(), level.height, level.width).clamp(0, 1)
         extractor = make_extractor(min((relief, *targets), key=lambda values: min(values.shape[2:])))
-        objective = Objective(extractor, loss, rule, targets, content, regions, style=params.style_weight,
-                              content_weight=params.content_weight, variation=params.total_variation_weight, between=progress.alive)
-        relief = _optimise(params, relief, objective, rule, progress, level,
-                           lambda values: resize(values, height.shape[2], height.shape[3]) * span + low)
+        objective = Objective(
+            extractor, loss, rule, targets, framed(content), None if regions is None else framed(regions), style=params.style_weight,
+            content_weight=params.content_weight, variation=params.total_variation_weight, between=progress.alive)
+        relief = unframed(_optimise(params, framed(relief), objective, rule, progress, level, in_metres))
         before = level
         if job.finish_early:
             break
@@ -138,6 +145,15 @@ def resize(values: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(values, size=(height, width), mode="bicubic", align_corners=False, antialias=shrinks)
 
 
+def framed(values: Tensor) -> Tensor:
+    """Mirrored beyond its border by FRAME_PX, which every level has."""
+    return F.pad(values, (FRAME_PX,) * 4, mode="reflect")
+
+
+def unframed(values: Tensor) -> Tensor:
+    return values[..., FRAME_PX:-FRAME_PX, FRAME_PX:-FRAME_PX]
+
+
 def _scaled_size(exemplar: Tensor, level: Level) -> tuple[int, int]:
     return max(SMALLEST_PX, round(exemplar.shape[2] / level.factor)), max(SMALLEST_PX, round(exemplar.shape[3] / level.factor))
 
@@ -158,17 +174,26 @@ def _span(height: Tensor, exemplars: Sequence[Tensor]) -> tuple[float, float]:
 
 def _match(height: Tensor, exemplars: Sequence[Tensor]) -> Tensor:
     """The layout at the exemplars' mean and standard deviation, in their scaled units. A flat layout stays flat."""
-    mean = sum(float(exemplar.double().mean()) for exemplar in exemplars) / len(exemplars)
-    deviation = math.sqrt(sum(float(exemplar.double().var()) for exemplar in exemplars) / len(exemplars))
-    own = float(height.double().std())
-    centred = height - height.double().mean().float()
-    return centred * (deviation / own if own > 0 else 0.0) + mean
+    mean = sum(_mean(exemplar) for exemplar in exemplars) / len(exemplars)
+    deviation = math.sqrt(sum(_variance(exemplar) for exemplar in exemplars) / len(exemplars))
+    own = math.sqrt(_variance(height))
+    return (height - _mean(height)) * (deviation / own if own > 0 else 0.0) + mean
 
 
-def _refine(relief: Tensor, layout: Tensor, exemplars: Sequence[Tensor], before: Level, level: Level) -> Tensor:
+def _mean(values: Tensor) -> float:
+    """By NumPy on one thread: PyTorch cuts a sum over everything up differently for another number of threads."""
+    return float(values.detach().cpu().numpy().mean(dtype=np.float64))
+
+
+def _variance(values: Tensor) -> float:
+    return float(values.detach().cpu().numpy().var(dtype=np.float64))
+
+
+def _refine(relief: Tensor, layout: Tensor, exemplars: Sequence[Tensor], before: Level, level: Level,
+            part: float = 1.0) -> Tensor:
     """Take a coarser result to this level: its forms, and the layout's own detail at the strength of the exemplars'.
 
-    relief: at level `before`; layout, exemplars: at this level.
+    relief: at level `before`; layout, exemplars: at this level. part: of the exemplars' strength.
     """
     if (before.height, before.width) == (level.height, level.width):
         return relief
@@ -177,9 +202,9 @@ def _refine(relief: Tensor, layout: Tensor, exemplars: Sequence[Tensor], before:
         return values - resize(resize(values, size[0], size[1]), values.shape[2], values.shape[3])
 
     added = detail(layout)
-    wanted = math.sqrt(sum(float(detail(exemplar).double().square().mean()) for exemplar in exemplars) / len(exemplars))
-    strength = float(added.double().square().mean()) ** 0.5
-    return resize(relief, level.height, level.width) + added * (wanted / strength if strength > 0 else 0.0)
+    wanted = math.sqrt(sum(_mean(detail(exemplar).square()) for exemplar in exemplars) / len(exemplars))
+    strength = math.sqrt(_mean(added.square()))
+    return resize(relief, level.height, level.width) + added * (part * wanted / strength if strength > 0 else 0.0)
 
 
 def _extractor_source(params: MorphologyParams, job: JobContext) -> Callable[[Tensor], Extractor]:
@@ -263,7 +288,7 @@ def _descend(relief: Tensor, objective: Objective, steps: int, rate: Callable[[i
 
 def _trust(gradient: Tensor, rate: float) -> float:
     """Factor on the rate that brings the first step within FIRST_STEP; 1 where it is, and where there is no gradient."""
-    first = float(gradient.double().square().mean()) ** 0.5 * rate
+    first = math.sqrt(_mean(gradient.square())) * rate
     if not first > 0 or not math.isfinite(first):
         return 1.0
     wanted = min(max(first, FIRST_STEP[0]), FIRST_STEP[1])
@@ -275,7 +300,7 @@ def _trust(gradient: Tensor, rate: float) -> float:
 def _descend_prior(relief: Tensor, objective: Objective, steps: int, rate: Callable[[int], float], look: Callable[[int, Tensor], None],
                    job: JobContext) -> Tensor:
     """Adam on the weights of a network that draws the map: a third of the steps to draw the layout, the rest on the objective."""
-    mean, deviation = relief.mean(), relief.std().clamp_min(1e-3)
+    mean, deviation = _mean(relief), max(math.sqrt(_variance(relief)), 1e-3)
     depth = min(4, int(math.log2(min(relief.shape[2:]))) - 2)
     network = Hourglass(relief.shape[2], relief.shape[3], generator=job.generator, depth=depth).to(relief.device)
 

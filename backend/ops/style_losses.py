@@ -43,14 +43,14 @@ def gram_sums(features: Tensor, weight: Tensor) -> Sums:
 
     features: [B, C, h, w], any scale. weight: [B, 1, h, w], >= 0. Its mean() is F F^T / positions.
     """
-    return Sums(_correlate(features * weight, features), weight.sum().expand(features.shape[1]))
+    return Sums(_correlate(features * weight, features), _mass(weight).expand(features.shape[1]))
 
 
 def moment_sums(features: Tensor, weight: Tensor) -> Sums:
     """Sums of F and of F squared, for channel means and deviations (Huang & Belongie 2017). Total: [C, 2]."""
     weighted = features * weight
     sums = torch.stack([weighted.sum((0, 2, 3)), (weighted * features).sum((0, 2, 3))], dim=1)
-    return Sums(sums, weight.sum().expand(2))
+    return Sums(sums, _mass(weight).expand(2))
 
 
 def histogram_sums(features: Tensor, weight: Tensor) -> Sums:
@@ -74,7 +74,7 @@ def histogram_sums(features: Tensor, weight: Tensor) -> Sums:
     flat = flat.index_add(0, index + 1, (weights * share).reshape(-1))
     excess = (weights * (F.relu(samples - 1) + F.relu(-samples))).sum(1, keepdim=True)
     curve = flat.reshape(channels, bins + 1).cumsum(1)
-    return Sums(torch.cat([curve, excess], dim=1), weight.sum().expand(bins + 2))
+    return Sums(torch.cat([curve, excess], dim=1), _mass(weight).expand(bins + 2))
 
 
 def spatial_sums(features: Tensor, weight: Tensor) -> Sums:
@@ -96,12 +96,18 @@ def spatial_sums(features: Tensor, weight: Tensor) -> Sums:
         there = features[:, :, down:, second:second + columns]
         share = weight[:, :, :rows, first:first + columns]
         totals.append(_correlate(here * share, there))
-        masses.append(share.sum().expand(features.shape[1]))
+        masses.append(_mass(share).expand(features.shape[1]))
     return Sums(torch.cat(totals, dim=1), torch.cat(masses))
 
 
 def _correlate(left: Tensor, right: Tensor) -> Tensor:  # [B, C, h, w], [B, C, h, w] -> [C, C]
-    return torch.einsum("bip,bjp->ij", left.flatten(2), right.flatten(2))
+    """Row by row, and the rows added in one order: a single long product is cut up differently for another number of threads."""
+    rows = torch.bmm(left.permute(0, 2, 1, 3).flatten(0, 1), right.permute(0, 2, 3, 1).flatten(0, 1))
+    return rows.sum(0)
+
+
+def _mass(weight: Tensor) -> Tensor:  # [B, 1, h, w] -> [1]; by rows first, for the same reason
+    return weight.sum(3).sum(2).sum(0)
 
 
 def squared_distance(mean: Tensor, target: Tensor) -> Tensor:

@@ -177,7 +177,7 @@ class Objective:
         loss = relief.new_zeros(())
         if self.content_name:
             scaled = self._content_scale(features[self.content_name])
-            weight = _position_weight(scaled, Layer("", self.layers[self.content_name].stride, 0), tile, shape, None)
+            weight = _position_weight(scaled, self.layers[self.content_name], tile, shape, None)
             loss = loss + self.content_factor * content_squares(scaled, self.content_targets[index], weight)
         if self.variation_factor > 0:
             measure = variation_keras if self.formula.sums else variation_absolute
