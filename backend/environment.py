@@ -28,6 +28,8 @@ SOURCE = Path(__file__).resolve().parent.parent
 MARKER = "relievo-environment.json"
 PYTHON_VERSIONS = ((3, 11), (3, 12), (3, 13))
 BLENDERS = ("4.2", "4.5", "5.0")
+FULL_DISK_BYTES = 4 << 20
+NEEDED_BYTES = {"cpu": 1_500_000_000, "cuda": 9_000_000_000}  # PyTorch and the rest, unpacked, with the downloads
 
 Report = Callable[[str, float, str], None]
 """report(stage, fraction 0..1, line of output)"""
@@ -124,11 +126,17 @@ def ensure(environment: Environment, report: Report = lambda stage, fraction, li
     except OSError as error:
         raise InstallFailed(f"The environment in {environment.root} could not be written: {error.strerror or error}.",
                             hint="Free some space there, or choose another folder.") from error
+    except InstallFailed as error:
+        # asked of the disk itself: venv and pip often die of a full one without a word of it
+        if shutil.disk_usage(environment.root).free < FULL_DISK_BYTES:
+            raise InstallFailed(f"The disk with {environment.root} is full.", hint="Free some space and install again: what is there is kept.") from error
+        raise
     report("Ready", 1.0, "")
     return environment.python
 
 
 def _bring_up_to_date(environment: Environment, report: Report, interpreter: str) -> None:
+    _check_space(environment)
     marker = {**read_marker(environment.root), "state": "incomplete"}
     _write_marker(environment.root, marker)
     steps = list(_steps(environment, marker, interpreter))
@@ -137,6 +145,17 @@ def _bring_up_to_date(environment: Environment, report: Report, interpreter: str
         step.run(lambda line, index=index, step=step: report(step.stage, (index + 0.5) / len(steps), line))
     groups = {**marker.get("groups", {}), **environment.fingerprints}
     _write_marker(environment.root, {**marker, "groups": groups, "variant": environment.variant, "state": "ready"})
+
+
+def _check_space(environment: Environment) -> None:
+    """Said before anything is downloaded, not after most of it. An environment that was broken off has part of it already."""
+    has_torch = any("torch==" in requirement for group in environment.groups for requirement in environment.requirements(group))
+    free = shutil.disk_usage(environment.root).free
+    if has_torch and not environment.python.exists() and free < NEEDED_BYTES[environment.variant]:
+        raise InstallFailed(
+            f"The backend needs about {NEEDED_BYTES[environment.variant] / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {environment.root}.",
+            hint="Free some space there, or choose another folder.",
+        )
 
 
 @contextmanager
@@ -268,7 +287,6 @@ def _run(command: list[str], line: Callable[[str], None]) -> None:
 
 _EXPLANATIONS = (
     # (what pip or uv says, what it means, what to do)
-    (("No space left", "os error 28"), "The disk is full.", "Free some space and install again: what is there is kept."),
     (("No matching distribution", "No solution found", "not find a version", "no wheels", "no versions"),
      "A library is not to be had for this machine and this Python", "With a folder of wheels: add the missing one to it."),
     (("Name or service not known", "Temporary failure", "ConnectionError", "Connection refused", "dns error", "timed out", "Network is unreachable"),
@@ -297,9 +315,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--variant", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--wheels", type=Path, help="folder of wheels, where there is no internet")
     parser.add_argument("--group", action="append", help="requirement group (backend)")
+    parser.add_argument("--project", type=Path, default=SOURCE / "pyproject.toml", help="the pyproject.toml that pins the groups")
     options = parser.parse_args(argv)
     variant = options.variant if options.variant != "auto" else ("cuda" if has_nvidia() else "cpu")
-    environment = Environment(root=options.root, groups=tuple(options.group or ("backend",)), variant=variant, wheels=options.wheels)
+    environment = Environment(
+        root=options.root, groups=tuple(options.group or ("backend",)), variant=variant, wheels=options.wheels, project=options.project,
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def say(**fields: object) -> None:
