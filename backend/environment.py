@@ -161,7 +161,7 @@ def _check_space(environment: Environment) -> None:
 @contextmanager
 def _only_one(root: Path) -> Iterator[None]:
     """Two commands started at once must not install into one environment: the second waits for the first."""
-    with open(root / ".lock", "w", encoding="utf-8") as file:
+    with open(root / "relievo.lock", "w", encoding="utf-8") as file:  # uv locks ".lock" in there itself
         if os.name == "nt":
             import msvcrt
 
