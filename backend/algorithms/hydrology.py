@@ -23,7 +23,6 @@ CREEP_LENGTH = 0.012  # at smoothing 1 creep rounds features of this share of a 
 SEDIMENT_HALF = 1.0 / 200.0  # share of the relief at which the sediment mask is one half
 WEAR_HALF = 1.0 / 10.0
 MEMORY = 8  # steps over which the drained area is averaged: strayed water then spreads as over many directions
-CHANNEL = 20.0  # share of the relief that the cells of one channel may be lowered in sum; a deeper hollow stays a lake
 
 
 def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
@@ -34,13 +33,13 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
     total = params.steps + 2
     job.step(0, total, "draining hollows")
     relief_m = float(np.ptp(source.values))
-    start = _without_depressions(source.values, params.depressions, relief_m, final=False)
+    start = _without_depressions(source.values, params)
     law = erosion_law(params, start.shape, pixel_size_m, relief_m)
     ground = _Ground(start)
     if params.amount > 0 or params.smoothing > 0 or params.uplift > 0:
         _erode(ground, law, params, pixel_size_m, strength, job)
     job.step(params.steps + 1, total, "mapping the flow")
-    height = _without_depressions(ground.height.astype(np.float32), params.depressions, relief_m, final=True)
+    height = _without_depressions(ground.height.astype(np.float32), params)
     job.preview("height", height)
     ground.move_to(height.astype(np.float64))
     area = hydrology.spread_area if params.flow_model == "multiple" else hydrology.drainage_area
@@ -101,10 +100,12 @@ def _erode(
     """params.steps time steps on `ground`; ends early when somebody asks for the result as it stands."""
     total = params.steps + 2
     years = 1.0 / params.steps
-    rising = _uplift_shape(ground.height.shape) * (law.uplift * years)
+    low, high = float(ground.height.min()), float(ground.height.max())
+    rising = (ground.height - low) * (law.uplift * years / max(high - low, 1e-9))  # high land rises, coasts stay
     seeds = torch.randint(0, 2**31 - 1, (params.steps,), generator=job.generator).tolist()
     smallest = (params.valley_size / 100.0 * min(ground.height.shape)) ** 2
     drained: np.ndarray | None = None
+    settled: np.ndarray | None = None
     for number in range(params.steps):
         if job.finish_early:
             return
@@ -114,7 +115,8 @@ def _erode(
         job.step(1 + number, total, "cutting valleys")
         drained = flow.upstream if drained is None else drained + (flow.upstream - drained) / MEMORY
         cells = drained * (drained / (drained + smallest))
-        after = erosion.incise_and_settle(ground.height, flow, law, years, cells=cells, strength=strength)
+        rate = erosion.stream_rate(flow, law, years, cells=cells, strength=strength)
+        after, settled = erosion.incise_and_settle(ground.height, flow, law, rate, guess=settled)
         after = _creep(after, law, pixel_size_m, years, strength)
         erosion.lower_rim(ground.height, after)
         ground.move_to(after)
@@ -128,18 +130,10 @@ def _creep(
     return crept if strength is None else height + (crept - height) * strength
 
 
-def _uplift_shape(shape: tuple[int, int]) -> np.ndarray:
-    """One inside and nought on the edge [H, W]: the edge is where the rivers leave, and stays."""
-    rising = np.zeros(shape)
-    rising[1:-1, 1:-1] = 1.0
-    return rising
-
-
-def _without_depressions(height: np.ndarray, way: str, relief_m: float, *, final: bool) -> np.ndarray:
-    """Before the erosion hollows too deep for a channel stay lakes, whose outlets wear down; after it they are filled."""
-    if way == "breach":
-        return depressions.breach_depressions(height, max_cost=CHANNEL * relief_m, fill_rest=final)
-    if way == "fill":
+def _without_depressions(height: np.ndarray, params: HydrologyParams) -> np.ndarray:
+    if params.depressions == "breach":
+        return depressions.breach_depressions(height, wander=params.wander, seed=params.seed)
+    if params.depressions == "fill":
         return depressions.fill_depressions(height, epsilon_m=1e-3)
     return height
 

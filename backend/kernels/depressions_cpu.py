@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.kernels.flow_routing_cpu import hash_unit
+
 INDEX_MASK = np.int64(0xFFFFFFFF)
 
 
@@ -187,14 +189,15 @@ def pit_cells(height, mask):
 
 
 @njit(cache=True)
-def breach_pits(height, pits, epsilon, max_cost, max_length):
+def breach_pits(height, pits, epsilon, max_cost, max_length, wander, seed):
     """Carve a channel from each pit to lower ground, in place on `height` [H, W] float32; returns how many failed.
 
     Least-cost breaching after Lindsay and Dhun (2015) and Lindsay (2016): Dijkstra's search from the pit, where
     entering a cell costs the metres it must be lowered so that the channel falls `epsilon` a step from the pit; it
     ends at the first cell already lower than that, or at the edge. A cell is only ever lowered, and always gets a
     lower next cell, so no channel makes a new pit. `max_cost` bounds the summed lowering of one channel in metres,
-    `max_length` its cells; a pit that finds no way within them is left as it is.
+    `max_length` its cells; a pit that finds no way within them is left as it is. `wander` mixes each cell's cost with an
+    exponentially distributed hardness of mean 1: cheapest ways through such ground wind (first-passage percolation).
     """
     rows, cols = height.shape
     flat = height.ravel()
@@ -248,6 +251,8 @@ def breach_pits(height, pits, epsilon, max_cost, max_length):
                     steps[n] = steps[cell] + 1
                     outlet = n
                     break
+                if wander > 0.0 and rise > 0.0:
+                    rise *= 1.0 - wander - wander * np.log(1.0 - hash_unit(n, 8, seed))
                 total = np.float32(here + rise)
                 if total > max_cost or (stamp[n] == number and cost[n] <= total):
                     continue

@@ -28,7 +28,7 @@ def offsets(cols):
 
 
 @njit(cache=True, inline="always")
-def _hash_unit(cell, code, seed):
+def hash_unit(cell, code, seed):
     """A number in [0, 1) that depends on nothing but its arguments: SplitMix64 (Steele, Lea and Flood 2014)."""
     h = (np.uint64(seed) << np.uint64(32)) + np.uint64(cell) * np.uint64(8) + np.uint64(code)
     h = (h + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -101,7 +101,7 @@ def random_receivers(height, pixel_size, jitter, seed):
                 fall = height[r, c] - height[r + dr, c + dc]
                 if fall > 0.0:
                     length = diagonal if dr != 0 and dc != 0 else pixel_size
-                    s = fall / length * (1.0 - jitter * _hash_unit(r * cols + c, k, seed))
+                    s = fall / length * (1.0 - jitter * hash_unit(r * cols + c, k, seed))
                     if s > best:
                         best = s
                         codes[r, c] = k

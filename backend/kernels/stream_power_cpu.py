@@ -16,19 +16,28 @@ FILL_SLOPE = 1e-5  # m / m by which a full lake rises from its outlet: level gro
 
 
 @njit(cache=True)
-def incise(
-    height, supply, codes, order, cells, pixel_size, erodibility, strength, area_exponent, slope_exponent, years,
-    steepest, lakes,
-):
-    """Heights [H, W] float64 after `years` of dz/dt = -K A^m S^n, implicit in the slope (Braun and Willett 2013).
+def area_powers(cells, cell_area, exponent):
+    """(cells * cell_area)^exponent, [N] float64, for the whole or fractional numbers of cells [N] drained."""
+    table = np.empty(TABLE)
+    for a in range(TABLE):
+        table[a] = (a * cell_area) ** exponent
+    powers = np.empty(cells.size)
+    for cell in range(cells.size):
+        a = cells[cell]
+        whole = int(a)
+        powers[cell] = table[whole] if whole == a and whole < TABLE else (a * cell_area) ** exponent
+    return powers
 
-    K is `erodibility` times `strength` [N] float32 (or [0] for 1 everywhere), A is `cells` [N], int32 or float64, times
-    the area of a cell.
-    n = 1 is solved in closed form (their eq. 22), other n by Newton's method kept between the heights that bound the
-    root. A cell below its receiver is not eroded; outlets stay. With `lakes` nor is any other cell under the level at
-    which its basin spills; without, the slopes of a lake's bed wear like dry ones, as they do in fastscapelib.
-    `supply` [N] float64 (or [0]) is laid on each cell first, in a lake up to its level. No cell that can wear is left
-    steeper to its receiver than `steepest`.
+
+@njit(cache=True)
+def incise(height, supply, codes, order, rate, pixel_size, slope_exponent, steepest, lakes):
+    """Heights [H, W] float64 after one step of dz/dt = -K A^m S^n, implicit in the slope (Braun and Willett 2013).
+
+    `rate` [N] float64 is K A^m times the length of the step. n = 1 is solved in closed form (their eq. 22), other n by
+    Newton's method kept between the heights that bound the root. A cell below its receiver is not eroded; outlets
+    stay. With `lakes` nor is any other cell under the level at which its basin spills; without, the slopes of a lake's
+    bed wear like dry ones, as they do in fastscapelib. `supply` [N] float64 (or [0]) is laid on each cell first, in a
+    lake up to its level. No cell of rate above 0 is left steeper to its receiver than `steepest`.
     """
     flat = height.ravel()
     flow = codes.ravel()
@@ -36,14 +45,9 @@ def incise(
     result = flat.copy()
     water = result.copy() if lakes else result  # the level of the lake over each cell, or the ground where it is dry
     diagonal_size = np.sqrt(2.0 * pixel_size * pixel_size)
-    axis = years * erodibility / pixel_size**slope_exponent
-    diagonal = years * erodibility / diagonal_size**slope_exponent
-    cell_area = pixel_size * pixel_size
+    axis = 1.0 / pixel_size**slope_exponent
+    diagonal = 1.0 / diagonal_size**slope_exponent
     tilt = FILL_SLOPE * pixel_size if lakes else 0.0
-    powers = np.empty(TABLE)
-    for a in range(TABLE):
-        powers[a] = (a * cell_area) ** area_exponent
-    masked = strength.size > 0
     supplied = supply.size > 0
     for position in range(order.size - 1, -1, -1):
         cell = np.int64(order[position])
@@ -61,23 +65,15 @@ def incise(
         if supplied:
             z += supply[cell]
         along_axis = code == 1 or code == 3 or code == 4 or code == 6
-        a = cells[cell]
-        whole = int(a)
-        factor = powers[whole] if whole == a and whole < TABLE else (a * cell_area) ** area_exponent
-        factor *= axis if along_axis else diagonal
-        limit = np.inf
-        if masked:
-            factor *= strength[cell]
-            if strength[cell] > 0.0:
-                limit = floor + steepest * (pixel_size if along_axis else diagonal_size)
-        else:
-            limit = floor + steepest * (pixel_size if along_axis else diagonal_size)
-        if slope_exponent == 1.0:
-            z = (z + factor * floor) / (1.0 + factor)
-        else:
-            z = floor + solve_fall(z - floor, factor, slope_exponent)
-        result[cell] = max(min(z, limit), floor)
-        water[cell] = result[cell]
+        factor = rate[cell] * (axis if along_axis else diagonal)
+        if factor > 0.0:
+            if slope_exponent == 1.0:
+                z = (z + factor * floor) / (1.0 + factor)
+            else:
+                z = floor + solve_fall(z - floor, factor, slope_exponent)
+            z = max(min(z, floor + steepest * (pixel_size if along_axis else diagonal_size)), floor)
+        result[cell] = z
+        water[cell] = z
     return result.reshape(height.shape)
 
 

@@ -34,6 +34,8 @@ def breach_depressions(
     max_cost: float = math.inf,
     max_length: int = NO_LIMIT,
     fill_rest: bool = True,
+    wander: float = 0.0,
+    seed: int = 0,
 ) -> FloatGrid:
     """Drain closed depressions by cutting the cheapest channel from each pit to lower ground.
 
@@ -42,12 +44,14 @@ def breach_depressions(
     left. A channel falls `epsilon_m` metres a cell from its pit (more where float32 cannot hold so small a step at this height).
     Pits whose channel would need more than `max_cost` metres of lowering in sum, or more than `max_length` cells, are
     filled instead, as are level patches that drain already, by steps of `epsilon_m`; without `fill_rest` they stay.
+    With `wander` 0..1 the ground is taken to be more or less hard by chance, hashed from cell and `seed`, so that long
+    channels wind instead of running straight; `max_cost` then counts the metres times their hardness, on average 1.
     """
     result = _copy(height)
     epsilon = _usable_epsilon(result, epsilon_m)
     without_outlet = depressions_cpu.undrained(result)
     pits = depressions_cpu.pit_cells(result, without_outlet)
-    depressions_cpu.breach_pits(result, pits, epsilon, float(max_cost), int(max_length))
+    depressions_cpu.breach_pits(result, pits, epsilon, float(max_cost), int(max_length), float(wander), int(seed))
     if fill_rest and depressions_cpu.undrained(result).any():
         depressions_cpu.priority_flood(result, epsilon)
     return result

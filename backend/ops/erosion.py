@@ -18,9 +18,8 @@ from backend.kernels import hillslope_cpu, stream_power_cpu
 from backend.ops.hydrology import Flow
 
 NOTHING = np.zeros(0)
-EVERYWHERE = np.zeros(0, np.float32)
 SETTLING_ROUNDS = 8  # rounds between wear and deposition; 2-4 are common at G below 1
-SETTLED = 0.01  # rounds end when no height moves by more than this share of the largest change
+SETTLED = 0.02  # rounds end when no height moves by more than this share of the largest change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,41 +48,58 @@ class ErosionLaw:
             raise ValueError("slope_exponent and steepest must be above 0")
 
 
-def incise(
-    height: np.ndarray, flow: Flow, law: ErosionLaw, years: float, *, cells: np.ndarray | None = None,
-    strength: np.ndarray | None = None, settling: np.ndarray | None = None, lakes: bool = True,
+def stream_rate(
+    flow: Flow, law: ErosionLaw, years: float, *, cells: np.ndarray | None = None, strength: np.ndarray | None = None
 ) -> np.ndarray:
-    """Heights [H, W] float64 after `years` of stream power along `flow`, outlets held; no uplift, no creep.
+    """K A^m times `years`, [H * W] float64.
 
-    `cells` [H * W] float64 stands in for the number of cells upstream, say a mean over several routings. `strength` [H, W] float32 scales the erodibility, 0 protects a cell. `settling` [H * W] is deposition in metres to
-    lay down in the same, implicit, step (see `incise_and_settle`). With `lakes` ground below the level at which its
-    basin spills does not wear; without, only the cells of the way out are spared, as in fastscapelib.
+    `cells` [H * W] float64 stands in for the number of cells upstream, say a mean over several routings. `strength`
+    [H, W] 0..1 scales K; 0 protects a cell.
+    """
+    drained = flow.upstream if cells is None else cells
+    rate = stream_power_cpu.area_powers(drained, flow.pixel_size_m * flow.pixel_size_m, law.area_exponent)
+    rate *= law.erodibility * float(years)
+    if strength is not None:
+        rate *= strength.ravel()
+    return rate
+
+
+def incise(
+    height: np.ndarray, flow: Flow, law: ErosionLaw, rate: np.ndarray, *,
+    settling: np.ndarray | None = None, lakes: bool = True,
+) -> np.ndarray:
+    """Heights [H, W] float64 after stream power at `rate` along `flow`, outlets held; no uplift, no creep.
+
+    `settling` [H * W] is deposition in metres to lay down in the same, implicit, step (see `incise_and_settle`). With
+    `lakes` ground below the level at which its basin spills does not wear; without, only the cells of the way out are
+    spared, as in fastscapelib.
     """
     return stream_power_cpu.incise(
-        height, NOTHING if settling is None else settling, flow.codes, flow.order, flow.upstream if cells is None else cells, flow.pixel_size_m,
-        law.erodibility, EVERYWHERE if strength is None else strength.ravel(), law.area_exponent, law.slope_exponent,
-        float(years), law.steepest, lakes,
+        height, NOTHING if settling is None else settling, flow.codes, flow.order, rate, flow.pixel_size_m,
+        law.slope_exponent, law.steepest, lakes,
     )
 
 
 def incise_and_settle(
-    height: np.ndarray, flow: Flow, law: ErosionLaw, years: float, *, cells: np.ndarray | None = None,
-    strength: np.ndarray | None = None,
-) -> np.ndarray:
-    """As `incise`, with the deposition of what is worn away upstream, found by iteration (Yuan et al. 2019, section 2)."""
-    lowered = incise(height, flow, law, years, cells=cells, strength=strength)
+    height: np.ndarray, flow: Flow, law: ErosionLaw, rate: np.ndarray, *, guess: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """As `incise`, with the deposition of what is worn away upstream, found by iteration (Yuan et al. 2019, section 2).
+
+    Returns the heights and the deposition [H * W] in metres, which is a good `guess` for the next step.
+    """
+    lowered = incise(height, flow, law, rate, settling=guess)
     if law.deposition == 0:
-        return lowered
+        return lowered, None
     for _ in range(SETTLING_ROUNDS):
         settling = stream_power_cpu.settling(
             height, lowered, flow.codes, flow.order, flow.upstream, law.deposition
         )
-        again = incise(height, flow, law, years, cells=cells, strength=strength, settling=settling)
+        again = incise(height, flow, law, rate, settling=settling)
         moved = float(np.abs(again - lowered).max())
         lowered = again
         if moved <= SETTLED * float(np.abs(lowered - height).max()):
             break
-    return lowered
+    return lowered, settling
 
 
 def creep(height: np.ndarray, pixel_size_m: float, diffusivity: float, years: float) -> np.ndarray:
