@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from .client import Client, Transport
 from .process import BackendProcess, Installation, Installer, InstallProgress, find_installation
 from .shared.endpoint import Endpoint, normalise_address, read_endpoint
 from .shared.errors import BackendUnavailable, RelievoError, error_from_code
-from .shared.messages import Failure, Hello, Message, Shutdown, Welcome
+from .shared.messages import Failure, Hello, Message, Ping, Pong, Shutdown, Welcome
 from .shared.version import PROTOCOL, VERSION
 
 log = logging.getLogger(__name__)
@@ -80,10 +81,13 @@ class Connection:
         self.data_dir, self.owner, self.client_name = data_dir, owner, client_name
         self.place = place or Place()
         self.welcome: Welcome | None = None
+        self.devices: list[dict[str, Any]] = []
         self.installer: Installer | None = None
         self.progress: InstallProgress | None = None
         self.installation: Installation = find_installation(data_dir)
         self.process = BackendProcess(self.installation, data_dir / "state")
+        self.serve_options: tuple[str, ...] = ()
+        self.installer_log: Sequence[str] = ()
         self.client: Client | None = None
         self.handshakes = 0
         self._error: RelievoError | None = None
@@ -110,7 +114,7 @@ class Connection:
         if self.installer is not None and self.progress is not None:
             return Standing(LinkState.INSTALLING, f"Installing: {self.progress.stage}", self.progress.line, "cancel_install")
         if self.welcome is not None:
-            return Standing(LinkState.READY, f"Ready: {describe_devices(self.welcome.devices)}", action="stop" if self.place.is_managed else "")
+            return Standing(LinkState.READY, f"Ready: {describe_devices(self.devices)}" if self.devices else "Ready", action="stop" if self.place.is_managed else "")
         if self._error is not None:
             return Standing(LinkState.FAILED, self._error.message, self._error.hint, self._mend())
         if self.client is not None:
@@ -190,7 +194,12 @@ class Connection:
         self._error = None
         self.stop()
         self.installer = Installer(self.data_dir, variant=variant, wheels=wheels)
-        self.installer.start()
+        self.installer_log = self.installer.log
+        try:
+            self.installer.start()
+        except RelievoError:
+            self.installer = None
+            raise
         self.progress = self.installer.poll()
 
     def cancel_install(self) -> None:
@@ -229,8 +238,12 @@ class Connection:
             self.welcome, self._since = None, time.monotonic()
         if self.client.transport is Transport.UP and self.client.generation != self._hello_generation:
             self._say_hello(self.client)
-        if self.welcome is None and time.monotonic() >= self._next_look:
-            self._follow_endpoint()
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_AGAIN_S
+            if self.welcome is None:
+                self._follow_endpoint()
+            elif not self.devices:  # the first worker comes up seconds after the backend
+                self.client.send(Ping(id=str(uuid.uuid4())))
 
     def receive(self, on_message: Callable[[Message], None]) -> bool:
         """Hand the next message over; False when none waits. The handshake's own messages are dealt with here."""
@@ -245,6 +258,8 @@ class Connection:
             return False
         if message.reply_to and message.reply_to == self._hello_id:
             self._greeted(message)
+        elif isinstance(message, Pong):
+            self.devices = message.devices
         else:
             on_message(message)
         return True
@@ -257,7 +272,7 @@ class Connection:
 
     def _greeted(self, message: Message) -> None:
         if isinstance(message, Welcome):
-            self.welcome, self._error = message, None
+            self.welcome, self.devices, self._error = message, message.devices, None
             self.handshakes += 1
             return
         if isinstance(message, Failure):
@@ -280,7 +295,7 @@ class Connection:
 
     def _find_installation(self) -> None:
         self.installation = find_installation(self.data_dir)
-        self.process = BackendProcess(self.installation, self.data_dir / "state")
+        self.process = BackendProcess(self.installation, self.data_dir / "state", options=self.serve_options)
 
     def _start_process(self) -> None:
         self._find_installation()
@@ -290,7 +305,7 @@ class Connection:
         except RelievoError:
             self._wanted = False
             raise
-        self._started_here = self.process.poll() == "starting"
+        self._started_here |= self.process.poll() == "starting"
 
     def _step_process(self) -> None:
         state = self.process.poll()
@@ -318,7 +333,6 @@ class Connection:
 
     def _follow_endpoint(self) -> None:
         """A backend that came back has another port and token: read its file again."""
-        self._next_look = time.monotonic() + LOOK_AGAIN_S
         if self.client is None or self.place.address:
             return
         try:

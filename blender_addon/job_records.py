@@ -73,7 +73,9 @@ class Job:
             return f"done in {format_seconds(self.seconds)}"
         if self.held:
             return self.held
-        if self.outputs is not None or self.state is JobState.SUCCEEDED:
+        if self.outputs is not None:
+            return "ready"
+        if self.state is JobState.SUCCEEDED:
             return "fetching the result"
         if self.cancel or self.state is JobState.CANCELLING:
             return "finishing early" if self.cancel == "keep" else "cancelling"

@@ -80,7 +80,7 @@ class Session:
         given = {port: tuple(arrays) for port, arrays in inputs.items() if arrays}
         if not feeding:
             check_inputs(spec, given)
-        number = 1 + sum(job.algorithm == spec.name for job in self.jobs.values())
+        number = 1 + sum(job.algorithm == spec.name and not job.silent for job in self.jobs.values())
         job = Job(id=str(uuid.uuid4()), algorithm=spec.name, label=f"{spec.label} {number}", params=checked, inputs=given, feeds=feeding,
                   purpose=purpose or {}, wants_preview=preview, silent=silent, warnings=warnings)
         self.jobs[job.id] = job

@@ -1,0 +1,17 @@
+"""What a person or a script can ask for: thin operators over session and pump, one file a subject."""
+
+from __future__ import annotations
+
+from . import backend, engines, inputs, jobs
+
+MODULES = (backend, engines, inputs, jobs)
+
+
+def register() -> None:
+    for module in MODULES:
+        module.register()
+
+
+def unregister() -> None:
+    for module in reversed(MODULES):
+        module.unregister()

@@ -1,0 +1,178 @@
+"""Generate, and one operator an engine, made from its declaration.
+
+    bpy.ops.relievo.morphology(height="Terrain", exemplar="alpine", seed=7)
+
+In a window they submit and return, and the timer puts the result into the scene; in background mode they return when it is there.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import bpy
+
+from .. import properties, property_table, pump, requests, sources
+from ..requests import Request
+from ..shared.algorithm import AlgorithmSpec, find
+from ..shared.catalog import ALGORITHMS
+from ..shared.errors import InvalidInput
+from .reporting import reports_errors
+
+
+def run(operator: bpy.types.Operator, context: bpy.types.Context, request: Request) -> set[str]:
+    """Submit; in background mode wait until the result is in the scene."""
+    pump.connect()
+    job = requests.submit(pump.session(), context, request, generation=pump.generation())
+    for warning in job.warnings:
+        operator.report({"WARNING"}, warning)
+    if bpy.app.background:
+        pump.wait(job)
+        if job.held:
+            raise InvalidInput(f"{job.label} {job.held}.")
+    pump.hurry()
+    return {"FINISHED"}
+
+
+class RELIEVO_OT_generate(bpy.types.Operator):
+    """Make a terrain with the settings of the engine that is chosen in the sidebar"""
+
+    bl_idname = "relievo.generate"
+    bl_label = "Generate"
+    bl_options = {"REGISTER"}
+
+    algorithm: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Engine", description="Name of the engine; empty for the chosen one", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if reason := why_not(context):
+            cls.poll_message_set(reason)
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        spec = find(ALGORITHMS, self.algorithm or context.scene.relievo.algorithm)
+        return run(self, context, requests.from_settings(context, spec))
+
+
+def why_not(context: bpy.types.Context) -> str:
+    """Why Generate is greyed out, "" when it is not. No I/O: asked at every redraw."""
+    session = pump.current()
+    spec = find(ALGORITHMS, context.scene.relievo.algorithm)
+    if session is not None:
+        standing = session.connection.standing
+        if standing.action in ("install", "update", "cancel_install"):
+            return standing.sentence
+        if reason := session.why_unavailable(spec):
+            return reason
+    return sources.what_is_missing(context.scene, spec, context.active_object)
+
+
+class RELIEVO_OT_add_terrain(bpy.types.Operator):
+    """Add a new terrain from the Noise engine with its present settings"""
+
+    bl_idname = "relievo.add_terrain"
+    bl_label = "Relievo Terrain"
+    bl_options = {"REGISTER"}
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return run(self, context, requests.from_settings(context, find(ALGORITHMS, "noise")))
+
+
+class RELIEVO_OT_roll_seed(bpy.types.Operator):
+    """Take another seed"""
+
+    bl_idname = "relievo.roll_seed"
+    bl_label = "New Seed"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        getattr(context.scene.relievo, context.scene.relievo.algorithm).seed = random.randrange(100000)
+        return {"FINISHED"}
+
+
+class RELIEVO_OT_apply_preset(bpy.types.Operator):
+    """Set the engine's settings to a preset's; seed and size stay as they are unless it names them"""
+
+    bl_idname = "relievo.apply_preset"
+    bl_label = "Apply Preset"
+    bl_options = {"REGISTER", "UNDO"}
+
+    algorithm: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    preset: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, given: Any) -> str:
+        preset = next((preset for spec in ALGORITHMS if spec.name == given.algorithm for preset in spec.presets if preset.name == given.preset), None)
+        return preset.help.rstrip(".") if preset is not None else (cls.__doc__ or "")
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        spec = find(ALGORITHMS, self.algorithm or context.scene.relievo.algorithm)
+        properties.apply_preset(context.scene, spec, spec.preset(self.preset))
+        return {"FINISHED"}
+
+
+# One operator an engine -----------------------------------------------------------------------------------------------------------
+
+
+def _engine_operator(spec: AlgorithmSpec) -> type:
+    annotations: dict[str, Any] = properties.parameter_annotations(spec, scene_units=False)
+    for port in spec.inputs:
+        text = f"{port.help}: a mesh, an image, a landscape or noise" + (", several with ; between them" if port.many else "")
+        annotations[_port_name(spec, port.name)] = bpy.props.StringProperty(name=port.label or port.name, description=text)
+    annotations["preset"] = bpy.props.StringProperty(name="Preset", description="Values for whatever is not given")
+    annotations["output"] = bpy.props.EnumProperty(name="Result", items=properties.OUTPUT_KINDS, default="MESH")
+    annotations["target"] = bpy.props.StringProperty(name="Replace", description="Name of the terrain to replace; empty for a new one")
+
+    def execute(self: Any, context: bpy.types.Context) -> set[str]:
+        return run(self, context, _request_from_operator(self, context, spec))
+
+    body = {
+        "__doc__": spec.summary.rstrip("."), "__annotations__": annotations, "bl_idname": f"relievo.{spec.name}", "bl_label": spec.label,
+        "bl_options": {"REGISTER"}, "execute": reports_errors(execute),
+    }
+    return type(f"RELIEVO_OT_{spec.name}", (bpy.types.Operator,), body)
+
+
+def _port_name(spec: AlgorithmSpec, port: str) -> str:
+    """A port's own name unless a parameter has it."""
+    return f"{port}_input" if port in {property_table.property_name(parameter) for parameter in spec.parameters} else port
+
+
+def _request_from_operator(operator: Any, context: bpy.types.Context, spec: AlgorithmSpec) -> Request:
+    params: dict[str, Any] = dict(spec.preset(operator.preset).values) if operator.preset else {}
+    for parameter in spec.parameters:
+        name = property_table.property_name(parameter)
+        if operator.properties.is_property_set(name) or parameter.name not in params:
+            params[parameter.name] = property_table.to_json(parameter, getattr(operator, name))
+    given = {}
+    for port in spec.inputs:
+        text = getattr(operator, _port_name(spec, port.name))
+        if text:
+            given[port.name] = tuple(sources.from_text(part) for part in (text.split(";") if port.many else [text]))
+        else:
+            given[port.name] = sources.chosen(context.scene, spec, port, context.active_object)
+    if operator.target and operator.target not in bpy.data.objects:
+        raise InvalidInput(f"There is no object {operator.target!r} to replace.", field="target")
+    return Request(spec=spec, params=params, sources=given, feeds=requests.noise_feeds(context.scene, given), output=operator.output,
+                   target=operator.target, preview=not bpy.app.background)
+
+
+_CLASSES = (RELIEVO_OT_generate, RELIEVO_OT_add_terrain, RELIEVO_OT_roll_seed, RELIEVO_OT_apply_preset)
+_registered: list[type] = []
+
+
+def register() -> None:
+    _registered[:] = [*_CLASSES, *(_engine_operator(spec) for spec in ALGORITHMS)]
+    for cls in _registered:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(_registered):
+        bpy.utils.unregister_class(cls)
+    _registered.clear()

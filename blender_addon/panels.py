@@ -1,0 +1,337 @@
+"""The sidebar tab "Relievo" in the 3D view, the terrain box of the selected object, and the entry under Add > Mesh.
+
+draw() reads settings and the session's records and does nothing else: no I/O, no datablock that may be gone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import property_table, pump, requests, results
+from .connection import LinkState
+from .job_records import Job
+from .session import Session
+from .shared.algorithm import AlgorithmSpec, Port, find
+from .shared.arrays import HEIGHT_MAP
+from .shared.catalog import ALGORITHMS
+from .shared.jobs import JobState
+from .shared.params import Param
+
+# (operator, label, icon) that mends a state of the connection
+_MENDING = {
+    "install": ("relievo.install_backend", "Install Backend", "IMPORT"),
+    "update": ("relievo.update_backend", "Update Backend", "FILE_REFRESH"),
+    "start": ("relievo.start_backend", "Start Backend", "PLAY"),
+    "stop": ("relievo.stop_backend", "Stop", "PAUSE"),
+    "cancel_install": ("relievo.cancel_install", "Cancel", "X"),
+    "reconnect": ("relievo.reconnect", "Connect", "FILE_REFRESH"),
+}
+_STATE_ICONS = {
+    LinkState.READY: "CHECKMARK", LinkState.LOST: "ERROR", LinkState.FAILED: "ERROR", LinkState.OUTDATED: "ERROR",
+    LinkState.STARTING: "SORTTIME", LinkState.CONNECTING: "SORTTIME", LinkState.INSTALLING: "SORTTIME",
+}
+WRAP_AT = 44  # letters a line in a sidebar of Blender's default width
+
+
+def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: int = WRAP_AT) -> None:
+    """A sentence over as many lines as it needs: a label would cut it short."""
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    line = ""
+    first = True
+    for word in [*text.split(), None]:
+        if word is not None and len(line) + len(word) < width:
+            line = f"{line} {word}".strip()
+            continue
+        column.label(text=line, icon=icon if first else ("BLANK1" if icon != "NONE" else "NONE"))
+        line, first = word or "", False
+
+
+def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_preferences: bool = False) -> None:
+    """One line where all is well; a box with the reason and the button that mends it where it is not."""
+    if session is None:
+        layout.label(text="Relievo is starting", icon="SORTTIME")
+        return
+    standing = session.connection.standing
+    if standing.state is LinkState.READY:
+        row = layout.row(align=True)
+        row.label(text=standing.sentence, icon="CHECKMARK")
+        if standing.action:
+            row.operator("relievo.stop_backend", text="", icon="PAUSE")
+        return
+    box = layout if in_preferences else layout.box()
+    width = 90 if in_preferences else WRAP_AT
+    wrapped(box, standing.sentence, _STATE_ICONS.get(standing.state, "INFO"), width)
+    if standing.state is LinkState.INSTALLING and session.connection.progress is not None:
+        box.progress(factor=session.connection.progress.fraction, text=session.connection.progress.stage)
+    if standing.hint:
+        wrapped(box, standing.hint, "NONE", width)
+    _draw_mending(box, standing.state, standing.action)
+
+
+def _draw_mending(box: bpy.types.UILayout, state: LinkState, action: str) -> None:
+    column = box.column(align=True)
+    if action in _MENDING:
+        operator, text, icon = _MENDING[action]
+        big = column.column()
+        big.scale_y = 1.4 if action in ("install", "start", "update") else 1.0
+        big.operator(operator, text=text, icon=icon)
+    elif action == "preferences":
+        column.operator("relievo.reconnect", text="Try Again", icon="FILE_REFRESH")
+        column.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES").module = __package__ or ""
+    if state in (LinkState.NOT_INSTALLED, LinkState.FAILED):
+        column.operator("relievo.use_running_backend", icon="LINKED")
+    if state is LinkState.FAILED:
+        column.operator("relievo.copy_backend_report", icon="COPYDOWN")
+
+
+# The tab ------------------------------------------------------------------------------------------------------------------------
+
+
+class RelievoTab:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Relievo"
+
+
+class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
+    bl_label = "Relievo"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.relievo
+        draw_connection(layout, pump.current())
+        row = layout.row(align=True)
+        row.scale_y = 1.2
+        row.prop(settings, "algorithm", expand=True)
+        if requests.recipe_on(context.active_object) is not None:
+            self._draw_terrain(layout, context.active_object)
+
+    def _draw_terrain(self, layout: bpy.types.UILayout, terrain: bpy.types.Object) -> None:
+        box = layout.box()
+        box.label(text=terrain.name, icon="OUTLINER_OB_MESH")
+        row = box.row(align=True)
+        row.operator("relievo.regenerate", text="Regenerate", icon="FILE_REFRESH").use_settings = False
+        row.operator("relievo.regenerate", text="Update", icon="CHECKMARK").use_settings = True
+        row.operator("relievo.vary", text="", icon="MOD_NOISE")
+        row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER")
+        row.operator("relievo.copy_recipe", text="", icon="COPYDOWN")
+
+
+class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
+    bl_label = "From"
+    bl_parent_id = "RELIEVO_PT_main"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return bool(_spec(context).inputs)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        spec = _spec(context)
+        group = getattr(context.scene.relievo, spec.name)
+        for port in spec.inputs:
+            self._draw_picker(context, spec, port, getattr(group, f"from_{port.name}"), 0)
+            if port.many:
+                for index, more in enumerate(getattr(group, f"more_{port.name}"), 1):
+                    self._draw_picker(context, spec, port, more, index)
+                add = self.layout.operator("relievo.add_input", text=f"Add {port.label or port.name}", icon="ADD")
+                add.algorithm, add.port = spec.name, port.name
+
+    def _draw_picker(self, context: bpy.types.Context, spec: AlgorithmSpec, port: Port, settings: Any, index: int) -> None:
+        column = self.layout.column(align=True)
+        row = column.row(align=True)
+        row.prop(settings, "source", text=(port.label or port.name) if index == 0 else "")
+        if index:
+            remove = row.operator("relievo.remove_input", text="", icon="X")
+            remove.algorithm, remove.port, remove.index = spec.name, port.name, index
+        if settings.source == "IMAGE":
+            self._draw_image(column, spec, port, settings, index)
+        elif settings.source == "OBJECT":
+            self._draw_mesh(column, context, settings)
+        elif settings.source == "EXEMPLAR":
+            column.prop(settings, "exemplar", text="")
+        elif settings.source == "NOISE":
+            seed = context.scene.relievo.noise.seed
+            column.label(text=f"Noise engine's settings, seed {seed}", icon="INFO")
+
+    def _draw_image(self, column: bpy.types.UILayout, spec: AlgorithmSpec, port: Port, settings: Any, index: int) -> None:
+        row = column.row(align=True)
+        row.prop(settings, "image", text="")
+        load = row.operator("relievo.load_height_image", text="", icon="FILEBROWSER")
+        load.algorithm, load.port, load.index = spec.name, port.name, index
+        if settings.image is None:
+            column.label(text="Pick or open an image", icon="ERROR")
+            return
+        if port.kind is HEIGHT_MAP:
+            detail = column.column(align=True)
+            detail.use_property_split, detail.use_property_decorate = True, False
+            detail.prop(settings, "size")
+            detail.row().prop(settings, "meaning", expand=True)
+            if settings.meaning == "RANGE":
+                detail.prop(settings, "low")
+                detail.prop(settings, "high")
+
+    def _draw_mesh(self, column: bpy.types.UILayout, context: bpy.types.Context, settings: Any) -> None:
+        active = context.active_object
+        column.prop(settings, "object", text="")
+        if settings.object is None:
+            usable = active is not None and active.type == "MESH"
+            column.label(text=f"Selected: {active.name}" if usable else "Select a mesh", icon="RESTRICT_SELECT_OFF" if usable else "ERROR")
+        column.prop(settings, "resolution")
+
+
+class RELIEVO_PT_shape(RelievoTab, bpy.types.Panel):
+    bl_label = "Shape"
+    bl_parent_id = "RELIEVO_PT_main"
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        if _spec(context).presets:
+            self.layout.menu("RELIEVO_MT_presets", text="", icon="PRESET")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        spec = _spec(context)
+        group = getattr(context.scene.relievo, spec.name)
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        _draw_parameters(column, group, [p for p in spec.parameters if not p.group and p.name != "seed"])
+        names = dict.fromkeys(parameter.group for parameter in spec.parameters if parameter.group)
+        for name in names:
+            header, body = self.layout.panel(f"relievo_{spec.name}_{name}", default_closed=True)
+            header.label(text=name)
+            if body is not None:
+                body.use_property_split, body.use_property_decorate = True, False
+                _draw_parameters(body.column(), group, [p for p in spec.parameters if p.group == name])
+
+
+def _draw_parameters(layout: bpy.types.UILayout, group: Any, parameters: list[Param]) -> None:
+    for parameter in parameters:
+        layout.prop(group, property_table.property_name(parameter))
+
+
+class RELIEVO_MT_presets(bpy.types.Menu):
+    bl_label = "Presets"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        spec = _spec(context)
+        for preset in spec.presets:
+            entry = self.layout.operator("relievo.apply_preset", text=preset.label)
+            entry.algorithm, entry.preset = spec.name, preset.name
+
+
+class RELIEVO_PT_result(RelievoTab, bpy.types.Panel):
+    bl_label = "Result"
+    bl_parent_id = "RELIEVO_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        output = context.scene.relievo.output
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(output, "kind", text="As")
+        column.prop(output, "preview")
+        column.prop(output, "frame")
+
+
+class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
+    bl_label = "Generate"
+    bl_parent_id = "RELIEVO_PT_main"
+    bl_options = {"HIDE_HEADER"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        spec = _spec(context)
+        row = self.layout.row(align=True)
+        row.scale_y = 1.5
+        row.operator("relievo.generate", icon="PLAY")
+        if any(parameter.name == "seed" for parameter in spec.parameters):
+            seed = row.row(align=True)
+            seed.scale_x = 0.6
+            seed.prop(getattr(context.scene.relievo, spec.name), "seed", text="")
+            row.operator("relievo.roll_seed", text="", icon="FILE_REFRESH")
+
+
+class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
+    bl_label = "Jobs"
+    bl_parent_id = "RELIEVO_PT_main"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        session = pump.current()
+        return session is not None and any(not job.silent for job in session.jobs.values())
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        session = pump.current()
+        if session is None:
+            return
+        for job in reversed(list(session.jobs.values())):
+            if not job.silent:
+                self._draw_job(job)
+
+    def _draw_job(self, job: Job) -> None:
+        box = self.layout.box().column(align=True)
+        if not job.is_settled:
+            row = box.row(align=True)
+            row.progress(factor=job.fraction, text=f"{job.label}: {results.sentence_of(job)}")
+            row.operator("relievo.cancel_job", text="", icon="X").job = job.id
+            if job.wants_preview and job.fraction > 0.0 and not job.cancel:
+                box.operator("relievo.keep_job", text="Keep as It Is Now", icon="CHECKMARK").job = job.id
+            return
+        row = box.row(align=True)
+        row.label(text=job.label, icon=_job_icon(job))
+        if job.applied:
+            row.label(text=results.sentence_of(job))
+            row.operator("relievo.show_job", text="", icon="VIEWZOOM").job = job.id
+            row.operator("relievo.again_job", text="", icon="FILE_REFRESH").job = job.id
+        row.operator("relievo.forget_job", text="", icon="X").job = job.id
+        if not job.applied:
+            wrapped(box, f"{results.sentence_of(job)[:1].upper()}{results.sentence_of(job)[1:]}")
+        if job.error is not None:
+            self._draw_error(box, job)
+        elif job.held:
+            box.operator("relievo.place_job", icon="IMPORT").job = job.id
+        for warning in job.warnings:
+            wrapped(box, warning, "INFO")
+
+    def _draw_error(self, box: bpy.types.UILayout, job: Job) -> None:
+        if job.error is not None and job.error.hint:
+            wrapped(box, job.error.hint, "INFO")
+        row = box.row(align=True)
+        if job.outputs is not None:
+            row.operator("relievo.place_job", text="Try Again", icon="IMPORT").job = job.id
+        else:
+            row.operator("relievo.again_job", text="Again", icon="FILE_REFRESH").job = job.id
+        row.operator("relievo.copy_job_report", icon="COPYDOWN").job = job.id
+
+
+def _job_icon(job: Job) -> str:
+    if job.error is not None:
+        return "ERROR"
+    if job.state is JobState.CANCELLED:
+        return "CANCEL"
+    return "CHECKMARK" if job.applied else "INFO"
+
+
+def _spec(context: bpy.types.Context) -> AlgorithmSpec:
+    return find(ALGORITHMS, context.scene.relievo.algorithm)
+
+
+def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.separator()
+    self.layout.operator("relievo.add_terrain", icon="RNDCURVE")
+
+
+CLASSES = (
+    RELIEVO_MT_presets, RELIEVO_PT_main, RELIEVO_PT_inputs, RELIEVO_PT_shape, RELIEVO_PT_result, RELIEVO_PT_generate, RELIEVO_PT_jobs,
+)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.VIEW3D_MT_mesh_add.append(_draw_add_menu)
+
+
+def unregister() -> None:
+    bpy.types.VIEW3D_MT_mesh_add.remove(_draw_add_menu)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,124 @@
+"""The add-on's page in Blender's preferences: which backend, what it computes on, where things lie, and what to do about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from .connection import Place
+from .process import default_data_dir
+from .shared.version import PROTOCOL, VERSION
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the preferences say; the defaults where the add-on runs without a page, as in a script."""
+
+    data_dir: Path | None = None
+    place: Place = Place()
+    variant: str = "auto"
+    wheels: Path | None = None
+    device: str = ""
+
+    @property
+    def serve_options(self) -> tuple[str, ...]:
+        return ("--device", self.device) if self.device else ()
+
+
+class RelievoPreferences(bpy.types.AddonPreferences):
+    bl_idname = __package__
+
+    place: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Backend", description="Which backend computes",
+        items=[("OWN", "This Machine", "Relievo installs, starts and stops it"),
+               ("FILE", "Connection File", "One that runs already on this machine"),
+               ("ADDRESS", "Address", "One that runs on another machine")],
+    )
+    endpoint_path: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Connection File", description="The file that the running backend has written", subtype="FILE_PATH")
+    address: bpy.props.StringProperty(name="Address", description="Host and port, such as 192.168.1.20:5555")  # type: ignore[valid-type]
+    key: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Server Key", description="server_public_key of its connection file, without which nothing is encrypted")
+    token: bpy.props.StringProperty(name="Token", description="token of its connection file", subtype="PASSWORD")  # type: ignore[valid-type]
+    variant: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Build", description="Which build of PyTorch to install",
+        items=[("auto", "Automatic", "CUDA where an NVIDIA driver answers, else the CPU build"),
+               ("cpu", "CPU", "About 0.3 GB to download"), ("cuda", "NVIDIA CUDA", "About 3 GB to download")],
+    )
+    wheels: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Folder of Wheels", description="Install from this folder instead of the internet", subtype="DIR_PATH")
+    data_dir: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Data Folder", description="Where the backend, its jobs and its log lie; empty for the usual place. Takes effect after a restart",
+        subtype="DIR_PATH")
+    device: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Device", description="What to compute on, such as cpu or cuda:1; empty for all there are. Takes effect at the next start")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        from . import panels, pump  # at call time: both import this module
+
+        layout = self.layout
+        layout.use_property_split, layout.use_property_decorate = True, False
+        box = layout.box()
+        panels.draw_connection(box, pump.current(), in_preferences=True)
+        layout.prop(self, "place", expand=True)
+        if self.place == "FILE":
+            layout.prop(self, "endpoint_path")
+        elif self.place == "ADDRESS":
+            for name in ("address", "key", "token"):
+                layout.prop(self, name)
+            if not bpy.app.online_access and not _is_local(self.address):
+                layout.label(text="Blender is set to stay offline (System > Network)", icon="ERROR")
+        if self.place == "OWN":
+            for name in ("variant", "wheels", "device"):
+                layout.prop(self, name)
+            layout.prop(self, "data_dir", placeholder=str(default_data_dir()))
+            row = layout.row()
+            row.operator("relievo.update_backend", icon="FILE_REFRESH")
+            row.operator("relievo.remove_backend", icon="TRASH")
+        else:
+            layout.operator("relievo.reconnect", icon="FILE_REFRESH")
+        row = layout.row()
+        row.operator("relievo.open_log", icon="TEXT")
+        row.operator("relievo.open_data_folder", icon="FILE_FOLDER")
+        layout.label(text=f"Relievo {VERSION}, protocol {PROTOCOL}")
+
+
+def _is_local(address: str) -> bool:
+    return address.strip().startswith(("127.", "localhost", "[::1]", ":")) or not address.strip()
+
+
+def read(context: bpy.types.Context) -> Options:
+    """The preferences, or the defaults when the add-on is not enabled as one."""
+    addon = context.preferences.addons.get(__package__)
+    page = addon.preferences if addon is not None else None
+    if page is None:
+        return Options()
+    place = Place()
+    if page.place == "FILE":
+        place = Place(endpoint_path=bpy.path.abspath(page.endpoint_path))
+    elif page.place == "ADDRESS":
+        place = Place(address=page.address, key=page.key, token=page.token)
+    return Options(
+        data_dir=Path(bpy.path.abspath(page.data_dir)) if page.data_dir else None, place=place, variant=page.variant,
+        wheels=Path(bpy.path.abspath(page.wheels)) if page.wheels else None, device=page.device.strip(),
+    )
+
+
+def write(context: bpy.types.Context, place: Place) -> None:
+    """Remember which backend to use; nothing is kept when the add-on runs without a page."""
+    addon = context.preferences.addons.get(__package__)
+    if addon is None or addon.preferences is None:
+        return
+    page = addon.preferences
+    page.place = "ADDRESS" if place.address else "FILE" if place.endpoint_path else "OWN"
+    page.endpoint_path, page.address, page.key, page.token = place.endpoint_path, place.address, place.key, place.token
+
+
+def register() -> None:
+    bpy.utils.register_class(RelievoPreferences)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(RelievoPreferences)

@@ -1,0 +1,179 @@
+"""The settings that are saved with a scene: one group an algorithm, made from its declaration, and what is common to all.
+
+Scene.relievo.<algorithm> holds its parameters under their own names and, for each input port, where the input comes from under
+"from_<port>" (and "more_<port>" for the second and later ones of a port of many).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import exemplars, property_table
+from .shared.algorithm import AlgorithmSpec, Port, Preset
+from .shared.arrays import HEIGHT_MAP
+from .shared.catalog import ALGORITHMS
+from .shared.params import Param
+
+OUTPUT_KINDS = (
+    ("MESH", "Mesh", "A mesh whose vertices lie at the heights: exact, for every engine and for export", "MESH_GRID", 0),
+    ("GEOMETRY_NODES", "Geometry Nodes", "A grid that Geometry Nodes raise by a packed 32-bit height image: stays editable", "GEOMETRY_NODES", 1),
+    ("DISPLACE", "Displace", "A grid with a Displace modifier that reads a packed 32-bit height image", "MOD_DISPLACE", 2),
+    ("ADAPTIVE", "Adaptive", "A plane that Cycles subdivides while it renders: the finest detail for the least memory", "MOD_SUBSURF", 3),
+    ("IMAGES", "Images", "Only packed 32-bit images, one for each output, and nothing in the scene", "IMAGE_DATA", 4),
+)
+
+
+def _is_mesh(_self: Any, candidate: bpy.types.Object) -> bool:
+    return candidate.type == "MESH"
+
+
+def _is_terrain_source(port: Port) -> bool:
+    return port.kind is HEIGHT_MAP
+
+
+def source_items(port: Port) -> list[tuple[str, str, str, str, int]]:
+    """Where an input of this port can come from; numbers are fixed, so that saved scenes keep their meaning."""
+    items = [("IMAGE", "Image", "An image of this file", "IMAGE_DATA", 0)]
+    if _is_terrain_source(port):
+        items += [
+            ("OBJECT", "Mesh", "The surface of a mesh, seen from above", "MESH_DATA", 1),
+            ("NOISE", "New Noise", "A new terrain from the Noise engine with its present settings", "RNDCURVE", 2),
+        ]
+        if exemplars.names():
+            items.append(("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3))
+    if port.optional:
+        items.append(("NONE", "None", "Leave this input out", "X", 4))
+    return items
+
+
+def default_source(port: Port) -> str:
+    """So that Generate does something at once: a new noise to work on, a shipped landscape to learn from."""
+    if port.optional:
+        return "NONE"
+    if not _is_terrain_source(port):
+        return "IMAGE"
+    return "EXEMPLAR" if port.many and exemplars.names() else "NOISE"
+
+
+def _source_group(spec: AlgorithmSpec, port: Port) -> type:
+    length = {"unit": "LENGTH", "precision": 1}
+    annotations = {
+        "source": bpy.props.EnumProperty(name=port.label or port.name, description=port.help.rstrip("."), items=source_items(port),
+                                         default=default_source(port)),
+        "image": bpy.props.PointerProperty(type=bpy.types.Image, name="Image", description="The image whose pixels are taken"),
+        "object": bpy.props.PointerProperty(type=bpy.types.Object, name="Mesh", description="The mesh whose surface is taken", poll=_is_mesh),
+        "resolution": bpy.props.IntProperty(name="Resolution", description="Pixels along the longer side of the mesh", default=512, min=32,
+                                            max=8192, subtype="PIXEL"),
+        "meaning": bpy.props.EnumProperty(
+            name="Values", description="What the image's values mean", default="RANGE",
+            items=[("RANGE", "0 to 1", "Black is the lowest point, white the highest"), ("METRES", "Metres", "Every value is a height in metres")],
+        ),
+        "low": bpy.props.FloatProperty(name="Lowest", description="Height of black", default=0.0, **length),
+        "high": bpy.props.FloatProperty(name="Highest", description="Height of white", default=1000.0, **length),
+        "size": bpy.props.FloatProperty(name="Width", description="Width of the image on the ground", default=10000.0, min=0.01, **length),
+    }
+    if exemplars.names():
+        annotations["exemplar"] = bpy.props.EnumProperty(
+            name="Landscape", description="A landscape that comes with Relievo",
+            items=[(name, name.replace("-", " ").capitalize(), "") for name in exemplars.names()],
+        )
+    return type(f"RELIEVO_PG_{spec.name}_{port.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
+
+
+def parameter_annotations(spec: AlgorithmSpec, *, scene_units: bool) -> dict[str, Any]:
+    """One bpy property a parameter."""
+    described = (property_table.describe(parameter, scene_units=scene_units) for parameter in spec.parameters)
+    return {entry.name: getattr(bpy.props, entry.factory)(**entry.arguments) for entry in described}
+
+
+def _algorithm_groups(spec: AlgorithmSpec) -> list[type]:
+    """The group of an algorithm, behind the groups that it points to."""
+    sources = [_source_group(spec, port) for port in spec.inputs]
+    annotations = parameter_annotations(spec, scene_units=True)
+    for port, group in zip(spec.inputs, sources, strict=True):
+        annotations[f"from_{port.name}"] = bpy.props.PointerProperty(type=group)
+        if port.many:
+            annotations[f"more_{port.name}"] = bpy.props.CollectionProperty(type=group)
+    return [*sources, type(f"RELIEVO_PG_{spec.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})]
+
+
+class RELIEVO_PG_output(bpy.types.PropertyGroup):
+    """What becomes of a result."""
+
+    kind: bpy.props.EnumProperty(name="Result", description="What to make of the terrain", items=OUTPUT_KINDS, default="MESH")  # type: ignore[valid-type]
+    preview: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Live Preview", description="Show the terrain while it is being computed", default=True)
+    frame: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Frame New Terrain", description="Bring a new terrain into view and raise the view's clip distance where it is too short",
+        default=True)
+
+
+def _root_group() -> type:
+    engines = [(spec.name, spec.label, spec.summary.rstrip("."), spec.icon, number) for number, spec in enumerate(ALGORITHMS)]
+    annotations: dict[str, Any] = {
+        "algorithm": bpy.props.EnumProperty(name="Engine", description="What to make", items=engines),
+        "output": bpy.props.PointerProperty(type=RELIEVO_PG_output),
+    }
+    for spec in ALGORITHMS:
+        annotations[spec.name] = bpy.props.PointerProperty(type=_groups[spec.name][-1])
+    return type("RELIEVO_PG_scene", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
+
+
+# Reading and writing --------------------------------------------------------------------------------------------------------------
+
+
+def metres_per_unit(scene: bpy.types.Scene) -> float:
+    """A scene may say that one unit is not a metre; what is shown then is the property times this."""
+    return scene.unit_settings.scale_length if scene.unit_settings.system != "NONE" else 1.0
+
+
+def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
+    """The scene's settings of an algorithm as JSON parameters."""
+    group, scale = getattr(scene.relievo, spec.name), metres_per_unit(scene)
+    return {
+        parameter.name: property_table.to_json(parameter, getattr(group, property_table.property_name(parameter)), metres_per_unit=scale)
+        for parameter in spec.parameters
+    }
+
+
+def write(scene: bpy.types.Scene, spec: AlgorithmSpec, values: dict[str, Any]) -> None:
+    """Put JSON parameters into the scene's settings; those that are not named keep their value."""
+    group, scale = getattr(scene.relievo, spec.name), metres_per_unit(scene)
+    for parameter in spec.parameters:
+        if parameter.name in values:
+            setattr(group, property_table.property_name(parameter),
+                    property_table.from_json(parameter, values[parameter.name], metres_per_unit=scale))
+
+
+def apply_preset(scene: bpy.types.Scene, spec: AlgorithmSpec, preset: Preset) -> None:
+    """A preset sets what it names and resets the rest, except for the seed and the map's size, which are the user's own."""
+    kept = {parameter.name for parameter in spec.parameters if is_users_own(parameter)} - set(preset.values)
+    defaults = {parameter.name: parameter.default for parameter in spec.parameters if parameter.name not in kept}
+    write(scene, spec, {**defaults, **preset.values})
+
+
+def is_users_own(parameter: Param) -> bool:
+    """Whether a preset leaves it alone: where and how large a terrain is, and its seed, are no matter of style."""
+    return parameter.name in {"seed", "width", "height", "rows", "columns", "pixel_size", "pixel_size_m", "size", "size_m", "width_px", "height_px"}
+
+
+_groups: dict[str, list[type]] = {}
+_registered: list[type] = []
+
+
+def register() -> None:
+    _groups.update({spec.name: _algorithm_groups(spec) for spec in ALGORITHMS})
+    _registered[:] = [RELIEVO_PG_output, *(group for groups in _groups.values() for group in groups), _root_group()]
+    for group in _registered:
+        bpy.utils.register_class(group)
+    bpy.types.Scene.relievo = bpy.props.PointerProperty(type=_registered[-1])
+
+
+def unregister() -> None:
+    del bpy.types.Scene.relievo
+    for group in reversed(_registered):
+        bpy.utils.unregister_class(group)
+    _registered.clear()
+    _groups.clear()

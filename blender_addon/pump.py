@@ -1,0 +1,163 @@
+"""Drives the session: a timer in a window, a blocking wait in background mode, and the handlers that a file's life needs.
+
+Everything that reaches Blender's data goes through here on the main thread. It holds the one Session of this Blender.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import preferences, previews, results
+from .connection import LinkState, Place
+from .job_records import Job
+from .process import default_data_dir
+from .session import Session
+from .shared.jobs import JobState
+
+log = logging.getLogger(__name__)
+
+BUSY_S, IDLE_S = 0.05, 0.5  # between ticks, while something goes on and while nothing does
+BUDGET_S = 0.01  # of the main thread a tick
+
+_session: Session | None = None
+_generation = 0  # counts the files that were opened, so that a result never lands in another one
+
+
+def session() -> Session:
+    """This Blender's session; made at the first call. Raises OSError where the data folder may not be written."""
+    global _session
+    if _session is None:
+        options = preferences.read(bpy.context)
+        root = Path(os.environ.get("RELIEVO_DATA") or options.data_dir or default_data_dir())
+        place = Place(endpoint_path=os.environ.get("RELIEVO_ENDPOINT", "")) if os.environ.get("RELIEVO_ENDPOINT") else options.place
+        _session = Session(root, f"Blender {bpy.app.version_string}", place=place, adopt=not bpy.app.background)
+        _session.connection.attach()
+    return _session
+
+
+def current() -> Session | None:
+    """The session if there is one; for draw(), which must do no work."""
+    return _session
+
+
+def generation() -> int:
+    return _generation
+
+
+def step(budget_s: float = BUDGET_S) -> bool:
+    """One tick: hear, show previews, place results. True when the interface has to be drawn again."""
+    current_session = session()
+    changed = current_session.pump(budget_s)
+    for job in list(current_session.jobs.values()):
+        changed |= _step_job(current_session, job)
+    return changed
+
+
+def _step_job(current_session: Session, job: Job) -> bool:
+    if job.awaits_placing:
+        return results.place(current_session, job, _generation)
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        return previews.end(job) is not None
+    if job.purpose.get("generation") == _generation:
+        return previews.show(job)
+    return False
+
+
+def wait(job: Job) -> None:
+    """Until the job's result is in the scene; for background mode. Raises the job's error."""
+    current_session = session()
+    try:
+        current_session.wait(job)
+    except KeyboardInterrupt:
+        current_session.cancel(job)
+        raise
+    if job.awaits_placing:
+        results.place(current_session, job, _generation)
+    if job.error is not None:
+        raise job.error
+
+
+def connect() -> None:
+    """See to it that a backend is there or on its way: start ours where it is stopped. Raises BackendUnavailable."""
+    connection = session().connection
+    if connection.standing.state in (LinkState.STOPPED, LinkState.FAILED, LinkState.NOT_INSTALLED, LinkState.OUTDATED):
+        connection.start()
+
+
+def redraw() -> None:
+    """Draw the sidebars and the preferences again; nothing else has changed."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("VIEW_3D", "PREFERENCES", "IMAGE_EDITOR"):
+                area.tag_redraw()
+
+
+def _tick() -> float:
+    try:
+        if step():
+            redraw()
+    except Exception:  # a timer that raises is dropped by Blender, and with it every job
+        log.exception("Relievo's timer")
+        return IDLE_S
+    return BUSY_S if _is_busy() else IDLE_S
+
+
+def _is_busy() -> bool:
+    if _session is None:
+        return False
+    moving = _session.connection.standing.state not in (LinkState.READY, LinkState.STOPPED, LinkState.NOT_INSTALLED, LinkState.FAILED,
+                                                        LinkState.OUTDATED)
+    return moving or any(not job.is_settled or job.awaits_placing for job in _session.jobs.values())
+
+
+def hurry() -> None:
+    """Something was asked for: tick at once instead of at the end of the idle pause."""
+    if not bpy.app.background:
+        if bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.unregister(_tick)
+        bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)
+
+
+@persistent
+def _on_load_pre(*_: object) -> None:
+    global _generation
+    _generation += 1
+    previews.forget()
+
+
+@persistent
+def _on_save_pre(*_: object) -> None:
+    previews.clear()
+
+
+@persistent
+def _on_history(*_: object) -> None:
+    previews.sweep()
+
+
+_HANDLERS = (("load_pre", _on_load_pre), ("save_pre", _on_save_pre), ("load_post", _on_history), ("undo_post", _on_history),
+             ("redo_post", _on_history))
+
+
+def register() -> None:
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(handler)
+    if not bpy.app.background:
+        bpy.app.timers.register(_tick, first_interval=0.3, persistent=True)
+
+
+def unregister() -> None:
+    global _session
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).remove(handler)
+    if _session is not None:
+        previews.clear()
+        _session.close()
+        _session = None

@@ -1,0 +1,125 @@
+"""From settings or a recipe to a running job: what to compute, from which sources, and what becomes of it.
+
+Operators come here; the session does the rest. Inputs are read from the scene once, when the job is made, so that later edits do
+not change what is computed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import bpy
+
+from . import properties, sources
+from .job_records import Job
+from .session import Session
+from .shared.algorithm import AlgorithmSpec, find
+from .shared.arrays import Array
+from .shared.catalog import ALGORITHMS
+from .shared.errors import InvalidInput
+from .shared.params import parse
+from .shared.recipe import check_recipe
+from .sources import Source
+
+RECIPE_KEY = "relievo_recipe"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One thing to compute. feeds: the Noise parameters for each port that a new noise feeds. target: object to replace, "" for a new one."""
+
+    spec: AlgorithmSpec
+    params: Mapping[str, Any]
+    sources: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
+    feeds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    output: str = "MESH"
+    preview: bool = True
+    frame: bool = True
+    target: str = ""
+
+
+def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "") -> Request:
+    """What Generate asks for. Raises InvalidInput where an input is missing."""
+    scene, output = context.scene, context.scene.relievo.output
+    picked = {port.name: sources.chosen(scene, spec, port, context.active_object) for port in spec.inputs}
+    return Request(spec=spec, params=properties.read(scene, spec), sources=picked, feeds=noise_feeds(scene, picked), output=output.kind,
+                   preview=output.preview, frame=output.frame, target=target)
+
+
+def noise_feeds(scene: bpy.types.Scene, picked: Mapping[str, tuple[Source, ...]]) -> dict[str, Mapping[str, Any]]:
+    """The scene's Noise settings for each port that takes a new noise."""
+    noise = find(ALGORITHMS, "noise")
+    return {port: properties.read(scene, noise) for port, given in picked.items() if any(source.kind == "noise" for source in given)}
+
+
+def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | None = None) -> Request:
+    """What repeats a recipe that lies on an object. changes: parameters to alter, such as the seed.
+
+    Raises InvalidInput for something that is no recipe, UnknownAlgorithm for one of an engine that is not there.
+    """
+    recipe = check_recipe(recipe)
+    spec = find(ALGORITHMS, recipe["algorithm"])
+    scene = recipe.get("scene", {})
+    given = {port: tuple(sources.from_json(entry) for entry in entries) for port, entries in scene.get("sources", {}).items()}
+    missing = [port.name for port in spec.inputs if not port.optional and port.name not in given]
+    if missing:
+        raise InvalidInput(f"The recipe does not say where its {missing[0]} came from.", hint="Generate it anew from the sidebar.", field=missing[0])
+    feeds = {port: entry["params"] for port, entry in scene.get("feeds", {}).items()}
+    return Request(spec=spec, params={**recipe["params"], **(changes or {})}, sources=given, feeds=feeds,
+                   output=scene.get("output", "MESH"), target=target)
+
+
+def submit(session: Session, context: bpy.types.Context, request: Request, *, generation: int) -> Job:
+    """Read the sources and hand the job over. generation: of the open file, so that a result never lands in another one.
+
+    Raises InvalidInput or InvalidParameter and leaves everything as it was.
+    """
+    parse(request.spec.params, request.params)  # before the first of several jobs is sent
+    arrays: dict[str, tuple[Array, ...]] = {}
+    ports = {port.name: port for port in request.spec.inputs}
+    for name, given in request.sources.items():
+        arrays[name] = tuple(sources.read(source, ports[name], context) for source in given if source.kind != "noise")
+    noise = find(ALGORITHMS, "noise")
+    feeds = {
+        port: (session.submit(noise, params, {}, silent=True), "height") for port, params in request.feeds.items()
+    }
+    target = bpy.data.objects.get(request.target) if request.target else None
+    purpose = {
+        "generation": generation, "output": request.output, "frame": request.frame, "scene": context.scene.name,
+        "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
+        "location": list(context.scene.cursor.location), "target": request.target,
+        "target_uid": target.session_uid if target is not None else 0,
+    }
+    return session.submit(request.spec, request.params, arrays, feeds=feeds, purpose=purpose, preview=request.preview)
+
+
+def recipe_of(job: Job) -> dict[str, Any]:
+    """The backend's recipe of a finished job, and beside it where in Blender its inputs came from."""
+    return {**job.recipe, "scene": scene_part(job)}
+
+
+def scene_part(job: Job) -> dict[str, Any]:
+    """Where in Blender a job's inputs came from and what it became."""
+    purpose = job.purpose
+    return {"output": purpose.get("output", "MESH"), "sources": purpose.get("sources", {}), "feeds": purpose.get("feed_recipes", {})}
+
+
+def with_params(request: Request, params: Mapping[str, Any]) -> Request:
+    """The same request with other parameters."""
+    return replace(request, params=params)
+
+
+def recipe_on(item: bpy.types.ID | None) -> dict[str, Any] | None:
+    """The recipe that lies on an object or image, None where there is none that can be read."""
+    if item is None:
+        return None
+    text = item.get(RECIPE_KEY)
+    if not isinstance(text, str):
+        return None
+    try:
+        return check_recipe(json.loads(text))
+    except (ValueError, InvalidInput):
+        return None

@@ -1,0 +1,130 @@
+"""Finished jobs into the scene: the one place where the add-on changes what the user has, one undo step a result.
+
+The datablocks are made by build/; this module finds the target again, decides what can be done with it, selects and frames, and
+says why where a result has to wait for a person.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import bpy
+
+from . import previews, requests
+from .build import terrain
+from .job_records import Job
+from .session import Session
+from .shared.errors import InternalError, RelievoError
+
+log = logging.getLogger(__name__)
+
+SHOWN_KEY = "shown"  # in a job's purpose: the name of what its result became
+
+
+def place(session: Session, job: Job, generation: int, *, anywhere: bool = False) -> bool:
+    """Put a result into the scene, or hold it with the reason. True when something has changed.
+
+    anywhere: a person has asked for it as a new object in this file.
+    """
+    if not anywhere and (reason := _why_not(job, generation)):
+        session.hold(job, reason)
+        return True
+    if bpy.context.mode != "OBJECT":
+        return False  # the next tick tries again; sentence_of() says what it waits for
+    try:
+        made = _build(job, as_new=anywhere)
+    except RelievoError as error:
+        job.error = error
+        session.hold(job, error.message)
+        return True
+    except Exception as error:  # whatever bpy says: the result is kept and the report can be copied
+        log.exception("placing %s", job.label)
+        job.error = InternalError(f"The result could not be put into the scene: {error}.", hint="Copy the report and send it to us.")
+        session.hold(job, job.error.message)
+        return True
+    job.purpose[SHOWN_KEY] = made.name
+    job.purpose["shown_uid"] = made.session_uid
+    session.mark_applied(job)
+    bpy.ops.ed.undo_push(message=job.label)
+    return True
+
+
+def _why_not(job: Job, generation: int) -> str:
+    if job.recovered:
+        return "finished while Blender was closed"
+    if job.purpose.get("generation") != generation:
+        return "another file was opened while it ran"
+    if job.purpose.get("target") and find_target(job) is None:
+        return f"{job.purpose['target']} was deleted while it ran"
+    return ""
+
+
+def find_target(job: Job) -> bpy.types.Object | None:
+    """The object that the job is to replace, wherever its name has gone; None when it was deleted."""
+    return find_object(job.purpose.get("target", ""), job.purpose.get("target_uid", 0))
+
+
+def find_object(name: str, uid: int) -> bpy.types.Object | None:
+    named = bpy.data.objects.get(name) if name else None
+    if named is not None and named.session_uid == uid:
+        return named
+    return next((candidate for candidate in bpy.data.objects if candidate.session_uid == uid), None) if uid else None
+
+
+def find_shown(job: Job) -> bpy.types.Object | None:
+    """The object that the job's result became, None when it is gone or was only images."""
+    return find_object(job.purpose.get(SHOWN_KEY, ""), job.purpose.get("shown_uid", 0))
+
+
+def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
+    assert job.outputs is not None
+    purpose, recipe = job.purpose, requests.recipe_of(job)
+    outputs = {port: given[0] for port, given in job.outputs.items() if given}
+    stood = previews.end(job)
+    target = None if as_new else find_target(job)
+    if target is not None:
+        terrain.replace(target, outputs, kind=purpose["output"], recipe=recipe)
+        made: bpy.types.ID = target
+    else:
+        location = stood or tuple(purpose.get("location", (0.0, 0.0, 0.0)))
+        made = terrain.make(outputs, kind=purpose["output"], name=job.label, location=location, recipe=recipe)
+    made[requests.RECIPE_KEY] = json.dumps(recipe)
+    if isinstance(made, bpy.types.Object) and target is None:
+        select(made)
+        if purpose.get("frame") and not bpy.app.background:
+            frame(made)
+    return made
+
+
+def select(made: bpy.types.Object) -> None:
+    """Selected and active, alone, as after Add > Mesh."""
+    layer = bpy.context.view_layer
+    layer.update()  # until then a new object is not among its objects
+    if made.name not in layer.objects:
+        return  # its collection is excluded from this view layer
+    for other in layer.objects:
+        if other.select_get():
+            other.select_set(False)
+    made.select_set(True)
+    layer.objects.active = made
+
+
+def frame(made: bpy.types.Object) -> None:
+    """Bring the object into every 3D view of this window, far clipping included: Blender's default ends at 1 km."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type != "VIEW_3D":
+                continue
+            space = area.spaces.active
+            space.clip_end = max(space.clip_end, 4.0 * max(made.dimensions))
+            region = next(region for region in area.regions if region.type == "WINDOW")
+            with bpy.context.temp_override(window=window, area=area, region=region, selected_objects=[made], active_object=made):
+                bpy.ops.view3d.view_selected()
+
+
+def sentence_of(job: Job) -> str:
+    """The job's own words, or what its result waits for."""
+    if job.awaits_placing and bpy.context.mode != "OBJECT":
+        return "ready: leave the current mode to place it"
+    return job.sentence
