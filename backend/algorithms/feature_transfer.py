@@ -67,10 +67,10 @@ def transfer(params: MorphologyParams, height: Tensor, exemplars: Sequence[Tenso
     [1, E, H, W], each exemplar's part of each pixel, or None to pool the exemplars. Returns [1, 1, H, W] float32 m, of the
     exemplars' mean and relief. Raises InvalidInput, InvalidParameter, JobCancelled.
     """
-    rule, loss = formula(params.formula), style_loss(params.loss)
+    rule, loss = formula(params.formula), style_loss(params.method)
     if loss.name not in rule.losses:
         raise InvalidParameter(f"The formula {rule.name!r} has no {loss.name!r} loss.",
-                               hint=f"It has {', '.join(rule.losses)}; \"relative\" has all.", field="loss")
+                               hint=f"It has {', '.join(rule.losses)}; \"relative\" has all.", field="method")
     low, span = _span(height, exemplars)
     scaled = [(exemplar.float() - low) / span for exemplar in exemplars]
     layout = _match(height.float(), scaled)
