@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import zmq
 
 from shared.codec import Buffer, encode
+from shared.handoff import Handoff
 from shared.messages import Message
 
 log = logging.getLogger(__name__)
@@ -41,10 +42,10 @@ class Outbox:
         self._on_gone = on_gone
         self._boxes: dict[bytes, _Box] = {}
 
-    def reply(self, client: bytes, message: Message) -> None:
+    def reply(self, client: bytes, message: Message, handoff: Handoff | None = None) -> None:
         """A message that must arrive, in order."""
         box = self._boxes.setdefault(client, _Box())
-        box.replies.append(encode(message))
+        box.replies.append(encode(message, handoff))
         self._flush_replies(client, box)
         if len(box.replies) > MAX_WAITING_REPLIES:
             log.warning("a client has %d answers waiting and reads none; it is forgotten", len(box.replies))

@@ -116,6 +116,7 @@ class Server:
         self._context = zmq.Context()
         self._session = str(uuid.uuid4())
         self._stopping = False
+        self._handoff = store.handoff
         self._last_heard = time.monotonic()
         self._parent = _Parent(settings.parent_pid) if settings.parent_pid else None
         public_key = ""
@@ -213,7 +214,7 @@ class Server:
                 return
             client = frames[0].bytes
             try:
-                message = decode([frame.buffer for frame in frames[1:]])
+                message = decode([frame.buffer for frame in frames[1:]], self._handoff)
                 if not isinstance(message, REQUESTS):
                     raise ProtocolError(f"{type(message).__name__} is no request.")
             except RelievoError as error:
@@ -370,6 +371,7 @@ class Connections:
 
     def close(self) -> None:
         self._router.disable_monitor()
+        self.socket.close(linger=0)
 
 
 class _Parent:

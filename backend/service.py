@@ -33,6 +33,7 @@ from shared.errors import (
     WorkerDied,
     error_from_code,
 )
+from shared.handoff import Handoff
 from shared.jobs import JobState
 from shared.messages import (
     Accepted,
@@ -123,7 +124,13 @@ class Service:
                 )
             self._handle_known(client, owner, message)
         except RelievoError as error:
+            self._discard_arrays(message)
             self._reply(client, message, Failure(**error_json(error)))
+
+    def _discard_arrays(self, message: Message) -> None:
+        for given in message.arrays.values() if isinstance(message, Submit) else ():
+            for array in given:
+                self._store.handoff.discard(array.values)
 
     def _handle_known(self, client: bytes, owner: str, message: Message) -> None:
         pending = self._pending.get(getattr(message, "job", ""))
@@ -134,7 +141,8 @@ class Service:
             case Submit():
                 self._submit(client, owner, message)
             case Fetch():
-                self._reply(client, message, self._fetch(owner, message))
+                result = self._fetch(owner, message)
+                self._reply(client, message, result, self._store.handoff if message.handoff else None)
             case Cancel():
                 job = self._own_job(owner, message.job)
                 finished = self._cancel(job, message.keep)
@@ -162,10 +170,10 @@ class Service:
     def forget_client(self, client: bytes) -> None:
         self._owners.pop(client, None)
 
-    def _reply(self, client: bytes, request: Message, reply: Message) -> None:
+    def _reply(self, client: bytes, request: Message, reply: Message, handoff: Handoff | None = None) -> None:
         object.__setattr__(reply, "id", str(uuid.uuid4()))
         object.__setattr__(reply, "reply_to", request.id)
-        self._outbox.reply(client, reply)
+        self._outbox.reply(client, reply, handoff)
 
     def _hello(self, client: bytes, message: Hello) -> Welcome:
         if not hmac.compare_digest(message.token.encode(), self._token.encode()):
@@ -188,6 +196,7 @@ class Service:
             devices=self._devices,
             digests=self._digests,
             limits={"total_bytes": MAX_TOTAL_BYTES, "arrays": MAX_ARRAYS, "queued_jobs": MAX_QUEUED_PER_OWNER},
+            handoff=self._store.handoff_offer,
         )
 
     def _submit(self, client: bytes, owner: str, message: Submit) -> None:
@@ -223,8 +232,11 @@ class Service:
 
     def _store_job(self, spec: AlgorithmSpec, job: Job, message: Submit) -> None:
         """In the background: reading every value of a large map takes a while, and so does the disk."""
-        check_inputs(spec, message.arrays)
-        self._store.accept(job, message.arrays)
+        try:
+            check_inputs(spec, message.arrays)
+            self._store.accept(job, message.arrays)
+        finally:
+            self._discard_arrays(message)
 
     def _stored(self, job: Job, error: RelievoError | None) -> None:
         pending = self._pending.pop(job.id)
@@ -466,6 +478,7 @@ class Service:
             self._scheduler.forget(job.id)
             self._store.drop(job.id)
         self._background.do(self._store.empty_trash)
+        self._background.do(self._store.handoff.sweep)
 
     @property
     def next_deadline(self) -> float | None:

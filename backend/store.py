@@ -3,9 +3,10 @@
     STATE_DIR/jobs/UUID/job.json         the job as the server knows it
                         inputs/          what came with Submit; gone once the job has ended
                         outputs/         what the worker made, with result.json
+    STATE_DIR/handoff/                   large arrays on their way (shared/handoff.py)
     STATE_DIR/incoming/, trash/          halves: made whole by one rename, or removed at the next start
 
-Nothing is half there: a folder gets its final name after its files are on disk. Arrays are .npy and never pickled. The server
+Nothing is half there: a folder gets its final name after its files are on disk. Arrays are raw bytes beside a JSON description. The server
 and its workers share this module, so it must not import torch or zmq.
 """
 
@@ -28,6 +29,7 @@ from backend.job import Job
 from shared.algorithm import Arrays
 from shared.arrays import KINDS, Array
 from shared.errors import BackendUnavailable, InternalError, StorageFull
+from shared.handoff import Handoff, map_values, mapped_file, write_values
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)  # halves of a run that was killed
         for folder in (self._jobs, self._incoming, self._trash):
             folder.mkdir(exist_ok=True, mode=0o700)
+        self.handoff, self.handoff_offer = Handoff.create(state_dir / "handoff")
 
     def close(self) -> None:
         self._lock.close()
@@ -69,7 +72,7 @@ class Store:
         folder = self._incoming / job.id
         try:
             (folder / "inputs").mkdir(parents=True)
-            write_arrays(folder / "inputs", arrays)
+            write_arrays(folder / "inputs", arrays, self.handoff.folder)
             _write_json(folder / "job.json", job.to_json(), sync=True)
             _sync_folder(folder)
             os.replace(folder, self.folder(job.id))
@@ -171,42 +174,44 @@ def read_inputs(folder: Path) -> Arrays:
     return read_arrays(folder / "inputs", _read_entries(folder / "inputs" / "arrays.json")["arrays"], mode="c")
 
 
-def write_arrays(folder: Path, arrays: Arrays) -> list[dict[str, Any]]:
-    """Each array as N.npy, and arrays.json with port, kind and attributes of each. Everything is on disk on return."""
+def write_arrays(folder: Path, arrays: Arrays, handed_over: Path | None = None) -> list[dict[str, Any]]:
+    """Each array as N.raw, and arrays.json that says what each is. Everything is on disk on return.
+
+    Raw bytes, not .npy: a file that a client handed over becomes the job's by a rename.
+    """
     entries = []
     for port, given in arrays.items():
         for array in given:
-            name = f"{len(entries)}.npy"
-            _write_array(folder / name, array.values)
-            entries.append(
-                {
-                    "file": name,
-                    "port": port,
-                    "kind": array.kind.name,
-                    "shape": list(array.values.shape),
-                    "attributes": dict(array.attributes),
-                }
-            )
+            name = f"{len(entries)}.raw"
+            _keep_values(folder / name, array.values, handed_over)
+            entries.append({
+                "file": name, "port": port, "kind": array.kind.name, "dtype": array.values.dtype.str,
+                "shape": list(array.values.shape), "attributes": dict(array.attributes),
+            })
     _write_json(folder / "arrays.json", {"arrays": entries}, sync=True)
     return entries
 
 
-def read_arrays(folder: Path, entries: list[dict[str, Any]], mode: Any) -> Arrays:
+def read_arrays(folder: Path, entries: list[dict[str, Any]], mode: str) -> Arrays:
     arrays: dict[str, tuple[Array, ...]] = {}
     for entry in entries:
-        values = np.load(folder / entry["file"], mmap_mode=mode, allow_pickle=False)
-        array = Array(KINDS[entry["kind"]], values.view(np.ndarray), entry["attributes"])
+        values = map_values(folder / entry["file"], np.dtype(entry["dtype"]), tuple(entry["shape"]), mode)
+        array = Array(KINDS[entry["kind"]], values, entry["attributes"])
         arrays[entry["port"]] = (*arrays.get(entry["port"], ()), array)
     return arrays
 
 
-def _write_array(path: Path, values: np.ndarray) -> None:
-    # not numpy.save: on a full disk its tofile raises an OSError without an errno
-    values = np.ascontiguousarray(values).reshape(values.shape)
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
-        file.write(values.reshape(-1).view(np.uint8).data if values.size else b"")
-        file.flush()
+def _keep_values(path: Path, values: np.ndarray, handed_over: Path | None) -> None:
+    source = mapped_file(values)
+    if source is not None and source.parent == handed_over:
+        try:
+            os.replace(source, path)
+        except OSError as error:  # Windows moves no file that is mapped; another disk takes no rename
+            log.debug("%s is copied: %s", source.name, error)
+            write_values(path, values)
+    else:
+        write_values(path, values)
+    with path.open("r+b") as file:
         os.fsync(file.fileno())
 
 

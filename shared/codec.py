@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import types
 import typing
@@ -20,8 +21,11 @@ import numpy as np
 from .algorithm import Arrays
 from .arrays import KINDS, Array
 from .errors import ProtocolError, VersionMismatch
+from .handoff import MIN_BYTES, Handoff
 from .messages import MESSAGES, Message
 from .version import PROTOCOL_MAJOR
+
+log = logging.getLogger(__name__)
 
 MAGIC_PREFIX = b"RLVO"
 MAGIC = MAGIC_PREFIX + bytes([PROTOCOL_MAJOR])
@@ -40,8 +44,11 @@ Buffer = bytes | memoryview
 # Out -----------------------------------------------------------------------------------------------------------------------------
 
 
-def encode(message: Message) -> list[Buffer]:
-    """Frames of a message. Arrays are not copied unless they are strided or big-endian; they must not change until sent."""
+def encode(message: Message, handoff: Handoff | None = None) -> list[Buffer]:
+    """Frames of a message. Arrays are not copied unless they are strided or big-endian; they must not change until sent.
+
+    With a handoff, large arrays go by a file in its folder, and only the file's name goes into the message.
+    """
     header: dict[str, Any] = {"type": type(message).__name__}
     descriptors: list[dict[str, Any]] = []
     buffers: list[Buffer] = []
@@ -50,9 +57,10 @@ def encode(message: Message) -> list[Buffer]:
         if field.name == "arrays":
             for port, arrays in value.items():
                 for array in arrays:
-                    descriptor, buffer = _encode_array(port, array)
+                    descriptor, buffer = _encode_array(port, array, handoff)
                     descriptors.append(descriptor)
-                    buffers.append(buffer)
+                    if buffer is not None:
+                        buffers.append(buffer)
         else:
             header[field.name] = value
     if descriptors:
@@ -61,11 +69,11 @@ def encode(message: Message) -> list[Buffer]:
         text = json.dumps(header, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise ProtocolError(f"{type(message).__name__} cannot be sent: {error}.") from error
-    _check_sizes(len(text), len(buffers), sum(len(buffer) for buffer in buffers))
+    _check_sizes(len(text), len(descriptors), sum(len(buffer) for buffer in buffers))
     return [MAGIC, text, *buffers]
 
 
-def _encode_array(port: str, array: Array) -> tuple[dict[str, Any], Buffer]:
+def _encode_array(port: str, array: Array, handoff: Handoff | None) -> tuple[dict[str, Any], Buffer | None]:
     shape = array.values.shape  # ascontiguousarray makes a 0-d array 1-d
     values = np.ascontiguousarray(array.values)
     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
@@ -79,14 +87,19 @@ def _encode_array(port: str, array: Array) -> tuple[dict[str, Any], Buffer]:
         "shape": list(shape),
         "attributes": dict(array.attributes),
     }
+    if handoff is not None and values.nbytes >= MIN_BYTES:
+        try:
+            return descriptor | {"file": handoff.put(values)}, None
+        except OSError as error:  # a full disk, a folder that has gone: frames need neither
+            log.info("an array goes by frame, not by file: %s", error)
     return descriptor, values.reshape(-1).view(np.uint8).data if values.size else b""
 
 
 # In ------------------------------------------------------------------------------------------------------------------------------
 
 
-def decode(frames: Sequence[Buffer]) -> Message:
-    """The message in these frames; its arrays are read-only views of them.
+def decode(frames: Sequence[Buffer], handoff: Handoff | None = None) -> Message:
+    """The message in these frames; its arrays are read-only views of them, or of files that `handoff` finds.
 
     Raises VersionMismatch for another major version and ProtocolError for anything else that PROTOCOL.md does not allow.
     Fields that this version does not know are ignored.
@@ -103,7 +116,7 @@ def decode(frames: Sequence[Buffer]) -> Message:
     fields = {}
     for name, annotation, required in _fields(cls):
         if name == "arrays":
-            fields[name] = _decode_arrays(header.get("arrays", []), frames[2:])
+            fields[name] = _decode_arrays(header.get("arrays", []), frames[2:], handoff)
         elif name in header:
             fields[name] = _check_field(cls.__name__, name, header[name], annotation)
         elif required:
@@ -183,19 +196,22 @@ def _fits(value: Any, annotation: Any) -> bool:
     return isinstance(value, annotation)
 
 
-def _decode_arrays(descriptors: Any, buffers: Sequence[Buffer]) -> Arrays:
-    if not isinstance(descriptors, list) or len(descriptors) != len(buffers):
+def _decode_arrays(descriptors: Any, buffers: Sequence[Buffer], handoff: Handoff | None) -> Arrays:
+    if not isinstance(descriptors, list) or not all(isinstance(descriptor, dict) for descriptor in descriptors):
+        raise ProtocolError("The header's arrays are not described by JSON objects.")
+    if sum("file" not in descriptor for descriptor in descriptors) != len(buffers) or len(descriptors) > MAX_ARRAYS:
         raise ProtocolError(f"The header does not describe the {len(buffers)} buffers that came with it.")
+    left = iter(buffers)
     arrays: dict[str, tuple[Array, ...]] = {}
-    for descriptor, buffer in zip(descriptors, buffers, strict=True):
-        port, array = _decode_array(descriptor, buffer)
+    for descriptor in descriptors:
+        port, array = _decode_array(descriptor, None if "file" in descriptor else next(left), handoff)
         arrays[port] = (*arrays.get(port, ()), array)
+    if sum(array.values.nbytes for given in arrays.values() for array in given) > MAX_TOTAL_BYTES:
+        raise ProtocolError(f"The arrays have more than {MAX_TOTAL_BYTES} bytes together.", hint="Send a smaller map.")
     return arrays
 
 
-def _decode_array(descriptor: Any, buffer: Buffer) -> tuple[str, Array]:
-    if not isinstance(descriptor, dict):
-        raise ProtocolError("An array's description is not a JSON object.")
+def _decode_array(descriptor: dict[str, Any], buffer: Buffer | None, handoff: Handoff | None) -> tuple[str, Array]:
     port, kind_name, dtype_name = (descriptor.get(key) for key in ("port", "kind", "dtype"))
     if not isinstance(port, str) or not port:
         raise ProtocolError("An array's description names no port.")
@@ -205,6 +221,10 @@ def _decode_array(descriptor: Any, buffer: Buffer) -> tuple[str, Array]:
         raise ProtocolError(f"Array {port!r} is of unknown kind {kind_name!r} or type {dtype_name!r}.", field=port)
     shape = _check_shape(port, descriptor.get("shape"))
     attributes = _check_attributes(port, descriptor.get("attributes", {}))
+    if buffer is None:
+        if handoff is None:
+            raise ProtocolError(f"Array {port!r} is handed over by a file, which was not agreed on.", field=port)
+        return port, Array(kind, handoff.take(str(descriptor["file"]), dtype, shape), attributes)
     expected = math.prod(shape) * dtype.itemsize
     if expected != len(buffer):
         raise ProtocolError(f"Array {port!r} says {expected} bytes and brings {len(buffer)}.", field=port)

@@ -64,9 +64,10 @@ class Query(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch(Message):
-    """The arrays of a job that has succeeded."""
+    """The arrays of a job that has succeeded. handoff: large ones may come by file (handoff.py)."""
 
     job: str
+    handoff: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,8 @@ class Shutdown(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Welcome(Message):
-    """session: a new UUID at each start of the backend. devices: [{"name", "kind", "memory_bytes", "cores"}]. digests: by algorithm."""
+    """session: a new UUID at each start of the backend. devices: [{"name", "kind", "label", "memory_bytes", "cores"}], empty until the
+    first worker has come up. digests: by algorithm. handoff: {"folder", "proof"} for large arrays (handoff.py)."""
 
     protocol: str
     backend_version: str
@@ -99,6 +101,7 @@ class Welcome(Message):
     devices: list[dict[str, Any]]
     digests: Mapping[str, str]
     limits: Mapping[str, int] = field(default_factory=dict)
+    handoff: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ import zmq
 
 from shared.codec import decode, encode
 from shared.endpoint import Endpoint, read_endpoint
-from shared.messages import Accepted, Failure, Fetch, Finished, Hello, Message, Query, Status, Submit
+from shared.handoff import Handoff
+from shared.messages import Accepted, Failure, Fetch, Finished, Hello, Message, Query, Status, Submit, Welcome
 from shared.version import PROTOCOL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,6 +109,7 @@ class Peer:
     def __init__(self, endpoint: Endpoint, owner: str | None = None, receive_limit: int = 1000) -> None:
         self.owner = owner or str(uuid.uuid4())
         self.endpoint = endpoint
+        self.handoff: Handoff | None = None  # join_handoff() changes that
         self.inbox: list[Message] = []
         self._context = zmq.Context()
         self.socket = self._context.socket(zmq.DEALER)
@@ -124,8 +126,15 @@ class Peer:
         values = {"token": self.endpoint.token, "owner": self.owner, "protocol": PROTOCOL, "client": "tests"} | changes
         return self.ask(Hello(**values))
 
+    def join_handoff(self) -> None:
+        """From here on large arrays go by file."""
+        welcome = self.hello()
+        assert isinstance(welcome, Welcome), welcome
+        self.handoff = Handoff.join(welcome.handoff)
+        assert self.handoff is not None
+
     def send(self, message: Message) -> None:
-        self.socket.send_multipart(encode(message), copy=False)
+        self.socket.send_multipart(encode(message, self.handoff), copy=False)
 
     def ask(self, message: Message) -> Message:
         """Send a request and return its answer."""
@@ -149,7 +158,7 @@ class Peer:
         """The Result of a job that must succeed."""
         finished = self.finished(job)
         assert finished.state == "succeeded", finished
-        return self.ask(Fetch(job=job))
+        return self.ask(Fetch(job=job, handoff=self.handoff is not None))
 
     def status(self, job: str) -> dict[str, Any]:
         reply = self.ask(Query(job=job))
@@ -168,7 +177,7 @@ class Peer:
                 return self.inbox.pop(index)
         deadline = time.monotonic() + PATIENCE_S
         while self.socket.poll(int(max(deadline - time.monotonic(), 0) * 1000)):
-            message = decode([frame.buffer for frame in self.socket.recv_multipart(copy=False)])
+            message = decode([frame.buffer for frame in self.socket.recv_multipart(copy=False)], self.handoff)
             if condition(message):
                 return message
             self.inbox.append(message)
@@ -178,7 +187,7 @@ class Peer:
         """Everything that comes within so many seconds."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0 and self.socket.poll(int(left * 1000) + 1):
-            self.inbox.append(decode([frame.buffer for frame in self.socket.recv_multipart(copy=False)]))
+            self.inbox.append(decode([frame.buffer for frame in self.socket.recv_multipart(copy=False)], self.handoff))
         messages, self.inbox = self.inbox, []
         return messages
 

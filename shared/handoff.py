@@ -1,0 +1,128 @@
+"""Large arrays between two processes of one machine, by a file in a folder that both can open: one copy instead of six.
+
+The backend says in Welcome where its folder is and what its proof is; a client that finds the same proof there is on the same
+machine and of the same user. A name stands for the file until its receiver takes it: what is left over, the backend sweeps away.
+Files are raw little-endian C-contiguous bytes, as they would be on the wire. No socket, no message here.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import ProtocolError
+
+MIN_BYTES = 1 << 20  # below, a frame is as fast
+PROOF = "proof"
+MAX_AGE_S = 600.0
+_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+class Handoff:
+    """One side's hold on the folder. owns_taken: whether take() also removes the name, as clients do; the backend moves the file."""
+
+    def __init__(self, folder: Path, *, owns_taken: bool) -> None:
+        self.folder = folder
+        self._owns_taken = owns_taken
+
+    @classmethod
+    def create(cls, folder: Path) -> tuple[Handoff, dict[str, str]]:
+        """The backend's side: a fresh folder, and what Welcome says of it."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in folder.iterdir():
+            path.unlink()
+        proof = uuid.uuid4().hex
+        (folder / PROOF).write_text(proof, encoding="ascii")
+        return cls(folder, owns_taken=False), {"folder": str(folder), "proof": proof}
+
+    @classmethod
+    def join(cls, offer: Mapping[str, Any]) -> Handoff | None:
+        """A client's side: None when the offer's folder is not one that both sides see."""
+        folder = Path(str(offer.get("folder", "")))
+        try:
+            proof = (folder / PROOF).read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return None
+        return cls(folder, owns_taken=True) if proof and proof == offer.get("proof") else None
+
+    def put(self, values: np.ndarray) -> str:
+        """The name of a file that holds these C-contiguous values; a mapped file is linked, not copied. Raises OSError."""
+        name = uuid.uuid4().hex
+        source = mapped_file(values)
+        if source is not None:
+            try:
+                os.link(source, self.folder / name)
+                return name
+            except OSError:  # a file system without links, or a file that has lost its name: copy
+                pass
+        write_values(self.folder / name, values)
+        return name
+
+    def take(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        """A read-only view of the file of that name. Raises ProtocolError for a name that is none, or a file of another size."""
+        if not _NAME.fullmatch(name):
+            raise ProtocolError(f"{name[:80]!r} is no name of a handed-over file.")
+        path = self.folder / name
+        try:
+            status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size != math.prod(shape) * dtype.itemsize:
+                raise ProtocolError(f"The handed-over file {name} is not what its description says.")
+            values = map_values(path, dtype, shape, "r")
+        except OSError as error:
+            raise ProtocolError(f"The handed-over file {name} cannot be opened: {error.strerror}.") from error
+        if self._owns_taken and os.name != "nt":  # Windows removes no file that is mapped; the backend sweeps it away
+            path.unlink()
+        return values
+
+    def discard(self, values: np.ndarray) -> None:
+        """Remove the file behind values that were taken and are not wanted, unless it has been moved away."""
+        source = mapped_file(values)
+        if source is not None and source.parent == self.folder:
+            source.unlink(missing_ok=True)
+
+    def sweep(self, max_age_s: float = MAX_AGE_S) -> None:
+        """Remove what nobody took."""
+        for path in self.folder.iterdir():
+            if path.name != PROOF and time.time() - path.lstat().st_ctime > max_age_s:
+                path.unlink(missing_ok=True)
+
+
+def write_values(path: Path, values: np.ndarray) -> None:
+    """A new file of the values' bytes, readable by this user alone. Raises OSError, and then leaves nothing."""
+    # not numpy.tofile: on a full disk it raises an OSError without an errno
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data if values.size else memoryview(b"")
+            while left:
+                left = left[file.write(left) :]
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def map_values(path: Path, dtype: np.dtype, shape: tuple[int, ...], mode: Any) -> np.ndarray:
+    """The file's values without reading them yet. mode: "r", or "c" for a view whose changes reach no file."""
+    if math.prod(shape) == 0:  # nothing cannot be mapped
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype=dtype, mode=mode, shape=(math.prod(shape),)).reshape(shape).view(np.ndarray)
+
+
+def mapped_file(values: np.ndarray) -> Path | None:
+    """The file of which these values are the whole, or None."""
+    base: Any = values
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.filename is not None:
+            whole = base.offset == 0 and base.nbytes == values.nbytes and values.flags.c_contiguous
+            return Path(base.filename) if whole else None
+        base = base.base
+    return None
