@@ -1,0 +1,116 @@
+"""The mesh that carries a terrain: a grid of quads with one vertex a pixel, at real distances, made in a fraction of a second.
+
+Blender's own Mesh Grid node makes the topology, which is an order of magnitude faster than handing over faces and letting Blender find
+the edges (benchmarks/terrain_mesh.py). The node counts x first; here its x axis runs down the rows and its y axis along them (a
+quarter turn, so that faces still look up), and a mesh's vertices lie in the very order of an array's cells, top row first.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..shared.errors import InvalidInput
+
+GRID_KEY = "relievo_grid"  # custom property of a mesh: rows, columns
+SPACING_KEY = "relievo_pixel_size_m"
+UV_NAME = "UVMap"
+
+_plane: tuple[tuple[int, int, float], np.ndarray] | None = None  # the last grid's positions: previews come ten a second
+
+
+def build(name: str, heights: np.ndarray, pixel_size_m: float) -> bpy.types.Mesh:
+    """A new mesh with vertex (r, c) at x = (c - (W-1)/2) p, y = ((H-1)/2 - r) p, z = heights[r, c], for p = pixel_size_m.
+
+    heights: float32 [H, W] metres, top row first, at least 2 x 2. The top row is the farthest along +Y. The UV map samples an image
+    of H x W pixels at their centres. Shaded smooth.
+    """
+    rows, columns = heights.shape
+    if min(rows, columns) < 2:
+        raise InvalidInput(f"A terrain of {rows} x {columns} has no faces.", hint="It takes at least 2 x 2 heights.")
+    mesh = _topology(name, rows, columns)
+    uv = mesh.uv_layers.new(name=UV_NAME, do_init=False)
+    uv.uv.foreach_set("vector", _pixel_centres(rows, columns).ravel())
+    mesh[GRID_KEY] = [rows, columns]
+    mesh[SPACING_KEY] = float(pixel_size_m)
+    update_heights(mesh, heights)
+    mesh.shade_smooth()
+    return mesh
+
+
+def update_heights(mesh: bpy.types.Mesh, heights: np.ndarray) -> None:
+    """Move every vertex of a grid to its cell's height. heights: float32 [H, W] of the size the mesh was built with.
+
+    Vertices go back to their own x and y as well. Raises InvalidInput when the mesh is not such a grid (any more).
+    """
+    if shape_of(mesh) != heights.shape:
+        raise InvalidInput(f"The mesh {mesh.name!r} is not a grid of {heights.shape[0]} x {heights.shape[1]} vertices.",
+                           hint="Generate it anew instead of updating it.")
+    positions = _positions(*heights.shape, float(mesh[SPACING_KEY]))
+    positions[:, 2] = heights.ravel()
+    mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
+    mesh.update()
+
+
+def shape_of(mesh: bpy.types.Mesh) -> tuple[int, int] | None:
+    """Rows and columns of a mesh that build() made and nobody has added to or taken from since; None for any other."""
+    shape = mesh.get(GRID_KEY)
+    if shape is None or SPACING_KEY not in mesh:
+        return None
+    rows, columns = int(shape[0]), int(shape[1])
+    intact = len(mesh.vertices) == rows * columns and len(mesh.polygons) == (rows - 1) * (columns - 1)
+    return (rows, columns) if intact else None
+
+
+def _positions(rows: int, columns: int, pixel_size_m: float) -> np.ndarray:
+    """[H * W, 3] float32 with x and y set; z is whatever the last caller left."""
+    global _plane
+    key = (rows, columns, pixel_size_m)
+    if _plane is None or _plane[0] != key:
+        positions = np.empty((rows, columns, 3), np.float32)
+        positions[..., 0] = (np.arange(columns) - (columns - 1) / 2) * pixel_size_m
+        positions[..., 1] = (((rows - 1) / 2 - np.arange(rows)) * pixel_size_m)[:, None]
+        _plane = (key, positions.reshape(-1, 3))
+    return _plane[1]
+
+
+def _pixel_centres(rows: int, columns: int) -> np.ndarray:
+    """[H-1, W-1, 4, 2] float32: where each corner of each face lies in an image of rows x columns pixels, bottom left at (0, 0)."""
+    u = ((np.arange(columns) + 0.5) / columns).astype(np.float32)
+    v = (1.0 - (np.arange(rows) + 0.5) / rows).astype(np.float32)[:, None]
+    uv = np.empty((rows - 1, columns - 1, 4, 2), np.float32)
+    # the corners of a face: top left, bottom left, bottom right, top right
+    uv[:, :, 0, 0] = uv[:, :, 1, 0] = u[:-1]
+    uv[:, :, 2, 0] = uv[:, :, 3, 0] = u[1:]
+    uv[:, :, 0, 1] = uv[:, :, 3, 1] = v[:-1]
+    uv[:, :, 1, 1] = uv[:, :, 2, 1] = v[1:]
+    return uv
+
+
+def _topology(name: str, rows: int, columns: int) -> bpy.types.Mesh:
+    """A grid's vertices, edges and faces. Made in a scene of its own, so that the user's is neither changed nor evaluated."""
+    tree = bpy.data.node_groups.new("Relievo Grid", "GeometryNodeTree")
+    seed = bpy.data.meshes.new("Relievo Grid")
+    carrier = bpy.data.objects.new("Relievo Grid", seed)
+    scene = bpy.data.scenes.new("Relievo Grid")
+    try:
+        _mesh_grid_nodes(tree, rows, columns)
+        carrier.modifiers.new("Grid", "NODES").node_group = tree
+        scene.collection.objects.link(carrier)
+        layer = scene.view_layers[0]
+        layer.update()
+        mesh = bpy.data.meshes.new_from_object(carrier.evaluated_get(layer.depsgraph), preserve_all_data_layers=True,
+                                               depsgraph=layer.depsgraph)
+    finally:
+        for collection, made in ((bpy.data.objects, carrier), (bpy.data.meshes, seed), (bpy.data.node_groups, tree), (bpy.data.scenes, scene)):
+            collection.remove(made)
+    mesh.name = name
+    return mesh
+
+
+def _mesh_grid_nodes(tree: bpy.types.NodeTree, rows: int, columns: int) -> None:
+    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    grid = tree.nodes.new("GeometryNodeMeshGrid")
+    grid.inputs["Vertices X"].default_value = rows
+    grid.inputs["Vertices Y"].default_value = columns
+    tree.links.new(grid.outputs["Mesh"], tree.nodes.new("NodeGroupOutput").inputs[0])
