@@ -20,7 +20,7 @@ from shared.catalog.hydrology import HydrologyParams
 
 REACH = 2.0  # at amount 1 a step in a river that drains a tenth of the map would travel this many sides of the map
 CREEP_LENGTH = 0.012  # at smoothing 1 creep rounds features of this share of a side of the map
-SEDIMENT_HALF = 1.0 / 200.0  # share of the relief at which the sediment mask is one half
+SEDIMENT_HALF = 1.0 / 500.0  # share of the relief at which the sediment mask is one half
 WEAR_HALF = 1.0 / 10.0
 MEMORY = 8  # steps over which the drained area is averaged: strayed water then spreads as over many directions
 
@@ -40,6 +40,8 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
         _erode(ground, law, params, pixel_size_m, strength, job)
     job.step(params.steps + 1, total, "mapping the flow")
     height = _without_depressions(ground.height.astype(np.float32), params)
+    if strength is not None:
+        height = np.where(strength > 0, height, source.values)  # what is protected keeps its hollows too
     job.preview("height", height)
     ground.move_to(height.astype(np.float64))
     area = hydrology.spread_area if params.flow_model == "multiple" else hydrology.drainage_area

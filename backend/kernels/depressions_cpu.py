@@ -196,8 +196,8 @@ def breach_pits(height, pits, epsilon, max_cost, max_length, wander, seed):
     entering a cell costs the metres it must be lowered so that the channel falls `epsilon` a step from the pit; it
     ends at the first cell already lower than that, or at the edge. A cell is only ever lowered, and always gets a
     lower next cell, so no channel makes a new pit. `max_cost` bounds the summed lowering of one channel in metres,
-    `max_length` its cells; a pit that finds no way within them is left as it is. `wander` mixes each cell's cost with an
-    exponentially distributed hardness of mean 1: cheapest ways through such ground wind (first-passage percolation).
+    `max_length` its cells; a pit that finds no way within them is left as it is. `wander` mixes each cell's cost with
+    an exponentially distributed hardness of mean 1: the cheapest ways through such ground wind.
     """
     rows, cols = height.shape
     flat = height.ravel()

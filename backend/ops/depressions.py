@@ -41,11 +41,12 @@ def breach_depressions(
 
     Least-cost breaching (Lindsay and Dhun 2015, doi:10.1080/13658816.2014.975715; Lindsay 2016,
     doi:10.1002/hyp.10648). From every inner cell of the result a strictly falling path leads to the edge: no pit is
-    left. A channel falls `epsilon_m` metres a cell from its pit (more where float32 cannot hold so small a step at this height).
+    left. A channel falls `epsilon_m` metres a cell from its pit (more where float32 cannot hold so small a step).
+
     Pits whose channel would need more than `max_cost` metres of lowering in sum, or more than `max_length` cells, are
-    filled instead, as are level patches that drain already, by steps of `epsilon_m`; without `fill_rest` they stay.
+    filled instead, as are level patches that drain already, by steps of `epsilon_m`; without `fill_rest` both stay.
     With `wander` 0..1 the ground is taken to be more or less hard by chance, hashed from cell and `seed`, so that long
-    channels wind instead of running straight; `max_cost` then counts the metres times their hardness, on average 1.
+    channels wind; `max_cost` then counts metres times hardness, whose mean is 1.
     """
     result = _copy(height)
     epsilon = _usable_epsilon(result, epsilon_m)

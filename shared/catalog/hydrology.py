@@ -1,4 +1,4 @@
-"""The declaration of the hydrology engine: running water on a height map. The code is backend/algorithms/hydrology.py."""
+"""The declaration of the hydrology engine: running water on a height map. Its code: backend/algorithms/hydrology.py."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from ..params import param
 
 @dataclass(frozen=True, kw_only=True)
 class HydrologyParams:
-    """How much water, for how long, and by which law. Amounts are relative to the map, so that they look alike at any scale."""
+    """How much water, and by which law. Amounts are relative to the map, so that they look alike at any scale."""
 
     amount: float = param(
-        0.5, label="Erosion", help="How far rivers have cut back into the land: 0 leaves it, 1 reaches the highest divides",
-        min=0.0, max=1.0, step=0.05,
+        0.5, label="Erosion", min=0.0, max=1.0, step=0.05,
+        help="How far rivers have cut back into the land: 0 leaves it, 1 reaches the highest divides",
     )
     smoothing: float = param(
-        0.2, label="Soil Creep", help="How much soil has crept down the slopes between the rivers and rounded them",
-        min=0.0, max=1.0, step=0.05,
+        0.2, label="Soil Creep", min=0.0, max=1.0, step=0.05,
+        help="How far soil has crept down the slopes between the rivers and rounded them",
     )
     deposition: float = param(
-        0.3, label="Sediment", help="How readily rivers lay down what they carry: 0 carries all away, 1 fills valley floors",
-        min=0.0, max=2.0, soft_max=1.0, step=0.05,
+        0.3, label="Sediment", min=0.0, max=2.0, soft_max=1.0, step=0.05,
+        help="How readily rivers lay down what they carry: 0 carries all away, 1 fills valley floors",
     )
     uplift: float = param(
-        0.0, label="Uplift", help="How far the land rises while it wears, as a share of its relief: keeps old mountains high",
-        min=0.0, max=5.0, soft_max=1.0, step=0.05,
+        0.0, label="Uplift", min=0.0, max=5.0, soft_max=1.0, step=0.05,
+        help="How far the highest land rises while it wears, as a share of the relief: keeps old mountains high",
     )
     valley_size: float = param(
-        1.0, label="Smallest Valley", help="Ground narrower than this share of the map gathers too little water to be cut",
-        min=0.0, max=20.0, soft_max=5.0, step=0.1, unit="%",
+        1.0, label="Smallest Valley", min=0.0, max=20.0, soft_max=5.0, step=0.1, unit="%",
+        help="Ground narrower than this share of the map gathers too little water to be cut",
     )
     steps: int = param(
-        40, label="Steps", help="Time steps: more let rivers find better ways and take longer", min=1, max=1000, soft_max=100,
+        40, label="Steps", min=1, max=1000, soft_max=100,
+        help="Time steps: more let rivers find better ways and take longer",
     )
     seed: int = param(
         0, label="Seed", help="Which way water turns where slopes are nearly alike", min=0, max=2147483647,
@@ -71,29 +72,34 @@ class HydrologyParams:
 SPEC = AlgorithmSpec(
     name="hydrology",
     label="Hydrology",
-    summary="Lets water run over a terrain: cuts valleys, drains or fills hollows, lays down sediment, and maps the flow",
+    summary="Lets water run over a terrain: cuts valleys, drains hollows, lays down sediment, and maps the flow",
     icon="MOD_OCEAN",
     params=HydrologyParams,
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain that water runs over"),
-        Port(name="mask", kind=MASK, label="Mask", help="where ground may wear: 1 freely, 0 not at all", optional=True),
+        Port(name="mask", kind=MASK, label="Mask", help="where ground may change: 1 freely, 0 not at all", optional=True),
     ),
     outputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain after the water"),
-        Port(name="flow", kind=AREA_MAP, label="Flow", help="the area that drains through each cell; its logarithm draws rivers"),
-        Port(name="sediment", kind=MASK, label="Sediment", help="where loose material lies: 0.5 is one two-hundredth of the relief's thickness"),
-        Port(name="wear", kind=MASK, label="Wear", help="where ground was worn away: 0.5 is one tenth of the relief"),
+        Port(name="flow", kind=AREA_MAP, label="Flow",
+             help="the area that drains through each cell; its logarithm draws rivers"),
+        Port(name="sediment", kind=MASK, label="Sediment",
+             help="where loose material lies: 0.5 is a layer as thick as one five-hundredth of the relief"),
+        Port(name="wear", kind=MASK, label="Wear",
+             help="where ground was worn away: 0.5 is one tenth of the relief"),
     ),
     presets=(
         Preset(name="young", label="Young Valleys", help="First gullies in land that keeps its shape",
                values={"amount": 0.25, "smoothing": 0.1, "deposition": 0.15}),
-        Preset(name="mature", label="Mature", help="Branching valleys up to the divides, with floors of sediment", values={}),
+        Preset(name="mature", label="Mature", help="Branching valleys up to the divides", values={}),
         Preset(name="old", label="Old Land", help="Low, rounded, wide floors",
                values={"amount": 0.7, "smoothing": 0.6, "deposition": 1.0, "steps": 60}),
         Preset(name="alpine", label="Alpine", help="Land that rises as it wears: sharp ridges and deep valleys",
-               values={"amount": 0.6, "smoothing": 0.05, "deposition": 0.1, "uplift": 0.6, "talus_angle": 45.0, "steps": 80}),
+               values={"amount": 0.6, "smoothing": 0.1, "deposition": 0.1, "uplift": 0.6, "talus_angle": 45.0,
+                       "steps": 80}),
         Preset(name="badlands", label="Badlands", help="Soft ground cut into many sharp gullies",
-               values={"amount": 0.45, "smoothing": 0.0, "deposition": 0.2, "area_exponent": 0.38, "talus_angle": 60.0}),
+               values={"amount": 0.5, "smoothing": 0.05, "deposition": 0.2, "area_exponent": 0.4,
+                       "valley_size": 0.4, "talus_angle": 60.0}),
         Preset(name="drain", label="Drain Only", help="No erosion: only lets every hollow run dry, for a flow map",
                values={"amount": 0.0, "smoothing": 0.0, "deposition": 0.0, "steps": 1}),
     ),
