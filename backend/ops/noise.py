@@ -120,7 +120,7 @@ def evaluate(
         octaves = (noise_plain.gradient_octave(row, field.axes_only, device) for row in zip(*rows, strict=True))
     else:
         shift = _warp(field, window, device, twin)
-        tables = _point_tables(pairs, window, shift)
+        tables = _point_tables(pairs, window, shift, _reach(field, pairs))
         if twin:
             return _points_twin(field, window, pairs, shift, tables, amplitude, offset)
         octaves = _point_octaves(field, window, pairs, shift, tables, device)
@@ -176,20 +176,23 @@ def _row_tables(pairs: Pairs, window: Window) -> tuple[np.ndarray, ...]:
     return tuple(np.stack(column) for column in columns)
 
 
-def _span(pixels_from: int, count: int, lattice: Lattice, shift: Tensor) -> tuple[int, np.ndarray]:
+def _span(pixels_from: int, count: int, lattice: Lattice, shift: Tensor, reach: float) -> tuple[int, np.ndarray]:
     """First cell in reach and the keys of all of them, with the two more on each side that Worley's search asks for."""
     pixels = lattice.wrap(np.arange(count, dtype=np.int64) + pixels_from)
-    low = (int(pixels.min()) + float(shift.min())) * lattice.frequency + lattice.shift
-    high = (int(pixels.max()) + float(shift.max())) * lattice.frequency + lattice.shift
+    low = (int(pixels.min()) + float(shift.min()) * reach) * lattice.frequency + lattice.shift
+    high = (int(pixels.max()) + float(shift.max()) * reach) * lattice.frequency + lattice.shift
     first = int(np.floor(low)) - 3
     return first, lattice.keys(np.arange(first, int(np.floor(high)) + 4, dtype=np.int64))
 
 
-def _point_tables(pairs: Pairs, window: Window, shift: tuple[Tensor, Tensor]) -> list[tuple]:
+def _point_tables(pairs: Pairs, window: Window, shift: tuple[Tensor, Tensor], reach: np.ndarray) -> list[tuple]:
     """For each octave ((first column, its keys), (first row, its keys))."""
     return [
-        (_span(window.x, window.width, along_x, shift[0]), _span(window.y, window.height, along_y, shift[1]))
-        for along_x, along_y in pairs
+        (
+            _span(window.x, window.width, along_x, shift[0], share),
+            _span(window.y, window.height, along_y, shift[1], share),
+        )
+        for (along_x, along_y), share in zip(pairs, reach.tolist(), strict=True)
     ]
 
 

@@ -115,10 +115,10 @@ class NoiseParams:
     )
 
 
-def _perlin(cells: int) -> Preset:
+def _perlin(cells: int, relief_m: float) -> Preset:
     return Preset(
         name=f"perlin-{cells}", label=f"Perlin {cells}", help=f"One octave of Perlin noise, {cells} cells across.",
-        values={"basis": "perlin", "octaves": 1, "cells": cells},
+        values={"basis": "perlin", "octaves": 1, "cells": cells, "relief_m": relief_m},
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _explicit(number: int, kernel_px: int, layers: int, sigmas: tuple[float, flo
     return Preset(
         name=f"explicit-{number}", label=f"Explicit {number}",
         help=f"{layers} layers of white noise smoothed by a window of {kernel_px} pixels.",
-        values={"basis": "explicit", "kernel": "gaussian", "kernel_px": kernel_px, "layers": layers, **values},
+        values={"basis": "explicit", "kernel_px": kernel_px, "layers": layers, "relief_m": 120.0} | values,
     )  # fmt: skip
 
 
@@ -193,9 +193,9 @@ SPEC = AlgorithmSpec(
                 "basis": "worley-f1", "feature_m": 3000.0, "relief_m": 600.0, "gain": 0.35, "octaves": 6, "warp": 0.1,
             },
         ),
-        _perlin(30),
-        _perlin(12),
-        _perlin(6),
+        _perlin(30, 250.0),
+        _perlin(12, 600.0),
+        _perlin(6, 1200.0),
         _explicit(1, 20, 4, (1.0, 1.0, 3.0, 4.0)),
         _explicit(2, 20, 2, (4.0, 4.0, 3.0, 4.0)),
         _explicit(3, 2, 4, (3.0, 1.0, 3.0, 1.0)),
