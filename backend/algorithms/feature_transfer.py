@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -312,6 +313,18 @@ def _descend_prior(relief: Tensor, objective: Objective, steps: int, rate: Calla
         return float(difference.square().mean()), 2.0 * difference / difference.numel()
 
     first = steps // 3
-    _adam(list(network.parameters()), draw, to_layout, first, lambda step: rate(0), look, job)
-    return _adam(list(network.parameters()), draw, objective.value_and_gradient, steps - first, rate,
-                 lambda step, values: look(first + step, values), job)
+    with _one_thread():
+        _adam(list(network.parameters()), draw, to_layout, first, lambda step: rate(0), look, job)
+        return _adam(list(network.parameters()), draw, objective.value_and_gradient, steps - first, rate,
+                     lambda step, values: look(first + step, values), job)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The gradient of a weight is a sum over the map, which PyTorch cuts up by threads: only one gives everybody the same bytes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
