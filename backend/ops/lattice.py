@@ -67,6 +67,13 @@ class Lattice:
     def keys(self, cells: np.ndarray) -> np.ndarray:
         return cell_keys(cells, self.key, self.cells)
 
+    def key_pairs(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The keys of cells and of the cells after them; each cell is hashed once, however many pixels lie in it."""
+        first = int(cells.min())
+        table = self.keys(np.arange(first, int(cells.max()) + 2, dtype=np.int64))
+        place = cells - first
+        return table[place], table[place + 1]
+
 
 def make_lattice(wavelength_px: float, shift: float, key: int, period_px: int | None) -> Lattice:
     """A lattice of that wavelength; with a period the wavelength is stretched until a whole number of cells

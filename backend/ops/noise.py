@@ -167,10 +167,7 @@ def _row_tables(pairs: Pairs, window: Window) -> tuple[np.ndarray, ...]:
     for lattice_x, lattice_y in pairs:
         cell_x, frac = lattice_x.locate(xs)
         cell_y, rise = lattice_y.locate(ys)
-        entries = (
-            lattice_x.keys(cell_x), lattice_x.keys(cell_x + 1), frac,
-            cell_y, lattice_y.keys(cell_y), lattice_y.keys(cell_y + 1), rise,
-        )  # fmt: skip
+        entries = (*lattice_x.key_pairs(cell_x), frac, cell_y, *lattice_y.key_pairs(cell_y), rise)
         for column, entry in zip(columns, entries, strict=True):
             column.append(entry)
     return tuple(np.stack(column) for column in columns)
