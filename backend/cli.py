@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from shared.errors import InvalidInput, InvalidParameter, JobCancelled, RelievoError, UnknownAlgorithm
+from shared.errors import InternalError, InvalidInput, InvalidParameter, JobCancelled, RelievoError, UnknownAlgorithm
 from shared.version import VERSION
 
 PROGRAM = "relievo.py"
@@ -89,9 +89,7 @@ def _columns() -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="relievo: %(message)s", stream=sys.stderr)
-    for noisy in ("numba", "rasterio", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    _set_up_logging(debug)
     try:
         return _dispatch(arguments)
     except UsageError as error:
@@ -101,15 +99,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except RelievoError as error:
-        if debug:
-            raise
-        return _tell(error.message, error.hint, WRONG_USAGE if isinstance(error, _WRONG_USAGE) else FAILED)
     except Exception as error:
         if debug:
             raise
-        hint = "This is a defect. --debug shows where it comes from; please report it."
-        return _tell(f"{type(error).__name__}: {error}", hint, FAILED)
+        if isinstance(error, RelievoError) and not isinstance(error, InternalError):
+            return _tell(error.message, error.hint, WRONG_USAGE if isinstance(error, _WRONG_USAGE) else FAILED)
+        message = error.message if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
+        return _tell(message, "This is a defect. --debug shows where it comes from; please report it.", FAILED)
+
+
+def _set_up_logging(debug: bool) -> None:
+    """Warnings to stderr as sentences. Tracebacks, and what libraries say besides their exceptions, only with --debug."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("relievo: %(message)s"))
+    if not debug:
+        handler.addFilter(lambda record: not record.exc_info)
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
+    for library in ("numba", "rasterio", "asyncio"):
+        logging.getLogger(library).setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 
 def _dispatch(arguments: list[str]) -> int:

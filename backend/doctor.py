@@ -58,11 +58,11 @@ def _python() -> Iterator[Finding]:
 
 
 def _libraries() -> Iterator[Finding]:
-    wrong = list(wrong_versions(environment.requirements("backend")))
+    requirements = environment.backend_environment().requirements("backend")
+    wrong = list(wrong_versions(requirements))
     missing = [text for text in wrong if text.endswith("is missing")]
-    pinned = len(environment.requirements("backend"))
     if not wrong:
-        yield Finding(name="Libraries", state="ok", text=f"all {pinned} as pinned")
+        yield Finding(name="Libraries", state="ok", text=f"all {len(requirements)} as pinned")
     else:
         yield Finding(name="Libraries", state="broken" if missing else "note", text="; ".join(wrong),
                       fix="relievo.py prepare brings the environment up to date.")

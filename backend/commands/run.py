@@ -61,7 +61,6 @@ def parser(spec: AlgorithmSpec) -> Parser:
                   epilog=_epilog(spec))
     flags.add_ports(made, spec)
     flags.add_parameters(made, spec)
-    taken = made._option_string_actions
     group = made.add_argument_group("this run")
     if spec.presets:
         names = ", ".join(preset.name for preset in spec.presets)
@@ -70,10 +69,8 @@ def parser(spec: AlgorithmSpec) -> Parser:
     group.add_argument("--out", type=Path, default=Path("out") / spec.name, metavar="DIR", help="folder for the results [default: %(default)s]")
     group.add_argument("--format", nargs="+", action="extend", metavar="FORMAT",
                        help=f"one or more of {', '.join(FORMATS)} [default: {' '.join(DEFAULT_FORMATS)}]")
-    if "--pixel-size" not in taken:
-        group.add_argument("--pixel-size", type=float, metavar="M", help="metres a pixel of input files that carry none")
-    group.add_argument("--fill-nodata", action="store_true", default=None, help="fill cells without data instead of refusing them")
-    group.add_argument("--height-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="metres of black and white in image files that do not say")
+    if spec.inputs:
+        _add_reading(made)
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda:0 ... [default: auto]")
     group.add_argument("--threads", type=int, metavar="N", help="threads to use [default: every core]")
     group.add_argument("--dry-run", action="store_true", help="print the resolved configuration as JSON and stop")
@@ -81,12 +78,23 @@ def parser(spec: AlgorithmSpec) -> Parser:
     return made
 
 
+def _add_reading(made: Parser) -> None:
+    group = made.add_argument_group("reading files")
+    if "--pixel-size" not in made._option_string_actions:  # where the algorithm has one, that is it
+        group.add_argument("--pixel-size", type=float, metavar="M", help="metres a pixel, for files that carry none")
+    group.add_argument("--fill-nodata", action="store_true", help="fill cells without data instead of refusing them")
+    group.add_argument("--height-range", nargs=2, type=float, metavar=("LOW", "HIGH"),
+                       help="heights of black and white, for images that do not say")
+
+
 def _epilog(spec: AlgorithmSpec) -> str:
     lines = []
     if spec.presets:
         lines += ["presets:", *(f"  {preset.name:<22}{preset.help}" for preset in spec.presets), ""]
-    lines += ["outputs:", *(f"  {port.name:<22}{port.help}" for port in spec.outputs), ""]
-    lines += ["Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy."]
+    lines += ["outputs:", *(f"  {port.name:<22}{port.help}" for port in spec.outputs)]
+    if spec.inputs:
+        lines += ["", "Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy.",
+                  "The name of an exemplar (see list) can stand for a file."]
     return "\n".join(lines)
 
 
@@ -106,16 +114,17 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     preset = getattr(options, "preset", None)
     base = dict(spec.preset(preset).values) if preset else {}
     if recipe:
-        recipe_files.check_version(spec, recipe)
         base = {**recipe["params"], **base}
         for name in [name for name, value in values.items() if recipe["params"].get(name) != value]:
             logger.warning("%s is %s here; the recipe says %s.", name, values[name], recipe["params"].get(name))
-    reading = _reading(options, recipe)
+    params = to_json(parse(spec.params, base | values))
+    if recipe:
+        recipe_files.check_version(spec, recipe)
     return {
         "algorithm": spec.name,
-        "params": to_json(parse(spec.params, base | values)),
+        "params": params,
         "inputs": recipe_files.inputs(spec, flags.given(options, flags.PORT), recipe, options.recipe),
-        "reading": reading,
+        "reading": _reading(options, recipe),
         "formats": _formats(options.format or (recipe or {}).get("formats")),
         "out": str(options.out),
         "device": options.device,
@@ -124,14 +133,16 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
 
 
 def _reading(options: argparse.Namespace, recipe: dict[str, Any] | None) -> dict[str, Any]:
+    """How files are read: what was said here, else what the recipe says."""
     before = (recipe or {}).get("reading", {})
-    pixel_size_m = getattr(options, "pixel_size", None) or getattr(options, f"{flags.PARAM}pixel_size_m", None) or before.get("pixel_size_m")
+    own = flags.given(options, flags.PARAM).get("pixel_size_m")
+    pixel_size_m = getattr(options, "pixel_size", None) or own or before.get("pixel_size_m")
     if pixel_size_m is not None and not 0 < pixel_size_m < 1e6:
         raise InvalidParameter(f"--pixel-size is {pixel_size_m:g}; it takes metres above 0.", field="pixel_size")
-    height_range_m = options.height_range or before.get("height_range_m")
+    height_range_m = getattr(options, "height_range", None) or before.get("height_range_m")
     if height_range_m and not height_range_m[0] < height_range_m[1]:
         raise InvalidParameter("--height-range takes the lower height first.", field="height_range")
-    return {"pixel_size_m": pixel_size_m, "fill_nodata": bool(options.fill_nodata or before.get("fill_nodata")),
+    return {"pixel_size_m": pixel_size_m, "fill_nodata": bool(getattr(options, "fill_nodata", False) or before.get("fill_nodata")),
             "height_range_m": list(height_range_m) if height_range_m else None}
 
 

@@ -1,0 +1,44 @@
+"""`demo`: from nothing to a picture of a terrain, through every part of the house."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.cli import DONE, PROGRAM, Parser
+from backend.progress import Bar
+
+DESCRIPTION = """Builds the add-on, installs it into a headless Blender, starts the backend from there, computes noise,
+relief transfer and hydrology over the wire, raises the terrain and renders it with Cycles."""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser(prog=f"{PROGRAM} demo", usage=f"{PROGRAM} demo [options]", description=DESCRIPTION)
+    parser.add_argument("--out", type=Path, default=Path("out") / "demo", metavar="DIR", help="folder for the results [default: out/demo]")
+    parser.add_argument("--size", type=int, default=1024, metavar="PX", help="rows and columns of the height map [default: 1024]")
+    parser.add_argument("--resolution", type=_resolution, default=(1600, 900), metavar="WxH", help="of the picture [default: 1600x900]")
+    parser.add_argument("--samples", type=int, default=48, metavar="N", help="of Cycles a pixel, denoised after [default: 48]")
+    parser.add_argument("--seed", type=int, default=7, metavar="N", help="another number, another terrain [default: 7]")
+    parser.add_argument("--exemplar", default="alpine", metavar="NAME", help="the landscape to learn from, see list [default: alpine]")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    options = parser.parse_args(argv)
+
+    from backend import demo
+
+    settings = demo.Settings(
+        out=options.out, size_px=options.size, resolution_px=options.resolution, samples=options.samples, seed=options.seed,
+        exemplar=options.exemplar,
+    )
+    with Bar("Demo", quiet=options.quiet) as bar:
+        paths = demo.make(settings, bar)
+    print("\n".join(str(path) for path in paths))
+    return DONE
+
+
+def _resolution(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)x(\d+)", text.lower())
+    if not found or not all(16 <= int(side) <= 16384 for side in found.groups()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no resolution; write it as 1600x900")
+    return int(found[1]), int(found[2])
