@@ -77,7 +77,8 @@ SPEC = AlgorithmSpec(
     params=HydrologyParams,
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain that water runs over"),
-        Port(name="mask", kind=MASK, label="Mask", help="where ground may change: 1 freely, 0 not at all", optional=True),
+        Port(name="mask", kind=MASK, label="Mask", optional=True,
+             help="where ground may change: 1 freely, 0 not at all"),
     ),
     outputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain after the water"),
