@@ -189,9 +189,9 @@ class Server:
                 self._service.on_worker(event)
                 if isinstance(event, Ready):
                     self._want_other_gpus(event)
-            for event in self._workforce.check(now):
-                self._service.on_worker(event)
             self._service.tick(now)
+            for event in self._workforce.check(now):  # after tick: it may have killed one
+                self._service.on_worker(event)
             self._outbox.flush(now)
             self._stopping = self._stopping or self._is_done(now)
 

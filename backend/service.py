@@ -61,7 +61,7 @@ from shared.version import PROTOCOL, PROTOCOL_MAJOR, VERSION
 
 log = logging.getLogger(__name__)
 
-CANCEL_GRACE_S = 0.2  # for the algorithm to notice; its worker is killed then
+CANCEL_GRACE_S = 0.15  # for the algorithm to notice; its worker is killed then
 KEEP_GRACE_S = 30.0  # for it to finish early and store what it has
 SWEEP_INTERVAL_S = 60.0
 

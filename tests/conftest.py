@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.backend_process import BackendProcess, Peer
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -15,3 +18,18 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("no shared/data beside the repository: tests on real data are left out")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
+    """One real backend for all tests that leave it in good order. Tests that kill it start their own."""
+    with BackendProcess(tmp_path_factory.mktemp("state")) as process:
+        yield process
+
+
+@pytest.fixture()
+def peer(backend: BackendProcess) -> Iterator[Peer]:
+    """A client of the shared backend, with an owner of its own."""
+    client = backend.client()
+    yield client
+    client.close()
