@@ -214,6 +214,8 @@ class Server:
                 return
             client = frames[0].bytes
             try:
+                if not client.startswith(b"\0"):  # libzmq's own begin so: one that is chosen could be another's later
+                    raise ProtocolError("A client must not choose its routing id.", hint="Leave ZMQ_ROUTING_ID unset.")
                 message = decode([frame.buffer for frame in frames[1:]], self._handoff)
                 if not isinstance(message, REQUESTS):
                     raise ProtocolError(f"{type(message).__name__} is no request.")
@@ -354,7 +356,7 @@ class Connections:
 
     def __init__(self, router: zmq.Socket) -> None:
         self._router = router
-        self.socket = router.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self.socket = router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self._descriptors: set[int] = set()
 
     @property
@@ -364,7 +366,7 @@ class Connections:
     def receive(self) -> None:
         while self.socket.poll(0):
             event = recv_monitor_message(self.socket)
-            if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            if event["event"] == zmq.EVENT_ACCEPTED:
                 self._descriptors.add(event["value"])
             else:
                 self._descriptors.discard(event["value"])

@@ -176,6 +176,7 @@ class Service:
         self._outbox.reply(client, reply, handoff)
 
     def _hello(self, client: bytes, message: Hello) -> Welcome:
+        self.forget_client(client)  # until it has proved itself again
         if not hmac.compare_digest(message.token.encode(), self._token.encode()):
             raise AccessDenied(
                 "The token is wrong.",
@@ -322,7 +323,7 @@ class Service:
                         JobState.FAILED,
                         UnknownAlgorithm(f"This backend has no algorithm {job.algorithm!r} any more."),
                     )
-        self._background.do(self._store.empty_trash)
+        self._sweep()
 
     def _dispatch(self) -> None:
         busy = self._scheduler.running

@@ -30,6 +30,7 @@ from shared.messages import Preview
 
 log = logging.getLogger("backend.worker")
 
+EXIT_HOPELESS = 78  # sysexits.h EX_CONFIG: starting again would not help
 NICENESS = 5  # the server and Blender come first: an answer in time is worth more than a per cent of speed
 
 
@@ -162,7 +163,11 @@ def main() -> None:
 
     from backend.device import default_threads, describe_device, device_names, pick_device
 
-    device = pick_device(settings["device"])
+    try:
+        device = pick_device(settings["device"])
+    except RelievoError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_HOPELESS)
     torch.set_num_threads(default_threads())
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)

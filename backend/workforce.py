@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_FRAME_BYTES = 16 << 20
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # between attempts to start a worker that does not come up
 MAX_START_FAILURES = 3
+EXIT_HOPELESS = 78  # as worker.py says it, which this module must not import
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class Workforce:
             )
             reason, hint = _explain(code, process)
             log.warning("worker %s ended with %s: %s", process.name, code, reason)
-            yield Died(process.name, bool(process.identity), reason, hint, failures >= MAX_START_FAILURES)
+            yield Died(process.name, bool(process.identity), reason, hint, failures >= MAX_START_FAILURES or code == EXIT_HOPELESS)
         for device, due in list(self._due.items()):
             if due <= now:
                 del self._due[device]
