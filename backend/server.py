@@ -159,16 +159,16 @@ class Server:
 
     def run(self) -> None:
         """The loop, from the connection file's appearance to its removal."""
-        try:
-            for device in self._settings.devices or ("auto",):
-                self._workforce.want(device)
-            self._service.recover()
-            write_endpoint(self._settings.endpoint_path, self._endpoint)
-            log.info("relievo %s listens on %s, session %s", VERSION, self._endpoint.address, self._session)
-            with self._signals():
+        with self._signals():  # to the end: a second signal must not break off the cleaning up
+            try:
+                for device in self._settings.devices or ("auto",):
+                    self._workforce.want(device)
+                self._service.recover()
+                write_endpoint(self._settings.endpoint_path, self._endpoint)
+                log.info("relievo %s listens on %s, session %s", VERSION, self._endpoint.address, self._session)
                 self._loop()
-        finally:
-            self._close()
+            finally:
+                self._close()
 
     def _loop(self) -> None:
         poller = zmq.Poller()
