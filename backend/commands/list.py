@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from backend import registry
+from backend import exemplars, registry
 from backend.cli import DONE, PROGRAM, Parser
-from backend.commands import exemplars
 from shared.algorithm import AlgorithmSpec, Port
 
 
@@ -20,14 +19,20 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     specs = (registry.find_algorithm(options.algorithm),) if options.algorithm else registry.algorithms()
     if options.json:
-        print(json.dumps({"algorithms": [_json(spec) for spec in specs], "exemplars": exemplars.describe()}, indent=1))
+        print(json.dumps({"algorithms": [_json(spec) for spec in specs], "exemplars": _exemplars()}, indent=1))
         return DONE
     print("\n\n".join(_text(spec, settings=bool(options.algorithm)) for spec in specs))
     if not options.algorithm:
         print("\nexemplars (their names can stand for a file):")
-        print("\n".join(_row(entry["name"], entry["help"]) for entry in exemplars.describe()) or "  none ship with this version")
+        print("\n".join(_row(entry["name"], entry["help"]) for entry in _exemplars()) or "  none ship with this version")
         print(f"\n{PROGRAM} list ALGORITHM shows its settings; {PROGRAM} run ALGORITHM --help the options.")
     return DONE
+
+
+def _exemplars() -> list[dict[str, str]]:
+    """Those that are there: a checkout whose exemplars are being made anew may lack some."""
+    there = [name for name in exemplars.NAMES if exemplars.path(name).is_file()]
+    return [{"name": name, "help": str(exemplars.recipe(name).get("help", ""))} for name in there]
 
 
 def _text(spec: AlgorithmSpec, *, settings: bool) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backend import exemplars
 from shared.algorithm import AlgorithmSpec
 from shared.errors import InvalidInput
 from shared.params import suggestion
@@ -82,9 +83,7 @@ def shipped_exemplar(name: str) -> Path | None:
     """The file of an exemplar that ships with Relievo, by its name ("alpine"); None where a file is meant."""
     if "." in name or "/" in name or "\\" in name or Path(name).exists():
         return None
-    from backend.commands import exemplars
-
-    return exemplars.find(name)
+    return exemplars.path(name) if name in exemplars.NAMES else None
 
 
 def read_inputs(spec: AlgorithmSpec, request: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
