@@ -14,6 +14,7 @@ from zmq.utils.monitor import recv_monitor_message
 from .shared.codec import MAX_TOTAL_BYTES, decode, encode
 from .shared.endpoint import Endpoint
 from .shared.errors import BackendUnavailable
+from .shared.handoff import Handoff
 from .shared.messages import Message
 
 RECONNECT_MS, RECONNECT_MAX_MS = 100, 3000  # first and longest pause between attempts; libzmq doubles it in between
@@ -46,6 +47,7 @@ class Client:
         self.endpoint = endpoint
         self.generation = 0
         self.transport = Transport.CONNECTING
+        self.handoff: Handoff | None = None  # large arrays go by file where the backend's Welcome has offered it
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._monitor: zmq.Socket | None = None
@@ -55,15 +57,23 @@ class Client:
         except (zmq.ZMQError, ValueError) as error:  # ValueError: a key that is no Z85 text
             self.close()
             raise BackendUnavailable(
-                f"{endpoint.address!r} cannot be connected to: {error}.", hint="Check the address and the key.", field="address",
+                f"{endpoint.address!r} cannot be connected to: {error}.",
+                hint="Check the address and the key.",
+                field="address",
             ) from error
 
     def _configure(self) -> None:
         options = {
-            zmq.LINGER: 0, zmq.SNDHWM: HIGH_WATER_MARK, zmq.RCVHWM: HIGH_WATER_MARK, zmq.MAXMSGSIZE: MAX_TOTAL_BYTES,
+            zmq.LINGER: 0,
+            zmq.SNDHWM: HIGH_WATER_MARK,
+            zmq.RCVHWM: HIGH_WATER_MARK,
+            zmq.MAXMSGSIZE: MAX_TOTAL_BYTES,
             zmq.IMMEDIATE: 1,  # a message for a link that is down waits with us, not in a queue that a restart would lose
-            zmq.RECONNECT_IVL: RECONNECT_MS, zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_MS, zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS, zmq.HEARTBEAT_TTL: HEARTBEAT_TIMEOUT_MS,
+            zmq.RECONNECT_IVL: RECONNECT_MS,
+            zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
+            zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
+            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.HEARTBEAT_TTL: HEARTBEAT_TIMEOUT_MS,
         }
         for option, value in options.items():
             self._socket.setsockopt(option, value)
@@ -80,7 +90,7 @@ class Client:
 
         Raises ProtocolError for a message over the limits. Frames are copied: pyzmq's zero-copy send would start a Python thread.
         """
-        frames = encode(message)
+        frames = encode(message, self.handoff)
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
@@ -97,7 +107,7 @@ class Client:
             frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return None
-        return decode([frame.buffer for frame in frames])
+        return decode([frame.buffer for frame in frames], self.handoff)
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until a message or a change of the link arrives, at most timeout_s. For background mode only."""
@@ -114,6 +124,8 @@ class Client:
             if transport is None or (transport is Transport.DOWN and self.transport is Transport.REFUSED):
                 continue
             self.transport = transport
+            if transport is not Transport.UP:
+                self.handoff = None
             self.generation += transport is Transport.UP
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from .client import Client, Transport
 from .process import BackendProcess, Installation, Installer, InstallProgress, find_installation
 from .shared.endpoint import Endpoint, normalise_address, read_endpoint
 from .shared.errors import BackendUnavailable, RelievoError, error_from_code
+from .shared.handoff import Handoff
 from .shared.messages import Failure, Hello, Message, Ping, Pong, Shutdown, Welcome
 from .shared.version import PROTOCOL, VERSION
 
@@ -70,7 +71,9 @@ class Place:
     def endpoint(self) -> Endpoint:
         """Raises BackendUnavailable when the file is missing or the address is none."""
         if self.address:
-            return Endpoint(address=normalise_address(self.address), token=self.token.strip(), server_public_key=self.key.strip())
+            return Endpoint(
+                address=normalise_address(self.address), token=self.token.strip(), server_public_key=self.key.strip()
+            )
         return read_endpoint(Path(self.endpoint_path))
 
 
@@ -93,6 +96,7 @@ class Connection:
         self._error: RelievoError | None = None
         self.in_use = False  # set by the session: whether jobs wait for this backend
         self._wanted = False  # whether a person wants a backend: start, restart and reconnect follow from it
+        self._starting = False  # from start() to the first Welcome
         self._started_here = False
         self._hello_id, self._hello_generation = "", 0
         self._since = time.monotonic()
@@ -112,39 +116,73 @@ class Connection:
     @property
     def standing(self) -> Standing:
         if self.installer is not None and self.progress is not None:
-            return Standing(LinkState.INSTALLING, f"Installing: {self.progress.stage}", self.progress.line, "cancel_install")
+            return Standing(
+                LinkState.INSTALLING, f"Installing: {self.progress.stage}", self.progress.line, "cancel_install"
+            )
         if self.welcome is not None:
-            return Standing(LinkState.READY, f"Ready: {describe_devices(self.devices)}" if self.devices else "Ready", action="stop" if self.place.is_managed else "")
+            return Standing(
+                LinkState.READY,
+                f"Ready: {describe_devices(self.devices)}" if self.devices else "Ready",
+                action="stop" if self.place.is_managed else "",
+            )
         if self._error is not None:
             return Standing(LinkState.FAILED, self._error.message, self._error.hint, self._mend())
         if self.client is not None:
             return self._standing_of_client(self.client)
         if not self.place.is_managed:
-            return Standing(LinkState.STOPPED, "Not connected to the backend that the preferences name.", action="reconnect")
+            return Standing(
+                LinkState.STOPPED, "Not connected to the backend that the preferences name.", action="reconnect"
+            )
         return self._standing_of_own_backend()
 
     def _standing_of_client(self, client: Client) -> Standing:
         address = client.endpoint.address.removeprefix("tcp://")
         if client.transport is Transport.REFUSED:
-            return Standing(LinkState.FAILED, f"The backend at {address} refuses the encryption key.",
-                            "Copy the server key from its connection file.", "preferences")
+            return Standing(
+                LinkState.FAILED,
+                f"The backend at {address} refuses the encryption key.",
+                "Copy the server key from its connection file.",
+                "preferences",
+            )
         if client.generation:
-            return Standing(LinkState.LOST, "The connection to the backend is lost; trying again.",
-                            "Jobs that it has accepted go on and are fetched once it answers.", "start" if self.place.is_managed else "reconnect")
+            return Standing(
+                LinkState.LOST,
+                "The connection to the backend is lost; trying again.",
+                "Jobs that it has accepted go on and are fetched once it answers.",
+                "start" if self.place.is_managed else "reconnect",
+            )
         if time.monotonic() - self._since > SILENCE_S:
-            return Standing(LinkState.LOST, f"No backend answers at {address}; still trying.",
-                            "Start it there, or check the address and the firewall." if not self.place.is_managed else "Start it again.",
-                            "start" if self.place.is_managed else "preferences")
+            return Standing(
+                LinkState.LOST,
+                f"No backend answers at {address}; still trying.",
+                "Start it there, or check the address and the firewall."
+                if not self.place.is_managed
+                else "Start it again.",
+                "start" if self.place.is_managed else "preferences",
+            )
         return Standing(LinkState.CONNECTING, "Connecting to the backend.")
 
     def _standing_of_own_backend(self) -> Standing:
         state = self.installation.state
         if state == "missing":
-            return Standing(LinkState.NOT_INSTALLED, "Relievo computes in its own process. Nothing is installed yet.", action="install")
+            return Standing(
+                LinkState.NOT_INSTALLED,
+                "Relievo computes in its own process. Nothing is installed yet.",
+                action="install",
+            )
         if state == "incomplete":
-            return Standing(LinkState.NOT_INSTALLED, "The installation was interrupted.", "It goes on where it broke off.", "install")
+            return Standing(
+                LinkState.NOT_INSTALLED,
+                "The installation was interrupted.",
+                "It goes on where it broke off.",
+                "install",
+            )
         if state == "outdated":
-            return Standing(LinkState.OUTDATED, f"The backend is version {self.installation.version}; this add-on is {VERSION}.", action="update")
+            return Standing(
+                LinkState.OUTDATED,
+                f"The backend is version {self.installation.version}; this add-on is {VERSION}.",
+                action="update",
+            )
         if self._wanted:
             return Standing(LinkState.STARTING, "The backend is starting.", action="stop")
         return Standing(LinkState.STOPPED, "The backend is not running.", action="start")
@@ -161,7 +199,7 @@ class Connection:
 
     def start(self) -> None:
         """Use the backend: connect to one that runs, start ours otherwise. Raises BackendUnavailable when none is installed."""
-        self._error, self._wanted = None, True
+        self._error, self._wanted, self._starting = None, True, True
         self._drop_client()
         if self.place.is_managed:
             self._start_process()
@@ -177,7 +215,7 @@ class Connection:
     def stop(self) -> None:
         """Stop our own backend, or leave one that is not ours. Its accepted jobs stay on its disk."""
         self._wanted, self._error = False, None
-        if self.client is not None and self.welcome is not None and self.place.is_managed:
+        if self.place.is_managed and self.client is not None and self.is_ready:
             self.client.send(Shutdown(id=str(uuid.uuid4())))
             self.client.wait(0.2)  # LINGER is 0: give libzmq's thread the moment it needs to send
         self._drop_client()
@@ -218,6 +256,11 @@ class Connection:
         self._drop_client()
         if self._started_here:
             self.process.stop()
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether large arrays may come by file: the backend and we see the same disk."""
+        return self.client is not None and self.client.handoff is not None
 
     # Stepping ----------------------------------------------------------------------------------------------------------------
 
@@ -267,13 +310,24 @@ class Connection:
     def _say_hello(self, client: Client) -> None:
         self._hello_id, self._hello_generation = str(uuid.uuid4()), client.generation
         self.welcome, self._since = None, time.monotonic()
-        client.send(Hello(id=self._hello_id, token=client.endpoint.token, owner=self.owner, protocol=PROTOCOL,
-                          client=self.client_name, client_version=VERSION))
+        client.send(
+            Hello(
+                id=self._hello_id,
+                token=client.endpoint.token,
+                owner=self.owner,
+                protocol=PROTOCOL,
+                client=self.client_name,
+                client_version=VERSION,
+            )
+        )
 
     def _greeted(self, message: Message) -> None:
         if isinstance(message, Welcome):
             self.welcome, self.devices, self._error = message, message.devices, None
+            if self.client is not None:
+                self.client.handoff = Handoff.join(message.handoff)
             self.handshakes += 1
+            self._starting = False
             return
         if isinstance(message, Failure):
             self._fail(error_from_code(message.code, message.message, hint=message.hint, field=message.field))
@@ -315,7 +369,7 @@ class Connection:
             self._restart()
         elif state == "stopped":  # somebody else has stopped it
             self._drop_client()
-            if self.in_use:
+            if self.in_use or self._starting:  # or it was ending already when we attached to it
                 self._restart()
             else:
                 self._wanted = False
@@ -324,12 +378,16 @@ class Connection:
         now = time.monotonic()
         self._crashes = [moment for moment in self._crashes if now - moment < RESTARTS_WITHIN_S] + [now]
         self._drop_client()
-        if self.handshakes and len(self._crashes) <= RESTARTS:
-            log.warning("the backend ended by itself; starting it again")
+        never_ran = self.process.error is not None and not self.handshakes
+        if not never_ran and len(self._crashes) <= RESTARTS:
+            log.warning("the backend has ended; starting it again")
             self._start_process()
             return
         tail = self.process.log_tail().strip().splitlines()
-        self._fail(self.process.error or BackendUnavailable("The backend ended by itself.", hint=tail[-1] if tail else "See its log."))
+        self._fail(
+            self.process.error
+            or BackendUnavailable("The backend ended by itself.", hint=tail[-1] if tail else "See its log.")
+        )
 
     def _follow_endpoint(self) -> None:
         """A backend that came back has another port and token: read its file again."""
@@ -369,7 +427,7 @@ def describe_devices(devices: list[dict]) -> str:
     if not devices:
         return "no device"
     device = devices[0]
-    name, kind = str(device.get("name", "?")), str(device.get("kind", ""))
+    name, kind = str(device.get("label") or device.get("name", "?")), str(device.get("kind", ""))
     if kind == "cpu":
         return f"CPU, {device.get('cores', '?')} cores"
     return f"{name}, {int(device.get('memory_bytes', 0)) / 2**30:.0f} GB"

@@ -15,7 +15,7 @@ from .shared.errors import InvalidInput
 
 
 def _folder() -> Path:
-    return payload_dir() / "backend" / "weights" / "exemplars"
+    return payload_dir() / "backend" / "exemplars"
 
 
 @cache
@@ -28,7 +28,9 @@ def read(name: str) -> Array:
     """A shipped landscape as a HEIGHT_MAP. Raises InvalidInput for a name that there is not."""
     path = _folder() / f"{name}.tif"
     if not path.is_file():
-        raise InvalidInput(f"No landscape {name!r} comes with Relievo.", hint=f"There are: {', '.join(names())}.", field=name)
+        raise InvalidInput(
+            f"No landscape {name!r} comes with Relievo.", hint=f"There are: {', '.join(names())}.", field=name
+        )
     recipe = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     image = bpy.data.images.load(str(path), check_existing=False)
     try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .shared.algorithm import Arrays
+from .shared.algorithm import AlgorithmSpec, Arrays
 from .shared.errors import RelievoError
 from .shared.jobs import JobState
 
@@ -22,6 +22,7 @@ class Job:
 
     id: str
     algorithm: str
+    spec: AlgorithmSpec | None = None  # None for a job of a Blender that is gone: it is fetched, never sent
     label: str
     params: dict[str, Any]
     inputs: dict[str, Any] = field(default_factory=dict)
@@ -90,20 +91,42 @@ class Job:
 
     def to_entry(self) -> dict[str, Any]:
         """What the ledger keeps: enough to fetch the result and to put it somewhere."""
-        return {"algorithm": self.algorithm, "label": self.label, "params": self.params, "purpose": self.purpose,
-                "created": self.created, "silent": self.silent}
+        return {
+            "algorithm": self.algorithm,
+            "label": self.label,
+            "params": self.params,
+            "purpose": self.purpose,
+            "created": self.created,
+            "silent": self.silent,
+        }
 
     @classmethod
     def from_entry(cls, id: str, entry: Mapping[str, Any]) -> Job:
         """Raises KeyError or TypeError for an entry that is none."""
-        return cls(id=id, algorithm=str(entry["algorithm"]), label=str(entry["label"]), params=dict(entry["params"]),
-                   purpose=dict(entry["purpose"]), created=float(entry["created"]), accepted=True, recovered=True)
+        return cls(
+            id=id,
+            algorithm=str(entry["algorithm"]),
+            label=str(entry["label"]),
+            params=dict(entry["params"]),
+            purpose=dict(entry["purpose"]),
+            created=float(entry["created"]),
+            accepted=True,
+            recovered=True,
+        )
 
     def report(self) -> str:
         """What a person can send to us: no picture data, no paths beyond those in the messages."""
-        lines = [f"job {self.id} {self.algorithm} {self.state.value}", f"params {self.params}", f"stage {self.stage} {self.done}/{self.total}"]
+        lines = [
+            f"job {self.id} {self.algorithm} {self.state.value}",
+            f"params {self.params}",
+            f"stage {self.stage} {self.done}/{self.total}",
+        ]
         if self.error is not None:
-            lines += [f"error {self.error.code}: {self.error.message}", f"hint {self.error.hint}", f"field {self.error.field}"]
+            lines += [
+                f"error {self.error.code}: {self.error.message}",
+                f"hint {self.error.hint}",
+                f"field {self.error.field}",
+            ]
         return "\n".join(lines)
 
 

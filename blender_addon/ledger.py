@@ -38,7 +38,11 @@ class Ledger:
 
     def __init__(self, root: Path, *, adopt: bool = True) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        left_behind = sorted((path for path in root.iterdir() if path.is_dir() and _has_entries(path)), reverse=True) if adopt else []
+        left_behind = (
+            sorted((path for path in root.iterdir() if path.is_dir() and _has_entries(path)), reverse=True)
+            if adopt
+            else []
+        )
         for folder in [*left_behind, root / str(uuid.uuid4())]:
             folder.mkdir(exist_ok=True)
             file = open(folder / "lock", "a", encoding="utf-8")

@@ -29,8 +29,13 @@ _MENDING = {
     "reconnect": ("relievo.reconnect", "Connect", "FILE_REFRESH"),
 }
 _STATE_ICONS = {
-    LinkState.READY: "CHECKMARK", LinkState.LOST: "ERROR", LinkState.FAILED: "ERROR", LinkState.OUTDATED: "ERROR",
-    LinkState.STARTING: "SORTTIME", LinkState.CONNECTING: "SORTTIME", LinkState.INSTALLING: "SORTTIME",
+    LinkState.READY: "CHECKMARK",
+    LinkState.LOST: "ERROR",
+    LinkState.FAILED: "ERROR",
+    LinkState.OUTDATED: "ERROR",
+    LinkState.STARTING: "SORTTIME",
+    LinkState.CONNECTING: "SORTTIME",
+    LinkState.INSTALLING: "SORTTIME",
 }
 WRAP_AT = 44  # letters a line in a sidebar of Blender's default width
 
@@ -80,7 +85,9 @@ def _draw_mending(box: bpy.types.UILayout, state: LinkState, action: str) -> Non
         big.operator(operator, text=text, icon=icon)
     elif action == "preferences":
         column.operator("relievo.reconnect", text="Try Again", icon="FILE_REFRESH")
-        column.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES").module = __package__ or ""
+        column.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES").module = (
+            __package__ or ""
+        )
     if state in (LinkState.NOT_INSTALLED, LinkState.FAILED):
         column.operator("relievo.use_running_backend", icon="LINKED")
     if state is LinkState.FAILED:
@@ -112,9 +119,10 @@ class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
         box = layout.box()
         box.label(text=terrain.name, icon="OUTLINER_OB_MESH")
         row = box.row(align=True)
-        row.operator("relievo.regenerate", text="Regenerate", icon="FILE_REFRESH").use_settings = False
-        row.operator("relievo.regenerate", text="Update", icon="CHECKMARK").use_settings = True
-        row.operator("relievo.vary", text="", icon="MOD_NOISE")
+        row.operator("relievo.regenerate", text="Regenerate")
+        row.operator("relievo.vary")
+        row = box.row(align=True)
+        row.operator("relievo.update_terrain")
         row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER")
         row.operator("relievo.copy_recipe", text="", icon="COPYDOWN")
 
@@ -138,7 +146,9 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
                 add = self.layout.operator("relievo.add_input", text=f"Add {port.label or port.name}", icon="ADD")
                 add.algorithm, add.port = spec.name, port.name
 
-    def _draw_picker(self, context: bpy.types.Context, spec: AlgorithmSpec, port: Port, settings: Any, index: int) -> None:
+    def _draw_picker(
+        self, context: bpy.types.Context, spec: AlgorithmSpec, port: Port, settings: Any, index: int
+    ) -> None:
         column = self.layout.column(align=True)
         row = column.row(align=True)
         row.prop(settings, "source", text=(port.label or port.name) if index == 0 else "")
@@ -155,7 +165,9 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             seed = context.scene.relievo.noise.seed
             column.label(text=f"Noise engine's settings, seed {seed}", icon="INFO")
 
-    def _draw_image(self, column: bpy.types.UILayout, spec: AlgorithmSpec, port: Port, settings: Any, index: int) -> None:
+    def _draw_image(
+        self, column: bpy.types.UILayout, spec: AlgorithmSpec, port: Port, settings: Any, index: int
+    ) -> None:
         row = column.row(align=True)
         row.prop(settings, "image", text="")
         load = row.operator("relievo.load_height_image", text="", icon="FILEBROWSER")
@@ -177,12 +189,15 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         column.prop(settings, "object", text="")
         if settings.object is None:
             usable = active is not None and active.type == "MESH"
-            column.label(text=f"Selected: {active.name}" if usable else "Select a mesh", icon="RESTRICT_SELECT_OFF" if usable else "ERROR")
+            column.label(
+                text=f"Selected: {active.name}" if usable else "Select a mesh",
+                icon="RESTRICT_SELECT_OFF" if usable else "ERROR",
+            )
         column.prop(settings, "resolution")
 
 
-class RELIEVO_PT_shape(RelievoTab, bpy.types.Panel):
-    bl_label = "Shape"
+class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
+    bl_label = "Settings"
     bl_parent_id = "RELIEVO_PT_main"
 
     def draw_header_preset(self, context: bpy.types.Context) -> None:
@@ -321,7 +336,13 @@ def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
 
 
 CLASSES = (
-    RELIEVO_MT_presets, RELIEVO_PT_main, RELIEVO_PT_inputs, RELIEVO_PT_shape, RELIEVO_PT_result, RELIEVO_PT_generate, RELIEVO_PT_jobs,
+    RELIEVO_MT_presets,
+    RELIEVO_PT_main,
+    RELIEVO_PT_inputs,
+    RELIEVO_PT_settings,
+    RELIEVO_PT_result,
+    RELIEVO_PT_generate,
+    RELIEVO_PT_jobs,
 )
 
 

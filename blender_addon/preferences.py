@@ -31,29 +31,43 @@ class RelievoPreferences(bpy.types.AddonPreferences):
     bl_idname = __package__
 
     place: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Backend", description="Which backend computes",
-        items=[("OWN", "This Machine", "Relievo installs, starts and stops it"),
-               ("FILE", "Connection File", "One that runs already on this machine"),
-               ("ADDRESS", "Address", "One that runs on another machine")],
+        name="Backend",
+        description="Which backend computes",
+        items=[
+            ("OWN", "This Machine", "Relievo installs, starts and stops it"),
+            ("FILE", "Connection File", "One that runs already on this machine"),
+            ("ADDRESS", "Address", "One that runs on another machine"),
+        ],
     )
     endpoint_path: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Connection File", description="The file that the running backend has written", subtype="FILE_PATH")
+        name="Connection File", description="The file that the running backend has written", subtype="FILE_PATH"
+    )
     address: bpy.props.StringProperty(name="Address", description="Host and port, such as 192.168.1.20:5555")  # type: ignore[valid-type]
     key: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Server Key", description="server_public_key of its connection file, without which nothing is encrypted")
+        name="Server Key", description="server_public_key of its connection file, without which nothing is encrypted"
+    )
     token: bpy.props.StringProperty(name="Token", description="token of its connection file", subtype="PASSWORD")  # type: ignore[valid-type]
     variant: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Build", description="Which build of PyTorch to install",
-        items=[("auto", "Automatic", "CUDA where an NVIDIA driver answers, else the CPU build"),
-               ("cpu", "CPU", "About 0.3 GB to download"), ("cuda", "NVIDIA CUDA", "About 3 GB to download")],
+        name="Build",
+        description="Which build of PyTorch to install",
+        items=[
+            ("auto", "Automatic", "CUDA where an NVIDIA driver answers, else the CPU build"),
+            ("cpu", "CPU", "About 0.3 GB to download"),
+            ("cuda", "NVIDIA CUDA", "About 3 GB to download"),
+        ],
     )
     wheels: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Folder of Wheels", description="Install from this folder instead of the internet", subtype="DIR_PATH")
+        name="Folder of Wheels", description="Install from this folder instead of the internet", subtype="DIR_PATH"
+    )
     data_dir: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Data Folder", description="Where the backend, its jobs and its log lie; empty for the usual place. Takes effect after a restart",
-        subtype="DIR_PATH")
+        name="Data Folder",
+        description="Where the backend, its jobs and its log lie; empty for the usual place. Takes effect after a restart",
+        subtype="DIR_PATH",
+    )
     device: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Device", description="What to compute on, such as cpu or cuda:1; empty for all there are. Takes effect at the next start")
+        name="Device",
+        description="What to compute on, such as cpu or cuda:1; empty for all there are. Takes effect at the next start",
+    )
 
     def draw(self, context: bpy.types.Context) -> None:
         from . import panels, pump  # at call time: both import this module
@@ -101,8 +115,11 @@ def read(context: bpy.types.Context) -> Options:
     elif page.place == "ADDRESS":
         place = Place(address=page.address, key=page.key, token=page.token)
     return Options(
-        data_dir=Path(bpy.path.abspath(page.data_dir)) if page.data_dir else None, place=place, variant=page.variant,
-        wheels=Path(bpy.path.abspath(page.wheels)) if page.wheels else None, device=page.device.strip(),
+        data_dir=Path(bpy.path.abspath(page.data_dir)) if page.data_dir else None,
+        place=place,
+        variant=page.variant,
+        wheels=Path(bpy.path.abspath(page.wheels)) if page.wheels else None,
+        device=page.device.strip(),
     )
 
 

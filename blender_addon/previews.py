@@ -65,8 +65,14 @@ def _create(job: Job, height: Array) -> None:
         made.matrix_world = target.matrix_world
         target.hide_set(True)
     made[TAG] = job.id
-    _stand_ins[job.id] = _StandIn(made.name, made.session_uid, _fingerprint(made), height.values.shape,
-                                  target.name if target is not None else "", time.monotonic())
+    _stand_ins[job.id] = _StandIn(
+        made.name,
+        made.session_uid,
+        _fingerprint(made),
+        height.values.shape,
+        target.name if target is not None else "",
+        time.monotonic(),
+    )
 
 
 def _update(job: Job, stand_in: _StandIn, height: Array) -> bool:

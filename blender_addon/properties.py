@@ -17,10 +17,34 @@ from .shared.catalog import ALGORITHMS
 from .shared.params import Param
 
 OUTPUT_KINDS = (
-    ("MESH", "Mesh", "A mesh whose vertices lie at the heights: exact, for every engine and for export", "MESH_GRID", 0),
-    ("GEOMETRY_NODES", "Geometry Nodes", "A grid that Geometry Nodes raise by a packed 32-bit height image: stays editable", "GEOMETRY_NODES", 1),
-    ("DISPLACE", "Displace", "A grid with a Displace modifier that reads a packed 32-bit height image", "MOD_DISPLACE", 2),
-    ("ADAPTIVE", "Adaptive", "A plane that Cycles subdivides while it renders: the finest detail for the least memory", "MOD_SUBSURF", 3),
+    (
+        "MESH",
+        "Mesh",
+        "A mesh whose vertices lie at the heights: exact, for every engine and for export",
+        "MESH_GRID",
+        0,
+    ),
+    (
+        "GEOMETRY_NODES",
+        "Geometry Nodes",
+        "A grid that Geometry Nodes raise by a packed 32-bit height image: stays editable",
+        "GEOMETRY_NODES",
+        1,
+    ),
+    (
+        "DISPLACE",
+        "Displace",
+        "A grid with a Displace modifier that reads a packed 32-bit height image",
+        "MOD_DISPLACE",
+        2,
+    ),
+    (
+        "ADAPTIVE",
+        "Adaptive",
+        "A plane that Cycles subdivides while it renders: the finest detail for the least memory",
+        "MOD_SUBSURF",
+        3,
+    ),
     ("IMAGES", "Images", "Only packed 32-bit images, one for each output, and nothing in the scene", "IMAGE_DATA", 4),
 )
 
@@ -60,23 +84,45 @@ def default_source(port: Port) -> str:
 def _source_group(spec: AlgorithmSpec, port: Port) -> type:
     length = {"unit": "LENGTH", "precision": 1}
     annotations = {
-        "source": bpy.props.EnumProperty(name=port.label or port.name, description=port.help.rstrip("."), items=source_items(port),
-                                         default=default_source(port)),
-        "image": bpy.props.PointerProperty(type=bpy.types.Image, name="Image", description="The image whose pixels are taken"),
-        "object": bpy.props.PointerProperty(type=bpy.types.Object, name="Mesh", description="The mesh whose surface is taken", poll=_is_mesh),
-        "resolution": bpy.props.IntProperty(name="Resolution", description="Pixels along the longer side of the mesh", default=512, min=32,
-                                            max=8192, subtype="PIXEL"),
+        "source": bpy.props.EnumProperty(
+            name=port.label or port.name,
+            description=port.help.rstrip("."),
+            items=source_items(port),
+            default=default_source(port),
+        ),
+        "image": bpy.props.PointerProperty(
+            type=bpy.types.Image, name="Image", description="The image whose pixels are taken"
+        ),
+        "object": bpy.props.PointerProperty(
+            type=bpy.types.Object, name="Mesh", description="The mesh whose surface is taken", poll=_is_mesh
+        ),
+        "resolution": bpy.props.IntProperty(
+            name="Resolution",
+            description="Pixels along the longer side of the mesh",
+            default=512,
+            min=32,
+            max=8192,
+            subtype="PIXEL",
+        ),
         "meaning": bpy.props.EnumProperty(
-            name="Values", description="What the image's values mean", default="RANGE",
-            items=[("RANGE", "0 to 1", "Black is the lowest point, white the highest"), ("METRES", "Metres", "Every value is a height in metres")],
+            name="Values",
+            description="What the image's values mean",
+            default="RANGE",
+            items=[
+                ("RANGE", "0 to 1", "Black is the lowest point, white the highest"),
+                ("METRES", "Metres", "Every value is a height in metres"),
+            ],
         ),
         "low": bpy.props.FloatProperty(name="Lowest", description="Height of black", default=0.0, **length),
         "high": bpy.props.FloatProperty(name="Highest", description="Height of white", default=1000.0, **length),
-        "size": bpy.props.FloatProperty(name="Width", description="Width of the image on the ground", default=10000.0, min=0.01, **length),
+        "size": bpy.props.FloatProperty(
+            name="Width", description="Width of the image on the ground", default=10000.0, min=0.01, **length
+        ),
     }
     if exemplars.names():
         annotations["exemplar"] = bpy.props.EnumProperty(
-            name="Landscape", description="A landscape that comes with Relievo",
+            name="Landscape",
+            description="A landscape that comes with Relievo",
             items=[(name, name.replace("-", " ").capitalize(), "") for name in exemplars.names()],
         )
     return type(f"RELIEVO_PG_{spec.name}_{port.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
@@ -102,16 +148,23 @@ def _algorithm_groups(spec: AlgorithmSpec) -> list[type]:
 class RELIEVO_PG_output(bpy.types.PropertyGroup):
     """What becomes of a result."""
 
-    kind: bpy.props.EnumProperty(name="Result", description="What to make of the terrain", items=OUTPUT_KINDS, default="MESH")  # type: ignore[valid-type]
+    kind: bpy.props.EnumProperty(
+        name="Result", description="What to make of the terrain", items=OUTPUT_KINDS, default="MESH"
+    )  # type: ignore[valid-type]
     preview: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Live Preview", description="Show the terrain while it is being computed", default=True)
+        name="Live Preview", description="Show the terrain while it is being computed", default=True
+    )
     frame: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Frame New Terrain", description="Bring a new terrain into view and raise the view's clip distance where it is too short",
-        default=True)
+        name="Frame New Terrain",
+        description="Bring a new terrain into view and raise the view's clip distance where it is too short",
+        default=True,
+    )
 
 
 def _root_group() -> type:
-    engines = [(spec.name, spec.label, spec.summary.rstrip("."), spec.icon, number) for number, spec in enumerate(ALGORITHMS)]
+    engines = [
+        (spec.name, spec.label, spec.summary.rstrip("."), spec.icon, number) for number, spec in enumerate(ALGORITHMS)
+    ]
     annotations: dict[str, Any] = {
         "algorithm": bpy.props.EnumProperty(name="Engine", description="What to make", items=engines),
         "output": bpy.props.PointerProperty(type=RELIEVO_PG_output),
@@ -133,7 +186,9 @@ def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
     """The scene's settings of an algorithm as JSON parameters."""
     group, scale = getattr(scene.relievo, spec.name), metres_per_unit(scene)
     return {
-        parameter.name: property_table.to_json(parameter, getattr(group, property_table.property_name(parameter)), metres_per_unit=scale)
+        parameter.name: property_table.to_json(
+            parameter, getattr(group, property_table.property_name(parameter)), metres_per_unit=scale
+        )
         for parameter in spec.parameters
     }
 
@@ -143,8 +198,11 @@ def write(scene: bpy.types.Scene, spec: AlgorithmSpec, values: dict[str, Any]) -
     group, scale = getattr(scene.relievo, spec.name), metres_per_unit(scene)
     for parameter in spec.parameters:
         if parameter.name in values:
-            setattr(group, property_table.property_name(parameter),
-                    property_table.from_json(parameter, values[parameter.name], metres_per_unit=scale))
+            setattr(
+                group,
+                property_table.property_name(parameter),
+                property_table.from_json(parameter, values[parameter.name], metres_per_unit=scale),
+            )
 
 
 def apply_preset(scene: bpy.types.Scene, spec: AlgorithmSpec, preset: Preset) -> None:
@@ -156,7 +214,19 @@ def apply_preset(scene: bpy.types.Scene, spec: AlgorithmSpec, preset: Preset) ->
 
 def is_users_own(parameter: Param) -> bool:
     """Whether a preset leaves it alone: where and how large a terrain is, and its seed, are no matter of style."""
-    return parameter.name in {"seed", "width", "height", "rows", "columns", "pixel_size", "pixel_size_m", "size", "size_m", "width_px", "height_px"}
+    return parameter.name in {
+        "seed",
+        "width",
+        "height",
+        "rows",
+        "columns",
+        "pixel_size",
+        "pixel_size_m",
+        "size",
+        "size_m",
+        "width_px",
+        "height_px",
+    }
 
 
 _groups: dict[str, list[type]] = {}

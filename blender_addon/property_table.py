@@ -18,15 +18,56 @@ from .shared.params import Param
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 # attributes of every PropertyGroup and operator that a property of the same name would hide
-SHADOWING = frozenset({
-    "name", "type", "items", "keys", "values", "get", "pop", "rna_type", "bl_rna", "bl_label", "bl_idname", "bl_description",
-    "bl_options", "id_data", "path_from_id", "path_resolve", "property_unset", "is_property_set", "layout", "options", "properties",
-    "report", "macros", "has_reports", "execute", "invoke", "draw", "poll", "check", "cancel", "modal",
-})
+SHADOWING = frozenset(
+    {
+        "name",
+        "type",
+        "items",
+        "keys",
+        "values",
+        "get",
+        "pop",
+        "rna_type",
+        "bl_rna",
+        "bl_label",
+        "bl_idname",
+        "bl_description",
+        "bl_options",
+        "id_data",
+        "path_from_id",
+        "path_resolve",
+        "property_unset",
+        "is_property_set",
+        "layout",
+        "options",
+        "properties",
+        "report",
+        "macros",
+        "has_reports",
+        "execute",
+        "invoke",
+        "draw",
+        "poll",
+        "check",
+        "cancel",
+        "modal",
+    }
+)
 
-_FACTORIES = {"bool": "BoolProperty", "int": "IntProperty", "float": "FloatProperty", "str": "StringProperty", "choice": "EnumProperty"}
+_FACTORIES = {
+    "bool": "BoolProperty",
+    "int": "IntProperty",
+    "float": "FloatProperty",
+    "str": "StringProperty",
+    "choice": "EnumProperty",
+}
 _INT_SUBTYPES = {"px": "PIXEL", "%": "PERCENTAGE"}
-_FLOAT_UNITS = {"m": {"unit": "LENGTH"}, "s": {"unit": "TIME_ABSOLUTE"}, "%": {"subtype": "PERCENTAGE"}, "px": {"subtype": "PIXEL"}}
+_FLOAT_UNITS = {
+    "m": {"unit": "LENGTH"},
+    "s": {"unit": "TIME_ABSOLUTE"},
+    "%": {"subtype": "PERCENTAGE"},
+    "px": {"subtype": "PIXEL"},
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +90,11 @@ def describe(parameter: Param, *, scene_units: bool) -> Property:
     scene_units: lengths are shown and typed in the scene's units (for the sidebar); otherwise they are plain metres (for operators,
     whose callers in Python mean metres).
     """
-    arguments: dict[str, Any] = {"name": parameter.label, "description": _sentence(parameter.help), "default": parameter.default}
+    arguments: dict[str, Any] = {
+        "name": parameter.label,
+        "description": _sentence(parameter.help),
+        "default": parameter.default,
+    }
     if parameter.type == "choice":
         arguments["items"] = [(value, label, "") for value, label in parameter.choices]
     elif parameter.type == "int":
@@ -62,7 +107,12 @@ def describe(parameter: Param, *, scene_units: bool) -> Property:
             arguments |= _FLOAT_UNITS.get(parameter.unit, {})
     if parameter.unit and not ({"unit", "subtype"} & set(arguments)):
         arguments["name"] = f"{parameter.label} ({_unit_sign(parameter.unit)})"
-    if parameter.type in ("int", "float") and "subtype" not in arguments and not parameter.unit and _is_share(parameter):
+    if (
+        parameter.type in ("int", "float")
+        and "subtype" not in arguments
+        and not parameter.unit
+        and _is_share(parameter)
+    ):
         arguments["subtype"] = "FACTOR"
     return Property(property_name(parameter), _FACTORIES[parameter.type], arguments)
 
@@ -108,7 +158,9 @@ def _int_bounds(parameter: Param) -> dict[str, int]:
 
 
 def _float_bounds(parameter: Param) -> dict[str, float]:
-    bounds = {key: value for key in ("min", "max", "soft_min", "soft_max") if (value := getattr(parameter, key)) is not None}
+    bounds = {
+        key: value for key in ("min", "max", "soft_min", "soft_max") if (value := getattr(parameter, key)) is not None
+    }
     if parameter.step is not None:
         bounds["step"] = max(1, round(parameter.step * 100))  # Blender counts a float's steps in hundredths
     return bounds
@@ -116,7 +168,9 @@ def _float_bounds(parameter: Param) -> dict[str, float]:
 
 def _decimals(parameter: Param) -> int:
     """As many as the default and the step have, 2 to 6: 0.0004 must not be shown as 0.00."""
-    numbers = [Decimal(repr(float(number))) for number in (parameter.default, parameter.step or 0.0, parameter.min or 0.0)]
+    numbers = [
+        Decimal(repr(float(number))) for number in (parameter.default, parameter.step or 0.0, parameter.min or 0.0)
+    ]
     decimals = [-int(number.normalize().as_tuple().exponent) for number in numbers]
     return min(6, max(2, *decimals))
 

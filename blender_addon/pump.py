@@ -34,7 +34,11 @@ def session() -> Session:
     if _session is None:
         options = preferences.read(bpy.context)
         root = Path(os.environ.get("RELIEVO_DATA") or options.data_dir or default_data_dir())
-        place = Place(endpoint_path=os.environ.get("RELIEVO_ENDPOINT", "")) if os.environ.get("RELIEVO_ENDPOINT") else options.place
+        place = (
+            Place(endpoint_path=os.environ.get("RELIEVO_ENDPOINT", ""))
+            if os.environ.get("RELIEVO_ENDPOINT")
+            else options.place
+        )
         _session = Session(root, f"Blender {bpy.app.version_string}", place=place, adopt=not bpy.app.background)
         _session.connection.attach()
     return _session
@@ -110,8 +114,13 @@ def _tick() -> float:
 def _is_busy() -> bool:
     if _session is None:
         return False
-    moving = _session.connection.standing.state not in (LinkState.READY, LinkState.STOPPED, LinkState.NOT_INSTALLED, LinkState.FAILED,
-                                                        LinkState.OUTDATED)
+    moving = _session.connection.standing.state not in (
+        LinkState.READY,
+        LinkState.STOPPED,
+        LinkState.NOT_INSTALLED,
+        LinkState.FAILED,
+        LinkState.OUTDATED,
+    )
     return moving or any(not job.is_settled or job.awaits_placing for job in _session.jobs.values())
 
 
@@ -140,8 +149,13 @@ def _on_history(*_: object) -> None:
     previews.sweep()
 
 
-_HANDLERS = (("load_pre", _on_load_pre), ("save_pre", _on_save_pre), ("load_post", _on_history), ("undo_post", _on_history),
-             ("redo_post", _on_history))
+_HANDLERS = (
+    ("load_pre", _on_load_pre),
+    ("save_pre", _on_save_pre),
+    ("load_post", _on_history),
+    ("undo_post", _on_history),
+    ("redo_post", _on_history),
+)
 
 
 def register() -> None:

@@ -45,14 +45,26 @@ def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: st
     """What Generate asks for. Raises InvalidInput where an input is missing."""
     scene, output = context.scene, context.scene.relievo.output
     picked = {port.name: sources.chosen(scene, spec, port, context.active_object) for port in spec.inputs}
-    return Request(spec=spec, params=properties.read(scene, spec), sources=picked, feeds=noise_feeds(scene, picked), output=output.kind,
-                   preview=output.preview, frame=output.frame, target=target)
+    return Request(
+        spec=spec,
+        params=properties.read(scene, spec),
+        sources=picked,
+        feeds=noise_feeds(scene, picked),
+        output=output.kind,
+        preview=output.preview,
+        frame=output.frame,
+        target=target,
+    )
 
 
 def noise_feeds(scene: bpy.types.Scene, picked: Mapping[str, tuple[Source, ...]]) -> dict[str, Mapping[str, Any]]:
     """The scene's Noise settings for each port that takes a new noise."""
     noise = find(ALGORITHMS, "noise")
-    return {port: properties.read(scene, noise) for port, given in picked.items() if any(source.kind == "noise" for source in given)}
+    return {
+        port: properties.read(scene, noise)
+        for port, given in picked.items()
+        if any(source.kind == "noise" for source in given)
+    }
 
 
 def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | None = None) -> Request:
@@ -63,13 +75,25 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
     recipe = check_recipe(recipe)
     spec = find(ALGORITHMS, recipe["algorithm"])
     scene = recipe.get("scene", {})
-    given = {port: tuple(sources.from_json(entry) for entry in entries) for port, entries in scene.get("sources", {}).items()}
+    given = {
+        port: tuple(sources.from_json(entry) for entry in entries) for port, entries in scene.get("sources", {}).items()
+    }
     missing = [port.name for port in spec.inputs if not port.optional and port.name not in given]
     if missing:
-        raise InvalidInput(f"The recipe does not say where its {missing[0]} came from.", hint="Generate it anew from the sidebar.", field=missing[0])
+        raise InvalidInput(
+            f"The recipe does not say where its {missing[0]} came from.",
+            hint="Generate it anew from the sidebar.",
+            field=missing[0],
+        )
     feeds = {port: entry["params"] for port, entry in scene.get("feeds", {}).items()}
-    return Request(spec=spec, params={**recipe["params"], **(changes or {})}, sources=given, feeds=feeds,
-                   output=scene.get("output", "MESH"), target=target)
+    return Request(
+        spec=spec,
+        params={**recipe["params"], **(changes or {})},
+        sources=given,
+        feeds=feeds,
+        output=scene.get("output", "MESH"),
+        target=target,
+    )
 
 
 def submit(session: Session, context: bpy.types.Context, request: Request, *, generation: int) -> Job:
@@ -83,14 +107,16 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     for name, given in request.sources.items():
         arrays[name] = tuple(sources.read(source, ports[name], context) for source in given if source.kind != "noise")
     noise = find(ALGORITHMS, "noise")
-    feeds = {
-        port: (session.submit(noise, params, {}, silent=True), "height") for port, params in request.feeds.items()
-    }
+    feeds = {port: (session.submit(noise, params, {}, silent=True), "height") for port, params in request.feeds.items()}
     target = bpy.data.objects.get(request.target) if request.target else None
     purpose = {
-        "generation": generation, "output": request.output, "frame": request.frame, "scene": context.scene.name,
+        "generation": generation,
+        "output": request.output,
+        "frame": request.frame,
+        "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
-        "location": list(context.scene.cursor.location), "target": request.target,
+        "location": list(context.scene.cursor.location),
+        "target": request.target,
         "target_uid": target.session_uid if target is not None else 0,
     }
     return session.submit(request.spec, request.params, arrays, feeds=feeds, purpose=purpose, preview=request.preview)
@@ -104,7 +130,11 @@ def recipe_of(job: Job) -> dict[str, Any]:
 def scene_part(job: Job) -> dict[str, Any]:
     """Where in Blender a job's inputs came from and what it became."""
     purpose = job.purpose
-    return {"output": purpose.get("output", "MESH"), "sources": purpose.get("sources", {}), "feeds": purpose.get("feed_recipes", {})}
+    return {
+        "output": purpose.get("output", "MESH"),
+        "sources": purpose.get("sources", {}),
+        "feeds": purpose.get("feed_recipes", {}),
+    }
 
 
 def with_params(request: Request, params: Mapping[str, Any]) -> Request:

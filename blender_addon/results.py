@@ -40,7 +40,9 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
         return True
     except Exception as error:  # whatever bpy says: the result is kept and the report can be copied
         log.exception("placing %s", job.label)
-        job.error = InternalError(f"The result could not be put into the scene: {error}.", hint="Copy the report and send it to us.")
+        job.error = InternalError(
+            f"The result could not be put into the scene: {error}.", hint="Copy the report and send it to us."
+        )
         session.hold(job, job.error.message)
         return True
     job.purpose[SHOWN_KEY] = made.name
@@ -119,7 +121,9 @@ def frame(made: bpy.types.Object) -> None:
             space = area.spaces.active
             space.clip_end = max(space.clip_end, 4.0 * max(made.dimensions))
             region = next(region for region in area.regions if region.type == "WINDOW")
-            with bpy.context.temp_override(window=window, area=area, region=region, selected_objects=[made], active_object=made):
+            with bpy.context.temp_override(
+                window=window, area=area, region=region, selected_objects=[made], active_object=made
+            ):
                 bpy.ops.view3d.view_selected()
 
 

@@ -17,11 +17,23 @@ from .connection import Connection, LinkState, Place
 from .job_records import Job
 from .ledger import Ledger
 from .shared.algorithm import AlgorithmSpec, Arrays, check_inputs
-from .shared.catalog import ALGORITHMS
 from .shared.errors import BackendUnavailable, RelievoError, VersionMismatch, error_from_code
 from .shared.jobs import JobState
 from .shared.messages import (
-    Accepted, Cancel, Failure, Fetch, Finished, Message, Preview, Progress, Query, Release, Released, Result, Status, Submit,
+    Accepted,
+    Cancel,
+    Failure,
+    Fetch,
+    Finished,
+    Message,
+    Preview,
+    Progress,
+    Query,
+    Release,
+    Released,
+    Result,
+    Status,
+    Submit,
 )
 from .shared.params import parse, to_json
 
@@ -66,8 +78,16 @@ class Session:
         return f"{spec.label} differs between this add-on and the backend (version {welcome.backend_version}). Update the older of the two."
 
     def submit(
-        self, spec: AlgorithmSpec, params: Mapping[str, Any], inputs: Arrays, *, feeds: Mapping[str, tuple[Job, str]] | None = None,
-        purpose: dict[str, Any] | None = None, preview: bool = False, silent: bool = False, warnings: tuple[str, ...] = (),
+        self,
+        spec: AlgorithmSpec,
+        params: Mapping[str, Any],
+        inputs: Arrays,
+        *,
+        feeds: Mapping[str, tuple[Job, str]] | None = None,
+        purpose: dict[str, Any] | None = None,
+        preview: bool = False,
+        silent: bool = False,
+        warnings: tuple[str, ...] = (),
     ) -> Job:
         """Take a job on. It is sent as soon as there is a link and its feeds have finished.
 
@@ -81,8 +101,19 @@ class Session:
         if not feeding:
             check_inputs(spec, given)
         number = 1 + sum(job.algorithm == spec.name and not job.silent for job in self.jobs.values())
-        job = Job(id=str(uuid.uuid4()), algorithm=spec.name, label=f"{spec.label} {number}", params=checked, inputs=given, feeds=feeding,
-                  purpose=purpose or {}, wants_preview=preview, silent=silent, warnings=warnings)
+        job = Job(
+            id=str(uuid.uuid4()),
+            spec=spec,
+            algorithm=spec.name,
+            label=f"{spec.label} {number}",
+            params=checked,
+            inputs=given,
+            feeds=feeding,
+            purpose=purpose or {},
+            wants_preview=preview,
+            silent=silent,
+            warnings=warnings,
+        )
         self.jobs[job.id] = job
         self.ledger.write(job.id, job.to_entry())
         self._submit_if_complete(job)
@@ -164,7 +195,13 @@ class Session:
         while not self.connection.is_ready:
             self.pump()
             standing = self.connection.standing
-            patient = standing.state in (LinkState.CONNECTING, LinkState.STARTING, LinkState.LOST, LinkState.INSTALLING, LinkState.READY)
+            patient = standing.state in (
+                LinkState.CONNECTING,
+                LinkState.STARTING,
+                LinkState.LOST,
+                LinkState.INSTALLING,
+                LinkState.READY,
+            )
             if not patient or time.monotonic() > deadline:
                 raise self.connection.error or BackendUnavailable(standing.sentence, hint=standing.hint)
             self._sleep(0.02)
@@ -187,13 +224,23 @@ class Session:
             self._outbox.append(message)  # without a link nothing waits: _agree_after_handshake asks again
 
     def _submit_if_complete(self, job: Job) -> None:
-        if job.feeds or not self.connection.is_ready:
-            return
-        spec = next(spec for spec in ALGORITHMS if spec.name == job.algorithm)
+        spec = job.spec
+        if job.feeds or spec is None or not self.connection.is_ready:
+            return None
         if reason := self.why_unavailable(spec):
             return self._fail(job, VersionMismatch(reason))
-        self._request(Submit(id=str(uuid.uuid4()), job=job.id, algorithm=job.algorithm, params=job.params, digest=spec.digest,
-                             preview=job.wants_preview, arrays=job.inputs), job.id)
+        self._request(
+            Submit(
+                id=str(uuid.uuid4()),
+                job=job.id,
+                algorithm=job.algorithm,
+                params=job.params,
+                digest=spec.digest,
+                preview=job.wants_preview,
+                arrays=job.inputs,
+            ),
+            job.id,
+        )
 
     def _was_sent(self, job: Job) -> bool:
         return job.accepted or any(pending == (Submit, job.id) for pending in self._requests.values())
@@ -236,10 +283,20 @@ class Session:
                 if source is not None and source.state is JobState.CANCELLED:
                     self._settle(job, JobState.CANCELLED)
                 else:
-                    self._fail(job, source.error if source is not None and source.error else BackendUnavailable("Its input is gone."))
+                    self._fail(
+                        job,
+                        source.error
+                        if source is not None and source.error
+                        else BackendUnavailable("Its input is gone."),
+                    )
                 return
             if source.outputs is None:
-                job.stage, job.done, job.total, job.remaining_s = source.stage, source.done, source.total, source.remaining_s
+                job.stage, job.done, job.total, job.remaining_s = (
+                    source.stage,
+                    source.done,
+                    source.total,
+                    source.remaining_s,
+                )
                 return
             job.inputs[port] = (*job.inputs.get(port, ()), *source.outputs[output])
             job.purpose.setdefault("feed_recipes", {})[port] = dict(source.recipe)
@@ -309,7 +366,12 @@ class Session:
             job.accepted = False  # another backend, or one whose disk was emptied: it gets the job anew
             self._submit_if_complete(job)
         elif error.code == "unknown_job" and request is Query:
-            self._fail(job, BackendUnavailable("Blender was closed before the backend had accepted this job.", hint="Generate it again."))
+            self._fail(
+                job,
+                BackendUnavailable(
+                    "Blender was closed before the backend had accepted this job.", hint="Generate it again."
+                ),
+            )
         elif error.code == "unknown_job" and request is Cancel:
             self._settle(job, JobState.CANCELLED)
         else:
@@ -320,15 +382,24 @@ class Session:
             self._fetch(job)
         elif state is JobState.FAILED:
             fields = error or {}
-            self._fail(job, error_from_code(fields.get("code", "internal"), fields.get("message", "The job failed."),
-                                            hint=fields.get("hint", ""), field=fields.get("field", "")))
+            self._fail(
+                job,
+                error_from_code(
+                    fields.get("code", "internal"),
+                    fields.get("message", "The job failed."),
+                    hint=fields.get("hint", ""),
+                    field=fields.get("field", ""),
+                ),
+            )
         else:
             self._settle(job, state)
 
     def _fetch(self, job: Job) -> None:
-        if job.state is not JobState.SUCCEEDED or not any(pending == (Fetch, job.id) for pending in self._requests.values()):
+        if job.state is not JobState.SUCCEEDED or not any(
+            pending == (Fetch, job.id) for pending in self._requests.values()
+        ):
             job.state = JobState.SUCCEEDED
-            self._request(Fetch(id=str(uuid.uuid4()), job=job.id), job.id)
+            self._request(Fetch(id=str(uuid.uuid4()), job=job.id, handoff=self.connection.takes_files), job.id)
 
     def _fail(self, job: Job, error: RelievoError) -> None:
         job.error = error

@@ -57,13 +57,17 @@ def from_text(text: str) -> Source:
         return Source("image", name)
     if name in exemplars.names():
         return Source("exemplar", name)
-    raise InvalidInput(f"There is no mesh, image or landscape {name!r}.", hint="Name one of this file, or noise.", field=name)
+    raise InvalidInput(
+        f"There is no mesh, image or landscape {name!r}.", hint="Name one of this file, or noise.", field=name
+    )
 
 
 # Settings -> sources --------------------------------------------------------------------------------------------------------------
 
 
-def chosen(scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None) -> tuple[Source, ...]:
+def chosen(
+    scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None
+) -> tuple[Source, ...]:
     """What the sidebar's pickers say for a port. Raises InvalidInput, saying what to do, where something is missing."""
     group = getattr(scene.relievo, spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
@@ -76,12 +80,21 @@ def _from_settings(settings: Any, port: Port, active: bpy.types.Object | None, s
     if settings.source == "IMAGE":
         if settings.image is None:
             raise InvalidInput(f"{label}: no image is picked.", hint="Pick or open one under From.", field=port.name)
-        options = {"meaning": settings.meaning, "low_m": settings.low * scale, "high_m": settings.high * scale, "width_m": settings.size * scale}
+        options = {
+            "meaning": settings.meaning,
+            "low_m": settings.low * scale,
+            "high_m": settings.high * scale,
+            "width_m": settings.size * scale,
+        }
         return Source("image", settings.image.name, options if port.kind is HEIGHT_MAP else {})
     if settings.source == "OBJECT":
         mesh = settings.object or (active if active is not None and active.type == "MESH" else None)
         if mesh is None:
-            raise InvalidInput(f"{label}: no mesh is picked or selected.", hint="Select a mesh or pick one under From.", field=port.name)
+            raise InvalidInput(
+                f"{label}: no mesh is picked or selected.",
+                hint="Select a mesh or pick one under From.",
+                field=port.name,
+            )
         return Source("object", mesh.name, {"resolution_px": settings.resolution})
     if settings.source == "EXEMPLAR":
         return Source("exemplar", settings.exemplar)
@@ -108,12 +121,16 @@ def read(source: Source, port: Port, context: bpy.types.Context) -> Array:
     if source.kind == "object":
         mesh = bpy.data.objects.get(source.name)
         if mesh is None:
-            raise InvalidInput(f"The mesh {source.name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name)
+            raise InvalidInput(
+                f"The mesh {source.name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name
+            )
         depsgraph = context.evaluated_depsgraph_get()
         return meshes.height_map(mesh, depsgraph, longest_side_px=int(source.options.get("resolution_px", 512)))
     image = bpy.data.images.get(source.name)
     if image is None:
-        raise InvalidInput(f"The image {source.name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name)
+        raise InvalidInput(
+            f"The image {source.name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name
+        )
     return _read_image(image, source, port)
 
 
@@ -124,9 +141,17 @@ def _read_image(image: bpy.types.Image, source: Source, port: Port) -> Array:
         return images.class_map(image)
     if port.kind is COLOR_IMAGE:
         return images.color_image(image)
-    options = {"meaning": "METRES" if image.is_float else "RANGE", "low_m": 0.0, "high_m": 1000.0, "width_m": 10000.0, **source.options}
+    options = {
+        "meaning": "METRES" if image.is_float else "RANGE",
+        "low_m": 0.0,
+        "high_m": 1000.0,
+        "width_m": 10000.0,
+        **source.options,
+    }
     if not image.size[0]:
-        raise InvalidInput(f"The image {image.name!r} has no pixels.", hint="Check that its file is still there.", field=port.name)
+        raise InvalidInput(
+            f"The image {image.name!r} has no pixels.", hint="Check that its file is still there.", field=port.name
+        )
     pixel_size_m = float(options["width_m"]) / image.size[0]
     if options["meaning"] == "METRES":
         return images.height_map(image, pixel_size_m=pixel_size_m)

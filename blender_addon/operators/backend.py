@@ -32,7 +32,9 @@ class RELIEVO_OT_install_backend(bpy.types.Operator):
             cls.poll_message_set("It is being installed")
             return False
         if not bpy.app.online_access and options.wheels is None:
-            cls.poll_message_set("Blender is set to stay offline: allow online access under Preferences, System, or give a folder of wheels")
+            cls.poll_message_set(
+                "Blender is set to stay offline: allow online access under Preferences, System, or give a folder of wheels"
+            )
             return False
         return True
 
@@ -40,7 +42,9 @@ class RELIEVO_OT_install_backend(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         options, connection = preferences.read(context), pump.session().connection
         if options.wheels is not None and not options.wheels.is_dir():
-            raise InvalidInput(f"There is no folder {options.wheels}.", hint="Pick the folder of wheels in the preferences.")
+            raise InvalidInput(
+                f"There is no folder {options.wheels}.", hint="Pick the folder of wheels in the preferences."
+            )
         connection.install(options.variant, options.wheels)
         if bpy.app.background:
             pump.session().wait_ready(timeout_s=3600.0)
@@ -135,7 +139,9 @@ class RELIEVO_OT_use_running_backend(bpy.types.Operator):
     bl_idname = "relievo.use_running_backend"
     bl_label = "Use a Running Backend..."
 
-    endpoint_path: bpy.props.StringProperty(name="Connection File", description="endpoint.json of its state folder", subtype="FILE_PATH")  # type: ignore[valid-type]
+    endpoint_path: bpy.props.StringProperty(
+        name="Connection File", description="endpoint.json of its state folder", subtype="FILE_PATH"
+    )  # type: ignore[valid-type]
     address: bpy.props.StringProperty(name="or Address", description="Host and port, such as 192.168.1.20:5555")  # type: ignore[valid-type]
     key: bpy.props.StringProperty(name="Server Key", description="server_public_key of its connection file")  # type: ignore[valid-type]
     token: bpy.props.StringProperty(name="Token", description="token of its connection file", subtype="PASSWORD")  # type: ignore[valid-type]
@@ -147,8 +153,12 @@ class RELIEVO_OT_use_running_backend(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not (self.endpoint_path or self.address):
             raise InvalidInput("Neither a connection file nor an address was given.", hint="Give one of the two.")
-        place = preferences.Place(endpoint_path=bpy.path.abspath(self.endpoint_path) if not self.address else "", address=self.address,
-                                  key=self.key, token=self.token)
+        place = preferences.Place(
+            endpoint_path=bpy.path.abspath(self.endpoint_path) if not self.address else "",
+            address=self.address,
+            key=self.key,
+            token=self.token,
+        )
         preferences.write(context, place)
         connection = pump.session().connection
         connection.use(place)
@@ -169,10 +179,14 @@ class RELIEVO_OT_copy_backend_report(bpy.types.Operator):
         connection = pump.session().connection
         standing = connection.standing
         installed = connection.installation
-        lines = [f"Relievo {VERSION}, protocol {PROTOCOL}, Blender {bpy.app.version_string}, {platform.platform()}",
-                 f"backend: {standing.state.value}: {standing.sentence} {standing.hint}".rstrip(),
-                 f"installation: {installed.state} {installed.version} {installed.root}", f"devices: {connection.devices}",
-                 *(list(connection.installer_log)[-40:]), connection.process.log_tail()]
+        lines = [
+            f"Relievo {VERSION}, protocol {PROTOCOL}, Blender {bpy.app.version_string}, {platform.platform()}",
+            f"backend: {standing.state.value}: {standing.sentence} {standing.hint}".rstrip(),
+            f"installation: {installed.state} {installed.version} {installed.root}",
+            f"devices: {connection.devices}",
+            *(list(connection.installer_log)[-40:]),
+            connection.process.log_tail(),
+        ]
         context.window_manager.clipboard = "\n".join(lines)
         self.report({"INFO"}, "The report is on the clipboard")
         return {"FINISHED"}
@@ -208,9 +222,17 @@ def _open(path: Path) -> set[str]:
 
 
 CLASSES = (
-    RELIEVO_OT_install_backend, RELIEVO_OT_update_backend, RELIEVO_OT_cancel_install, RELIEVO_OT_remove_backend,
-    RELIEVO_OT_start_backend, RELIEVO_OT_stop_backend, RELIEVO_OT_reconnect, RELIEVO_OT_use_running_backend,
-    RELIEVO_OT_copy_backend_report, RELIEVO_OT_open_log, RELIEVO_OT_open_data_folder,
+    RELIEVO_OT_install_backend,
+    RELIEVO_OT_update_backend,
+    RELIEVO_OT_cancel_install,
+    RELIEVO_OT_remove_backend,
+    RELIEVO_OT_start_backend,
+    RELIEVO_OT_stop_backend,
+    RELIEVO_OT_reconnect,
+    RELIEVO_OT_use_running_backend,
+    RELIEVO_OT_copy_backend_report,
+    RELIEVO_OT_open_log,
+    RELIEVO_OT_open_data_folder,
 )
 
 

@@ -42,7 +42,8 @@ class RELIEVO_OT_generate(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     algorithm: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Engine", description="Name of the engine; empty for the chosen one", options={"SKIP_SAVE"})
+        name="Engine", description="Name of the engine; empty for the chosen one", options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -106,7 +107,16 @@ class RELIEVO_OT_apply_preset(bpy.types.Operator):
 
     @classmethod
     def description(cls, _context: bpy.types.Context, given: Any) -> str:
-        preset = next((preset for spec in ALGORITHMS if spec.name == given.algorithm for preset in spec.presets if preset.name == given.preset), None)
+        preset = next(
+            (
+                preset
+                for spec in ALGORITHMS
+                if spec.name == given.algorithm
+                for preset in spec.presets
+                if preset.name == given.preset
+            ),
+            None,
+        )
         return preset.help.rstrip(".") if preset is not None else (cls.__doc__ or "")
 
     @reports_errors
@@ -122,25 +132,37 @@ class RELIEVO_OT_apply_preset(bpy.types.Operator):
 def _engine_operator(spec: AlgorithmSpec) -> type:
     annotations: dict[str, Any] = properties.parameter_annotations(spec, scene_units=False)
     for port in spec.inputs:
-        text = f"{port.help}: a mesh, an image, a landscape or noise" + (", several with ; between them" if port.many else "")
-        annotations[_port_name(spec, port.name)] = bpy.props.StringProperty(name=port.label or port.name, description=text)
+        text = f"{port.help}: a mesh, an image, a landscape or noise" + (
+            ", several with ; between them" if port.many else ""
+        )
+        annotations[_port_name(spec, port.name)] = bpy.props.StringProperty(
+            name=port.label or port.name, description=text
+        )
     annotations["preset"] = bpy.props.StringProperty(name="Preset", description="Values for whatever is not given")
     annotations["output"] = bpy.props.EnumProperty(name="Result", items=properties.OUTPUT_KINDS, default="MESH")
-    annotations["target"] = bpy.props.StringProperty(name="Replace", description="Name of the terrain to replace; empty for a new one")
+    annotations["target"] = bpy.props.StringProperty(
+        name="Replace", description="Name of the terrain to replace; empty for a new one"
+    )
 
     def execute(self: Any, context: bpy.types.Context) -> set[str]:
         return run(self, context, _request_from_operator(self, context, spec))
 
     body = {
-        "__doc__": spec.summary.rstrip("."), "__annotations__": annotations, "bl_idname": f"relievo.{spec.name}", "bl_label": spec.label,
-        "bl_options": {"REGISTER"}, "execute": reports_errors(execute),
+        "__doc__": spec.summary.rstrip("."),
+        "__annotations__": annotations,
+        "bl_idname": f"relievo.{spec.name}",
+        "bl_label": spec.label,
+        "bl_options": {"REGISTER"},
+        "execute": reports_errors(execute),
     }
     return type(f"RELIEVO_OT_{spec.name}", (bpy.types.Operator,), body)
 
 
 def _port_name(spec: AlgorithmSpec, port: str) -> str:
     """A port's own name unless a parameter has it."""
-    return f"{port}_input" if port in {property_table.property_name(parameter) for parameter in spec.parameters} else port
+    return (
+        f"{port}_input" if port in {property_table.property_name(parameter) for parameter in spec.parameters} else port
+    )
 
 
 def _request_from_operator(operator: Any, context: bpy.types.Context, spec: AlgorithmSpec) -> Request:
@@ -158,8 +180,15 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
             given[port.name] = sources.chosen(context.scene, spec, port, context.active_object)
     if operator.target and operator.target not in bpy.data.objects:
         raise InvalidInput(f"There is no object {operator.target!r} to replace.", field="target")
-    return Request(spec=spec, params=params, sources=given, feeds=requests.noise_feeds(context.scene, given), output=operator.output,
-                   target=operator.target, preview=not bpy.app.background)
+    return Request(
+        spec=spec,
+        params=params,
+        sources=given,
+        feeds=requests.noise_feeds(context.scene, given),
+        output=operator.output,
+        target=operator.target,
+        preview=not bpy.app.background,
+    )
 
 
 _CLASSES = (RELIEVO_OT_generate, RELIEVO_OT_add_terrain, RELIEVO_OT_roll_seed, RELIEVO_OT_apply_preset)

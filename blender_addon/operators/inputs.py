@@ -37,7 +37,9 @@ class RELIEVO_OT_load_height_image(bpy.types.Operator):
         try:
             image = bpy.data.images.load(str(path), check_existing=True)
         except RuntimeError as error:
-            raise InvalidInput(f"{path.name} is no image that Blender reads: {error}.", hint="EXR, TIFF and PNG are.") from error
+            raise InvalidInput(
+                f"{path.name} is no image that Blender reads: {error}.", hint="EXR, TIFF and PNG are."
+            ) from error
         image.colorspace_settings.name = "Non-Color"
         if not image.size[0]:
             bpy.data.images.remove(image)

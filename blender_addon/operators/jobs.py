@@ -135,7 +135,9 @@ class RELIEVO_OT_copy_job_report(JobOperator, bpy.types.Operator):
         session = pump.session()
         head = f"Relievo {VERSION}, protocol {PROTOCOL}, Blender {bpy.app.version_string}, {platform.platform()}"
         devices = f"devices {session.connection.devices}"
-        context.window_manager.clipboard = "\n".join([head, devices, self.find().report(), session.connection.process.log_tail()])
+        context.window_manager.clipboard = "\n".join(
+            [head, devices, self.find().report(), session.connection.process.log_tail()]
+        )
         self.report({"INFO"}, "The report is on the clipboard")
         return {"FINISHED"}
 
@@ -168,16 +170,21 @@ class RELIEVO_OT_regenerate(TerrainOperator, bpy.types.Operator):
     bl_idname = "relievo.regenerate"
     bl_label = "Regenerate"
 
-    use_settings: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="With the Sidebar's Settings", description="Take the engine's present settings instead of the recipe's", options={"SKIP_SAVE"})
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return run(self, context, requests.from_recipe(self.recipe(context), target=context.active_object.name))
+
+
+class RELIEVO_OT_update_terrain(TerrainOperator, bpy.types.Operator):
+    """Compute the selected terrain with the sidebar's present settings and replace it in place; its inputs stay those of its recipe"""
+
+    bl_idname = "relievo.update_terrain"
+    bl_label = "Apply Settings"
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        recipe, target = self.recipe(context), context.active_object.name
-        request = requests.from_recipe(recipe, target=target)
-        if self.use_settings:
-            request = requests.with_params(request, properties.read(context.scene, request.spec))
-        return run(self, context, request)
+        request = requests.from_recipe(self.recipe(context), target=context.active_object.name)
+        return run(self, context, requests.with_params(request, properties.read(context.scene, request.spec)))
 
 
 class RELIEVO_OT_vary(TerrainOperator, bpy.types.Operator):
@@ -189,7 +196,11 @@ class RELIEVO_OT_vary(TerrainOperator, bpy.types.Operator):
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         changes = {"seed": random.randrange(100000)}
-        return run(self, context, requests.from_recipe(self.recipe(context), target=context.active_object.name, changes=changes))
+        return run(
+            self,
+            context,
+            requests.from_recipe(self.recipe(context), target=context.active_object.name, changes=changes),
+        )
 
 
 class RELIEVO_OT_settings_from_terrain(TerrainOperator, bpy.types.Operator):
@@ -222,8 +233,18 @@ class RELIEVO_OT_copy_recipe(TerrainOperator, bpy.types.Operator):
 
 
 CLASSES = (
-    RELIEVO_OT_cancel_job, RELIEVO_OT_keep_job, RELIEVO_OT_place_job, RELIEVO_OT_forget_job, RELIEVO_OT_show_job, RELIEVO_OT_again_job,
-    RELIEVO_OT_copy_job_report, RELIEVO_OT_regenerate, RELIEVO_OT_vary, RELIEVO_OT_settings_from_terrain, RELIEVO_OT_copy_recipe,
+    RELIEVO_OT_cancel_job,
+    RELIEVO_OT_keep_job,
+    RELIEVO_OT_place_job,
+    RELIEVO_OT_forget_job,
+    RELIEVO_OT_show_job,
+    RELIEVO_OT_again_job,
+    RELIEVO_OT_copy_job_report,
+    RELIEVO_OT_regenerate,
+    RELIEVO_OT_update_terrain,
+    RELIEVO_OT_vary,
+    RELIEVO_OT_settings_from_terrain,
+    RELIEVO_OT_copy_recipe,
 )
 
 

@@ -11,7 +11,9 @@ import bpy
 from ..shared.errors import RelievoError
 
 
-def reports_errors(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any, bpy.types.Context], set[str]]:
+def reports_errors(
+    execute: Callable[[Any, bpy.types.Context], set[str]],
+) -> Callable[[Any, bpy.types.Context], set[str]]:
     """For execute(): a RelievoError becomes a report and {"CANCELLED"}; to a script Blender raises it as RuntimeError."""
 
     @wraps(execute)
