@@ -106,8 +106,7 @@ def _by_faces(name: str, heights: np.ndarray, pixel_size_m: float):
     mesh.loops.foreach_set("vertex_index", corners.ravel())
     mesh.polygons.foreach_set("loop_start", np.arange(0, 4 * faces, 4, dtype=np.int32))
     mesh.update(calc_edges=True)
-    uv = mesh.uv_layers.new(name=grid.UV_NAME, do_init=False)
-    uv.uv.foreach_set("vector", grid._pixel_centres(rows, columns).ravel())
+    grid._set_uv(mesh, (np.arange(columns) + 0.5) / columns, 1.0 - (np.arange(rows) + 0.5) / rows)  # the same for both
     mesh.shade_smooth()
     return mesh
 

@@ -15,6 +15,7 @@ from ..shared.errors import InvalidInput
 GRID_KEY = "relievo_grid"  # custom property of a mesh: rows, columns
 SPACING_KEY = "relievo_pixel_size_m"
 UV_NAME = "UVMap"
+PLANE_QUADS = 16  # a side of build_plane(): enough for Cycles to dice in pieces
 
 _plane: tuple[tuple[int, int, float], np.ndarray] | None = None  # the last grid's positions: previews come ten a second
 
@@ -29,11 +30,26 @@ def build(name: str, heights: np.ndarray, pixel_size_m: float) -> bpy.types.Mesh
     if min(rows, columns) < 2:
         raise InvalidInput(f"A terrain of {rows} x {columns} has no faces.", hint="It takes at least 2 x 2 heights.")
     mesh = _topology(name, rows, columns)
-    uv = mesh.uv_layers.new(name=UV_NAME, do_init=False)
-    uv.uv.foreach_set("vector", _pixel_centres(rows, columns).ravel())
+    _set_uv(mesh, (np.arange(columns) + 0.5) / columns, 1.0 - (np.arange(rows) + 0.5) / rows)
     mesh[GRID_KEY] = [rows, columns]
     mesh[SPACING_KEY] = float(pixel_size_m)
     update_heights(mesh, heights)
+    mesh.shade_smooth()
+    return mesh
+
+
+def build_plane(name: str, shape: tuple[int, int], pixel_size_m: float) -> bpy.types.Mesh:
+    """A flat mesh of a few quads that covers what build() covers for heights of `shape`, with the same UV map: for subdivision."""
+    rows, columns = shape
+    count = PLANE_QUADS + 1
+    mesh = _topology(name, count, count)
+    along = np.linspace(0.0, 1.0, count)
+    _set_uv(mesh, (0.5 + along * (columns - 1)) / columns, 1.0 - (0.5 + along * (rows - 1)) / rows)
+    positions = np.zeros((count, count, 3), np.float32)
+    positions[..., 0] = (along - 0.5) * (columns - 1) * pixel_size_m
+    positions[..., 1] = ((0.5 - along) * (rows - 1) * pixel_size_m)[:, None]
+    mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
+    mesh.update()
     mesh.shade_smooth()
     return mesh
 
@@ -74,17 +90,18 @@ def _positions(rows: int, columns: int, pixel_size_m: float) -> np.ndarray:
     return _plane[1]
 
 
-def _pixel_centres(rows: int, columns: int) -> np.ndarray:
-    """[H-1, W-1, 4, 2] float32: where each corner of each face lies in an image of rows x columns pixels, bottom left at (0, 0)."""
-    centres = np.empty((rows, columns), np.complex64)  # u + iv: a pair is then moved in one piece
-    centres.real = (np.arange(columns) + 0.5) / columns
-    centres.imag = (1.0 - (np.arange(rows) + 0.5) / rows)[:, None]
-    uv = np.empty((rows - 1, columns - 1, 4), np.complex64)
-    uv[:, :, 0] = centres[:-1, :-1]  # the corners of a face: top left, bottom left, bottom right, top right
-    uv[:, :, 1] = centres[1:, :-1]
-    uv[:, :, 2] = centres[1:, 1:]
-    uv[:, :, 3] = centres[:-1, 1:]
-    return uv.view(np.float32).reshape(rows - 1, columns - 1, 4, 2)
+def _set_uv(mesh: bpy.types.Mesh, u: np.ndarray, v: np.ndarray) -> None:
+    """UV map of a grid: u [W] of its columns from the left, v [H] of its rows from the top; (0, 0) is an image's bottom left."""
+    points = np.empty((len(v), len(u)), np.complex64)  # u + iv: a pair is then moved in one piece
+    points.real = u
+    points.imag = v[:, None]
+    corners = np.empty((len(v) - 1, len(u) - 1, 4), np.complex64)
+    corners[:, :, 0] = points[:-1, :-1]  # of a face: top left, bottom left, bottom right, top right
+    corners[:, :, 1] = points[1:, :-1]
+    corners[:, :, 2] = points[1:, 1:]
+    corners[:, :, 3] = points[:-1, 1:]
+    layer = mesh.uv_layers.new(name=UV_NAME, do_init=False)
+    layer.uv.foreach_set("vector", corners.view(np.float32).ravel())
 
 
 def _topology(name: str, rows: int, columns: int) -> bpy.types.Mesh:

@@ -1,0 +1,50 @@
+"""Arrays -> image datablocks that keep every bit: 32-bit float, packed into the file, rows turned for Blender.
+
+An image that is neither packed nor saved is black after a save and reload, so each one is packed here.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..shared.arrays import COLOR_IMAGE, Array
+from ..shared.errors import InvalidInput
+
+_KEY = "relievo_map"  # custom property of the images made here
+
+
+def ours(name: str) -> bpy.types.Image | None:
+    """The image of this name if it was made here and may be written over."""
+    image = bpy.data.images.get(name)
+    return image if image is not None and _KEY in image else None
+
+
+def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.types.Image:
+    """The array as a packed 32-bit float image, value for value; a single channel fills red, green and blue.
+
+    into: an image to write to instead, resized where it has to be, so that everything that uses it goes on using it.
+    Numbers are Non-Color; a COLOR_IMAGE is Linear Rec.709.
+    """
+    rows, columns = array.values.shape[:2]
+    image = into if into is not None else bpy.data.images.new(name, columns, rows, alpha=False, float_buffer=True, is_data=True)
+    if not image.is_float:
+        raise InvalidInput(f"The image {image.name!r} has 8 bits a channel.", hint="Take a 32-bit float image.")
+    if tuple(image.size) != (columns, rows):
+        image.scale(columns, rows)
+    image.colorspace_settings.name = "Linear Rec.709" if array.kind is COLOR_IMAGE else "Non-Color"
+    image[_KEY] = array.kind.name
+    image.use_half_precision = False  # the viewport's texture; half floats step by a metre from 1 km up
+    image.pixels.foreach_set(_pixels(array).ravel())
+    image.update()
+    image.pack()
+    return image
+
+
+def _pixels(array: Array) -> np.ndarray:
+    """[H, W, 4] float32, bottom row first."""
+    values = array.values[::-1]
+    pixels = np.empty((*values.shape[:2], 4), np.float32)
+    pixels[..., :3] = values if values.ndim == 3 else values[..., None]
+    pixels[..., 3] = 1.0
+    return pixels

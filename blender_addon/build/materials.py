@@ -1,0 +1,227 @@
+"""The terrain material: rock, scree, grass, snow, sediment, wear and water by slope, height and the engines' own maps.
+
+One material serves all terrains of a file: it reads each object's own range of heights (custom properties) and the mesh's attributes, and a
+map that is not there counts as 0. A terrain displaced by Cycles gets a material of its own, since its images are in it. Colours are linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import bpy
+
+from .. import compat
+from ..shared.arrays import Array
+from .shader_graph import ShaderGraph, Socket
+
+NAME = "Relievo Terrain"
+LOW_KEY, HIGH_KEY = "relievo_low_m", "relievo_high_m"  # custom properties of an object: its own lowest and highest point
+AREA_KEY = "relievo_area_m2"
+HAZE_KEY = "relievo_haze"  # share of light lost per metre of air; 0 or absent: none
+_KEY, _VERSION = "relievo_material", 1
+_HEIGHT_NODE = "Relievo Height"
+
+ROCK_DARK, ROCK_LIGHT = (0.085, 0.075, 0.068), (0.24, 0.215, 0.19)
+SCREE = (0.30, 0.275, 0.245)
+GRASS_LUSH, GRASS_DRY = (0.045, 0.070, 0.018), (0.150, 0.135, 0.050)
+SNOW = (0.84, 0.87, 0.91)
+SEDIMENT = (0.32, 0.28, 0.21)
+FRESH_ROCK = (0.26, 0.215, 0.175)
+WATER = (0.012, 0.022, 0.026)
+AIR = (0.36, 0.50, 0.72)
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What the layers look at. height: 0 at the lowest, 1 at the highest point. slope: degrees. mottle: noise around 0."""
+
+    height: Socket
+    slope: Socket
+    mottle: Socket
+    position: Socket  # in units of the terrain's relief
+    maps: Mapping[str, Socket]
+
+
+def set_range(item: bpy.types.Object, heights: Array) -> None:
+    """Tell the material the object's range of heights, metres in the object's own space."""
+    item[LOW_KEY], item[HIGH_KEY] = float(heights.values.min()), float(heights.values.max())
+    item[AREA_KEY] = float(heights.values.size) * heights.pixel_size_m**2
+    item.update_tag()
+
+
+def wear(item: bpy.types.Object) -> None:
+    """Give a terrain the shared material, unless it wears one already that is not bound to a displacement image."""
+    worn = item.data.materials
+    if len(worn) and worn[0] is not None and height_image_of(item) is None:
+        return
+    _put_on(item, _shared())
+
+
+def wear_displaced(item: bpy.types.Object, image: bpy.types.Image, maps: Mapping[str, bpy.types.Image]) -> None:
+    """Give a terrain a material that displaces it by an image of heights in metres, and reads its maps from images."""
+    if height_image_of(item) is image:
+        return  # the user may have made it their own; its images have new pixels already
+    material = bpy.data.materials.new(f"{item.name} material")
+    graph = ShaderGraph(_empty(material))
+    output = _surface(graph, {name: graph.image(picture).outputs["Color"] for name, picture in maps.items()})
+    displacement = graph.node("ShaderNodeDisplacement", space="OBJECT")
+    sampled = graph.image(image)
+    sampled.name = _HEIGHT_NODE
+    graph.feed(displacement.inputs["Height"], sampled.outputs["Color"])
+    graph.feed(displacement.inputs["Midlevel"], 0.0)
+    graph.feed(displacement.inputs["Scale"], 1.0)  # the default is 1 in 4.2 and 0.01 later
+    graph.feed(output.inputs["Displacement"], displacement.outputs["Displacement"])
+    material.displacement_method = "DISPLACEMENT"
+    _put_on(item, material)
+
+
+def height_image_of(item: bpy.types.Object) -> bpy.types.Image | None:
+    """The image that the object's first material displaces it by, None where there is none."""
+    material = item.data.materials[0] if len(item.data.materials) else None
+    node = material.node_tree.nodes.get(_HEIGHT_NODE) if material is not None and material.node_tree is not None else None
+    return node.image if node is not None else None
+
+
+def _put_on(item: bpy.types.Object, material: bpy.types.Material) -> None:
+    if len(item.data.materials):
+        item.data.materials[0] = material
+    else:
+        item.data.materials.append(material)
+
+
+def _shared() -> bpy.types.Material:
+    for material in bpy.data.materials:
+        if material.get(_KEY) == _VERSION and material.library is None:
+            return material
+    material = bpy.data.materials.new(NAME)
+    graph = ShaderGraph(_empty(material))
+    _surface(graph, {name: graph.attribute(name) for name in ("flow", "sediment", "wear")})
+    material[_KEY] = _VERSION
+    return material
+
+
+def _empty(material: bpy.types.Material) -> bpy.types.NodeTree:
+    tree = compat.use_nodes(material)
+    tree.nodes.clear()
+    return tree
+
+
+# The layers, from the ground up ------------------------------------------------------------------------------------------------------
+
+
+def _surface(graph: ShaderGraph, maps: Mapping[str, Socket]) -> bpy.types.Node:
+    """The whole surface; returns the output node."""
+    ground = _ground(graph, maps)
+    color = _rock(graph, ground)
+    color = _wear(graph, ground, color)
+    color = _scree(graph, ground, color)
+    color = _sediment(graph, ground, color)
+    color = _grass(graph, ground, color)
+    color, water = _water(graph, ground, color)
+    color, snow = _snow(graph, ground, color)
+    shader = graph.node("ShaderNodeBsdfPrincipled")
+    graph.feed(shader.inputs["Base Color"], color)
+    graph.feed(shader.inputs["Roughness"], graph.math("SUBTRACT", graph.math("MULTIPLY_ADD", snow, -0.3, 0.92), graph.math("MULTIPLY", water, 0.5)))
+    graph.feed(shader.inputs["Specular IOR Level"], 0.25)
+    graph.feed(shader.inputs["Normal"], _grain(graph, ground, snow))
+    output = graph.node("ShaderNodeOutputMaterial")
+    graph.feed(output.inputs["Surface"], _haze(graph, shader.outputs["BSDF"]))
+    return output
+
+
+def _ground(graph: ShaderGraph, maps: Mapping[str, Socket]) -> _Ground:
+    position = graph.node("ShaderNodeTexCoord").outputs["Object"]
+    low = graph.attribute(LOW_KEY, of_object=True)
+    relief = graph.math("MAXIMUM", graph.math("SUBTRACT", graph.attribute(HIGH_KEY, of_object=True), low), 1e-3)
+    split = graph.node("ShaderNodeSeparateXYZ")
+    graph.feed(split.inputs[0], position)
+    height = graph.math("DIVIDE", graph.math("SUBTRACT", split.outputs["Z"], low), relief)
+    normal = graph.node("ShaderNodeSeparateXYZ")
+    graph.feed(normal.inputs[0], graph.node("ShaderNodeNewGeometry").outputs["Normal"])
+    steepness = graph.math("ARCCOSINE", graph.math("MINIMUM", graph.math("ABSOLUTE", normal.outputs["Z"]), 1.0))
+    scaled = graph.node("ShaderNodeVectorMath", operation="SCALE")
+    graph.feed(scaled.inputs[0], position)
+    graph.feed(scaled.inputs["Scale"], graph.math("DIVIDE", 1.0, relief))
+    mottle = graph.math("SUBTRACT", graph.noise(scaled.outputs["Vector"], 9.0, detail=8.0, roughness=0.65), 0.5)
+    return _Ground(height, graph.math("DEGREES", steepness), mottle, scaled.outputs["Vector"], maps)
+
+
+def _rock(graph: ShaderGraph, ground: _Ground) -> Socket:
+    """Bare rock in tilted, uneven beds."""
+    split = graph.node("ShaderNodeSeparateXYZ")
+    graph.feed(split.inputs[0], ground.position)
+    tilted = graph.math("MULTIPLY_ADD", split.outputs["X"], 0.12, split.outputs["Z"])
+    bed = graph.node("ShaderNodeCombineXYZ")
+    graph.feed(bed.inputs["Z"], graph.math("MULTIPLY_ADD", ground.mottle, 0.06, tilted))
+    beds = graph.noise(bed.outputs["Vector"], 38.0, detail=3.0)
+    return graph.mix(graph.smoothstep(graph.math("ADD", beds, graph.math("MULTIPLY", ground.mottle, 0.5)), 0.3, 0.7), ROCK_DARK, ROCK_LIGHT)
+
+
+def _wear(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
+    """Rock that water has laid bare is fresher."""
+    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(ground.maps["wear"], 0.2, 0.9), 0.5), below, FRESH_ROCK) if "wear" in ground.maps else below
+
+
+def _scree(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
+    """Loose stones lie up to their angle of repose."""
+    slope = graph.math("MULTIPLY_ADD", ground.mottle, 22.0, ground.slope)
+    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(slope, 38.0, 30.0), 0.75), below, SCREE)
+
+
+def _sediment(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
+    if "sediment" not in ground.maps:
+        return below
+    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(ground.maps["sediment"], 0.1, 0.6), 0.8), below, SEDIMENT)
+
+
+def _grass(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
+    """On gentle ground below the tree line; lush in the valleys, dry towards the line."""
+    height = graph.math("MULTIPLY_ADD", ground.mottle, 0.35, ground.height)
+    slope = graph.math("MULTIPLY_ADD", ground.mottle, 26.0, ground.slope)
+    where = graph.math("MULTIPLY", graph.smoothstep(slope, 33.0, 21.0), graph.smoothstep(height, 0.62, 0.42))
+    blades = graph.mix(graph.smoothstep(height, 0.05, 0.45), GRASS_LUSH, GRASS_DRY)
+    return graph.mix(graph.math("MULTIPLY", where, 0.92), below, blades)
+
+
+def _water(graph: ShaderGraph, ground: _Ground, below: Socket) -> tuple[Socket, Socket]:
+    """Streams where much land drains through a cell: from a 3000th of the map, full from a 100th."""
+    if "flow" not in ground.maps:
+        return below, graph.math("MULTIPLY", 0.0, 0.0)
+    share = graph.math("DIVIDE", ground.maps["flow"], graph.math("MAXIMUM", graph.attribute(AREA_KEY, of_object=True), 1.0))
+    order = graph.math("LOGARITHM", graph.math("MAXIMUM", share, 1e-9), 10.0)
+    where = graph.math("MULTIPLY", graph.smoothstep(order, -3.5, -2.0), graph.smoothstep(ground.slope, 35.0, 15.0))
+    return graph.mix(where, below, WATER), where
+
+
+def _snow(graph: ShaderGraph, ground: _Ground, below: Socket) -> tuple[Socket, Socket]:
+    """High up, where it is not too steep to lie; the higher the steeper it holds."""
+    height = graph.math("MULTIPLY_ADD", ground.mottle, 0.30, ground.height)
+    holds = graph.math("MULTIPLY_ADD", ground.height, -18.0, graph.math("MULTIPLY_ADD", ground.mottle, 20.0, ground.slope))
+    where = graph.math("MULTIPLY", graph.smoothstep(height, 0.60, 0.74), graph.smoothstep(holds, 36.0, 24.0))
+    return graph.mix(where, below, SNOW), where
+
+
+def _grain(graph: ShaderGraph, ground: _Ground, snow: Socket) -> Socket:
+    """Roughness too small for the mesh; snow lies over it."""
+    bump = graph.node("ShaderNodeBump")
+    graph.feed(bump.inputs["Strength"], graph.math("MULTIPLY_ADD", snow, -0.3, 0.4))
+    graph.feed(bump.inputs["Distance"], graph.math("MULTIPLY", graph.math("SUBTRACT", graph.attribute(HIGH_KEY, of_object=True), graph.attribute(LOW_KEY, of_object=True)), 0.012))
+    graph.feed(bump.inputs["Height"], graph.noise(ground.position, 60.0, detail=8.0, roughness=0.7))
+    return bump.outputs["Normal"]
+
+
+def _haze(graph: ShaderGraph, surface: Socket) -> Socket:
+    """Air between the eye and the ground, Beer-Lambert; costs nothing to render, unlike a volume. Off until the object says how dense."""
+    density = graph.attribute(HAZE_KEY, of_object=True)
+    distance = graph.node("ShaderNodeCameraData").outputs["View Distance"]
+    thickness = graph.math("SUBTRACT", 1.0, graph.math("POWER", 0.3678794, graph.math("MULTIPLY", density, distance)), clamp=True)
+    air = graph.node("ShaderNodeEmission")
+    graph.feed(air.inputs["Color"], AIR)
+    graph.feed(air.inputs["Strength"], 1.0)
+    seen = graph.math("MULTIPLY", thickness, graph.node("ShaderNodeLightPath").outputs["Is Camera Ray"])
+    mixed = graph.node("ShaderNodeMixShader")
+    graph.feed(mixed.inputs[0], seen)
+    graph.feed(mixed.inputs[1], surface)
+    graph.feed(mixed.inputs[2], air.outputs["Emission"])
+    return mixed.outputs["Shader"]

@@ -1,0 +1,52 @@
+"""Where a result stands and what it remembers: the collection Relievo, the recipe on a datablock, and finding one again.
+
+Datablocks are found by name and session_uid at the moment they are needed: undo and file loads turn references into dead ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import bpy
+
+RECIPE_KEY = "relievo_recipe"
+COLLECTION = "Relievo"
+
+
+def write_recipe(item: bpy.types.ID, recipe: Mapping[str, Any]) -> None:
+    """Put a recipe on a datablock, as JSON text that any script can read."""
+    item[RECIPE_KEY] = json.dumps(recipe)
+
+
+def find(datablocks: bpy.types.bpy_prop_collection, name: str, uid: int) -> Any | None:
+    """The datablock with this session_uid, whatever it is called by now, or None when it is gone. name: where to look first."""
+    named = datablocks.get(name)
+    if named is not None and named.session_uid == uid:
+        return named
+    return next((candidate for candidate in datablocks if candidate.session_uid == uid), None)
+
+
+def place(name: str, data: bpy.types.ID | None, location: tuple[float, float, float], scene: bpy.types.Scene) -> bpy.types.Object:
+    """A new object in the collection Relievo of a scene. Data are in metres: the object's scale is what makes them so in the scene."""
+    item = bpy.data.objects.new(name, data)
+    item.location = location
+    item.scale = (1.0 / metres_per_unit(scene),) * 3
+    collection_of(scene).objects.link(item)
+    return item
+
+
+def metres_per_unit(scene: bpy.types.Scene) -> float:
+    """Metres in a Blender unit, as the scene's units say."""
+    return scene.unit_settings.scale_length if scene.unit_settings.system != "NONE" else 1.0
+
+
+def collection_of(scene: bpy.types.Scene) -> bpy.types.Collection:
+    """The scene's collection Relievo, made where there is none. A second scene gets one of its own."""
+    for child in scene.collection.children:
+        if child.name.partition(".")[0] == COLLECTION:
+            return child
+    made = bpy.data.collections.new(COLLECTION)
+    scene.collection.children.link(made)
+    return made

@@ -1,0 +1,140 @@
+"""An engine's outputs -> a terrain in the scene: one object or one set of images, made new or renewed in place.
+
+Heights become positions or a packed image, as the user chose; every other map becomes an attribute of the mesh under its port's name
+("flow", "sediment", "wear"), which the terrain material reads and the user's own nodes can. Selects nothing and pushes no undo step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, Array, check
+from ..shared.errors import InvalidInput, InvalidParameter
+from . import displacement, grid, images, materials, record
+
+KINDS = ("MESH", "GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES")
+
+
+def make(outputs: Mapping[str, Array], *, kind: str, name: str, location: tuple[float, float, float] = (0.0, 0.0, 0.0),
+         recipe: Mapping[str, Any] | None = None, scene: bpy.types.Scene | None = None) -> bpy.types.ID:
+    """A new terrain object in the collection Relievo of the scene (the context's, if none is given), or images for kind "IMAGES".
+
+    outputs: arrays by port, one HEIGHT_MAP among them. Its heights are metres above `location`, where the terrain's middle comes to
+    lie; +Y is the map's top. Returns the object, or the image of the heights. Raises InvalidInput, InvalidParameter.
+    """
+    port, heights = _heights(outputs, kind)
+    if kind == "IMAGES":
+        made: bpy.types.ID = _images(outputs, name)[port]
+    else:
+        item = record.place(name, _mesh(name, heights, kind), location, scene or bpy.context.scene)
+        _finish(item, outputs, port, kind, None)
+        made = item
+    if recipe:
+        record.write_recipe(made, recipe)
+    return made
+
+
+def replace(target: bpy.types.Object, outputs: Mapping[str, Array], *, kind: str, recipe: Mapping[str, Any] | None = None) -> None:
+    """Give an object another terrain: it stays where it is, with its name, its own modifiers, materials and whoever uses it.
+
+    The mesh itself is kept where the size is unchanged, and so is the height image. kind may differ from what it was.
+    """
+    port, heights = _heights(outputs, kind)
+    if target.type != "MESH":
+        raise InvalidInput(f"{target.name!r} is not a mesh.", hint="Generate a new terrain instead.", field=target.name)
+    if kind == "IMAGES":
+        _images(outputs, target.name)
+    else:
+        image = displacement.image_of(target) or materials.height_image_of(target)
+        displacement.remove(target)
+        _renew_mesh(target, heights, kind)
+        _finish(target, outputs, port, kind, image)
+    if recipe:
+        record.write_recipe(target, recipe)
+
+
+def update_heights(item: bpy.types.Object, heights: Array) -> None:
+    """Move the vertices of a terrain of kind "MESH" to other heights of the same size: for previews, ten a second."""
+    grid.update_heights(item.data, heights.values)
+    materials.set_range(item, heights)
+
+
+def _heights(outputs: Mapping[str, Array], kind: str) -> tuple[str, Array]:
+    if kind not in KINDS:
+        raise InvalidParameter(f"There is no result {kind!r}.", hint=f"There are: {', '.join(KINDS)}.", field="output")
+    for port, array in outputs.items():
+        if array.kind is HEIGHT_MAP:
+            return port, check(array, port)
+    raise InvalidInput("There are no heights among the outputs.", field="height")
+
+
+def _images(outputs: Mapping[str, Array], name: str) -> dict[str, bpy.types.Image]:
+    return {port: images.build(f"{name} {port}", array) for port, array in outputs.items()}
+
+
+# The mesh --------------------------------------------------------------------------------------------------------------------------
+
+
+def _mesh(name: str, heights: Array, kind: str) -> bpy.types.Mesh:
+    if kind == "ADAPTIVE":
+        return grid.build_plane(name, heights.values.shape, heights.pixel_size_m)
+    values = heights.values if kind == "MESH" else np.zeros_like(heights.values)
+    return grid.build(name, values, heights.pixel_size_m)
+
+
+def _renew_mesh(target: bpy.types.Object, heights: Array, kind: str) -> None:
+    old: bpy.types.Mesh = target.data
+    same_grid = kind != "ADAPTIVE" and grid.shape_of(old) == heights.values.shape
+    if same_grid and old.shape_keys is None:
+        old[grid.SPACING_KEY] = heights.pixel_size_m
+        grid.update_heights(old, heights.values if kind == "MESH" else np.zeros_like(heights.values))
+        return
+    new = _mesh(old.name, heights, kind)
+    for material in old.materials:
+        new.materials.append(material)
+    target.data = new
+    if not old.users:
+        name = old.name
+        bpy.data.meshes.remove(old)
+        new.name = name
+
+
+def _finish(item: bpy.types.Object, outputs: Mapping[str, Array], port: str, kind: str, image: bpy.types.Image | None) -> None:
+    """All that a terrain has besides its mesh: modifier, images, attributes, material. image: the height image it had, if any."""
+    heights = outputs[port]
+    if kind != "MESH":
+        image = images.build(f"{item.name} {port}", heights, into=image)
+    if kind == "GEOMETRY_NODES":
+        displacement.by_nodes(item, image)
+    elif kind == "DISPLACE":
+        displacement.by_modifier(item, image)
+    elif kind == "ADAPTIVE":
+        displacement.by_cycles(item, max(heights.values.shape))
+    maps = {name: array for name, array in outputs.items() if name != port}
+    as_images = maps if kind == "ADAPTIVE" else {name: array for name, array in maps.items() if array.kind is COLOR_IMAGE}
+    for name in maps.keys() - as_images.keys():
+        _store(item.data, name, maps[name])
+    pictures = {name: images.build(f"{item.name} {name}", array, into=images.ours(f"{item.name} {name}")) for name, array in as_images.items()}
+    materials.set_range(item, heights)
+    if kind == "ADAPTIVE":
+        materials.wear_displaced(item, image, pictures)
+    else:
+        materials.wear(item)
+
+
+def _store(mesh: bpy.types.Mesh, name: str, array: Array) -> None:
+    """A map as an attribute a vertex: vertices lie in the order of an array's cells."""
+    if array.values.shape != grid.shape_of(mesh):
+        raise InvalidInput(f"The map {name!r} is {array.values.shape}, the terrain {grid.shape_of(mesh)}.", field=name)
+    kind, dtype = ("INT", np.int32) if array.kind is CLASS_MAP else ("FLOAT", np.float32)
+    attribute = mesh.attributes.get(name)
+    if attribute is not None and (attribute.data_type, attribute.domain) != (kind, "POINT"):
+        mesh.attributes.remove(attribute)
+        attribute = None
+    if attribute is None:
+        attribute = mesh.attributes.new(name, kind, "POINT")
+    attribute.data.foreach_set("value", np.ascontiguousarray(array.values, dtype).ravel())

@@ -1,0 +1,49 @@
+"""The one place that knows Blender 4.2, 4.5, 5.0 and later apart. Everything else asks here and never looks at a version."""
+
+from __future__ import annotations
+
+import bpy
+
+IS_5 = bpy.app.version >= (5, 0, 0)
+
+EEVEE = "BLENDER_EEVEE" if IS_5 else "BLENDER_EEVEE_NEXT"
+
+
+def use_nodes(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
+    """The node tree of a new material or world. From 5.0 it is always there, and asking for it is deprecated."""
+    if not IS_5:
+        owner.use_nodes = True
+    return owner.node_tree
+
+
+def physical_sky(sky: bpy.types.ShaderNode, *, elevation: float, rotation: float, air: float, dust: float) -> None:
+    """Set a Sky Texture node to scattering in air, without a disc of its own. elevation, rotation: of the sun, radians.
+
+    air and dust are densities where 1 is a clear day. 5.0 split the one model ("Nishita") in two and renamed dust.
+    """
+    sky.sky_type = "MULTIPLE_SCATTERING" if IS_5 else "NISHITA"
+    sky.sun_disc = False
+    sky.sun_elevation, sky.sun_rotation = elevation, rotation
+    sky.air_density = air
+    setattr(sky, "aerosol_density" if IS_5 else "dust_density", dust)
+
+
+def read_exactly(texture: bpy.types.ImageTexture) -> None:
+    """Make a legacy image texture give the pixels themselves, unclamped. 5.0 has lost the filters that blurred them."""
+    texture.use_clamp = False
+    texture.use_interpolation = False
+    texture.extension = "EXTEND"
+    if hasattr(texture, "use_mipmap"):
+        texture.use_mipmap = False
+
+
+def subdivide_adaptively(item: bpy.types.Object, subsurf: bpy.types.SubsurfModifier) -> None:
+    """Ask Cycles to dice the mesh as finely as the picture needs.
+
+    4.x does so only in scenes whose Cycles feature set is Experimental, which is the user's choice and is not made here: until then the
+    modifier's own render levels hold. Without Cycles there is nothing to ask.
+    """
+    if hasattr(subsurf, "use_adaptive_subdivision"):
+        subsurf.use_adaptive_subdivision = True
+    elif hasattr(item, "cycles"):
+        item.cycles.use_adaptive_subdivision = True
