@@ -20,7 +20,7 @@ from shared.catalog.hydrology import HydrologyParams
 
 REACH = 2.0  # at amount 1 a step in a river that drains a tenth of the map would travel this many sides of the map
 CREEP_LENGTH = 0.012  # at smoothing 1 creep rounds features of this share of a side of the map
-SEDIMENT_HALF = 1.0 / 500.0  # share of the relief at which the sediment mask is one half
+SEDIMENT_HALF = 1.0 / 500.0  # share of the relief at which a layer of sediment hides half the rock
 WEAR_HALF = 1.0 / 10.0
 MEMORY = 8  # steps over which the drained area is averaged: strayed water then spreads as over many directions
 
@@ -51,7 +51,7 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
     return {
         "height": height_map(height, **attributes),
         "flow": Array(AREA_MAP, flow, attributes),
-        "sediment": Array(MASK, _share(ground.sediment, SEDIMENT_HALF * relief_m), attributes),
+        "sediment": Array(MASK, _cover(ground, SEDIMENT_HALF * relief_m), attributes),
         "wear": Array(MASK, _share(ground.wear, WEAR_HALF * relief_m), attributes),
     }
 
@@ -80,12 +80,13 @@ def erosion_law(
 
 
 class _Ground:
-    """The surface as it changes, and what lies on it: height, loose sediment and rock worn away, metres, float64."""
+    """The surface as it changes, metres, float64: height, loose sediment on it, rock worn away, all that ever settled."""
 
     def __init__(self, height: np.ndarray) -> None:
         self.height = height.astype(np.float64)
         self.sediment = np.zeros(height.shape)
         self.wear = np.zeros(height.shape)
+        self.settled = np.zeros(height.shape)
 
     def move_to(self, height: np.ndarray) -> None:
         """Take a new surface: gain is sediment; loss takes sediment first and rock after."""
@@ -122,6 +123,8 @@ def _erode(
         after = _creep(after, law, pixel_size_m, years, strength)
         erosion.lower_rim(ground.height, after)
         ground.move_to(after)
+        if settled is not None:
+            ground.settled += settled.reshape(after.shape)
         job.preview("height", lambda: ground.height.astype(np.float32))
 
 
@@ -145,3 +148,15 @@ def _share(thickness_m: np.ndarray, half_m: float) -> np.ndarray:
     if half_m <= 0:
         return np.zeros(thickness_m.shape, np.float32)
     return (thickness_m / (thickness_m + half_m)).astype(np.float32)
+
+
+def _cover(ground: _Ground, half_m: float) -> np.ndarray:
+    """How far sediment hides the rock [H, W] 0..1: by the layer that lies there, or by what keeps settling on its way.
+
+    Where as much settles as is worn away the bed is all sediment though no layer grows (Shobe, Tucker and Barnhart
+    2017, doi:10.5194/gmd-10-4577-2017, section 2); where little settles and much wears it is bare.
+    """
+    if half_m <= 0:
+        return np.zeros(ground.height.shape, np.float32)
+    passing = ground.settled / (ground.settled + ground.wear + half_m)
+    return np.maximum(passing, ground.sediment / (ground.sediment + half_m)).astype(np.float32)

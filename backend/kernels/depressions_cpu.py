@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from backend.kernels.flow_routing_cpu import hash_unit
+from backend.kernels.flow_routing_cpu import hash_bits
 
 INDEX_MASK = np.int64(0xFFFFFFFF)
 
@@ -252,7 +252,8 @@ def breach_pits(height, pits, epsilon, max_cost, max_length, wander, seed):
                     outlet = n
                     break
                 if wander > 0.0 and rise > 0.0:
-                    rise *= 1.0 - wander - wander * np.log(1.0 - hash_unit(n, 8, seed))
+                    chance = (np.float64(hash_bits(n, seed) >> np.uint64(11)) + 0.5) / 9007199254740992.0
+                    rise *= 1.0 - wander - wander * np.log(chance)
                 total = np.float32(here + rise)
                 if total > max_cost or (stamp[n] == number and cost[n] <= total):
                     continue

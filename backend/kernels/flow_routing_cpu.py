@@ -28,13 +28,13 @@ def offsets(cols):
 
 
 @njit(cache=True, inline="always")
-def hash_unit(cell, code, seed):
-    """A number in [0, 1) that depends on nothing but its arguments: SplitMix64 (Steele, Lea and Flood 2014)."""
-    h = (np.uint64(seed) << np.uint64(32)) + np.uint64(cell) * np.uint64(8) + np.uint64(code)
-    h = (h + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+def hash_bits(cell, seed):
+    """64 bits that depend on nothing but the arguments: SplitMix64 (Steele, Lea and Flood 2014)."""
+    h = (np.uint64(seed) << np.uint64(32)) + np.uint64(cell) + np.uint64(1)
+    h *= np.uint64(0x9E3779B97F4A7C15)
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.float64((h ^ (h >> np.uint64(31))) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return h ^ (h >> np.uint64(31))
 
 
 @njit(cache=True)
@@ -94,6 +94,7 @@ def random_receivers(height, pixel_size, jitter, seed):
     for r in range(1, rows - 1):
         for c in range(1, cols - 1):
             best = 0.0
+            bits = hash_bits(r * cols + c, seed)  # one byte for each direction is fine enough
             for k in range(8):
                 step = k if k < 4 else k + 1
                 dr = step // 3 - 1
@@ -101,7 +102,8 @@ def random_receivers(height, pixel_size, jitter, seed):
                 fall = height[r, c] - height[r + dr, c + dc]
                 if fall > 0.0:
                     length = diagonal if dr != 0 and dc != 0 else pixel_size
-                    s = fall / length * (1.0 - jitter * hash_unit(r * cols + c, k, seed))
+                    chance = (np.float64((bits >> np.uint64(8 * k)) & np.uint64(255)) + 0.5) / 256.0
+                    s = fall / length * (1.0 - jitter * chance)
                     if s > best:
                         best = s
                         codes[r, c] = k

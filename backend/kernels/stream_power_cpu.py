@@ -99,11 +99,12 @@ def solve_fall(before, factor, n):
 
 
 @njit(cache=True)
-def settling(before, after, codes, order, upstream, deposition):
+def settling(before, after, codes, order, upstream, rate, deposition):
     """Metres [N] float64 that settle on each cell out of what was worn away upstream (Yuan et al. 2019, eq. 5).
 
     deposition is their G: G / A times the upstream integral of `before` - `after` [H, W]. The cell's own wear is left
-    out of its integral, which keeps the iteration stable, and no more settles than passes by.
+    out of its integral, which keeps the iteration stable, and no more settles than passes by. Nothing settles on outlets
+    and where the `rate` of erosion is nought, which is protected ground.
     """
     flow = codes.ravel()
     step = offsets(codes.shape[1])
@@ -113,8 +114,8 @@ def settling(before, after, codes, order, upstream, deposition):
     supply = np.zeros(old.size)
     for position in range(order.size):
         cell = np.int64(order[position])
-        load = max(passing[cell], 0.0)
-        supply[cell] = load * min(deposition / upstream[cell], 1.0)
         if flow[cell] != NONE:
+            if rate[cell] > 0.0:
+                supply[cell] = max(passing[cell], 0.0) * min(deposition / upstream[cell], 1.0)
             passing[cell + step[flow[cell]]] += passing[cell] + old[cell] - new[cell]
     return supply

@@ -92,7 +92,7 @@ def incise_and_settle(
         return lowered, None
     for _ in range(SETTLING_ROUNDS):
         settling = stream_power_cpu.settling(
-            height, lowered, flow.codes, flow.order, flow.upstream, law.deposition
+            height, lowered, flow.codes, flow.order, flow.upstream, rate, law.deposition
         )
         again = incise(height, flow, law, rate, settling=settling)
         moved = float(np.abs(again - lowered).max())

@@ -85,7 +85,7 @@ SPEC = AlgorithmSpec(
         Port(name="flow", kind=AREA_MAP, label="Flow",
              help="the area that drains through each cell; its logarithm draws rivers"),
         Port(name="sediment", kind=MASK, label="Sediment",
-             help="where loose material lies: 0.5 is a layer as thick as one five-hundredth of the relief"),
+             help="how far sediment hides the rock: river beds, fans and valley floors"),
         Port(name="wear", kind=MASK, label="Wear",
              help="where ground was worn away: 0.5 is one tenth of the relief"),
     ),
