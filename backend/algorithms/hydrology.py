@@ -80,7 +80,7 @@ def erosion_law(
 
 
 class _Ground:
-    """The surface as it changes, metres, float64: height, loose sediment on it, rock worn away, all that ever settled."""
+    """The surface as it changes, metres, float64: height, sediment on it, rock worn away, all that ever settled."""
 
     def __init__(self, height: np.ndarray) -> None:
         self.height = height.astype(np.float64)

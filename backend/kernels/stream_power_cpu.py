@@ -103,8 +103,8 @@ def settling(before, after, codes, order, upstream, rate, deposition):
     """Metres [N] float64 that settle on each cell out of what was worn away upstream (Yuan et al. 2019, eq. 5).
 
     deposition is their G: G / A times the upstream integral of `before` - `after` [H, W]. The cell's own wear is left
-    out of its integral, which keeps the iteration stable, and no more settles than passes by. Nothing settles on outlets
-    and where the `rate` of erosion is nought, which is protected ground.
+    out of its integral, which keeps the iteration stable, and no more settles than passes by. Nothing settles on
+    outlets and where the `rate` of erosion is nought, which is protected ground.
     """
     flow = codes.ravel()
     step = offsets(codes.shape[1])

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..algorithm import AlgorithmSpec
-from . import noise
+from . import hydrology, noise
 
-ALGORITHMS: tuple[AlgorithmSpec, ...] = (noise.SPEC,)
+ALGORITHMS: tuple[AlgorithmSpec, ...] = (noise.SPEC, hydrology.SPEC)
