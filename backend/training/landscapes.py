@@ -175,17 +175,17 @@ def glacial(
     """Mountains whose larger valleys were filled by ice: troughs with a flat floor and steep walls, then some rain.
 
     ice_area_km2: catchment from which a valley held a glacier. depth_m, width_m: of the trough of a catchment
-    ten times as large; both grow with its cube root.
+    ten times as large; both grow with its fifth root.
     """
     z = mountains(side, pixel_size_m, seed, **parameters)
     area = drainage_area(z, pixel_size_m, seed)
-    dry = np.logical_not(ndimage.binary_dilation(area > ice_area_km2 * 1e6))
+    dry = area < ice_area_km2 * 1e6
     row, column = np.asarray(ndimage.distance_transform_edt(dry, return_distances=False, return_indices=True))
-    distance = ndimage.gaussian_filter(np.asarray(ndimage.distance_transform_edt(dry)) * pixel_size_m, 1.5)
-    size = np.cbrt(area / (ice_area_km2 * 1e7))
+    distance = ndimage.gaussian_filter(np.asarray(ndimage.distance_transform_edt(dry)) * pixel_size_m, 2.5)
+    size = (area / (ice_area_km2 * 1e7)) ** 0.2
     floor_z = ndimage.gaussian_filter((z - depth_m * size)[row, column], 5.0)
     reach = width_m * ndimage.gaussian_filter(size[row, column], 8.0)
-    trough = floor_z + 0.9 * reach * (distance / reach) ** 3
+    trough = floor_z + 0.65 * reach * (distance / reach) ** 3
     z = soft_min(z, trough, 25.0)
     return cut_out(
         evolve(
@@ -337,7 +337,7 @@ _ALPS = {
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "alpine": {
         "help": "high mountains with sharp crests and deep branching valleys, 30 m a pixel",
-        "pixel_size_m": 30.0, "seed": 1, "step_m": 0.125, "parameters": _ALPS,
+        "pixel_size_m": 30.0, "seed": 8, "step_m": 0.125, "parameters": _ALPS,
     },
     "canyon": {
         "help": "a plateau of hard and soft beds cut by terraced canyons, 20 m a pixel",
@@ -369,9 +369,9 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     },
     "glacial": {
         "help": "mountains whose valleys ice has widened into troughs, 30 m a pixel",
-        "pixel_size_m": 30.0, "seed": 2, "step_m": 0.125,
+        "pixel_size_m": 30.0, "seed": 5, "step_m": 0.125,
         "parameters": _ALPS
-        | {"diffusivity": 0.04, "hard_rock": 0.2, "ice_area_km2": 1.5, "depth_m": 220.0, "width_m": 900.0},
+        | {"diffusivity": 0.04, "ice_area_km2": 1.5, "depth_m": 70.0, "width_m": 1100.0},
     },
 }  # fmt: skip
 
