@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from backend import environment, rasters
+from backend.commands import recipe_files
 from backend.rasters.writing import storage_error
 from shared.arrays import height_map
-from shared.errors import InstallFailed, InternalError, InvalidParameter, RelievoError, error_from_code
+from shared.errors import InstallFailed, InternalError, InvalidParameter, error_from_code
 
 SOURCE = environment.SOURCE
 BLENDER = "4.5"
@@ -201,7 +202,7 @@ def _finish(settings: Settings, work: Path, told: dict[str, Any]) -> list[Path]:
     height = height_map(np.load(work / "height.npy"), told["pixel_size_m"])
     rasters.write(height, work / "height.exr")
     rasters.write(height, work / "height.tif")
-    recipe = {"format": 1, "steps": told["recipes"]}
+    recipe = recipe_files.linked(told["recipes"], told["digests"])
     (work / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
     paths = []
     for name in ("terrain.png", "terrain.blend", "height.exr", "height.tif", "recipe.json"):
@@ -212,6 +213,3 @@ def _finish(settings: Settings, work: Path, told: dict[str, Any]) -> list[Path]:
         paths.append(settings.out / name)
     shutil.rmtree(work, ignore_errors=True)
     return paths
-
-
-__all__ = ["RelievoError", "Settings", "make"]

@@ -61,7 +61,8 @@ def make(plan: dict[str, Any]) -> dict[str, Any]:
     stage(terrain, plan)
     tell("render", 0.0, "rendering")
     render(plan)
-    return {"pixel_size_m": height.pixel_size_m, "recipes": [dict(job.recipe) for job in jobs], "object": terrain.name}
+    digests = [{port: arrays[0].sha256 for port, arrays in job.outputs.items()} for job in jobs]
+    return {"pixel_size_m": height.pixel_size_m, "recipes": [dict(job.recipe) for job in jobs], "digests": digests}
 
 
 # Installing ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from backend import exemplars
-from shared.algorithm import AlgorithmSpec
+from shared.algorithm import AlgorithmSpec, Port
+from shared.arrays import Array
 from shared.errors import InvalidInput
 from shared.params import suggestion
 from shared.recipe import check_recipe
@@ -48,7 +49,7 @@ def check_version(spec: AlgorithmSpec, recipe: Mapping[str, Any]) -> None:
 def inputs(
     spec: AlgorithmSpec, given: Mapping[str, str | Sequence[str]], recipe: Mapping[str, Any] | None, recipe_path: Path | None,
 ) -> dict[str, list[dict[str, Any]]]:
-    """For each port the files that go in: {"path", "sha256"}, sha256 "" where there is none to hold it to.
+    """For each port what goes in: {"path", "sha256"} of a file (sha256 "" where there is none to hold it to), or {"recipe", "port"}.
 
     A file named on the command line takes the place of the recipe's.
     """
@@ -69,8 +70,13 @@ def inputs(
 
 
 def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
-    """The file that a recipe means: where it was, or beside the recipe, for folders move."""
-    file = item.get("file") if isinstance(item, dict) else None
+    """What a recipe means by an input: a file where it was or beside the recipe (folders move), an exemplar, or another recipe."""
+    item = item if isinstance(item, dict) else {}
+    if isinstance(item.get("recipe"), dict):
+        return {"recipe": check_recipe(item["recipe"]), "port": str(item.get("port", "")), "array_sha256": str(item.get("sha256", ""))}
+    if item.get("exemplar"):
+        return {"path": str(exemplars.path(str(item["exemplar"]))), "sha256": ""}
+    file = item.get("file")
     if not isinstance(file, dict) or not file.get("path"):
         raise InvalidInput(f"The recipe's input {port!r} came from no file.", hint=f"Name one with --{port.replace('_', '-')} FILE.", field=port)
     folder = recipe_path if recipe_path and recipe_path.is_dir() else (recipe_path or Path()).parent
@@ -86,25 +92,14 @@ def shipped_exemplar(name: str) -> Path | None:
     return exemplars.path(name) if name in exemplars.NAMES else None
 
 
-def read_inputs(spec: AlgorithmSpec, request: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
-    """The arrays of a resolved request; notes each file's digest in it. InvalidInput where a recipe's file has changed."""
+def read(port: Port, item: dict[str, Any], reading: Mapping[str, Any]) -> Array:
+    """The array of one file; notes the file's digest in the item. InvalidInput where a recipe's file has changed."""
     from backend import rasters
 
-    reading = request["reading"]
-    height_range_m = tuple(reading["height_range_m"]) if reading["height_range_m"] else None
-    arrays = {}
-    for port in spec.inputs:
-        items = request["inputs"].get(port.name, [])
-        if len(items) > 1 and not port.many:
-            raise InvalidInput(f"Input {port.name!r} takes one file; {len(items)} were given.", field=port.name)
-        for item in items:
-            _check_digest(port.name, item)
-        arrays[port.name] = tuple(
-            rasters.read(port.kind, item["path"], pixel_size_m=reading["pixel_size_m"], fill_nodata=reading["fill_nodata"],
-                         height_range_m=height_range_m)
-            for item in items
-        )
-    return {name: given for name, given in arrays.items() if given}
+    _check_digest(port.name, item)
+    low_high = reading["height_range_m"]
+    return rasters.read(port.kind, item["path"], pixel_size_m=reading["pixel_size_m"], fill_nodata=reading["fill_nodata"],
+                        height_range_m=(low_high[0], low_high[1]) if low_high else None)
 
 
 def _check_digest(port: str, item: dict[str, Any]) -> None:
@@ -126,10 +121,38 @@ def file_digest(path: Path) -> str:
 
 
 def with_files(recipe: Mapping[str, Any], request: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe as run writes it: the algorithm's own, and with which file each input came and how it was read."""
+    """A recipe as run writes it: the algorithm's own, and where each input came from and how it was read."""
     completed = {
-        port: [{**item, "file": {"path": str(Path(file["path"]).resolve()), "sha256": file["sha256"]}}
-               for item, file in zip(items, request["inputs"][port], strict=True)]
+        port: [{**item, **_origin(taken)} for item, taken in zip(items, request["inputs"][port], strict=True)]
         for port, items in recipe["inputs"].items()
     }
     return {**recipe, "inputs": completed, "reading": request["reading"], "formats": request["formats"], "outputs": outputs}
+
+
+def _origin(taken: Mapping[str, Any]) -> dict[str, Any]:
+    if "recipe" in taken:
+        return {"recipe": taken["recipe"], "port": taken["port"]}
+    return {"file": {"path": str(Path(taken["path"]).resolve()), "sha256": taken["sha256"]}}
+
+
+def linked(steps: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """One recipe of a chain of steps: an input that an earlier step made carries that step's recipe, so that the last repeats all.
+
+    outputs: for each step the digest of every output by port.
+    """
+    made: list[dict[str, Any]] = []
+    for step in steps:
+        inputs = {port: [{**item, **_maker(item, made, outputs)} for item in items] for port, items in step.get("inputs", {}).items()}
+        made.append({**step, "inputs": inputs})
+    return made[-1]
+
+
+def _maker(item: Mapping[str, Any], made: Sequence[dict[str, Any]], outputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    for recipe, digests in zip(made, outputs, strict=False):
+        for port, digest in digests.items():
+            if digest == item.get("sha256"):
+                return {"recipe": recipe, "port": port}
+    for name in exemplars.NAMES:
+        if exemplars.path(name).is_file() and exemplars.load(name).sha256 == item.get("sha256"):
+            return {"exemplar": name}
+    return {}

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from backend import registry
 from backend.cli import DONE, PROGRAM, Parser, UsageError
 from backend.commands import flags, recipe_files
-from shared.algorithm import AlgorithmSpec
-from shared.errors import InvalidParameter
+from backend.progress import Bar, remaining_text
+from shared.algorithm import AlgorithmSpec, Arrays, Port
+from shared.arrays import Array
+from shared.errors import InvalidInput, InvalidParameter
 from shared.params import parse, to_json
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 FORMATS = ("npy", "exr", "tif", "png16")  # the keys of rasters.FORMATS, whose import would cost --help half a second
 DEFAULT_FORMATS = ("npy", "tif")
+NO_READING = {"pixel_size_m": None, "fill_nodata": False, "height_range_m": None}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -162,7 +166,6 @@ def _threads(wanted: int | None) -> int | None:
 
 def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     from backend.commands.output_folder import OutputFolder
-    from backend.progress import Bar, remaining_text
 
     if request["threads"]:
         os.environ["NUMBA_NUM_THREADS"] = str(request["threads"])  # read once, when numba is imported
@@ -176,11 +179,10 @@ def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     return DONE
 
 
-def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Any) -> tuple[Computed, dict[str, Any], float]:
-    import time
-
+def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar) -> tuple[Computed, Arrays, float]:
     bar(0, 1, "reading files")
-    arrays = recipe_files.read_inputs(spec, request)
+    arrays = {port.name: _inputs(port, request, bar) for port in spec.inputs}
+    arrays = {name: given for name, given in arrays.items() if given}
     bar(0, 1, "loading the engine")
     import torch
 
@@ -192,6 +194,27 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Any) -> tuple[Co
     job = JobContext(seed=job_seed(params), device=pick_device(request["device"]), threads=request["threads"], on_progress=bar)
     torch.set_num_threads(job.threads)
     start = time.perf_counter()
-    sources = {port: [Path(item["path"]).name for item in items] for port, items in request["inputs"].items()}
+    sources = {port: [Path(item.get("path", "")).name for item in items] for port, items in request["inputs"].items()}
     computed = compute(spec, params, arrays, job, sources=sources)
     return computed, arrays, time.perf_counter() - start
+
+
+def _inputs(port: Port, request: dict[str, Any], bar: Bar) -> tuple[Array, ...]:
+    items = request["inputs"].get(port.name, [])
+    if len(items) > 1 and not port.many:
+        raise InvalidInput(f"Input {port.name!r} takes one file; {len(items)} were given.", field=port.name)
+    return tuple(_repeated(item, request, bar) if "recipe" in item else recipe_files.read(port, item, request["reading"]) for item in items)
+
+
+def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar) -> Array:
+    """An input that a recipe carries the recipe of: computed anew, and held to its digest."""
+    recipe = item["recipe"]
+    spec = registry.find_algorithm(recipe["algorithm"])
+    recipe_files.check_version(spec, recipe)
+    inner = {**request, "params": recipe["params"], "inputs": recipe_files.inputs(spec, {}, recipe, None), "reading": recipe.get("reading", NO_READING)}
+    made = _compute(spec, inner, bar)[0].outputs.get(item["port"])
+    if made is None:
+        raise InvalidInput(f"The recipe names no output {item['port']!r} of {spec.name}.", field="recipe")
+    if item["array_sha256"] and made.sha256 != item["array_sha256"]:
+        logger.warning("%s gives other bytes here than when the recipe was written; the result may differ.", spec.label)
+    return made
