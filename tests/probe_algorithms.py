@@ -24,6 +24,7 @@ class ProbeParams:
         "done", label="Ending", help="What happens after the last step."
     )
     deaf: bool = param(False, label="Deaf", help="Do not report, so that a cancel is not heard.")
+    spin: bool = param(False, label="Spin", help="Keep every core busy in each step.")
     early: bool = param(False, label="Early", help="Finish early when asked to.")
 
 

@@ -14,6 +14,8 @@ import torch
 from shared.arrays import Array, height_map
 from tests.probe_algorithms import ProbeParams
 
+MATRIX = torch.ones(512, 512)
+
 
 def run(params: ProbeParams, inputs: Mapping[str, Any], job: Any) -> dict[str, Array]:
     """The heights, plus the extras, plus noise; after `steps` steps of `step_s` seconds."""
@@ -25,6 +27,8 @@ def run(params: ProbeParams, inputs: Mapping[str, Any], job: Any) -> dict[str, A
         if params.early and job.finish_early:
             break
         time.sleep(params.step_s)
+        if params.spin:
+            torch.mm(MATRIX, MATRIX)
         job.preview("height", lambda: values)
     for extra in inputs["extra"]:
         values += extra.values
