@@ -21,7 +21,7 @@ from backend.ops import depressions, erosion, hydrology
 from benchmarks.hydrology import without_tied_passes
 from shared.arrays import MASK, Array, check, height_map
 from shared.catalog.hydrology import SPEC, HydrologyParams
-from shared.errors import JobCancelled
+from shared.errors import InvalidInput, JobCancelled
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -134,8 +134,10 @@ def test_heights_beyond_float32_steps_of_epsilon_still_drain() -> None:
 
 
 def test_depressions_refuse_nonsense() -> None:
-    with pytest.raises(ValueError, match="non-empty"):
+    with pytest.raises(InvalidInput, match="non-empty"):
         depressions.fill_depressions(np.zeros((0, 4), np.float32))
+    with pytest.raises(InvalidInput, match="at most"):
+        hydrology.route(np.broadcast_to(np.float32(0), (65536, 65536)), 1.0)
     with pytest.raises(ValueError, match="epsilon_m"):
         depressions.breach_depressions(np.zeros((4, 4), np.float32), epsilon_m=0.0)
 

@@ -119,7 +119,9 @@ def _erode(
         drained = flow.upstream if drained is None else drained + (flow.upstream - drained) / MEMORY
         cells = drained * (drained / (drained + smallest))
         rate = erosion.stream_rate(flow, law, years, cells=cells, strength=strength)
+        job.step(1 + number, total, "cutting valleys")
         after, settled = erosion.incise_and_settle(ground.height, flow, law, rate, guess=settled)
+        job.step(1 + number, total, "cutting valleys")
         after = _creep(after, law, pixel_size_m, years, strength)
         erosion.lower_rim(ground.height, after)
         ground.move_to(after)

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from backend.kernels import depressions_cpu
+from shared.errors import InvalidInput
 
 FloatGrid = np.ndarray  # float32 [H, W], metres
 NO_LIMIT = np.iinfo(np.int32).max
@@ -68,9 +69,19 @@ def pit_fraction(height: FloatGrid) -> float:
     return float(np.count_nonzero(pit_mask(height))) / height.size
 
 
-def _copy(height: FloatGrid) -> FloatGrid:
+def check_grid(height: np.ndarray) -> None:
+    """InvalidInput unless `height` is a non-empty [H, W] array whose cells can be numbered in 32 bits."""
     if height.ndim != 2 or height.size == 0:
-        raise ValueError(f"a height map is a non-empty [H, W] array, not one of shape {height.shape}")
+        raise InvalidInput(f"A height map is a non-empty grid of rows and columns, not one of shape {height.shape}.")
+    if height.size > NO_LIMIT:
+        raise InvalidInput(
+            f"The height map has {height.size} cells; water can be routed over at most {NO_LIMIT}.",
+            hint="Scale it down or cut it into tiles.",
+        )
+
+
+def _copy(height: FloatGrid) -> FloatGrid:
+    check_grid(height)
     return np.array(height, np.float32, order="C")
 
 

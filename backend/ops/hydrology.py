@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.kernels import basins_cpu, flow_routing_cpu
-from backend.ops.depressions import breach_depressions, fill_depressions, pit_fraction, pit_mask
+from backend.ops.depressions import breach_depressions, check_grid, fill_depressions, pit_fraction, pit_mask
 
 __all__ = [
     "Flow",
@@ -51,9 +51,8 @@ def route(height: np.ndarray, pixel_size_m: float, *, jitter: float = 0.0, seed:
     Depressions are crossed as if a narrow canyon were cut from the pit to the lowest pass (Cordonnier et al. 2019,
     "carving"). With `jitter` 0..1 directions are drawn, from `seed`, among the falling ones: see random_receivers.
     """
+    check_grid(height)
     height = np.ascontiguousarray(height, np.float64)
-    if height.ndim != 2 or height.size == 0:
-        raise ValueError(f"a height map is a non-empty [H, W] array, not one of shape {height.shape}")
     if not pixel_size_m > 0:
         raise ValueError(f"pixel_size_m must be above 0, not {pixel_size_m}")
     if jitter > 0:
