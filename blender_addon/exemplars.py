@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -24,6 +25,16 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.tif")))
 
 
+@cache
+def help_of(name: str) -> str:
+    """What a landscape shows, in a few words."""
+    return str(_recipe(name).get("help", ""))
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    return json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def read(name: str) -> Array:
     """A shipped landscape as a HEIGHT_MAP. Raises InvalidInput for a name that there is not."""
     path = _folder() / f"{name}.tif"
@@ -31,9 +42,9 @@ def read(name: str) -> Array:
         raise InvalidInput(
             f"No landscape {name!r} comes with Relievo.", hint=f"There are: {', '.join(names())}.", field=name
         )
-    recipe = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     image = bpy.data.images.load(str(path), check_existing=False)
     try:
-        return images.height_map(image, pixel_size_m=float(recipe["pixel_size_m"]))
+        image.colorspace_settings.name = "Non-Color"
+        return images.height_map(image, pixel_size_m=float(_recipe(name)["pixel_size_m"]))
     finally:
         bpy.data.images.remove(image)

@@ -194,6 +194,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
                 icon="RESTRICT_SELECT_OFF" if usable else "ERROR",
             )
         column.prop(settings, "resolution")
+        column.prop(settings, "fill_gaps")
 
 
 class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):

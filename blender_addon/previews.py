@@ -32,6 +32,7 @@ class _StandIn:
 
 
 _stand_ins: dict[str, _StandIn] = {}
+_brought: set[tuple[str, str]] = set()  # (bpy.data's collection, name) of what stand-ins have brought besides themselves
 _given_up: set[str] = set()  # jobs whose stand-in the user has edited or deleted
 
 
@@ -60,11 +61,13 @@ def _height(job: Job) -> Array | None:
 def _create(job: Job, height: Array) -> None:
     location = tuple(job.purpose.get("location", (0.0, 0.0, 0.0)))
     target = bpy.data.objects.get(job.purpose.get("target", ""))
+    before = _shared_datablocks()
     made = terrain.make({"height": height}, kind="MESH", name=f"{job.label} (preview)", location=location, recipe={})
     if target is not None:
         made.matrix_world = target.matrix_world
         target.hide_set(True)
     made[TAG] = job.id
+    _brought.update(_shared_datablocks() - before)
     _stand_ins[job.id] = _StandIn(
         made.name,
         made.session_uid,
@@ -141,12 +144,29 @@ def _remove(made: bpy.types.Object) -> None:
     bpy.data.objects.remove(made)
     if mesh is not None and not mesh.users:
         bpy.data.meshes.remove(mesh)
+    _clean_up()
+
+
+def _shared_datablocks() -> set[tuple[str, str]]:
+    return {(kind, item.name) for kind in ("collections", "materials", "node_groups") for item in getattr(bpy.data, kind)}
+
+
+def _clean_up() -> None:
+    """What came with stand-ins goes with the last of them, unless something uses it by now."""
+    for kind, name in sorted(_brought):  # materials before node groups: what a material uses cannot go before it
+        item = getattr(bpy.data, kind).get(name)
+        if item is None:
+            _brought.discard((kind, name))
+        elif not (item.all_objects if kind == "collections" else item.users):
+            getattr(bpy.data, kind).remove(item)
+            _brought.discard((kind, name))
 
 
 def forget() -> None:
     """Another file is being loaded: touch nothing of this one any more."""
     _stand_ins.clear()
     _given_up.clear()
+    _brought.clear()
 
 
 def clear() -> None:

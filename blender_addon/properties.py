@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 
 from . import exemplars, property_table
+from .build import record
 from .shared.algorithm import AlgorithmSpec, Port, Preset
 from .shared.arrays import HEIGHT_MAP
 from .shared.catalog import ALGORITHMS
@@ -104,6 +105,11 @@ def _source_group(spec: AlgorithmSpec, port: Port) -> type:
             max=8192,
             subtype="PIXEL",
         ),
+        "fill_gaps": bpy.props.BoolProperty(
+            name="Fill Gaps",
+            description="Let the surroundings flow into holes, and into the corners of an outline that is no rectangle",
+            default=True,
+        ),
         "meaning": bpy.props.EnumProperty(
             name="Values",
             description="What the image's values mean",
@@ -123,7 +129,7 @@ def _source_group(spec: AlgorithmSpec, port: Port) -> type:
         annotations["exemplar"] = bpy.props.EnumProperty(
             name="Landscape",
             description="A landscape that comes with Relievo",
-            items=[(name, name.replace("-", " ").capitalize(), "") for name in exemplars.names()],
+            items=[(name, name.replace("-", " ").capitalize(), exemplars.help_of(name).capitalize()) for name in exemplars.names()],
         )
     return type(f"RELIEVO_PG_{spec.name}_{port.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
 
@@ -177,14 +183,9 @@ def _root_group() -> type:
 # Reading and writing --------------------------------------------------------------------------------------------------------------
 
 
-def metres_per_unit(scene: bpy.types.Scene) -> float:
-    """A scene may say that one unit is not a metre; what is shown then is the property times this."""
-    return scene.unit_settings.scale_length if scene.unit_settings.system != "NONE" else 1.0
-
-
 def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
     """The scene's settings of an algorithm as JSON parameters."""
-    group, scale = getattr(scene.relievo, spec.name), metres_per_unit(scene)
+    group, scale = getattr(scene.relievo, spec.name), record.metres_per_unit(scene)
     return {
         parameter.name: property_table.to_json(
             parameter, getattr(group, property_table.property_name(parameter)), metres_per_unit=scale
@@ -195,7 +196,7 @@ def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
 
 def write(scene: bpy.types.Scene, spec: AlgorithmSpec, values: dict[str, Any]) -> None:
     """Put JSON parameters into the scene's settings; those that are not named keep their value."""
-    group, scale = getattr(scene.relievo, spec.name), metres_per_unit(scene)
+    group, scale = getattr(scene.relievo, spec.name), record.metres_per_unit(scene)
     for parameter in spec.parameters:
         if parameter.name in values:
             setattr(

@@ -14,6 +14,7 @@ from typing import Any
 import bpy
 
 from . import properties, sources
+from .build.record import RECIPE_KEY
 from .job_records import Job
 from .session import Session
 from .shared.algorithm import AlgorithmSpec, find
@@ -23,8 +24,6 @@ from .shared.errors import InvalidInput
 from .shared.params import parse
 from .shared.recipe import check_recipe
 from .sources import Source
-
-RECIPE_KEY = "relievo_recipe"
 
 
 @dataclass(frozen=True, kw_only=True)

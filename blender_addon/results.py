@@ -6,13 +6,12 @@ says why where a result has to wait for a person.
 
 from __future__ import annotations
 
-import json
 import logging
 
 import bpy
 
 from . import previews, requests
-from .build import terrain
+from .build import record, terrain
 from .job_records import Job
 from .session import Session
 from .shared.errors import InternalError, RelievoError
@@ -64,19 +63,12 @@ def _why_not(job: Job, generation: int) -> str:
 
 def find_target(job: Job) -> bpy.types.Object | None:
     """The object that the job is to replace, wherever its name has gone; None when it was deleted."""
-    return find_object(job.purpose.get("target", ""), job.purpose.get("target_uid", 0))
-
-
-def find_object(name: str, uid: int) -> bpy.types.Object | None:
-    named = bpy.data.objects.get(name) if name else None
-    if named is not None and named.session_uid == uid:
-        return named
-    return next((candidate for candidate in bpy.data.objects if candidate.session_uid == uid), None) if uid else None
+    return record.find(bpy.data.objects, job.purpose.get("target", ""), job.purpose.get("target_uid", 0))
 
 
 def find_shown(job: Job) -> bpy.types.Object | None:
     """The object that the job's result became, None when it is gone or was only images."""
-    return find_object(job.purpose.get(SHOWN_KEY, ""), job.purpose.get("shown_uid", 0))
+    return record.find(bpy.data.objects, job.purpose.get(SHOWN_KEY, ""), job.purpose.get("shown_uid", 0))
 
 
 def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
@@ -84,14 +76,14 @@ def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
     purpose, recipe = job.purpose, requests.recipe_of(job)
     outputs = {port: given[0] for port, given in job.outputs.items() if given}
     stood = previews.end(job)
+    scene = bpy.data.scenes.get(purpose.get("scene", "")) or bpy.context.scene
     target = None if as_new else find_target(job)
     if target is not None:
         terrain.replace(target, outputs, kind=purpose["output"], recipe=recipe)
         made: bpy.types.ID = target
     else:
         location = stood or tuple(purpose.get("location", (0.0, 0.0, 0.0)))
-        made = terrain.make(outputs, kind=purpose["output"], name=job.label, location=location, recipe=recipe)
-    made[requests.RECIPE_KEY] = json.dumps(recipe)
+        made = terrain.make(outputs, kind=purpose["output"], name=job.label, location=location, recipe=recipe, scene=scene)
     if isinstance(made, bpy.types.Object) and target is None:
         select(made)
         if purpose.get("frame") and not bpy.app.background:

@@ -12,7 +12,8 @@ from typing import Any
 
 import bpy
 
-from . import exemplars, properties
+from . import exemplars
+from .build import record
 from .draw import images, meshes
 from .shared.algorithm import AlgorithmSpec, Port
 from .shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, MASK, Array
@@ -71,7 +72,7 @@ def chosen(
     """What the sidebar's pickers say for a port. Raises InvalidInput, saying what to do, where something is missing."""
     group = getattr(scene.relievo, spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
-    scale = properties.metres_per_unit(scene)
+    scale = record.metres_per_unit(scene)
     return tuple(_from_settings(entry, port, active, scale) for entry in settings if entry.source != "NONE")
 
 
@@ -95,7 +96,7 @@ def _from_settings(settings: Any, port: Port, active: bpy.types.Object | None, s
                 hint="Select a mesh or pick one under From.",
                 field=port.name,
             )
-        return Source("object", mesh.name, {"resolution_px": settings.resolution})
+        return Source("object", mesh.name, {"resolution_px": settings.resolution, "fill_gaps": settings.fill_gaps})
     if settings.source == "EXEMPLAR":
         return Source("exemplar", settings.exemplar)
     return Source("noise")
@@ -125,7 +126,10 @@ def read(source: Source, port: Port, context: bpy.types.Context) -> Array:
                 f"The mesh {source.name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name
             )
         depsgraph = context.evaluated_depsgraph_get()
-        return meshes.height_map(mesh, depsgraph, longest_side_px=int(source.options.get("resolution_px", 512)))
+        options = {"resolution_px": 512, "fill_gaps": True, **source.options}
+        return meshes.height_map(
+            mesh, depsgraph, longest_side_px=int(options["resolution_px"]), fill_gaps=bool(options["fill_gaps"])
+        )
     image = bpy.data.images.get(source.name)
     if image is None:
         raise InvalidInput(
