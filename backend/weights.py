@@ -1,7 +1,9 @@
-"""Pretrained weights that the user brings: where they are looked for, how they are fetched on request, and that they are whole.
+"""Pretrained weights that the user brings: where they are looked for, how they are fetched on request, and that
+they are whole.
 
-Nothing is downloaded unless download() is called. A file counts only when its SHA-256 begins as its name says; it is read with
-weights_only, so that a crafted file can run no code. Weights that ship with the project are in backend/weights/.
+Nothing is downloaded unless download() is called. A file counts only when its SHA-256 begins as its name says;
+it is read with weights_only, so that a crafted file can run no code. Weights that ship with the project are in
+backend/weights/.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ Progress = Callable[[int, int], None]  # (bytes there, bytes in all or 0); may r
 
 @dataclass(frozen=True, kw_only=True)
 class WeightFile:
-    """A file of weights as its makers publish it. sha256_prefix: what the SHA-256 of the whole file begins with, hexadecimal."""
+    """A file of weights as its makers publish it. sha256_prefix: what the SHA-256 of the whole file begins
+    with, hexadecimal."""
 
     name: str
     file: str
@@ -41,8 +44,13 @@ class WeightFile:
     size: str
 
 
-VGG19 = WeightFile(name="VGG-19", file="vgg19-dcbb9e9d.pth", url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-                   sha256_prefix="dcbb9e9d", size="548 MiB")
+VGG19 = WeightFile(
+    name="VGG-19",
+    file="vgg19-dcbb9e9d.pth",
+    url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+    sha256_prefix="dcbb9e9d",
+    size="548 MiB",
+)
 
 
 def cache_folder() -> Path:
@@ -63,14 +71,17 @@ def folders() -> list[Path]:
 
 
 def find(wanted: WeightFile, path: Path | None = None) -> Path | None:
-    """The file at `path` (the file or its folder), else in the first of folders() that has it; None where there is none.
+    """The file at `path` (the file or its folder), else in the first of folders() that has it; None where there
+    is none.
 
     InvalidInput when an explicit path has no such file, or when the file found is not what its name promises.
     """
     if path is not None:
         candidates = [path / wanted.file if path.is_dir() else path]
         if not candidates[0].is_file():
-            raise InvalidInput(f"There are no {wanted.name} weights at {candidates[0]}.", hint=_where(wanted), field="weights")
+            raise InvalidInput(
+                f"There are no {wanted.name} weights at {candidates[0]}.", hint=_where(wanted), field="weights"
+            )
     else:
         candidates = [folder / wanted.file for folder in folders()]
     for candidate in candidates:
@@ -84,7 +95,8 @@ _checked: set[tuple[Path, int, int]] = set()  # (path, size, time of change) tha
 
 
 def check(wanted: WeightFile, path: Path) -> None:
-    """InvalidInput unless the SHA-256 of the file begins with the promised digits. Reads a file once in a process."""
+    """InvalidInput unless the SHA-256 of the file begins with the promised digits. Reads a file once in a
+    process."""
     status = path.stat()
     key = (path.resolve(), status.st_size, status.st_mtime_ns)
     if key in _checked:
@@ -94,29 +106,36 @@ def check(wanted: WeightFile, path: Path) -> None:
     if not digest.startswith(wanted.sha256_prefix):
         raise InvalidInput(
             f"{path} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {wanted.sha256_prefix}.",
-            hint="Delete it and fetch it again.", field="weights")
+            hint="Delete it and fetch it again.",
+            field="weights",
+        )
     _checked.add(key)
 
 
 def load(wanted: WeightFile, path: Path | None = None) -> dict[str, Tensor]:
-    """The tensors of the file, on the CPU, mapped from disk rather than read whole. InvalidInput when it is nowhere."""
+    """The tensors of the file, on the CPU, mapped from disk rather than read whole. InvalidInput when it is
+    nowhere."""
     found = find(wanted, path)
     if found is None:
         raise InvalidInput(f"The {wanted.name} weights are not on this machine.", hint=_where(wanted), field="features")
     try:
         state = torch.load(found, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise InvalidInput(f"{found} holds something else than {wanted.name} weights.", hint="Delete it and fetch it again.",
-                           field="weights") from error
+        raise InvalidInput(
+            f"{found} holds something else than {wanted.name} weights.",
+            hint="Delete it and fetch it again.",
+            field="weights",
+        ) from error
     return {str(name): value for name, value in state.items()}
 
 
 def download(wanted: WeightFile, progress: Progress, folder: Path | None = None) -> Path:
-    """Fetch the file into `folder` (the first of folders()), going on from an earlier, broken attempt. Returns its path.
+    """Fetch the file into `folder` (the first of folders()), going on from an earlier, broken attempt. Returns
+    its path.
 
     Written as FILE.part and renamed once its hash is right, so that a file of that name is always whole. Raises
-    InvalidInput without a connection (what came is kept) or when the hash is wrong (what came is deleted), StorageFull when the
-    folder takes no more, and whatever progress raises.
+    InvalidInput without a connection (what came is kept) or when the hash is wrong (what came is deleted),
+    StorageFull when the folder takes no more, and whatever progress raises.
     """
     folder = folder or folders()[0]
     target = folder / wanted.file
@@ -129,8 +148,11 @@ def download(wanted: WeightFile, progress: Progress, folder: Path | None = None)
         _fetch(wanted, part, progress)
     except (OSError, HTTPException) as error:  # urllib's errors, broken connections and time-outs are OSErrors
         reason = getattr(error, "reason", None) or error
-        raise InvalidInput(f"The {wanted.name} weights could not be fetched from {wanted.url}: {reason}.",
-                           hint="Try again to go on from where it stopped. " + _where(wanted), field="features") from error
+        raise InvalidInput(
+            f"The {wanted.name} weights could not be fetched from {wanted.url}: {reason}.",
+            hint="Try again to go on from where it stopped. " + _where(wanted),
+            field="features",
+        ) from error
     try:
         check(wanted, part)
     except InvalidInput:
@@ -142,7 +164,8 @@ def download(wanted: WeightFile, progress: Progress, folder: Path | None = None)
 
 
 def _fetch(wanted: WeightFile, part: Path, progress: Progress) -> None:
-    """Append to `part` what is missing. A server that ignores the range sends everything, and the file begins anew."""
+    """Append to `part` what is missing. A server that ignores the range sends everything, and the file begins
+    anew."""
     there = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(wanted.url, headers={"Range": f"bytes={there}-"} if there else {})
     try:
@@ -170,10 +193,15 @@ def _fetch(wanted: WeightFile, part: Path, progress: Progress) -> None:
 
 
 def _unwritable(wanted: WeightFile, folder: Path, error: OSError) -> StorageFull:
-    return StorageFull(f"The {wanted.name} weights ({wanted.size}) could not be written to {folder}: {error.strerror or error}.",
-                       hint=f"Make room there, or let ${FOLDER_VARIABLE} name another folder.", field="features")
+    return StorageFull(
+        f"The {wanted.name} weights ({wanted.size}) could not be written to {folder}: {error.strerror or error}.",
+        hint=f"Make room there, or let ${FOLDER_VARIABLE} name another folder.",
+        field="features",
+    )
 
 
 def _where(wanted: WeightFile) -> str:
-    return (f"Fetch them with the download_weights parameter ({wanted.size}), or put torchvision's {wanted.file} into "
-            f"the folder named by ${FOLDER_VARIABLE} or into {cache_folder()}.")
+    return (
+        f"Fetch them with the download_weights parameter ({wanted.size}), or put torchvision's {wanted.file} into "
+        f"the folder named by ${FOLDER_VARIABLE} or into {cache_folder()}."
+    )

@@ -1,4 +1,5 @@
-"""Relief transfer by feature statistics: what each loss does to a map, tiles against the whole, and what bad input gets."""
+"""Relief transfer by feature statistics: what each loss does to a map, tiles against the whole, and what bad
+input gets."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from backend.context import JobContext
 from backend.models.deep_image_prior import Hourglass
 from backend.models.vgg19 import Vgg19
 from backend.ops.features import ALIGNMENT_PX, ConvolutionBank, VggFeatures, random_filters
+from backend.ops.style_descent import Descent, descend_adam, descend_plain
 from backend.ops.style_losses import STYLE_LOSSES, formula, style_loss
 from backend.ops.style_objective import Objective, tiles
 from shared.catalog.morphology import SPEC, MorphologyParams
@@ -48,11 +50,20 @@ def ridges(height: int, width: int) -> Tensor:
 
 
 def parameters(**values: object) -> MorphologyParams:
-    return replace(MorphologyParams(), **({"method": "gram", "feature_iterations": 30, "learning_rate_interval": 0.4} | values))
+    return replace(
+        MorphologyParams(), **({"method": "gram", "feature_iterations": 30, "learning_rate_interval": 0.4} | values)
+    )
 
 
-def objective(method: str, extractor: ConvolutionBank | VggFeatures, content: Tensor, exemplars: list[Tensor],
-              regions: Tensor | None = None, rule: str = "relative", variation: float = 0.1) -> Objective:
+def objective(
+    method: str,
+    extractor: ConvolutionBank | VggFeatures,
+    content: Tensor,
+    exemplars: list[Tensor],
+    regions: Tensor | None = None,
+    rule: str = "relative",
+    variation: float = 0.1,
+) -> Objective:
     return Objective(extractor, style_loss(method), formula(rule), exemplars, content, regions, variation=variation)
 
 
@@ -62,7 +73,9 @@ def slopes(height: Tensor) -> np.ndarray:
 
 def slope_distance(left: Tensor, right: Tensor) -> float:
     share = np.linspace(0.005, 0.995, 199)
-    return float(np.abs(np.quantile(slopes(left), share) - np.quantile(slopes(right), share)).mean() / slopes(right).std())
+    return float(
+        np.abs(np.quantile(slopes(left), share) - np.quantile(slopes(right), share)).mean() / slopes(right).std()
+    )
 
 
 @pytest.mark.parametrize("method", LOSSES)
@@ -80,28 +93,31 @@ def test_each_loss_brings_the_exemplars_slopes_and_keeps_the_layout(method: str)
 @pytest.mark.parametrize("method", LOSSES)
 def test_the_objective_falls_by_more_than_half_in_sixty_steps(method: str) -> None:
     layout, exemplar = fractal(64, 64, 2.0, seed=1, relief_m=1.0), ridges(80, 64) / 600
-    goal = Objective(ConvolutionBank(2, CPU), style_loss(method), formula("relative"), [exemplar], layout, content_weight=0.0)
-    values = layout.clone().requires_grad_()
-    result = ft._adam([values], lambda: values, goal.value_and_gradient, 60, lambda step: 0.03 * 0.96**step, lambda step, now: None,
-                      JobContext())
+    goal = Objective(
+        ConvolutionBank(2, CPU), style_loss(method), formula("relative"), [exemplar], layout, content_weight=0.0
+    )
+    descent = Descent(
+        evaluate=goal.value_and_gradient, steps=60, rate=lambda step: 0.03 * 0.96**step, look=lambda step, now: False
+    )
+    result = descend_adam(layout, descent)
     assert goal.value_and_gradient(result)[0] < 0.5 * goal.value_and_gradient(layout)[0]
 
 
 @pytest.mark.parametrize("method", LOSSES)
 @pytest.mark.parametrize("classes", [False, True])
 def test_tiles_give_the_gradient_of_the_whole(method: str, classes: bool) -> None:
-    layout, exemplar = fractal(192, 160, 1.8, seed=2, relief_m=1.0), ridges(96, 96) / 600
-    regions = torch.cat([fractal(192, 160, 3.0, seed=3, relief_m=1.0), torch.zeros_like(layout)], dim=1)
+    layout, exemplar = fractal(256, 160, 1.8, seed=2, relief_m=1.0), ridges(96, 96) / 600
+    regions = torch.cat([fractal(256, 160, 3.0, seed=3, relief_m=1.0), torch.zeros_like(layout)], dim=1)
     regions[:, 1] = 1 - regions[:, 0]
     given_classes = regions if classes else None
     exemplars = [exemplar, exemplar.flip(3) ** 2]
     whole, cut = ConvolutionBank(3, CPU), ConvolutionBank(3, CPU)
-    cut.tile_px = 4 * ALIGNMENT_PX  # type: ignore[misc]
+    cut.tile_px = 2 * ALIGNMENT_PX  # type: ignore[misc]
     expected = objective(method, whole, layout, exemplars, given_classes)
     tiled = objective(method, cut, layout, exemplars, given_classes)
     assert len(expected.tiles) == 1
     assert len(tiled.tiles) > 1
-    start = fractal(192, 160, 2.2, seed=4, relief_m=1.0)
+    start = fractal(256, 160, 2.2, seed=4, relief_m=1.0)
     value, gradient = expected.value_and_gradient(start)
     tiled_value, tiled_gradient = tiled.value_and_gradient(start)
     assert tiled_value == pytest.approx(value, rel=1e-4)
@@ -116,11 +132,13 @@ def test_gradient_of_the_whole_objective_is_that_of_finite_differences(rule: str
     _, gradient = goal.value_and_gradient(start)
     direction = fractal(48, 40, 0.5, seed=6, relief_m=1.0).double() - 0.5
     step = 1e-6
-    change = (goal.value_and_gradient(start + step * direction)[0] - goal.value_and_gradient(start - step * direction)[0]) / (2 * step)
+    change = (
+        goal.value_and_gradient(start + step * direction)[0] - goal.value_and_gradient(start - step * direction)[0]
+    ) / (2 * step)
     assert float((gradient * direction).sum()) == pytest.approx(change, rel=1e-4)
 
 
-@given(st.integers(1, 700), st.integers(1, 700), st.sampled_from([64, 128, 256]), st.sampled_from([0, 48, 96]))
+@given(st.integers(1, 700), st.integers(1, 700), st.sampled_from([64, 128, 256]), st.sampled_from([0, 64, 96]))
 @settings(max_examples=60, deadline=None)
 def test_tile_cores_cover_every_pixel_once(height: int, width: int, side: int, halo: int) -> None:
     count = np.zeros((height, width), dtype=int)
@@ -160,7 +178,7 @@ def test_same_bytes_for_any_number_of_threads(parametrisation: str) -> None:
 
 def test_deep_image_prior_follows_its_seed_and_the_layout() -> None:
     layout, exemplar = fractal(64, 64, 2.4, seed=1), ridges(64, 64)
-    params = parameters(parametrisation="deep-image-prior", feature_iterations=36, feature_learning_rate=0.01, learning_rate_interval=20.0)
+    params = parameters(parametrisation="deep-image-prior", feature_iterations=36, learning_rate_interval=20.0)
     first, second = (ft.transfer(params, layout, [exemplar], None, JobContext(seed=seed)) for seed in (1, 2))
     assert not torch.equal(first, second)
     smooth = [torch.nn.functional.avg_pool2d(values, 16).flatten().numpy() for values in (first, layout)]
@@ -189,7 +207,9 @@ def test_each_class_follows_its_own_exemplar() -> None:
 
 
 def test_border_is_like_the_interior() -> None:
-    result = ft.transfer(parameters(feature_iterations=40), fractal(96, 96, 2.4, seed=1), [ridges(128, 128)], None, JobContext())
+    result = ft.transfer(
+        parameters(feature_iterations=40), fractal(96, 96, 2.4, seed=1), [ridges(128, 128)], None, JobContext()
+    )
     slope = np.hypot(*np.gradient(result[0, 0].numpy()))
     frame = np.ones_like(slope, dtype=bool)
     frame[4:-4, 4:-4] = False
@@ -202,7 +222,9 @@ def test_finer_than_the_working_size_has_detail_of_the_exemplars_strength() -> N
     assert result.shape == layout.shape
 
     def finest(values: Tensor) -> float:
-        return float((values - ft.resize(ft.resize(values, values.shape[2] // 2, values.shape[3] // 2), *values.shape[2:])).std())
+        return float(
+            (values - ft.resize(ft.resize(values, values.shape[2] // 2, values.shape[3] // 2), *values.shape[2:])).std()
+        )
 
     assert finest(result) == pytest.approx(finest(exemplar), rel=0.25)
 
@@ -210,7 +232,10 @@ def test_finer_than_the_working_size_has_detail_of_the_exemplars_strength() -> N
 def test_levels_halve_down_to_the_coarsest_and_keep_32_pixels() -> None:
     exemplar = torch.zeros(1, 1, 344, 403)
     assert [level.width for level in ft.pyramid(512, 512, [exemplar], 64, 1024)] == [64, 128, 256, 512]
-    assert [level.width for level in ft.pyramid(2048, 4096, [exemplar], 64, 1024)] == [512, 1024]  # 344 px would fall below 32
+    assert [level.width for level in ft.pyramid(2048, 4096, [exemplar], 64, 1024)] == [
+        512,
+        1024,
+    ]  # 344 px would fall below 32
     assert [level.width for level in ft.pyramid(512, 512, [exemplar], 512, 512)] == [512]
     assert [(level.height, level.width) for level in ft.pyramid(32, 33, [exemplar], 64, 1024)] == [(32, 33)]
 
@@ -235,7 +260,9 @@ def vgg_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> weights.WeightF
 
 
 @pytest.mark.parametrize("preset", ["merizzi-2024", "merizzi-2024-pytorch"])
-def test_published_presets_lower_their_loss(preset: str, vgg_file: weights.WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_presets_lower_their_loss(
+    preset: str, vgg_file: weights.WeightFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     values = dict(next(found for found in SPEC.presets if found.name == preset).values)
     params = replace(MorphologyParams(), **(values | {"feature_iterations": 12}))
     seen: list[float] = []
@@ -288,12 +315,15 @@ def test_previews_are_whole_maps_in_metres() -> None:
     assert 1500 < float(seen[0].min()) < float(seen[0].max()) < 3500
 
 
-@pytest.mark.parametrize(("layout", "exemplar", "message"), [
-    (lambda: fractal(64, 64, 2.0, 1), lambda: torch.full((1, 1, 64, 64), 7.0), "flat"),
-    (lambda: fractal(64, 64, 2.0, 1), lambda: ridges(64, 31), "at least 32 px"),
-    (lambda: fractal(20, 64, 2.0, 1), lambda: ridges(64, 64), "at least 32 px"),
-    (lambda: fractal(64, 64, 2.0, 1), lambda: ridges(64, 64).fill_(float("nan")), "finite"),
-])
+@pytest.mark.parametrize(
+    ("layout", "exemplar", "message"),
+    [
+        (lambda: fractal(64, 64, 2.0, 1), lambda: torch.full((1, 1, 64, 64), 7.0), "flat"),
+        (lambda: fractal(64, 64, 2.0, 1), lambda: ridges(64, 31), "at least 32 px"),
+        (lambda: fractal(20, 64, 2.0, 1), lambda: ridges(64, 64), "at least 32 px"),
+        (lambda: fractal(64, 64, 2.0, 1), lambda: ridges(64, 64).fill_(float("nan")), "finite"),
+    ],
+)
 def test_bad_maps_are_refused(layout: Callable[[], Tensor], exemplar: Callable[[], Tensor], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         ft.transfer(parameters(), layout(), [exemplar()], None, JobContext())
@@ -301,10 +331,28 @@ def test_bad_maps_are_refused(layout: Callable[[], Tensor], exemplar: Callable[[
 
 def test_the_keras_program_had_gram_matrices_only() -> None:
     with pytest.raises(InvalidParameter, match="no 'histogram' loss") as failure:
-        ft.transfer(parameters(method="histogram", formula="merizzi-2024"), fractal(64, 64, 2.0, 1), [ridges(64, 64)], None, JobContext())
+        ft.transfer(
+            parameters(method="histogram", formula="merizzi-2024"),
+            fractal(64, 64, 2.0, 1),
+            [ridges(64, 64)],
+            None,
+            JobContext(),
+        )
     assert failure.value.field == "method"
 
 
 def test_a_flat_layout_gets_landforms_too() -> None:
     result = ft.transfer(parameters(), torch.full((1, 1, 64, 64), 5.0), [ridges(64, 64)], None, JobContext())
     assert bool(torch.isfinite(result).all())
+
+
+def test_plain_descent_recovers_from_a_rate_that_is_far_too_large_or_small() -> None:
+    goal = fractal(40, 40, 1.5, seed=1, relief_m=1.0)
+    start = torch.zeros_like(goal)
+
+    def evaluate(values: Tensor) -> tuple[float, Tensor]:
+        return float((values - goal).square().sum()), 2.0 * (values - goal)
+
+    for rate in (1e-9, 0.1, 1e6):
+        descent = Descent(evaluate=evaluate, steps=4000, rate=lambda step, rate=rate: rate, look=lambda step, now: False)
+        assert evaluate(descend_plain(start, descent))[0] < 0.2 * evaluate(start)[0]

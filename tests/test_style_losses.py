@@ -43,8 +43,9 @@ def test_gradient_is_that_of_finite_differences(name: str) -> None:
     weight = draw(1, 1, 6, 7, seed=2)
     loss = sl.style_loss(name)
     # a histogram is piecewise linear: the step must stay within one of its 256 pieces
-    assert torch.autograd.gradcheck(lambda values: loss.distance(loss.measure(values, weight).mean(), target), (features,), eps=1e-7,
-                                    atol=1e-5)
+    assert torch.autograd.gradcheck(
+        lambda values: loss.distance(loss.measure(values, weight).mean(), target), (features,), eps=1e-7, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -71,7 +72,7 @@ def test_sums_of_parts_are_the_sums_of_the_whole(name: str) -> None:
     parts = None
     for rows in ((0, 7), (7, 16)):
         inside = torch.zeros_like(whole_weight)
-        inside[:, :, rows[0]:rows[1]] = 1
+        inside[:, :, rows[0] : rows[1]] = 1
         parts = sl.add(parts, measure(features, whole_weight * inside))
     assert parts is not None
     torch.testing.assert_close(parts.total, whole.total)
@@ -94,7 +95,7 @@ def test_spatial_pairs_are_those_of_a_written_out_loop() -> None:
                 share = weight[0, 0, row, column]
                 expected += share * torch.outer(features[0, :, row, column], features[0, :, row + down, column + right])
                 mass += float(share)
-        torch.testing.assert_close(sums.total[:, 2 * index:2 * index + 2], expected)
+        torch.testing.assert_close(sums.total[:, 2 * index : 2 * index + 2], expected)
         assert float(sums.mass[2 * index]) == pytest.approx(mass)
 
 
@@ -114,7 +115,9 @@ def test_histogram_distance_is_the_wasserstein_distance() -> None:
     low, high = target.amin((2, 3), keepdim=True), target.amax((2, 3), keepdim=True)
     target = (target - low) / (high - low)
     values = draw(1, 4, 30, 35, seed=6) ** 2 * 1.4 - 0.2
-    expected = np.mean([wasserstein_distance(values[0, c].flatten().numpy(), target[0, c].flatten().numpy()) for c in range(4)])
+    expected = np.mean(
+        [wasserstein_distance(values[0, c].flatten().numpy(), target[0, c].flatten().numpy()) for c in range(4)]
+    )
     assert float(distance("histogram", values, target)) == pytest.approx(expected, abs=2 / sl.HISTOGRAM_BINS)
 
 
@@ -160,7 +163,9 @@ def test_pytorch_formula_given_the_same_features() -> None:
     grams = [torch.einsum("chw,dhw->cd", values[0], values[0]) / values.numel() for values in (features, target)]
     published = 1e2 / 5 * float((grams[0] - grams[1]).square().mean())
     content, style, variation = sl.balance(rule, rule.reference_pixels, features.numel())
-    assert style / 5 * sl.layer_factor(rule, loss, 5, 1) * float(distance("gram", features, target)) == pytest.approx(published, rel=1e-9)
+    assert style / 5 * sl.layer_factor(rule, loss, 5, 1) * float(distance("gram", features, target)) == pytest.approx(
+        published, rel=1e-9
+    )
     published = 2.5e-5 * float((features - target).square().mean())
     assert content * float(sl.content_squares(features, target, ones(features))) == pytest.approx(published, rel=1e-9)
     image = draw(1, 1, 256, 256, seed=3)
@@ -190,7 +195,9 @@ def test_the_gradient_of_a_pixel_does_not_depend_on_the_size_of_the_map(name: st
 @pytest.mark.parametrize("vary", [sl.variation_keras, sl.variation_absolute])
 def test_variation_gradient_and_zero_on_a_plane(vary) -> None:
     assert float(vary(torch.full((1, 1, 5, 5), 3.0), torch.ones(1, 1, 5, 5))) == 0.0
-    assert torch.autograd.gradcheck(lambda image: vary(image, torch.ones_like(image)), (draw(1, 1, 5, 6).requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        lambda image: vary(image, torch.ones_like(image)), (draw(1, 1, 5, 6).requires_grad_(),)
+    )
 
 
 def test_learning_rate_falls_as_published() -> None:

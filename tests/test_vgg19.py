@@ -1,4 +1,5 @@
-"""VGG-19 against published weights: a written-out convolution, and decoders that someone else trained on these very features."""
+"""VGG-19 against published weights: a written-out convolution, and decoders that someone else trained on these
+very features."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def folder(shared_data: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def network(folder: Path) -> Vgg19:
-    """conv1_1 to conv3_1 with the published weights, the first 1x1 convolution and our normalisation folded into conv1_1."""
+    """conv1_1 to conv3_1 with the published weights, the first 1x1 convolution and our normalisation folded
+    into conv1_1."""
     weights = published(folder, "vgg_normalised_conv3_1")
     mix = weights["0.weight"][:, :, 0, 0].double()  # RGB 0..1 -> BGR 0..255 less the mean
     state = {}
@@ -50,14 +52,27 @@ def image() -> torch.Tensor:
     """RGB 0..1, [1, 3, 64, 64]: smooth forms with edges."""
     rows, columns = torch.meshgrid(torch.linspace(0, 1, 64), torch.linspace(0, 1, 64), indexing="ij")
     disc = ((rows - 0.4) ** 2 + (columns - 0.6) ** 2 < 0.06).float()
-    return torch.stack([0.2 + 0.6 * rows, 0.7 - 0.4 * columns + 0.2 * disc, 0.3 + 0.4 * disc * (0.5 + 0.5 * torch.sin(20 * rows))])[None]
+    return torch.stack(
+        [0.2 + 0.6 * rows, 0.7 - 0.4 * columns + 0.2 * disc, 0.3 + 0.4 * disc * (0.5 + 0.5 * torch.sin(20 * rows))]
+    )[None]
 
 
 def test_layers_stand_where_torchvision_has_them() -> None:
-    assert [LAYERS[name][0] for name in ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "conv5_2")] == [0, 5, 10, 19, 28, 30]
+    assert [LAYERS[name][0] for name in ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "conv5_2")] == [
+        0,
+        5,
+        10,
+        19,
+        28,
+        30,
+    ]
     assert {name: (value[1], value[2]) for name, value in LAYERS.items()}["conv4_1"] == (256, 512)
-    assert set(Vgg19("conv2_1").state_dict()) == {f"features.{index}.{kind}" for index in (0, 2, 5) for kind in ("weight", "bias")}
-    assert sum(parameter.numel() for parameter in Vgg19("conv5_4").parameters()) == 20_024_384  # of torchvision's vgg19().features
+    assert set(Vgg19("conv2_1").state_dict()) == {
+        f"features.{index}.{kind}" for index in (0, 2, 5) for kind in ("weight", "bias")
+    }
+    assert (
+        sum(parameter.numel() for parameter in Vgg19("conv5_4").parameters()) == 20_024_384
+    )  # of torchvision's vgg19().features
 
 
 def test_features_equal_a_written_out_convolution(network: Vgg19, folder: Path, image: torch.Tensor) -> None:
@@ -66,9 +81,14 @@ def test_features_equal_a_written_out_convolution(network: Vgg19, folder: Path, 
     def convolve(values: np.ndarray, index: str) -> np.ndarray:
         padded = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="reflect")
         windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-        return np.einsum("ihwyx,oiyx->ohw", windows, weights[f"{index}.weight"]) + weights[f"{index}.bias"][:, None, None]
+        return (
+            np.einsum("ihwyx,oiyx->ohw", windows, weights[f"{index}.weight"]) + weights[f"{index}.bias"][:, None, None]
+        )
 
-    values = np.einsum("oi,ihw->ohw", weights["0.weight"][:, :, 0, 0], image[0].double().numpy()) + weights["0.bias"][:, None, None]
+    values = (
+        np.einsum("oi,ihw->ohw", weights["0.weight"][:, :, 0, 0], image[0].double().numpy())
+        + weights["0.bias"][:, None, None]
+    )
     found = network(image, PUBLISHED.values())
     for index, name in PUBLISHED.items():
         if name in ("conv2_1", "conv3_1"):
@@ -78,20 +98,26 @@ def test_features_equal_a_written_out_convolution(network: Vgg19, folder: Path, 
         np.testing.assert_allclose(found[name][0].numpy(), values, rtol=1e-3, atol=1e-4 * values.max(), err_msg=name)
 
 
-@pytest.mark.parametrize(("layer", "steps", "correlation"), [
-    ("conv1_1", ["1"], 0.98),
-    ("conv2_1", ["1", "up", "5", "8"], 0.98),
-    ("conv3_1", ["1", "up", "5", "8", "up", "12", "15"], 0.9),
-])
-def test_published_decoders_give_the_image_back(network: Vgg19, folder: Path, image: torch.Tensor, layer: str, steps: list[str],
-                                                correlation: float) -> None:
+@pytest.mark.parametrize(
+    ("layer", "steps", "correlation"),
+    [
+        ("conv1_1", ["1"], 0.98),
+        ("conv2_1", ["1", "up", "5", "8"], 0.98),
+        ("conv3_1", ["1", "up", "5", "8", "up", "12", "15"], 0.9),
+    ],
+)
+def test_published_decoders_give_the_image_back(
+    network: Vgg19, folder: Path, image: torch.Tensor, layer: str, steps: list[str], correlation: float
+) -> None:
     weights = published(folder, f"feature_invertor_{layer}")
     values = network(image, [layer])[layer]
     for step in steps:
         if step == "up":
             values = F.interpolate(values, scale_factor=2, mode="nearest")
             continue
-        values = F.conv2d(F.pad(values, (1, 1, 1, 1), mode="reflect"), weights[f"{step}.weight"], weights[f"{step}.bias"])
+        values = F.conv2d(
+            F.pad(values, (1, 1, 1, 1), mode="reflect"), weights[f"{step}.weight"], weights[f"{step}.bias"]
+        )
         if step != steps[-1]:
             values = F.relu(values)
     assert values.shape == image.shape

@@ -68,8 +68,13 @@ def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return weights.WeightFile(name="Test", file=f"test-{digest}.pth", url=f"http://127.0.0.1:{server.server_port}/test.pth",
-                              sha256_prefix=digest, size="1 MiB")
+    return weights.WeightFile(
+        name="Test",
+        file=f"test-{digest}.pth",
+        url=f"http://127.0.0.1:{server.server_port}/test.pth",
+        sha256_prefix=digest,
+        size="1 MiB",
+    )
 
 
 def test_fetched_file_is_found_and_loaded(published: weights.WeightFile) -> None:
@@ -136,7 +141,9 @@ def test_a_folder_that_cannot_be_made(published: weights.WeightFile, tmp_path: P
         weights.download(published, lambda there, total: None, tmp_path / "file" / "below")
 
 
-def test_order_of_search(published: weights.WeightFile, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_of_search(
+    published: weights.WeightFile, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def put(folder: Path) -> Path:
         folder.mkdir(parents=True)
         (folder / published.file).write_bytes(server.body)
@@ -168,7 +175,9 @@ class Payload:
         return (Path.touch, (Path("pwned"),))
 
 
-def test_a_pickle_that_runs_code_is_refused(published: weights.WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pickle_that_runs_code_is_refused(
+    published: weights.WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "crafted.pth"
     torch.save({"x": Payload()}, path)

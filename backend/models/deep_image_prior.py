@@ -1,7 +1,9 @@
-"""A small hourglass that draws a height map from fixed noise (Ulyanov, Vedaldi & Lempitsky 2018, "Deep Image Prior").
+"""A small hourglass that draws a height map from fixed noise (Ulyanov, Vedaldi & Lempitsky 2018, "Deep Image
+Prior").
 
-Optimising its weights instead of the heights favours what convolutions draw easily: coherent forms before speckle. The default is
-narrower than the paper's (32 channels for 128, 2 skip channels for 4), which a CPU can afford. nn.Module only.
+Optimising its weights instead of the heights favours what convolutions draw easily: coherent forms before
+speckle. The default is narrower than the paper's (32 channels for 128, 2 skip channels for 4), which a CPU can
+afford. nn.Module only.
 """
 
 from __future__ import annotations
@@ -29,24 +31,35 @@ class Unit(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Encoder and decoder with narrow skips. Weights and input noise are drawn from `generator`, nothing from global state.
+    """Encoder and decoder with narrow skips. Weights and input noise are drawn from `generator`, nothing from
+    global state.
 
-    height, width: size of the map, each at least 2**(depth + 1). depth: how often the map is halved. forward() takes no argument
-    and returns [1, 1, height, width], unbounded.
+    height, width: size of the map, each at least 2**(depth + 1). depth: how often the map is halved. forward()
+    takes no argument and returns [1, 1, height, width], unbounded.
     """
 
     noise: Tensor
 
-    def __init__(self, height: int, width: int, *, generator: torch.Generator, channels: int = 32, skips: int = 2, depth: int = 4):
+    def __init__(
+        self, height: int, width: int, *, generator: torch.Generator, channels: int = 32, skips: int = 2, depth: int = 4
+    ):
         super().__init__()
         if min(height, width) < 2 ** (depth + 1):
-            raise ValueError(f"The map must be at least {2 ** (depth + 1)} px for depth {depth}, got {height} x {width}.")
+            raise ValueError(
+                f"The map must be at least {2 ** (depth + 1)} px for depth {depth}, got {height} x {width}."
+            )
         self.down = nn.ModuleList(
-            nn.Sequential(Unit(channels, channels, 3, stride=2), Unit(channels, channels, 3)) for _ in range(depth))
+            nn.Sequential(Unit(channels, channels, 3, stride=2), Unit(channels, channels, 3)) for _ in range(depth)
+        )
         self.skip = nn.ModuleList(Unit(channels, skips, 1) for _ in range(depth))
         self.up = nn.ModuleList(
-            nn.Sequential(nn.InstanceNorm2d(channels + skips, affine=True), Unit(channels + skips, channels, 3), Unit(channels, channels, 1))
-            for _ in range(depth))
+            nn.Sequential(
+                nn.InstanceNorm2d(channels + skips, affine=True),
+                Unit(channels + skips, channels, 3),
+                Unit(channels, channels, 1),
+            )
+            for _ in range(depth)
+        )
         self.draw = nn.Conv2d(channels, 1, 1)
         self.register_buffer("noise", torch.rand(1, channels, height, width, generator=generator) * NOISE_RANGE)
         _initialise(self, generator)

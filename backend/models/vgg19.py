@@ -1,7 +1,9 @@
-"""VGG-19's convolutions up to block 5 (Simonyan & Zisserman 2015), as a list of layers. Weights come from backend/weights.py.
+"""VGG-19's convolutions up to block 5 (Simonyan & Zisserman 2015), as a list of layers. Weights come from
+backend/weights.py.
 
-Layers are named conv{block}_{index} and always mean the values *after* the ReLU. Parameter names are those of torchvision's file
-("features.N.weight"), so its state dict loads as it is. The classifier is not built. nn.Module only: no file, no download.
+Layers are named conv{block}_{index} and always mean the values *after* the ReLU. Parameter names are those of
+torchvision's file ("features.N.weight"), so its state dict loads as it is. The classifier is not built.
+nn.Module only: no file, no download.
 """
 
 from __future__ import annotations
@@ -36,9 +38,12 @@ LAYERS = layer_table()
 class Vgg19(nn.Module):
     """Features of RGB images in 0..1.
 
-    last: the deepest layer that is built. padding: "zeros" is how the weights were trained; "reflect" and "replicate" leave no
-    dark frame around the image, which zeros do.
+    last: the deepest layer that is built. padding: "zeros" is how the weights were trained; "reflect" and
+    "replicate" leave no dark frame around the image, which zeros do.
     """
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, last: str = "conv5_2", padding: Literal["zeros", "reflect", "replicate"] = "zeros") -> None:
         super().__init__()
@@ -50,7 +55,8 @@ class Vgg19(nn.Module):
         self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """image: [B, 3, H, W] RGB 0..1, H and W at least the stride of the deepest layer asked for. layers: names.
+        """image: [B, 3, H, W] RGB 0..1, H and W at least the stride of the deepest layer asked for. layers:
+        names.
 
         Returns name -> [B, C, H // stride, W // stride], post-ReLU, in the network's own precision.
         """
@@ -70,7 +76,8 @@ class Vgg19(nn.Module):
         return found
 
     def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
-        """Take the convolutions out of torchvision's state dict. RuntimeError when one is missing or of another shape."""
+        """Take the convolutions out of torchvision's state dict. RuntimeError when one is missing or of another
+        shape."""
         own = {name: value for name, value in state.items() if name in self.state_dict()}
         self.load_state_dict(own)
         self.requires_grad_(False)

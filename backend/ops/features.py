@@ -1,7 +1,9 @@
-"""Where features of a height map come from: a random multi-scale convolution bank that needs no download, or VGG-19.
+"""Where features of a height map come from: a random multi-scale convolution bank that needs no download, or
+VGG-19.
 
-Both are callables over a map whose heights are scaled so that the exemplars span 0..1, and both say which layers they have, their
-stride, and how far a feature sees, so that a map may be cut into tiles. Nothing here is optimised, and nothing is loaded.
+Both are callables over a map whose heights are scaled so that the exemplars span 0..1, and both say which
+layers they have, their stride, and how far a feature sees, so that a map may be cut into tiles. Nothing here is
+optimised, and nothing is loaded.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ VGG_CONTENT = "conv5_2"
 
 @dataclass(frozen=True)
 class Layer:
-    """stride: pixels of the map to one of the layer. margin: features this near to the map's border rest on invented pixels."""
+    """stride: pixels of the map to one of the layer. margin: features this near to the map's border rest on
+    invented pixels."""
 
     name: str
     stride: int
@@ -35,7 +38,8 @@ class Layer:
 
 
 class Extractor(Protocol):
-    """halo_px: how many pixels around a tile its features depend on. tile_px: side of a tile that fits into a few hundred MiB.
+    """halo_px: how many pixels around a tile its features depend on. tile_px: side of a tile that fits into a
+    few hundred MiB.
 
     Strides divide ALIGNMENT_PX, so that tiles that begin at its multiples have the features of the whole map.
     """
@@ -50,15 +54,15 @@ class Extractor(Protocol):
         ...
 
 
-ALIGNMENT_PX = 16
+ALIGNMENT_PX = 32
 
 
 def random_filters(count: int, generator: torch.Generator) -> Tensor:
     """Orthonormal filters without a mean: [count, 1, 7, 7] float32, count <= 48.
 
-    A filter bank of random directions is as good a texture space as a trained one (Ustyuzhaninov et al. 2016, arXiv 1606.00021);
-    orthonormal ones see every direction of a patch once. Without a mean they are blind to the height of the place, which is the
-    user's own business.
+    A filter bank of random directions is as good a texture space as a trained one (Ustyuzhaninov et al. 2016,
+    arXiv 1606.00021); orthonormal ones see every direction of a patch once. Without a mean they are blind to
+    the height of the place, which is the user's own business.
     """
     if not 0 < count < FILTER_PX**2:
         raise ValueError(f"count must be 1..{FILTER_PX**2 - 1}, got {count}.")
@@ -69,9 +73,12 @@ def random_filters(count: int, generator: torch.Generator) -> Tensor:
 
 
 class ConvolutionBank:
-    """ReLU of random filters at several scales of a Gaussian pyramid. Layers are named scale0 (finest) ... scaleN.
+    """ReLU of random filters at several scales of a Gaussian pyramid. Layers are named scale0 (finest) ...
+    scaleN.
 
-    scales: how many; each needs a map of at least 4 * 7 px at its own scale (scales_for). Filters differ between scales.
+    scales: how many; each needs a map of at least 4 * 7 px at its own scale (scales_for). Filters differ
+    between scales. The content layer, "layout", is the pyramid's next level itself: what the filters, having no
+    mean, leave free.
     """
 
     tile_px = 768
@@ -81,7 +88,7 @@ class ConvolutionBank:
         self.filters = [random_filters(filters, generator).to(device) for _ in range(scales)]
         radius = FILTER_PX // 2
         self.style = tuple(Layer(f"scale{scale}", 2**scale, radius) for scale in range(scales))
-        self.content = self.style[-1]
+        self.content = Layer("layout", 2**scales, 0)
         reach = (radius + 2) * 2 ** (scales - 1)  # the filter, and the blurs below it: 2 + 4 + ... < 2 * stride
         self.halo_px = -(-reach // ALIGNMENT_PX) * ALIGNMENT_PX
         blur = torch.tensor(BLUR, device=device) / sum(BLUR)
@@ -90,13 +97,13 @@ class ConvolutionBank:
     def __call__(self, relief: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
         wanted = set(names)
         found: dict[str, Tensor] = {}
-        for scale, filters in enumerate(self.filters):
-            if scale:
-                relief = F.conv2d(F.pad(relief, (2, 2, 2, 2), mode="replicate"), self.blur.to(relief.dtype), stride=2)
-            name = self.style[scale].name
-            if name in wanted:
+        for layer, filters in zip(self.style, self.filters, strict=True):
+            if layer.name in wanted:
                 padded = F.pad(relief, (FILTER_PX // 2,) * 4, mode="replicate")
-                found[name] = F.relu(F.conv2d(padded, filters.to(relief.dtype)))
+                found[layer.name] = F.relu(F.conv2d(padded, filters.to(relief.dtype)))
+            relief = F.conv2d(F.pad(relief, (2, 2, 2, 2), mode="replicate"), self.blur.to(relief.dtype), stride=2)
+        if self.content.name in wanted:
+            found[self.content.name] = relief
         return found
 
 
@@ -111,8 +118,9 @@ def scales_for(height: int, width: int, most: int = 5) -> int:
 class VggFeatures:
     """VGG-19 on a height map, fed as three equal channels with torchvision's own normalisation.
 
-    The gradient of the three channels adds up in the one height. Padding is replicated, not zero: zeros gave the programs of 2024
-    their noisy frame. bfloat16 on a CPU that computes in it, which is 3 to 4 times as fast; statistics are float32 everywhere.
+    The gradient of the three channels adds up in the one height. Padding is replicated, not zero: zeros gave
+    the programs of 2024 their noisy frame. bfloat16 on a CPU that computes in it, which is 3 to 4 times as
+    fast; statistics are float32 everywhere.
     """
 
     tile_px = 512
@@ -122,7 +130,12 @@ class VggFeatures:
 
     def __init__(self, network: Vgg19, device: torch.device) -> None:
         precision = torch.bfloat16 if device.type == "cpu" and cpu_computes_bfloat16() else torch.float32
-        self.network = network.to(device, precision, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.network = network.to(device, precision).eval()
+        for parameter in self.network.parameters():
+            parameter.data = parameter.data.contiguous(
+                memory_format=torch.channels_last if parameter.ndim == 4 else torch.contiguous_format
+            )
+        self.network.requires_grad_(False)
 
     def __call__(self, relief: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
         image = relief.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
@@ -130,7 +143,8 @@ class VggFeatures:
 
 
 def cpu_computes_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 arithmetic (AVX-512 BF16 or AMX); elsewhere it is emulated and slower than float32."""
+    """Whether this CPU has bfloat16 arithmetic (AVX-512 BF16 or AMX); elsewhere it is emulated and slower than
+    float32."""
     if platform.system() != "Linux":
         return False
     flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")

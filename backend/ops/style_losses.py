@@ -1,12 +1,14 @@
-"""Losses that compare the features of a height map with those of its exemplars, and the published weights between them.
+"""Losses that compare the features of a height map with those of its exemplars, and the published weights
+between them.
 
-Every style loss is an *additive statistic* and a distance. The statistic is a weighted sum over positions, so the sums of tiles,
-of several exemplars, or of a class's area add up to the sums of the whole: a map of any size, in any number of tiles, has exactly
-one loss. The distance compares two means and is reduced to a scalar. Content and variation are plain sums, for the same reason.
+Every style loss is an *additive statistic* and a distance. The statistic is a weighted sum over positions, so
+the sums of tiles, of several exemplars, or of a class's area add up to the sums of the whole: a map of any
+size, in any number of tiles, has exactly one loss. The distance compares two means and is reduced to a scalar.
+Content and variation are plain sums, for the same reason.
 
-Everything here is differentiable: torch.histogram, which the PyTorch variant of 2024 used, has no derivative and stopped that
-program at its first backward step; a histogram whose samples are shared between the two nearest knots has one. This module knows
-no network, no optimiser and no file.
+Everything here is differentiable: torch.histogram, which the PyTorch variant of 2024 used, has no derivative
+and stopped that program at its first backward step; a histogram whose samples are shared between the two
+nearest knots has one. This module knows no network, no optimiser and no file.
 """
 
 from __future__ import annotations
@@ -54,12 +56,14 @@ def moment_sums(features: Tensor, weight: Tensor) -> Sums:
 
 
 def histogram_sums(features: Tensor, weight: Tensor) -> Sums:
-    """Cumulative histogram of each channel at 257 knots over [0, 1], and the distance of samples that lie outside.
+    """Cumulative histogram of each channel at 257 knots over [0, 1], and the distance of samples that lie
+    outside.
 
-    features: [B, C, h, w], scaled so that the exemplar spans 0..1. A sample is shared linearly between its two nearest knots, so
-    the curve moves when the sample does: d/du of the knot below it is -256 times its weight. Outside the knots the share cannot
-    move; there the last column, sum of w * (excess beyond 0..1), is exactly what the Wasserstein-1 distance adds, because the
-    exemplar's own cumulative histogram is 0 below and 1 above. Total: [C, 257 + 1].
+    features: [B, C, h, w], scaled so that the exemplar spans 0..1. A sample is shared linearly between its two
+    nearest knots, so the curve moves when the sample does: d/du of the knot below it is -256 times its weight.
+    Outside the knots the share cannot move; there the last column, sum of w * (excess beyond 0..1), is exactly
+    what the Wasserstein-1 distance adds, because the exemplar's own cumulative histogram is 0 below and 1
+    above. Total: [C, 257 + 1].
     """
     channels, bins = features.shape[1], HISTOGRAM_BINS
     samples = features.transpose(0, 1).reshape(channels, -1)
@@ -78,10 +82,12 @@ def histogram_sums(features: Tensor, weight: Tensor) -> Sums:
 
 
 def spatial_sums(features: Tensor, weight: Tensor) -> Sums:
-    """Gram matrices between the features and their copies shifted by OFFSETS (Berger & Memisevic 2016, "cross-correlation").
+    """Gram matrices between the features and their copies shifted by OFFSETS (Berger & Memisevic 2016,
+    "cross-correlation").
 
-    Where a Gram matrix says which features occur, these say which stand a given way apart: ridges stay long and keep their
-    spacing. A pair counts with the weight of its first position; pairs that leave the map do not count. Total: [C, C * offsets].
+    Where a Gram matrix says which features occur, these say which stand a given way apart: ridges stay long and
+    keep their spacing. A pair counts with the weight of its first position; pairs that leave the map do not
+    count. Total: [C, C * offsets].
     """
     height, width = features.shape[2:]
     totals, masses = [], []
@@ -92,16 +98,17 @@ def spatial_sums(features: Tensor, weight: Tensor) -> Sums:
             totals.append(features.new_zeros(features.shape[1], features.shape[1]))
             masses.append(features.new_zeros(features.shape[1]))
             continue
-        here = features[:, :, :rows, first:first + columns]
-        there = features[:, :, down:, second:second + columns]
-        share = weight[:, :, :rows, first:first + columns]
+        here = features[:, :, :rows, first : first + columns]
+        there = features[:, :, down:, second : second + columns]
+        share = weight[:, :, :rows, first : first + columns]
         totals.append(_correlate(here * share, there))
         masses.append(_mass(share).expand(features.shape[1]))
     return Sums(torch.cat(totals, dim=1), torch.cat(masses))
 
 
 def _correlate(left: Tensor, right: Tensor) -> Tensor:  # [B, C, h, w], [B, C, h, w] -> [C, C]
-    """Row by row, and the rows added in one order: a single long product is cut up differently for another number of threads."""
+    """Row by row, and the rows added in one order: a single long product is cut up differently for another
+    number of threads."""
     rows = torch.bmm(left.permute(0, 2, 1, 3).flatten(0, 1), right.permute(0, 2, 3, 1).flatten(0, 1))
     return rows.sum(0)
 
@@ -111,12 +118,14 @@ def _mass(weight: Tensor) -> Tensor:  # [B, 1, h, w] -> [1]; by rows first, for 
 
 
 def squared_distance(mean: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference of two statistics: between Gram matrices, between spatial correlations. Scalar."""
+    """Mean squared difference of two statistics: between Gram matrices, between spatial correlations.
+    Scalar."""
     return (mean - target).square().mean()
 
 
 def moment_distance(mean: Tensor, target: Tensor) -> Tensor:
-    """MSE between channel means plus MSE between channel standard deviations. mean, target: [C, 2] first and second moment."""
+    """MSE between channel means plus MSE between channel standard deviations. mean, target: [C, 2] first and
+    second moment."""
     return F.mse_loss(mean[:, 0], target[:, 0]) + F.mse_loss(_deviation(mean), _deviation(target))
 
 
@@ -125,10 +134,11 @@ def _deviation(moments: Tensor) -> Tensor:
 
 
 def histogram_distance(mean: Tensor, target: Tensor) -> Tensor:
-    """Mean over channels of the Wasserstein-1 distance, in units of the exemplar's range, to within one knot (1/256).
+    """Mean over channels of the Wasserstein-1 distance, in units of the exemplar's range, to within one knot
+    (1/256).
 
-    The area between two cumulative histograms, as the PyTorch variant meant it; that one let every map choose its own range,
-    which made the distance meaningless, and here both stand on the exemplar's.
+    The area between two cumulative histograms, as the PyTorch variant meant it; that one let every map choose
+    its own range, which made the distance meaningless, and here both stand on the exemplar's.
     """
     area = (mean[:, :-1] - target[:, :-1]).abs().sum(1) / HISTOGRAM_BINS
     return (area + (mean[:, -1] - target[:, -1]).abs()).mean()
@@ -140,14 +150,16 @@ def content_squares(features: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def variation_keras(image: Tensor, weight: Tensor) -> Tensor:
-    """Sum of w (dx^2 + dy^2)^1.25 over pixels that have both neighbours: the Keras program's. image: [B, C, H, W]. Scalar."""
+    """Sum of w (dx^2 + dy^2)^1.25 over pixels that have both neighbours: the Keras program's. image: [B, C, H,
+    W]. Scalar."""
     across = image[..., :-1, 1:] - image[..., :-1, :-1]
     down = image[..., 1:, :-1] - image[..., :-1, :-1]
     return (weight[..., :-1, :-1] * (across.square() + down.square()).pow(1.25)).sum()
 
 
 def variation_absolute(image: Tensor, weight: Tensor) -> Tensor:
-    """Sum of w |dx| plus sum of w |dy|, anisotropic total variation: the PyTorch variant's. image: [B, C, H, W]. Scalar."""
+    """Sum of w |dx| plus sum of w |dy|, anisotropic total variation: the PyTorch variant's. image: [B, C, H,
+    W]. Scalar."""
     across = weight[..., :, :-1] * (image[..., :, 1:] - image[..., :, :-1]).abs()
     down = weight[..., :-1, :] * (image[..., 1:, :] - image[..., :-1, :]).abs()
     return across.sum() + down.sum()
@@ -155,7 +167,8 @@ def variation_absolute(image: Tensor, weight: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class StyleLoss:
-    """One way to compare features. scale says how a channel is normalised by the exemplar before it is measured."""
+    """One way to compare features. scale says how a channel is normalised by the exemplar before it is
+    measured."""
 
     name: str
     measure: Callable[[Tensor, Tensor], Sums]
@@ -173,11 +186,13 @@ STYLE_LOSSES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Formula:
-    """The weights between content, style and variation, for a map of `pixels` pixels whose heights span 0..1 in the exemplar.
+    """The weights between content, style and variation, for a map of `pixels` pixels whose heights span 0..1 in
+    the exemplar.
 
-    image_scale, feature_scale: what heights and features are multiplied with before the published weights apply. The programs of
-    2024 worked on 0..255; the Keras one on Oxford's weights, which take 0..255 undivided, where torchvision's take the same values
-    divided by 255 * deviation. Multiplying torchvision's features with 255 * 0.226 brings both to one order of magnitude.
+    image_scale, feature_scale: what heights and features are multiplied with before the published weights
+    apply. The programs of 2024 worked on 0..255; the Keras one on Oxford's weights, which take 0..255
+    undivided, where torchvision's take the same values divided by 255 * deviation. Multiplying torchvision's
+    features with 255 * 0.226 brings both to one order of magnitude.
     """
 
     name: str
@@ -195,21 +210,46 @@ class Formula:
 CAFFE_SCALE = 255.0 * 0.2260  # mean of torchvision's three channel deviations
 
 FORMULAS = (
-    Formula(name="relative", losses=tuple(loss.name for loss in STYLE_LOSSES), content=1.0, style=1.0, variation=1.0,
-            reference_pixels=512 * 512, relative=True),
-    Formula(name="merizzi-2024", losses=("gram",), content=2.5e-11, style=1e-5, variation=1e-10, reference_pixels=512 * 512,
-            image_scale=255.0, feature_scale=CAFFE_SCALE, sums=True),
-    Formula(name="merizzi-2024-pytorch", losses=("gram", "channel-statistics", "histogram"), content=2.5e-5, style=1e2,
-            variation=1e-5, reference_pixels=256 * 256, image_scale=255.0, feature_scale=CAFFE_SCALE),
+    Formula(
+        name="relative",
+        losses=tuple(loss.name for loss in STYLE_LOSSES),
+        content=1.0,
+        style=1.0,
+        variation=1.0,
+        reference_pixels=512 * 512,
+        relative=True,
+    ),
+    Formula(
+        name="merizzi-2024",
+        losses=("gram",),
+        content=2.5e-11,
+        style=1e-5,
+        variation=1e-10,
+        reference_pixels=512 * 512,
+        image_scale=255.0,
+        feature_scale=CAFFE_SCALE,
+        sums=True,
+    ),
+    Formula(
+        name="merizzi-2024-pytorch",
+        losses=("gram", "channel-statistics", "histogram"),
+        content=2.5e-5,
+        style=1e2,
+        variation=1e-5,
+        reference_pixels=256 * 256,
+        image_scale=255.0,
+        feature_scale=CAFFE_SCALE,
+    ),
 )
 
 
 def layer_factor(formula: Formula, loss: StyleLoss, channels: int, area: int) -> float:
     """What turns a distance between mean statistics into the formula's own term for one layer.
 
-    Keras: sum (G - G_s)^2 / (4 * 3^2 * (H W)^2) with G not normalised and H W the pixels of the *image*, for every layer. With mean
-    matrices that is C^2 / (36 area^2) times their mean squared difference, area the pixels that one position stands for: no
-    resolution is left in it. PyTorch: G / (C H W), mean squared: 1 / C^2. Other losses and the relative formula: 1.
+    Keras: sum (G - G_s)^2 / (4 * 3^2 * (H W)^2) with G not normalised and H W the pixels of the *image*, for
+    every layer. With mean matrices that is C^2 / (36 area^2) times their mean squared difference, area the
+    pixels that one position stands for: no resolution is left in it. PyTorch: G / (C H W), mean squared: 1 /
+    C^2. Other losses and the relative formula: 1.
     """
     if loss.name != "gram" or formula.relative:
         return 1.0
@@ -221,10 +261,11 @@ def layer_factor(formula: Formula, loss: StyleLoss, channels: int, area: int) ->
 def balance(formula: Formula, pixels: int, content_values: int) -> tuple[float, float, float]:
     """Factors on (content, style, variation) that keep every gradient a pixel what it is at the published size.
 
-    content and variation arrive as sums over the map, style as a mean over layers of distances between means. Sums grow with the
-    map and means do not, so the published Keras weights are another balance at every size but 512 rows, and a step of plain
-    gradient descent on means shrinks with the map. content_values: channels * positions of the content layer. The programs'
-    variation runs over three channels, here equal: the sum is three times that of one, the mean the same.
+    content and variation arrive as sums over the map, style as a mean over layers of distances between means.
+    Sums grow with the map and means do not, so the published Keras weights are another balance at every size
+    but 512 rows, and a step of plain gradient descent on means shrinks with the map. content_values: channels *
+    positions of the content layer. The programs' variation runs over three channels, here equal: the sum is
+    three times that of one, the mean the same.
     """
     growth = pixels / formula.reference_pixels
     if formula.sums:
@@ -235,7 +276,8 @@ def balance(formula: Formula, pixels: int, content_values: int) -> tuple[float, 
 def learning_rate(step: float, base: float, factor: float, interval: float) -> float:
     """base * factor^(step / interval), continuous. Published: 150 * 0.96^(step / 100), 66.3 at step 2000.
 
-    The PyTorch variant meant the same and stepped a 100-step scheduler only every 100 steps, so that it stayed at 150.
+    The PyTorch variant meant the same and stepped a 100-step scheduler only every 100 steps, so that it stayed
+    at 150.
     """
     return base * factor ** (step / interval)
 

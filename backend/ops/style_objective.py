@@ -1,8 +1,10 @@
-"""The loss of a height map against its exemplars, and its exact gradient, in memory that the size of a tile bounds.
+"""The loss of a height map against its exemplars, and its exact gradient, in memory that the size of a tile
+bounds.
 
-What the exemplars say is measured once, not at every step. A large map takes two passes over overlapping tiles: the first adds
-up the statistics of the whole, the second sends the derivative with respect to those sums back through each tile. The result is
-the gradient of the loss of the *whole* map, not of tiles that each imitate the exemplar by themselves.
+What the exemplars say is measured once, not at every step. A large map takes two passes over overlapping tiles:
+the first adds up the statistics of the whole, the second sends the derivative with respect to those sums back
+through each tile. The result is the gradient of the loss of the *whole* map, not of tiles that each imitate the
+exemplar by themselves.
 
 This module knows no pyramid, no optimiser and no job.
 """
@@ -35,7 +37,8 @@ DEAD_CHANNEL = 1e-3  # a channel this much weaker than the strongest is not ampl
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows and columns [top, bottom) x [left, right) of the map, the halo included, and the core that this tile answers for."""
+    """Rows and columns [top, bottom) x [left, right) of the map, the halo included, and the core that this tile
+    answers for."""
 
     top: int
     bottom: int
@@ -44,25 +47,34 @@ class Tile:
     core: tuple[int, int, int, int]  # top, bottom, left, right, in pixels of the map
 
     def cut(self, values: Tensor) -> Tensor:
-        return values[..., self.top:self.bottom, self.left:self.right]
+        return values[..., self.top : self.bottom, self.left : self.right]
 
 
 def tiles(height: int, width: int, side: int, halo: int) -> list[Tile]:
-    """Cores that cover the map once; one tile without a halo where the map is not larger than a tile with its halo."""
+    """Cores that cover the map once; one tile without a halo where the map is not larger than a tile with its
+    halo."""
     if max(height, width) <= side + 2 * halo:
         return [Tile(0, height, 0, width, (0, height, 0, width))]
     cut = []
     for top in range(0, height, side):
         for left in range(0, width, side):
             bottom, right = min(top + side, height), min(left + side, width)
-            cut.append(Tile(max(0, top - halo), min(height, bottom + halo), max(0, left - halo), min(width, right + halo),
-                            (top, bottom, left, right)))
+            cut.append(
+                Tile(
+                    max(0, top - halo),
+                    min(height, bottom + halo),
+                    max(0, left - halo),
+                    min(width, right + halo),
+                    (top, bottom, left, right),
+                )
+            )
     return cut
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How a layer's channels are normalised before they are measured: (features - offset) * factor, each [1, C, 1, 1]."""
+    """How a layer's channels are normalised before they are measured: (features - offset) * factor, each [1, C,
+    1, 1]."""
 
     offset: Tensor
     factor: Tensor
@@ -85,29 +97,46 @@ class Population:
 class Objective:
     """Loss of one map size. Heights arrive scaled so that the exemplars span 0..1.
 
-    exemplars: [1, 1, h, w] each. class_weights: None (all exemplars are one population) or [1, E, H, W], the part of each exemplar
-    at each pixel. content: [1, 1, H, W], the layout to keep. style, content_weight, variation: factors on the formula's own weights.
+    exemplars: [1, 1, h, w] each. class_weights: None (all exemplars are one population) or [1, E, H, W], the
+    part of each exemplar at each pixel. content: [1, 1, H, W], the layout to keep. style, content_weight,
+    variation: factors on the formula's own weights.
     """
 
-    def __init__(self, extractor: Extractor, loss: StyleLoss, formula: Formula, exemplars: Sequence[Tensor], content: Tensor,
-                 class_weights: Tensor | None = None, *, style: float = 1.0, content_weight: float = 1.0, variation: float = 0.0,
-                 between: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        extractor: Extractor,
+        loss: StyleLoss,
+        formula: Formula,
+        exemplars: Sequence[Tensor],
+        content: Tensor,
+        class_weights: Tensor | None = None,
+        *,
+        style: float = 1.0,
+        content_weight: float = 1.0,
+        variation: float = 0.0,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
         self.extractor, self.loss, self.formula, self.between = extractor, loss, formula, between
         self.layers = {layer.name: layer for layer in (*extractor.style, extractor.content)}
         self.style_names = [layer.name for layer in extractor.style]
         self.content_name = extractor.content.name if content_weight > 0 else None
         shift = max(max(down, abs(right)) for down, right in OFFSETS) * max(layer.stride for layer in extractor.style)
         self.halo = extractor.halo_px + (-(-shift // ALIGNMENT_PX) * ALIGNMENT_PX if loss.name == "spatial" else 0)
-        self.tiles = tiles(*content.shape[2:], extractor.tile_px, self.halo)
+        self.tiles = tiles(content.shape[2], content.shape[3], extractor.tile_px, self.halo)
         groups = [list(exemplars)] if class_weights is None else [[exemplar] for exemplar in exemplars]
         self.populations = [
-            self._population(group, None if class_weights is None else class_weights[:, index:index + 1])
-            for index, group in enumerate(groups)]
+            self._population(group, None if class_weights is None else class_weights[:, index : index + 1])
+            for index, group in enumerate(groups)
+        ]
         self.content_targets = self._content_features(content)
         values = sum(int(target.numel()) for target in self.content_targets) or 1
         if len(self.tiles) > 1 and self.content_targets:  # tiles overlap: count what the cores hold
             stride = extractor.content.stride
-            values = self.content_targets[0].shape[1] * max(1, content.shape[2] // stride) * max(1, content.shape[3] // stride)
+            values = (
+                self.content_targets[0].shape[1]
+                * max(1, content.shape[2] // stride)
+                * max(1, content.shape[3] // stride)
+            )
         pixels = int(content.shape[2] * content.shape[3])
         factors = balance(formula, pixels, values)
         self.content_factor = factors[0] * content_weight
@@ -119,7 +148,9 @@ class Objective:
         if len(self.tiles) == 1:
             leaf = relief.detach().requires_grad_()
             features = self.extractor(leaf, self._names())
-            loss = self._style(self._sums(features, self.tiles[0], relief.shape)) + self._local(leaf, features, 0, relief.shape)
+            loss = self._style(self._sums(features, self.tiles[0], relief.shape)) + self._local(
+                leaf, features, 0, relief.shape
+            )
             return float(loss.detach()), torch.autograd.grad(loss, leaf)[0]
         value, slopes = self._whole(relief)
         gradient = torch.zeros_like(relief)
@@ -130,7 +161,9 @@ class Objective:
             local = self._local(leaf, features, index, relief.shape)
             value += float(local.detach())
             sums = self._sums(features, tile, relief.shape)
-            statistic = torch.stack([(part.total * slope).sum() for part, slope in zip(sums, slopes, strict=True)]).sum()
+            statistic = torch.stack(
+                [(part.total * slope).sum() for part, slope in zip(sums, slopes, strict=True)]
+            ).sum()
             tile.cut(gradient).add_(torch.autograd.grad(local + statistic, leaf)[0])
         return value, gradient
 
@@ -192,8 +225,10 @@ class Objective:
         if self.content_name is None:
             return []
         with torch.no_grad():
-            return [self._content_scale(self.extractor(tile.cut(content), [self.content_name])[self.content_name])
-                    for tile in self.tiles]
+            return [
+                self._content_scale(self.extractor(tile.cut(content), [self.content_name])[self.content_name])
+                for tile in self.tiles
+            ]
 
     def _population(self, exemplars: Sequence[Tensor], weight: Tensor | None) -> Population:
         scales, content = self._scales(exemplars)
@@ -206,7 +241,8 @@ class Objective:
         return Population(weight, share, scales, {name: sums.mean() for name, sums in totals.items()}, content)
 
     def _scales(self, exemplars: Sequence[Tensor]) -> tuple[dict[str, Scale], Tensor | None]:
-        """Each channel's normalisation, from the exemplars alone: of the style layers, and the factor of the content layer."""
+        """Each channel's normalisation, from the exemplars alone: of the style layers, and the factor of the
+        content layer."""
         low: dict[str, Tensor] = {}
         high: dict[str, Tensor] = {}
         squares: dict[str, Tensor] = {}
@@ -219,9 +255,12 @@ class Objective:
                 squares[name] = squares.get(name, 0) + values.square().sum(1)
                 count[name] = count.get(name, 0) + values.shape[1]
         ranged = self.loss.scale == "range"
-        scales = {name: Scale(_channels(low[name]), _channels(1.0 / _alive(high[name] - low[name]))) if ranged
-                  else Scale(_channels(torch.zeros_like(low[name])), self._factor(squares[name] / count[name]))
-                  for name in self.style_names}
+        scales = {
+            name: Scale(_channels(low[name]), _channels(1.0 / _alive(high[name] - low[name])))
+            if ranged
+            else Scale(_channels(torch.zeros_like(low[name])), self._factor(squares[name] / count[name]))
+            for name in self.style_names
+        }
         name = self.content_name
         return scales, None if name is None else self._factor(squares[name] / count[name])
 
@@ -230,10 +269,12 @@ class Objective:
             return _channels(1.0 / _alive(mean_square.sqrt()))
         return _channels(torch.full_like(mean_square, self.formula.feature_scale))
 
-    def _parts(self, exemplars: Sequence[Tensor], names: Sequence[str]) -> Iterator[tuple[Tensor, Tile, torch.Size, dict[str, Tensor]]]:
+    def _parts(
+        self, exemplars: Sequence[Tensor], names: Sequence[str]
+    ) -> Iterator[tuple[Tensor, Tile, torch.Size, dict[str, Tensor]]]:
         """Features of every tile of every exemplar, without a graph."""
         for exemplar in exemplars:
-            for tile in tiles(*exemplar.shape[2:], self.extractor.tile_px, self.halo):
+            for tile in tiles(exemplar.shape[2], exemplar.shape[3], self.extractor.tile_px, self.halo):
                 self.between()
                 with torch.no_grad():
                     yield exemplar, tile, exemplar.shape, self.extractor(tile.cut(exemplar), names)
@@ -244,12 +285,16 @@ def _channels(values: Tensor) -> Tensor:
 
 
 def _alive(unit: Tensor) -> Tensor:
-    """A positive unit for every channel; channels that the exemplar hardly uses share that of the strongest, times DEAD_CHANNEL."""
+    """A positive unit for every channel; channels that the exemplar hardly uses share that of the strongest,
+    times DEAD_CHANNEL."""
     return torch.maximum(unit, unit.max() * DEAD_CHANNEL).clamp_min(1e-12)
 
 
-def _position_weight(features: Tensor, layer: Layer, tile: Tile, shape: torch.Size, class_weight: Tensor | None) -> Tensor:
-    """[1, 1, h, w]: 1 where a feature lies in the tile's core and far enough from the map's border, times the class's weight."""
+def _position_weight(
+    features: Tensor, layer: Layer, tile: Tile, shape: torch.Size, class_weight: Tensor | None
+) -> Tensor:
+    """[1, 1, h, w]: 1 where a feature lies in the tile's core and far enough from the map's border, times the
+    class's weight."""
     rows = _inside(features.shape[2], tile.top, tile.core[0], tile.core[1], shape[2], layer, features)
     columns = _inside(features.shape[3], tile.left, tile.core[2], tile.core[3], shape[3], layer, features)
     weight = (rows[:, None] * columns[None, :])[None, None]
@@ -259,7 +304,8 @@ def _position_weight(features: Tensor, layer: Layer, tile: Tile, shape: torch.Si
 
 
 def _inside(count: int, start: int, first: int, end: int, extent: int, layer: Layer, like: Tensor) -> Tensor:
-    """[count]: whether feature j, at pixel start + j * stride, is in [first, end) and `margin` features from 0 and extent."""
+    """[count]: whether feature j, at pixel start + j * stride, is in [first, end) and `margin` features from 0
+    and extent."""
     place = start + torch.arange(count, device=like.device) * layer.stride
     margin = layer.margin * layer.stride
     inside = (place >= max(first, margin)) & (place < min(end, extent - margin))
