@@ -78,14 +78,21 @@ def shape_of(mesh: bpy.types.Mesh) -> tuple[int, int] | None:
     return (rows, columns) if intact else None
 
 
+def lattice(rows: int, columns: int, pixel_size_m: float) -> tuple[np.ndarray, np.ndarray]:
+    """x [W] of the columns from the left and y [H] of the rows from the top, float32 metres around the middle."""
+    x = (np.arange(columns) - (columns - 1) / 2) * pixel_size_m
+    y = ((rows - 1) / 2 - np.arange(rows)) * pixel_size_m
+    return x.astype(np.float32), y.astype(np.float32)
+
+
 def _positions(rows: int, columns: int, pixel_size_m: float) -> np.ndarray:
     """[H * W, 3] float32 with x and y set; z is whatever the last caller left."""
     global _plane
     key = (rows, columns, pixel_size_m)
     if _plane is None or _plane[0] != key:
         positions = np.empty((rows, columns, 3), np.float32)
-        positions[..., 0] = (np.arange(columns) - (columns - 1) / 2) * pixel_size_m
-        positions[..., 1] = (((rows - 1) / 2 - np.arange(rows)) * pixel_size_m)[:, None]
+        x, y = lattice(rows, columns, pixel_size_m)
+        positions[..., 0], positions[..., 1] = x, y[:, None]
         _plane = (key, positions.reshape(-1, 3))
     return _plane[1]
 
