@@ -105,6 +105,8 @@ def _erode(
     years = 1.0 / params.steps
     low, high = float(ground.height.min()), float(ground.height.max())
     rising = (ground.height - low) * (law.uplift * years / max(high - low, 1e-9))  # high land rises, coasts stay
+    if strength is not None:
+        rising *= strength
     seeds = torch.randint(0, 2**31 - 1, (params.steps,), generator=job.generator).tolist()
     smallest = (params.valley_size / 100.0 * min(ground.height.shape)) ** 2
     drained: np.ndarray | None = None

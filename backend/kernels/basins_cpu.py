@@ -155,9 +155,11 @@ def basin_tree(height, codes, labels, bits, basins):
 
     Boruvka's method on the pass cells themselves: in each round every group of basins takes its lowest pass to another
     group. No sorting, and no table of basin pairs. `bits` come from `pass_bits`; returns edges [E, 2] int64: pass cell,
-    neighbour on the other side. Passes of one height are ranked by cell, then
-    by the other basin; between two neighbours in that basin fastscapelib's choice is taken: the first in neighbour
-    order if the pass cell's basin has the lower number, else the first in depth-first order.
+    neighbour on the other side.
+
+    Passes of one height are ranked by cell, then by the other basin; between two neighbours in that basin
+    fastscapelib's choice is taken: the first in neighbour order if the pass cell's basin has the lower number, else
+    the first in depth-first order.
     """
     flat = height.ravel()
     flow = codes.ravel()
