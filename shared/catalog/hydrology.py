@@ -102,6 +102,6 @@ SPEC = AlgorithmSpec(
                values={"amount": 0.5, "smoothing": 0.05, "deposition": 0.2, "area_exponent": 0.4,
                        "valley_size": 0.4, "talus_angle": 60.0}),
         Preset(name="drain", label="Drain Only", help="No erosion: only lets every hollow run dry, for a flow map",
-               values={"amount": 0.0, "smoothing": 0.0, "deposition": 0.0, "steps": 1}),
+               values={"amount": 0.0, "smoothing": 0.0, "deposition": 0.0, "steps": 1, "wander": 0.0}),
     ),
 )
