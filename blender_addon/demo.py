@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def make(plan: dict[str, Any]) -> dict[str, Any]:
     terrain = place(jobs[-1])
     (height,) = jobs[-1].outputs["height"]
     np.save(Path(plan["work"]) / "height.npy", height.values)
-    stage(terrain, plan)
+    set_stage(terrain, height.values, height.pixel_size_m, plan)
     tell("render", 0.0, "rendering")
     render(plan)
     digests = [{port: arrays[0].sha256 for port, arrays in job.outputs.items()} for job in jobs]
@@ -125,6 +125,108 @@ def place(job: Any) -> bpy.types.Object:
     if job.held or job.error is not None:
         raise job.error or RuntimeError(job.held)
     return results.find_shown(job)
+
+
+# The picture ---------------------------------------------------------------------------------------------------------
+
+LENS_MM, SENSOR_MM = 35.0, 36.0
+SUN_ELEVATION_DEG, SUN_ASIDE_DEG = 24.0, 100.0  # low, and from the side: that is what makes relief readable
+HORIZON_SHARE = 0.24  # of the picture's height above the horizon
+VISIBILITY_M = 70000.0  # distance over which the air takes 63 % of the light, as on a clear day in the mountains
+
+
+def set_stage(terrain: bpy.types.Object, heights: np.ndarray, pixel_size_m: float, plan: dict[str, Any]) -> None:
+    """Camera, light, and the country around, so that no cut edge shows."""
+    eye, azimuth = viewpoint(heights, pixel_size_m)
+    scene, stage = bpy.context.scene, addon("build.stage")
+    terrain[addon("build.materials").HAZE_KEY] = 1.0 / VISIBILITY_M
+    surround(terrain, heights.shape, pixel_size_m)
+    camera = bpy.data.objects.new(stage.CAMERA, bpy.data.cameras.new(stage.CAMERA))
+    camera.data.lens, camera.data.sensor_width = LENS_MM, SENSOR_MM
+    camera.data.clip_start, camera.data.clip_end = pixel_size_m, 6.0 * max(heights.shape) * pixel_size_m
+    width, height = plan["resolution_px"]
+    half_height = math.atan(0.5 * SENSOR_MM / LENS_MM * height / width)
+    pitch = math.atan(math.tan(half_height) * (1.0 - 2.0 * HORIZON_SHARE))
+    camera.location = eye
+    camera.rotation_euler = (math.pi / 2 - pitch, 0.0, -azimuth)  # a camera at rest looks down; azimuth turns clockwise from +Y
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    view = stage.View(sun_azimuth=math.degrees(azimuth) - SUN_ASIDE_DEG, sun_elevation=SUN_ELEVATION_DEG)
+    stage.sun(scene, view)
+    scene.world = stage.sky(view)
+
+
+def viewpoint(heights: np.ndarray, pixel_size_m: float) -> tuple[tuple[float, float, float], float]:
+    """Where to stand and where to look: the place in the southern part that sees most of the land in the middle distance.
+
+    Returns the eye in metres in the terrain's own space (x east, y north, z up) and the azimuth in radians, clockwise from north.
+    Rays are marched over a coarse grid of the highest points; a cell counts when it stands above everything before it.
+    """
+    block = max(1, min(heights.shape) // 128)
+    rows, columns = (side // block for side in heights.shape)
+    coarse = heights[: rows * block, : columns * block].reshape(rows, block, columns, block).max(axis=(1, 3))
+    cell_m = block * pixel_size_m
+    relief = float(coarse.max() - coarse.min())
+    aside = math.atan(0.5 * SENSOR_MM / LENS_MM) * np.linspace(-0.95, 0.95, 41)
+    steps = np.arange(2, rows)
+    best: tuple[float, tuple[float, float, float], float] = (-1.0, (0.0, 0.0, 0.0), 0.0)
+    for row in range(int(rows * 0.62), int(rows * 0.97), max(1, rows // 24)):
+        for column in range(int(columns * 0.1), int(columns * 0.9), max(1, columns // 24)):
+            near = coarse[max(0, row - 3) : row + 4, max(0, column - 3) : column + 4]
+            eye = float(near.max()) + 0.12 * relief
+            for azimuth in np.radians((-35.0, -15.0, 0.0, 15.0, 35.0)):
+                score = _seen(coarse, cell_m, relief, (row, column, eye), azimuth + aside, steps)
+                if score > best[0]:
+                    x, y = (column - (columns - 1) / 2) * cell_m, ((rows - 1) / 2 - row) * cell_m
+                    best = (score, (x, y, eye), float(azimuth))
+    return best[1], best[2]
+
+
+def _seen(coarse: np.ndarray, cell_m: float, relief: float, stand: tuple[int, int, float], rays: np.ndarray, steps: np.ndarray) -> float:
+    """How much there is to see: cells in sight, weighted by how large they look and by their height over the valleys."""
+    row, column, eye = stand
+    r = np.rint(row - np.cos(rays)[:, None] * steps).astype(int)
+    c = np.rint(column + np.sin(rays)[:, None] * steps).astype(int)
+    inside = (r >= 0) & (r < coarse.shape[0]) & (c >= 0) & (c < coarse.shape[1])
+    ground = coarse[np.clip(r, 0, coarse.shape[0] - 1), np.clip(c, 0, coarse.shape[1] - 1)]
+    rise = (ground - eye) / (steps * cell_m)
+    above = rise > np.maximum.accumulate(np.concatenate([np.full((len(rays), 1), -9.0), rise[:, :-1]], axis=1), axis=1)
+    lofty = (ground - coarse.min()) / max(relief, 1e-6)
+    return float(((inside & above) * (0.35 + lofty) / np.sqrt(steps)).sum())
+
+
+def surround(terrain: bpy.types.Object, shape: tuple[int, int], pixel_size_m: float) -> None:
+    """Eight mirrored copies around the terrain: they share its mesh, meet it without a seam, and the horizon has no edge."""
+    backdrop = bpy.data.collections.new("Backdrop")
+    bpy.context.scene.collection.children.link(backdrop)
+    width, depth = (shape[1] - 1) * pixel_size_m, (shape[0] - 1) * pixel_size_m
+    for column in (-1, 0, 1):
+        for row in (-1, 0, 1):
+            if column or row:
+                copy = terrain.copy()
+                copy.name = "Backdrop"
+                copy.location = (column * width, row * depth, 0.0)
+                copy.scale = (-1.0 if column else 1.0, -1.0 if row else 1.0, 1.0)
+                backdrop.objects.link(copy)
+
+
+def render(plan: dict[str, Any]) -> None:
+    """The picture by Cycles on the CPU, denoised, and the file that it was made from."""
+    scene, work = bpy.context.scene, Path(plan["work"])
+    scene.render.engine = "CYCLES"
+    cycles = scene.cycles
+    cycles.device, cycles.samples = "CPU", plan["samples"]
+    cycles.use_adaptive_sampling, cycles.adaptive_threshold = True, 0.03
+    cycles.use_denoising = True
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 3, 2, 1  # terrain under a sky: more light is not seen
+    cycles.sample_clamp_indirect = 5.0
+    scene.render.resolution_x, scene.render.resolution_y = plan["resolution_px"]
+    scene.render.resolution_percentage = 100
+    scene.view_settings.view_transform, scene.view_settings.look = "AgX", "AgX - Medium High Contrast"
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.filepath = str(work / "terrain.png")
+    bpy.ops.wm.save_as_mainfile(filepath=str(work / "terrain.blend"), compress=True)
+    bpy.ops.render.render(write_still=True)
 
 
 if __name__ == "__main__":
