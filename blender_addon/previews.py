@@ -145,6 +145,7 @@ def _remove(made: bpy.types.Object) -> None:
     if mesh is not None and not mesh.users:
         bpy.data.meshes.remove(mesh)
     _clean_up()
+    bpy.context.view_layer.update()  # until then it lists a None where the object was
 
 
 def _shared_datablocks() -> set[tuple[str, str]]:

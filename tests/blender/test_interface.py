@@ -1,0 +1,160 @@
+"""Registration and what the sidebar is made of: each declared parameter has its property, each port its picker, each panel draws."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+import blender_addon
+from blender_addon import operators, panels, properties, property_table, pump, sources
+from blender_addon.shared.algorithm import find
+from blender_addon.shared.catalog import ALGORITHMS
+
+ROOT = Path(__file__).resolve().parents[2]
+SPECS = [pytest.param(spec, id=spec.name) for spec in ALGORITHMS]
+
+
+@pytest.fixture(autouse=True)
+def addon(empty_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path))
+    monkeypatch.setenv("RELIEVO_PYTHON", str(tmp_path / "nowhere/bin/python"))
+    blender_addon.register()
+    yield blender_addon
+    blender_addon.unregister()
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_parameter_has_its_property_with_its_default_and_bounds(spec):
+    group = getattr(bpy.context.scene.relievo, spec.name)
+    for parameter in spec.parameters:
+        name = property_table.property_name(parameter)
+        shown = group.bl_rna.properties[name]
+        if parameter.type in ("int", "float"):
+            number = np.float32 if parameter.type == "float" else int
+            for bound, held in (("min", shown.hard_min), ("max", shown.hard_max)):
+                declared = getattr(parameter, bound)
+                if declared is not None and abs(declared) < 2**31:
+                    assert number(held) == number(declared), (name, bound)
+            assert shown.soft_min >= shown.hard_min
+            assert shown.soft_max <= shown.hard_max
+        if parameter.type == "choice":
+            assert [item.identifier for item in shown.enum_items] == [value for value, _ in parameter.choices]
+        assert shown.description
+    assert properties.read(bpy.context.scene, spec) == {parameter.name: parameter.default for parameter in spec.parameters}
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_settings_read_back_what_was_written(spec):
+    for preset in spec.presets:
+        properties.apply_preset(bpy.context.scene, spec, preset)
+        read = properties.read(bpy.context.scene, spec)
+        assert {name: read[name] for name in preset.values} == dict(preset.values)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_preset_keeps_the_seed(spec):
+    if not spec.presets or not any(parameter.name == "seed" for parameter in spec.parameters):
+        pytest.skip("no presets or no seed")
+    group = getattr(bpy.context.scene.relievo, spec.name)
+    group.seed = 77
+    bpy.ops.relievo.apply_preset(algorithm=spec.name, preset=spec.presets[0].name)
+    assert group.seed == spec.presets[0].values.get("seed", 77)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_port_has_a_picker_that_works_at_once(spec):
+    group = getattr(bpy.context.scene.relievo, spec.name)
+    for port in spec.inputs:
+        assert hasattr(group, f"from_{port.name}")
+        assert hasattr(group, f"more_{port.name}") == port.many
+    assert sources.what_is_missing(bpy.context.scene, spec, None) == "", "the default settings make a terrain at once"
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_operator_has_the_same_parameters(spec):
+    operator = getattr(bpy.ops.relievo, spec.name).get_rna_type()
+    for parameter in spec.parameters:
+        assert property_table.property_name(parameter) in operator.properties
+    assert operator.description == spec.summary.rstrip(".")
+
+
+def test_lengths_follow_the_scenes_units():
+    scene, noise = bpy.context.scene, find(ALGORITHMS, "noise")
+    scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 1000.0
+    scene.relievo.noise.relief_m = 2.5
+    assert properties.read(scene, noise)["relief_m"] == 2500.0
+
+
+def test_a_missing_input_is_said_with_what_to_do():
+    scene, spec = bpy.context.scene, find(ALGORITHMS, "hydrology")
+    picker = scene.relievo.hydrology.from_height
+    picker.source = "OBJECT"
+    assert "Select a mesh" in sources.what_is_missing(scene, spec, None)
+    picker.source = "IMAGE"
+    assert "no image" in sources.what_is_missing(scene, spec, None)
+    scene.relievo.algorithm = "hydrology"
+    assert not bpy.ops.relievo.generate.poll()
+
+
+def test_register_and_unregister_leave_nothing_behind(addon):
+    def seen() -> set[str]:
+        ours = {name for name in dir(bpy.types) if name.startswith("RELIEVO")}
+        handlers = {f"{kind}:{len(getattr(bpy.app.handlers, kind))}" for kind in ("load_pre", "load_post", "save_pre", "undo_post")}
+        return ours | handlers | set(dir(bpy.ops.relievo)) | {str(hasattr(bpy.types.Scene, "relievo"))}
+
+    registered = seen()
+    addon.unregister()
+    bare = seen()
+    assert not {name for name in bare if name.startswith("RELIEVO")}
+    assert "False" in bare
+    addon.register()
+    assert seen() == registered
+
+
+def test_without_a_backend_generate_says_what_to_do():
+    with pytest.raises(RuntimeError, match="Install Backend"):
+        bpy.ops.relievo.noise()
+    assert pump.session().connection.standing.action == "install"
+
+
+def test_every_icon_is_one_of_blenders():
+    icons = {item.identifier for item in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items}
+    for spec in ALGORITHMS:
+        assert spec.icon in icons
+    assert {icon for _, _, icon in panels._MENDING.values()} | set(panels._STATE_ICONS.values()) <= icons
+
+
+def test_every_operator_says_what_it_does():
+    for module in operators.MODULES:
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, bpy.types.Operator) and value.__name__.startswith("RELIEVO"):
+                text = getattr(bpy.ops.relievo, value.bl_idname.removeprefix("relievo.")).get_rna_type().description
+                assert text, value.__name__
+                assert not text.endswith("."), f"{value.__name__}: Blender adds the full stop"
+                assert value.bl_label == value.bl_label.title() or "..." in value.bl_label or " a " in f" {value.bl_label} ", value.bl_label
+
+
+def test_no_module_imports_torch_or_the_backend():
+    code = (
+        "import sys, pkgutil, importlib, blender_addon\n"
+        "blender_addon.register()\n"
+        "bad = [name for name in sys.modules if name.partition('.')[0] in ('torch', 'backend', 'scipy', 'numba')]\n"
+        "blender_addon.unregister()\n"
+        "sys.exit(', '.join(bad) or 0)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", f"import bpy\n{code}"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                            capture_output=True, text=True)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(blender_addon.__path__) if module.name != "demo"])
+def test_every_module_says_what_it_is_for(name):
+    assert importlib.import_module(f"blender_addon.{name}").__doc__
