@@ -44,7 +44,7 @@ def drain(z, spread, seed):
             if y in (0, height - 1) or x in (0, width - 1):
                 level[y, x] = z[y, x]
                 receiver[y * width + x] = y * width + x
-                heapq.heappush(heap, (z[y, x], np.int64(y * width + x)))
+                heapq.heappush(heap, (z[y, x], np.int64(y * width + x)))  # pyright: ignore[reportArgumentType]
     weights = np.empty(8)
     placed = 0
     while len(heap) > 0:
