@@ -30,9 +30,11 @@ def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.t
     image = into if into is not None else bpy.data.images.new(name, columns, rows, alpha=False, float_buffer=True, is_data=True)
     if not image.is_float:
         raise InvalidInput(f"The image {image.name!r} has 8 bits a channel.", hint="Take a 32-bit float image.")
+    space = "Linear Rec.709" if array.kind is COLOR_IMAGE else "Non-Color"
+    if image.colorspace_settings.name != space:  # setting it, even to the same, loads the packed pixels again
+        image.colorspace_settings.name = space
     if tuple(image.size) != (columns, rows):
         image.scale(columns, rows)
-    image.colorspace_settings.name = "Linear Rec.709" if array.kind is COLOR_IMAGE else "Non-Color"
     image[_KEY] = array.kind.name
     image.use_half_precision = False  # the viewport's texture; half floats step by a metre from 1 km up
     image.pixels.foreach_set(_pixels(array).ravel())

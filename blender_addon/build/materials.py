@@ -22,14 +22,14 @@ HAZE_KEY = "relievo_haze"  # share of light lost per metre of air; 0 or absent: 
 _KEY, _VERSION = "relievo_material", 1
 _HEIGHT_NODE = "Relievo Height"
 
-ROCK_DARK, ROCK_LIGHT = (0.085, 0.075, 0.068), (0.24, 0.215, 0.19)
+ROCK_DARK, ROCK_LIGHT = (0.095, 0.078, 0.066), (0.27, 0.225, 0.185)
 SCREE = (0.30, 0.275, 0.245)
-GRASS_LUSH, GRASS_DRY = (0.045, 0.070, 0.018), (0.150, 0.135, 0.050)
+GRASS_LUSH, GRASS_DRY = (0.038, 0.075, 0.014), (0.165, 0.150, 0.042)
 SNOW = (0.84, 0.87, 0.91)
 SEDIMENT = (0.32, 0.28, 0.21)
 FRESH_ROCK = (0.26, 0.215, 0.175)
 WATER = (0.012, 0.022, 0.026)
-AIR = (0.36, 0.50, 0.72)
+AIR = (0.44, 0.55, 0.70)
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _wear(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
 def _scree(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
     """Loose stones lie up to their angle of repose."""
     slope = graph.math("MULTIPLY_ADD", ground.mottle, 22.0, ground.slope)
-    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(slope, 38.0, 30.0), 0.75), below, SCREE)
+    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(slope, 43.0, 33.0), 0.75), below, SCREE)
 
 
 def _sediment(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
@@ -179,7 +179,7 @@ def _grass(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
     """On gentle ground below the tree line; lush in the valleys, dry towards the line."""
     height = graph.math("MULTIPLY_ADD", ground.mottle, 0.35, ground.height)
     slope = graph.math("MULTIPLY_ADD", ground.mottle, 26.0, ground.slope)
-    where = graph.math("MULTIPLY", graph.smoothstep(slope, 33.0, 21.0), graph.smoothstep(height, 0.62, 0.42))
+    where = graph.math("MULTIPLY", graph.smoothstep(slope, 37.0, 24.0), graph.smoothstep(height, 0.62, 0.42))
     blades = graph.mix(graph.smoothstep(height, 0.05, 0.45), GRASS_LUSH, GRASS_DRY)
     return graph.mix(graph.math("MULTIPLY", where, 0.92), below, blades)
 
@@ -205,9 +205,9 @@ def _snow(graph: ShaderGraph, ground: _Ground, below: Socket) -> tuple[Socket, S
 def _grain(graph: ShaderGraph, ground: _Ground, snow: Socket) -> Socket:
     """Roughness too small for the mesh; snow lies over it."""
     bump = graph.node("ShaderNodeBump")
-    graph.feed(bump.inputs["Strength"], graph.math("MULTIPLY_ADD", snow, -0.3, 0.4))
-    graph.feed(bump.inputs["Distance"], graph.math("MULTIPLY", graph.math("SUBTRACT", graph.attribute(HIGH_KEY, of_object=True), graph.attribute(LOW_KEY, of_object=True)), 0.012))
-    graph.feed(bump.inputs["Height"], graph.noise(ground.position, 60.0, detail=8.0, roughness=0.7))
+    graph.feed(bump.inputs["Strength"], graph.math("MULTIPLY_ADD", snow, -0.3, 0.35))
+    graph.feed(bump.inputs["Distance"], graph.math("MULTIPLY", graph.math("SUBTRACT", graph.attribute(HIGH_KEY, of_object=True), graph.attribute(LOW_KEY, of_object=True)), 0.004))
+    graph.feed(bump.inputs["Height"], graph.noise(ground.position, 45.0, detail=5.0, roughness=0.55))
     return bump.outputs["Normal"]
 
 

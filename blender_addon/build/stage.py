@@ -13,8 +13,10 @@ from mathutils import Vector
 
 from .. import compat
 from . import materials, record
+from .shader_graph import ShaderGraph
 
 SUN, CAMERA, WORLD = "Relievo Sun", "Relievo Camera", "Relievo Sky"
+ZENITH, HORIZON, PLAIN = (0.13, 0.31, 0.70), (0.66, 0.79, 0.95), (0.40, 0.49, 0.60)  # linear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +24,16 @@ class View:
     """Where the eye and the sun stand. Angles in degrees; azimuths clockwise from +Y (north), of the place that is looked from.
 
     lens_mm: on a 36 mm sensor. haze: share of light that the air takes over the terrain's diagonal, 0 for clear air.
+    closeness: 0 has all of the terrain in the picture, towards 1 the eye moves up to its middle.
     """
 
     azimuth: float = 205.0
-    elevation: float = 24.0
-    lens_mm: float = 50.0
+    elevation: float = 19.0
+    lens_mm: float = 45.0
     sun_azimuth: float = 295.0
     sun_elevation: float = 21.0
-    haze: float = 0.22
+    haze: float = 0.10
+    closeness: float = 0.0
 
 
 def set_up(scene: bpy.types.Scene, item: bpy.types.Object, view: View | None = None) -> bpy.types.Object:
@@ -51,25 +55,39 @@ def set_up(scene: bpy.types.Scene, item: bpy.types.Object, view: View | None = N
 def sun(scene: bpy.types.Scene, view: View) -> bpy.types.Object:
     """A sun lamp of the real sun's size, warm as it is when low."""
     lamp = _renew(scene, SUN, bpy.data.lights, lambda name: bpy.data.lights.new(name, "SUN"))
-    lamp.data.energy, lamp.data.angle = 3.6, math.radians(0.53)
-    lamp.data.color = (1.0, 0.86, 0.70)
+    lamp.data.energy, lamp.data.angle = 6.0, math.radians(0.53)
+    lamp.data.color = (1.0, 0.83, 0.64)
     lamp.rotation_euler = towards(view.sun_azimuth, view.sun_elevation).to_track_quat("Z", "Y").to_euler()
     return lamp
 
 
 def sky(view: View) -> bpy.types.World:
-    """A clear sky around the same sun; the disc is left to the lamp."""
+    """A clear sky around the same sun, whose disc is left to the lamp; behind the terrain, where a real sky ends, goes on pale air."""
     world = bpy.data.worlds.get(WORLD) or bpy.data.worlds.new(WORLD)
     tree = compat.use_nodes(world)
     tree.nodes.clear()
-    air = tree.nodes.new("ShaderNodeTexSky")
-    compat.physical_sky(air, elevation=math.radians(view.sun_elevation), rotation=math.radians(view.sun_azimuth), air=1.0, dust=0.6)
-    background = tree.nodes.new("ShaderNodeBackground")
-    background.inputs["Strength"].default_value = 0.16  # the sky texture is in watts of a real sky; this is the lamp's scale
-    output = tree.nodes.new("ShaderNodeOutputWorld")
-    tree.links.new(air.outputs["Color"], background.inputs["Color"])
-    tree.links.new(background.outputs["Background"], output.inputs["Surface"])
+    graph = ShaderGraph(tree)
+    air = graph.node("ShaderNodeTexSky")
+    compat.physical_sky(air, elevation=math.radians(view.sun_elevation), rotation=math.radians(view.sun_azimuth), air=1.0, dust=0.3)
+    light = graph.node("ShaderNodeBackground")
+    graph.feed(light.inputs["Color"], air.outputs["Color"])
+    graph.feed(light.inputs["Strength"], 0.26)  # the sky texture counts a real sky's watts; this is the lamp's scale
+    seen = graph.node("ShaderNodeBackground")
+    graph.feed(seen.inputs["Color"], _backdrop(graph))
+    both = graph.node("ShaderNodeMixShader")
+    graph.feed(both.inputs[0], graph.node("ShaderNodeLightPath").outputs["Is Camera Ray"])
+    graph.feed(both.inputs[1], light.outputs["Background"])
+    graph.feed(both.inputs[2], seen.outputs["Background"])
+    graph.feed(graph.node("ShaderNodeOutputWorld").inputs["Surface"], both.outputs["Shader"])
     return world
+
+
+def _backdrop(graph: ShaderGraph) -> bpy.types.NodeSocket:
+    """Blue above, pale at the horizon, and below it slowly darker, as over a plain in haze."""
+    direction = graph.node("ShaderNodeSeparateXYZ")
+    graph.feed(direction.inputs[0], graph.node("ShaderNodeTexCoord").outputs["Generated"])
+    upward = graph.mix(graph.smoothstep(direction.outputs["Z"], 0.0, 0.45), HORIZON, ZENITH)
+    return graph.mix(graph.smoothstep(direction.outputs["Z"], 0.0, -0.8), upward, PLAIN)
 
 
 def camera(scene: bpy.types.Scene, item: bpy.types.Object, view: View) -> bpy.types.Object:
@@ -80,6 +98,7 @@ def camera(scene: bpy.types.Scene, item: bpy.types.Object, view: View) -> bpy.ty
     made.rotation_euler = away.to_track_quat("Z", "Y").to_euler()
     made.location = _stand(_corners(item), made.rotation_euler.to_matrix(), _half_angles(scene, made.data))
     middle, radius = bounds(item)
+    made.location = made.location.lerp(middle, view.closeness)
     distance = (made.location - middle).length
     made.data.clip_start, made.data.clip_end = max(1e-3, distance / 1000.0), distance + 4.0 * radius
     return made

@@ -121,7 +121,7 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
     shape = grid.shape_of(item.data)
     world = np.array(item.matrix_world, np.float64)
     upright = world[0, 0] > 0 and world[0, 0] == world[1, 1] and not np.any(world[:3, :3] - np.diag(world.diagonal()[:3]))
-    if shape is None or max(shape) != longest_side_px or not upright:
+    if shape is None or max(shape) != longest_side_px or not upright or item.mode == "EDIT":
         return None
     evaluated = item.evaluated_get(depsgraph)
     mesh = evaluated.to_mesh()
@@ -143,7 +143,8 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
 def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """World positions float64 [V, 3], triangles int32 [T, 3], material slots int32 [T] of one evaluated object."""
     evaluated = item.evaluated_get(depsgraph)
-    mesh = evaluated.to_mesh()
+    # in edit mode the evaluated mesh is the cage; evaluated anew, it has its modifiers
+    mesh = evaluated.to_mesh(preserve_all_data_layers=True, depsgraph=depsgraph) if item.mode == "EDIT" else evaluated.to_mesh()
     try:
         if not len(mesh.polygons):
             raise InvalidInput(f"The mesh {item.name!r} has no faces.", hint="Fill it, or pick another mesh.", field=item.name)
