@@ -38,13 +38,13 @@ def drain(z, spread, seed):
     count = height * width
     receiver, order = np.empty(count, np.int32), np.empty(count, np.int32)
     level = np.full((height, width), np.inf)
-    heap = [(0.0, np.int64(0)) for _ in range(0)]
+    heap: list = [(0.0, np.int64(0)) for _ in range(0)]
     for y in range(height):
         for x in range(width):
             if y in (0, height - 1) or x in (0, width - 1):
                 level[y, x] = z[y, x]
                 receiver[y * width + x] = y * width + x
-                heapq.heappush(heap, (z[y, x], np.int64(y * width + x)))  # pyright: ignore[reportArgumentType]
+                heapq.heappush(heap, (z[y, x], np.int64(y * width + x)))
     weights = np.empty(8)
     placed = 0
     while len(heap) > 0:
