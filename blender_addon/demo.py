@@ -53,15 +53,13 @@ def make(plan: dict[str, Any]) -> dict[str, Any]:
     install(Path(plan["zip"]))
     tell("start", 0.0, "starting the backend")
     bpy.ops.relievo.start_backend()
-    jobs = compute(plan)
+    jobs, digests, height = compute(plan)
     tell("terrain", 0.0, "building the terrain")
     terrain = place(jobs[-1])
-    (height,) = jobs[-1].outputs["height"]
     np.save(Path(plan["work"]) / "height.npy", height.values)
     set_stage(terrain, height.values, height.pixel_size_m, plan)
     tell("render", 0.0, "rendering")
     render(plan)
-    digests = [{port: arrays[0].sha256 for port, arrays in job.outputs.items()} for job in jobs]
     return {"pixel_size_m": height.pixel_size_m, "recipes": [dict(job.recipe) for job in jobs], "digests": digests}
 
 
@@ -94,9 +92,12 @@ def stop_backend() -> None:
 # Computing -----------------------------------------------------------------------------------------------------------
 
 
-def compute(plan: dict[str, Any]) -> list[Any]:
-    """The three jobs, done: each feeds the next without passing through the scene, so that not a bit is lost."""
-    pump, requests, sources = addon("pump"), addon("requests"), addon("sources")
+def compute(plan: dict[str, Any]) -> tuple[list[Any], list[dict[str, str]], Any]:
+    """The three jobs, done, the digests of the heights that went from each to the next, and the last height.
+
+    Each feeds the next without passing through the scene, so that not a bit is lost.
+    """
+    pump, sources = addon("pump"), addon("sources")
     session, catalog = pump.session(), addon("shared.catalog").ALGORITHMS
     noise, morphology, hydrology = (addon("shared.algorithm").find(catalog, name) for name in ("noise", "morphology", "hydrology"))
     exemplar = sources.read(sources.Source("exemplar", plan["exemplar"]), _port(morphology, "exemplar"), bpy.context)
@@ -107,11 +108,12 @@ def compute(plan: dict[str, Any]) -> list[Any]:
     shaped = session.submit(morphology, {"seed": plan["seed"]}, {"exemplar": (exemplar,)}, feeds={"height": (base, "height")}, silent=True)
     purpose = {"generation": pump.generation(), "output": "MESH", "frame": False, "location": [0.0, 0.0, 0.0], "target": "", "target_uid": 0}
     watered = session.submit(hydrology, {"seed": plan["seed"]}, {}, feeds={"height": (shaped, "height")}, purpose=purpose)
-    assert requests.RECIPE_KEY
     jobs = [base, shaped, watered]
     for job in jobs:
         session.wait(job, on_pump=lambda job=job: tell(job.algorithm, job.fraction, f"{job.label.lower()}: {job.stage or 'waiting'}"))
-    return jobs
+    # what a job makes for the next one alone is not kept: its digest stands in the next one's recipe
+    digests = [{"height": job.recipe["inputs"]["height"][0]["sha256"]} for job in jobs[1:]]
+    return jobs, digests, watered.outputs["height"][0]
 
 
 def _port(spec: Any, name: str) -> Any:

@@ -138,7 +138,7 @@ def _origin(taken: Mapping[str, Any]) -> dict[str, Any]:
 def linked(steps: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """One recipe of a chain of steps: an input that an earlier step made carries that step's recipe, so that the last repeats all.
 
-    outputs: for each step the digest of every output by port.
+    outputs: for each step but the last the digests of its outputs by port.
     """
     made: list[dict[str, Any]] = []
     for step in steps:
