@@ -36,11 +36,9 @@ def run(
     ports = {port.name: port for port in spec.inputs}
     arrays = {name: _as_arrays(ports[name], value, pixel_size_m) for name, value in values.items() if name in ports}
     chosen = dict(spec.preset(preset).values) if preset else {}
-    if pixel_size_m is not None and any(parameter.name == "pixel_size_m" for parameter in spec.parameters):
-        values["pixel_size_m"] = pixel_size_m  # an algorithm without inputs asks for it as a parameter
     chosen |= {name: value for name, value in values.items() if name not in ports}
     if pixel_size_m is not None and any(parameter.name == "pixel_size_m" for parameter in spec.parameters):
-        chosen["pixel_size_m"] = pixel_size_m
+        chosen["pixel_size_m"] = pixel_size_m  # an algorithm without inputs asks for it as a parameter
     params = parse(spec.params, chosen)
 
     from backend.compute import compute, job_seed
