@@ -184,10 +184,16 @@ def write_arrays(folder: Path, arrays: Arrays, handed_over: Path | None = None) 
         for array in given:
             name = f"{len(entries)}.raw"
             _keep_values(folder / name, array.values, handed_over)
-            entries.append({
-                "file": name, "port": port, "kind": array.kind.name, "dtype": array.values.dtype.str,
-                "shape": list(array.values.shape), "attributes": dict(array.attributes),
-            })
+            entries.append(
+                {
+                    "file": name,
+                    "port": port,
+                    "kind": array.kind.name,
+                    "dtype": array.values.dtype.str,
+                    "shape": list(array.values.shape),
+                    "attributes": dict(array.attributes),
+                }
+            )
     _write_json(folder / "arrays.json", {"arrays": entries}, sync=True)
     return entries
 

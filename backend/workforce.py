@@ -142,7 +142,13 @@ class Workforce:
             )
             reason, hint = _explain(code, process)
             log.warning("worker %s ended with %s: %s", process.name, code, reason)
-            yield Died(process.name, bool(process.identity), reason, hint, failures >= MAX_START_FAILURES or code == EXIT_HOPELESS)
+            yield Died(
+                process.name,
+                bool(process.identity),
+                reason,
+                hint,
+                failures >= MAX_START_FAILURES or code == EXIT_HOPELESS,
+            )
         for device, due in list(self._due.items()):
             if due <= now:
                 del self._due[device]

@@ -102,7 +102,9 @@ def write_values(path: Path, values: np.ndarray) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
-            if values.nbytes and hasattr(os, "posix_fallocate"):  # room asked for at once: a third faster, and a full disk shows first
+            if values.nbytes and hasattr(
+                os, "posix_fallocate"
+            ):  # room asked for at once: a third faster, and a full disk shows first
                 os.posix_fallocate(file.fileno(), 0, values.nbytes)
             left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data if values.size else memoryview(b"")
             while left:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.service import CANCEL_GRACE_S, KEEP_GRACE_S
+from backend.lifecycle import CANCEL_GRACE_S, KEEP_GRACE_S
 from backend.store import MAX_AGE_S, MAX_BYTES
 from shared import codec, handoff
 from shared.arrays import height_map

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from backend.server import check_address
+from backend.listening import check_address
 from shared.codec import MAGIC_PREFIX, decode, encode
 from shared.endpoint import Endpoint, normalise_address, read_endpoint, write_endpoint
 from shared.errors import BackendUnavailable, InsecureAddress

@@ -1,0 +1,179 @@
+"""The backend's door: which address may be opened, with which keys, who is connected, and whether the parent process lives.
+
+Nothing of the protocol and nothing of jobs; server.py runs the loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+from pathlib import Path
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from shared.codec import MAX_TOTAL_BYTES
+from shared.errors import AddressInUse, BackendUnavailable, InsecureAddress, RelievoError
+
+HIGH_WATER_MARK = 64  # messages a client may leave unread in libzmq; more wait in the outbox
+HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = (
+    5000,
+    30000,
+)  # libzmq's own threads answer, so that a frozen Blender is not a dead one
+_OPTIONS = {
+    zmq.ROUTER_MANDATORY: 1,  # tells us of a client that is gone or does not read, where ROUTER would drop in silence
+    zmq.SNDHWM: HIGH_WATER_MARK,
+    zmq.RCVHWM: HIGH_WATER_MARK,
+    zmq.MAXMSGSIZE: MAX_TOTAL_BYTES,
+    zmq.LINGER: 1000,
+    zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
+    zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+    zmq.HEARTBEAT_TTL: HEARTBEAT_TIMEOUT_MS,
+}
+
+
+def bind(router: zmq.Socket, host: str, port: int) -> str:
+    """Bind to the address, port 0 being a free one, and return it as clients on this machine connect to it.
+
+    Raises AddressInUse, or BackendUnavailable for an address that this machine does not have.
+    """
+    for option, value in _OPTIONS.items():
+        router.setsockopt(option, value)
+    if host == "localhost":  # libzmq binds to numbers and interfaces, not to names
+        host = "127.0.0.1"
+    if ":" in host:
+        router.setsockopt(zmq.IPV6, 1)
+        host = f"[{host.strip('[]')}]"
+    try:
+        router.bind(f"tcp://{host}:{port or '*'}")
+    except zmq.ZMQError as error:
+        raise _bind_error(error, host, port) from error
+    bound = router.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+    return bound.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+
+
+def use_curve(router: zmq.Socket, path: Path) -> str:
+    """Encrypt with the keys in this file; returns the public one. Call it before bind()."""
+    keys = load_curve_keys(path)
+    router.setsockopt(zmq.CURVE_SERVER, 1)
+    router.setsockopt(zmq.CURVE_SECRETKEY, keys["secret"].encode())
+    router.setsockopt(zmq.CURVE_PUBLICKEY, keys["public"].encode())
+    return keys["public"]
+
+
+def check_address(host: str, curve: bool) -> None:
+    """Raises InsecureAddress for an address that others can reach when there is no encryption."""
+    if host == "localhost":
+        return
+    try:
+        is_loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name: nobody knows where it will point tomorrow
+        is_loopback = False
+    if not is_loopback and not curve:
+        raise InsecureAddress(
+            f"{host} can be reached from other machines, and without CURVE keys anybody in between could read along.",
+            hint="Add --curve, or use 127.0.0.1.",
+            field="host",
+        )
+
+
+def load_curve_keys(path: Path) -> dict[str, str]:
+    """The server's CURVE keys {"public", "secret"} as Z85 text; made on first use, readable by the owner alone.
+
+    They stay the same from start to start, so that a client on another machine keeps its copy of the public key.
+    """
+    if not path.exists():
+        public, secret = zmq.curve_keypair()
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"public": public.decode(), "secret": secret.decode()}, file)
+        os.replace(part, path)
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))
+        return {"public": keys["public"], "secret": keys["secret"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BackendUnavailable(
+            f"{path} holds no CURVE keys ({error}).", hint="Remove it; new ones will be made.", field="curve"
+        ) from error
+
+
+def _bind_error(error: zmq.ZMQError, host: str, port: int) -> RelievoError:
+    if error.errno == zmq.EADDRINUSE:
+        return AddressInUse(
+            f"Port {port} on {host} is in use.",
+            hint="Stop what uses it, or leave --port away to get a free one.",
+            field="port",
+        )
+    return BackendUnavailable(
+        f"The backend cannot listen on {host}:{port}: {error.strerror}.",
+        hint="Use an address of this machine.",
+        field="host",
+    )
+
+
+class Connections:
+    """How many clients are connected: libzmq tells that only through a socket's monitor."""
+
+    def __init__(self, router: zmq.Socket) -> None:
+        self._router = router
+        self.socket = router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self._descriptors: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        return len(self._descriptors)
+
+    def receive(self) -> None:
+        while self.socket.poll(0):
+            event = recv_monitor_message(self.socket)
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self._descriptors.add(event["value"])
+            else:
+                self._descriptors.discard(event["value"])
+
+    def close(self) -> None:
+        self._router.disable_monitor()
+        self.socket.close(linger=0)
+
+
+class Parent:
+    """Whether the process that asked for this backend lives."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._descriptor = None
+        if hasattr(os, "pidfd_open"):  # Linux: tells a reused number and a zombie from the process that was meant
+            with contextlib.suppress(OSError):
+                self._descriptor = os.pidfd_open(pid)
+
+    @property
+    def has_ended(self) -> bool:
+        if self._descriptor is not None:
+            return bool(zmq.select([self._descriptor], [], [], timeout=0)[0])
+        if os.name == "nt":
+            return _has_ended_on_windows(self._pid)
+        try:
+            os.kill(self._pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return False
+
+
+def _has_ended_on_windows(pid: int) -> bool:
+    # os.kill(pid, 0) would send Ctrl-C there
+    import ctypes
+
+    kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    synchronize, wait_timeout = 0x00100000, 0x102
+    handle = kernel32.OpenProcess(synchronize, False, pid)
+    if not handle:
+        return True
+    try:
+        return kernel32.WaitForSingleObject(handle, 0) != wait_timeout
+    finally:
+        kernel32.CloseHandle(handle)
