@@ -1,8 +1,9 @@
 """Relief transfer: gives a height map the landforms of one or more exemplars (docs: "Relief transfer").
 
-The default method is sliced Wasserstein transport on height patches that takes turns with drainage (backend.ops.relief_transfer); the
-feature losses of 2024 are in backend.algorithms.feature_transfer. Here inputs are brought to one pixel size and checked, and the
-result is given its relief. Knows no socket, no file and no Blender.
+The default method is sliced Wasserstein transport on height patches that takes turns with drainage
+(backend.ops.relief_transfer); the feature losses of 2024 are in backend.algorithms.feature_transfer. Here inputs
+are brought to one pixel size and checked, and the result is given its relief. Knows no socket, no file and no
+Blender.
 """
 
 from __future__ import annotations
@@ -28,18 +29,24 @@ PROGRESS_STEPS = 1000
 
 
 def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
-    """inputs: height (HEIGHT_MAP), exemplar (HEIGHT_MAPs, any number), classes (CLASS_MAP or None). Returns height (HEIGHT_MAP).
+    """inputs: height (HEIGHT_MAP), exemplar (HEIGHT_MAPs, any number), classes (CLASS_MAP or None). Returns height
+    (HEIGHT_MAP).
 
-    Exemplars of another pixel size are resampled to the height map's, antialiased where that is coarser; where it is finer they come
-    out smooth at the smallest scales, for detail that was not measured is not invented.
+    Exemplars of another pixel size are resampled to the height map's, antialiased where that is coarser; where it
+    is finer they come out smooth at the smallest scales, for detail that was not measured is not invented. Without
+    classes several exemplars are pooled.
     """
     layout: Array = inputs["height"]
     if min(layout.values.shape) < LEAST_MAP_SIDE:
         raise InvalidInput(
-            f"The height map is {_size(layout.values)}; relief transfer needs at least {LEAST_MAP_SIDE} pixels to each side.", field="height"
+            f"The height map is {_size(layout.values)}; relief transfer needs at least {LEAST_MAP_SIDE} pixels "
+            f"to each side.",
+            field="height",
         )
     given = tuple(inputs.get("exemplar") or ())
-    exemplars = [_at_pixel_size(exemplar, layout.pixel_size_m) for exemplar in given or (shipped.load(params.landform),)]
+    exemplars = [
+        _at_pixel_size(exemplar, layout.pixel_size_m) for exemplar in given or (shipped.load(params.landform),)
+    ]
     classes = _checked_classes(inputs.get("classes"), layout.values.shape, len(exemplars))
     numba.set_num_threads(min(job.threads, numba.config.NUMBA_NUM_THREADS))
     if params.method == "sliced-wasserstein":
@@ -56,7 +63,11 @@ def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) ->
 
 
 def _transport(
-    params: MorphologyParams, layout: np.ndarray, exemplars: list[np.ndarray], classes: np.ndarray | None, job: JobContext
+    params: MorphologyParams,
+    layout: np.ndarray,
+    exemplars: list[np.ndarray],
+    classes: np.ndarray | None,
+    job: JobContext,
 ) -> np.ndarray:
     settings = TransferSettings(
         steps=params.steps, filters=2 * -(-params.filters // 2), landform_px=params.landform_px, layout=params.layout,
@@ -72,7 +83,11 @@ def _transport(
 
 
 def _features(
-    params: MorphologyParams, layout: np.ndarray, exemplars: list[np.ndarray], classes: np.ndarray | None, job: JobContext
+    params: MorphologyParams,
+    layout: np.ndarray,
+    exemplars: list[np.ndarray],
+    classes: np.ndarray | None,
+    job: JobContext,
 ) -> np.ndarray:
     from backend.algorithms import feature_transfer  # only here: it brings networks
 
@@ -93,25 +108,23 @@ def _at_pixel_size(exemplar: Array, pixel_size_m: float) -> np.ndarray:
     size = tuple(round(side * ratio) for side in exemplar.values.shape)
     if min(size) < LEAST_EXEMPLAR_SIDE:
         raise InvalidInput(
-            f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m a pixel is {size[1]} x {size[0]} at the height map's"
+            f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m a pixel is {size[1]} x "
+            f"{size[0]} at the height map's"
             f" {pixel_size_m:g} m; it takes at least {LEAST_EXEMPLAR_SIDE}.",
             hint="Use a larger exemplar, or check the pixel size of both maps.", field="exemplar",
         )  # fmt: skip
     if max(size) > 16384:
         raise InvalidInput(
-            f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m a pixel would be {size[1]} x {size[0]} at the height"
-            f" map's {pixel_size_m:g} m.", hint="Check the pixel size of both maps, or crop the exemplar.", field="exemplar",
+            f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m a pixel would be {size[1]} "
+            f"x {size[0]} at the height"
+            f" map's {pixel_size_m:g} m.", hint="Check the pixel size of both maps, or crop the exemplar.", "
+            f"field="exemplar",
         )  # fmt: skip
     return resample(exemplar.values, size)
 
 
 def _checked_classes(classes: Array | None, shape: tuple[int, int], exemplars: int) -> np.ndarray | None:
     if classes is None:
-        if exemplars > 1:
-            raise InvalidInput(
-                f"{exemplars} exemplars were given and no class map.", hint="Give one exemplar, or a class map that says where each applies.",
-                field="classes",
-            )  # fmt: skip
         return None
     if classes.values.shape != shape:
         raise InvalidInput(

@@ -1,8 +1,9 @@
 """The drainage tree of a height grid, and the nearest heights that never rise along it, on the CPU.
 
-The tree is grown from the edge inwards in the order of height (the walk of the priority flood, Barnes et al. 2014), so inside a closed
-depression a cell's parent leads back to the spill point along the path by which the flood came down: the path that a river would cut.
-These kernels know only arrays; backend.ops.drainage_lock says what they are for.
+The tree is grown from the edge inwards in the order of height (the walk of the priority flood, Barnes et al. 2014),
+so inside a closed depression a cell's parent leads back to the spill point along the path by which the flood came
+down: the path that a river would cut. These kernels know only arrays; backend.ops.drainage_lock says what they are
+for.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def drainage_tree(height):
 
 @njit(cache=True)
 def settle(height, order, parent, cut_share, drop):
-    """(1 - cut_share) * (least surface above) + cut_share * (greatest surface below) that falls by drop to each parent.
+    """(1 - cut_share) * (least surface above) + cut_share * (greatest surface below) that falls by drop to each
+    parent.
 
     height float32 [N] flat, changed in place.
     """

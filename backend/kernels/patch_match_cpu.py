@@ -1,8 +1,10 @@
-"""Nearest-neighbour field between the 7 x 7 patches of a map and of exemplars, and the map that its patches vote for, on the CPU.
+"""Nearest-neighbour field between the 7 x 7 patches of a map and of exemplars, and the map that its patches vote
+for, on the CPU.
 
-PatchMatch (Barnes et al. 2009, doi:10.1145/1531326.1531330) with two departures, both for the sake of the same bytes on any number of
-threads: neighbours propose from the field of the sweep before (as in jump flooding), and random candidates are a hash of the patch's
-place and the sweep. Patches are compared mostly without their mean, so that a landform may be used at another height than its own.
+PatchMatch (Barnes et al. 2009, doi:10.1145/1531326.1531330) with two departures, both for the sake of the same
+bytes on any number of threads: neighbours propose from the field of the sweep before (as in jump flooding), and
+random candidates are a hash of the patch's place and the sweep. Patches are compared mostly without their mean, so
+that a landform may be used at another height than its own.
 """
 
 from __future__ import annotations
@@ -39,11 +41,13 @@ def _distance(image, qy, qx, atlas, cy, cx, mean_weight):
 
 @njit(cache=True, parallel=True)
 def improve(image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, seed, jump, draws, radius):
-    """One sweep: each patch keeps the best of its match, four neighbours' matches moved along, and `draws` random ones near it.
+    """One sweep: each patch keeps the best of its match, four neighbours' matches moved along, and `draws` random
+    ones near it.
 
-    image [H, W], atlas [A, B] float32; field_y, field_x int32 [h, w]: top left in the atlas for the patch at (stride*i, stride*j).
-    zones int32 [S, 4]: first and last top-left row and column that exemplar s offers; zone_of uint8 [h, w]: the exemplar to use.
-    The random radius starts at `radius` pixels and halves at each draw. Returns the new field_y, field_x.
+    image [H, W], atlas [A, B] float32; field_y, field_x int32 [h, w]: top left in the atlas for the patch at
+    (stride*i, stride*j). zones int32 [S, 4]: first and last top-left row and column that exemplar s offers; zone_of
+    uint8 [h, w]: the exemplar to use. The random radius starts at `radius` pixels and halves at each draw. Returns
+    the new field_y, field_x.
     """
     rows, columns = field_y.shape
     new_y, new_x = np.empty_like(field_y), np.empty_like(field_x)

@@ -1,11 +1,14 @@
-"""Sliced Wasserstein on 7 x 7 height patches, on the CPU: project, transport by table, project back, one cached tile at a time.
+"""Sliced Wasserstein on 7 x 7 height patches, on the CPU: project, transport by table, project back, one cached
+tile at a time.
 
-The projections of a map on K filters are K times the map; they are never stored. Each tile is projected on two filters, moved through
-the table and spread back while it lies in the second-level cache, so memory is that of the map and time that of the arithmetic. Two
-filters at a time, one row of seven taps unrolled: that is the shape that the compiler turns into full-width multiply-adds.
+The projections of a map on K filters are K times the map; they are never stored. Each tile is projected on two
+filters, moved through the table and spread back while it lies in the second-level cache, so memory is that of the
+map and time that of the arithmetic. Two filters at a time, one row of seven taps unrolled: that is the shape that
+the compiler turns into full-width multiply-adds.
 
-Histograms are whole numbers and each tile writes its own cells: the bytes do not depend on the number of threads. These kernels know
-only arrays [H, W] float32; backend.ops.sliced_wasserstein holds the maths and the plain form that they must equal.
+Histograms are whole numbers and each tile writes its own cells: the bytes do not depend on the number of threads.
+These kernels know only arrays [H, W] float32; backend.ops.sliced_wasserstein holds the maths and the plain form
+that they must equal.
 """
 
 from __future__ import annotations
@@ -33,18 +36,29 @@ def _project_row(image, filters, k, y, x, count, first, second):
             second[:] = 0.0
         for c in range(count):
             first[c] += (
-                p0 * row[c] + p1 * row[c + 1] + p2 * row[c + 2] + p3 * row[c + 3]
-                + p4 * row[c + 4] + p5 * row[c + 5] + p6 * row[c + 6]
+                p0 * row[c]
+                + p1 * row[c + 1]
+                + p2 * row[c + 2]
+                + p3 * row[c + 3]
+                + p4 * row[c + 4]
+                + p5 * row[c + 5]
+                + p6 * row[c + 6]
             )
             second[c] += (
-                q0 * row[c] + q1 * row[c + 1] + q2 * row[c + 2] + q3 * row[c + 3]
-                + q4 * row[c + 4] + q5 * row[c + 5] + q6 * row[c + 6]
+                q0 * row[c]
+                + q1 * row[c + 1]
+                + q2 * row[c + 2]
+                + q3 * row[c + 3]
+                + q4 * row[c + 4]
+                + q5 * row[c + 5]
+                + q6 * row[c + 6]
             )
 
 
 @njit(cache=True, fastmath=FUSED)
 def _spread_row(out, first, second, filters, k, i, count):
-    """Add row i of the filters k and k + 1, turned round, to a row of the gradient; first and second reach 6 to its left."""
+    """Add row i of the filters k and k + 1, turned round, to a row of the gradient; first and second reach 6 to its
+    left."""
     p0, p1, p2, p3 = filters[k, i, 0], filters[k, i, 1], filters[k, i, 2], filters[k, i, 3]
     p4, p5, p6 = filters[k, i, 4], filters[k, i, 5], filters[k, i, 6]
     q0, q1, q2, q3 = filters[k + 1, i, 0], filters[k + 1, i, 1], filters[k + 1, i, 2], filters[k + 1, i, 3]
@@ -82,13 +96,13 @@ def projection_extent(image, filters):
 
 @njit(cache=True, parallel=True, fastmath=FUSED)
 def projection_histogram(image, filters, low, scale, bins, row_first, row_step, labels, label):
-    """Counts int64 [K, bins] of the projections of every row_step-th row of patches, from row_first on.
+    """Counts int32 [K, bins] of the projections of every row_step-th row of patches, from row_first on.
 
-    bin = (projection - low[k]) * scale[k], what lies outside goes to the end bins. labels [H, W] uint8 restricts the count to patches
-    whose centre has that label; pass an array of shape (0, 0) to count them all.
+    bin = (projection - low[k]) * scale[k], what lies outside goes to the end bins. labels [H, W] uint8 restricts
+    the count to patches whose centre has that label; pass an array of shape (0, 0) to count them all.
     """
     count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
-    counts = np.zeros((ROW_BLOCKS, bank, bins), np.int64)
+    counts = np.zeros((ROW_BLOCKS, bank, bins), np.int32)  # a map of 2^31 patches would be needed to overflow
     zero, top = np.float32(0), np.float32(bins - 1)
     for block in prange(ROW_BLOCKS):
         first, second = np.empty(count, np.float32), np.empty(count, np.float32)
@@ -107,14 +121,18 @@ def projection_histogram(image, filters, low, scale, bins, row_first, row_step, 
                         if labels[y + 3, c + 3] == label:
                             counts[block, k, int(first[c])] += 1
                             counts[block, k + 1, int(second[c])] += 1
-    return counts.sum(axis=0)
+    total = counts[0]
+    for block in range(1, ROW_BLOCKS):
+        total += counts[block]
+    return total
 
 
 @njit(cache=True)
 def transport_table(counts, quantiles, low, scale):
-    """Displacement T(v) - v at the bin edges, float32 [K, bins + 1]; T = inverse target distribution of the own distribution.
+    """Displacement T(v) - v at the bin edges, float32 [K, bins + 1]; T = inverse target distribution of the own
+    distribution.
 
-    counts int64 [K, bins] of the map, quantiles float32 [K, Q] of the target at Q evenly spaced levels 0..1.
+    counts int32 [K, bins] of the map, quantiles float32 [K, Q] of the target at Q evenly spaced levels 0..1.
     """
     bank, bins = counts.shape
     last = quantiles.shape[1] - 1
@@ -185,8 +203,8 @@ def add_gradient(image, filters, low, scale, table, weight, out):
 def adam_step(image, ascent, mean, square, rate, decay_mean, decay_square, correct_mean, correct_square):
     """One step of Adam (Kingma and Ba 2015, algorithm 1) along `ascent`, in place; all arrays float32 [H, W].
 
-    A pixel near the edge lies under fewer patches; Adam would divide their noise by its own size and draw a rough frame, so there the
-    step is as short as the pixel's share of patches.
+    A pixel near the edge lies under fewer patches; Adam would divide their noise by its own size and draw a rough
+    frame, so there the step is as short as the pixel's share of patches.
     """
     one = np.float32(1)
     height, width = image.shape

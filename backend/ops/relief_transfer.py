@@ -2,11 +2,13 @@
 
 From coarse to fine, at each level of a pyramid:
   1. the map is re-told in exemplar patches (backend.ops.patch_match): structure;
-  2. Adam on the sliced Wasserstein distance between patches (backend.ops.sliced_wasserstein): the right share of everything;
-  3. every few steps the map is moved to the nearest one that drains (backend.ops.drainage_lock), so that the steps that follow mend
-     what draining did to slopes and curvature, and draining mends what they did to the rivers.
-Step 3 is the point. Transport alone leaves a quarter of the cells in pits; filling or breaching at the end ruins slope and curvature;
-taking turns, each correction is small, and trunk valleys are found at coarse levels where there are few pits.
+  2. Adam on the sliced Wasserstein distance between patches (backend.ops.sliced_wasserstein): the right share of
+     everything;
+  3. every few steps the map is moved to the nearest one that drains (backend.ops.drainage_lock), so that the steps
+     that follow mend what draining did to slopes and curvature, and draining mends what they did to the rivers.
+Step 3 is the point. Transport alone leaves a quarter of the cells in pits; filling or breaching at the end ruins
+slope and curvature; taking turns, each correction is small, and trunk valleys are found at coarse levels where
+there are few pits.
 
 Works in units of the exemplars' deviation. Knows no job, file or socket: `observe` is called often and may stop it.
 """
@@ -14,9 +16,11 @@ Works in units of the exemplars' deviation. Knows no job, file or socket: `obser
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -29,29 +33,34 @@ LEVEL_RATIO = 0.7
 LEAST_EXEMPLAR_PX = 20  # at the coarsest level: a 7 x 7 patch needs room to differ from its neighbours
 LEAST_MAP_PX = 12
 LAYOUT_SIGMA_PX = 16.0
+ONE_THREAD_PX = 96 * 96
+SOFT_BORDER_PX = 3.0  # deviation of the blend between two classes
 DROP_M = 1e-3
 Observe = Callable[[float, str, Callable[[], np.ndarray]], bool]  # share done, stage, the map as it stands -> go on?
+Watch = Callable[[float, str, np.ndarray], bool]  # the same within a level
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferSettings:
     """steps: of transport a level. landform_px: the largest landform taken from the exemplar, in pixels of the map.
 
-    layout 0..1: how firmly heights averaged over LAYOUT_SIGMA_PX stay the user's. drainage: whether water must run off.
+    layout 0..1: how firmly heights averaged over LAYOUT_SIGMA_PX stay the user's. drainage: whether water must run
+    off.
     """
 
     steps: int = 40
     filters: int = 24
+    derivatives: int = 4
     banks: int = 6
     rate: float = 0.03
     landform_px: float = 112.0
-    layout: float = 0.1
+    layout: float = 0.05
     drainage: bool = True
     drain_every: int = 10
-    cut_share: float = 0.5
+    cut_share: float = 0.8
     rounds: int = 3
     stride: int = 1
-    sharpen: float = 0.5
+    sharpen: float = 0.2
 
 
 def transfer_relief(
@@ -60,10 +69,11 @@ def transfer_relief(
     settings: TransferSettings,
     generator: torch.Generator,
     *,
-    classes: np.ndarray | None = None,  # [H, W] uint8: which exemplar where
+    classes: np.ndarray | None = None,  # [H, W] uint8: which exemplar where; None pools them
     observe: Observe = lambda share, stage, height: True,
 ) -> np.ndarray:
-    """A height map [H, W] float32 in metres with the exemplars' own elevations and amplitude, and the layout of `layout`."""
+    """A height map [H, W] float32 in metres with the exemplars' own elevations and amplitude, and the layout of
+    `layout`."""
     shape = layout.shape
     units = _Units.of(exemplars)
     normal = [units.normal(exemplar) for exemplar in exemplars]
@@ -79,7 +89,8 @@ def transfer_relief(
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
     for level, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
         at_level = [resample(e, tuple(max(8, round(side * ratio)) for side in e.shape)) for e in normal]
-        scene = _Level(at_level, _nearest(labels, size), ratio, settings)
+        groups = [at_level] if classes is None else [[exemplar] for exemplar in at_level]
+        scene = _Level(groups, _nearest(labels, size), ratio, settings)
         wish = match_values(resample(layout, size), at_level)
         height = wish if height is None else resample(height, size)
         height = scene.hold_layout(height, wish)
@@ -89,7 +100,8 @@ def transfer_relief(
             done = (costs[level] + share * (costs[level + 1] - costs[level])) / costs[-1]
             return observe(float(done), stage, lambda: metres(state))
 
-        height, going = scene.run(height, wish, field, generator, level, watch)
+        with _threads_for(height.size):
+            height, going = scene.run(height, field, generator, level, watch)
         if not going:
             break
     assert height is not None  # there is at least one level
@@ -118,18 +130,21 @@ class _Units:
 
 
 class _Level:
-    """One level of the pyramid: exemplars and classes at its size, and the three steps."""
+    """One level of the pyramid: groups of exemplars and where they apply, at its size, and the three steps."""
 
-    def __init__(self, exemplars: list[np.ndarray], labels: np.ndarray, ratio: float, settings: TransferSettings) -> None:
-        self._exemplars, self._labels, self._ratio, self._settings = exemplars, labels, ratio, settings
-        self._atlas = patch_match.Atlas.of(exemplars)
-        if len(exemplars) > 1:  # soft borders, 3 px wide at the finest level
-            shares = [gaussian_filter((labels == s).astype(np.float32), max(1.0, 3.0 * ratio)) for s in range(len(exemplars))]
-            self._shares = [np.ascontiguousarray(share) for share in shares]
-        else:
-            self._shares = [sliced_wasserstein.EVEN]
+    def __init__(
+        self, groups: list[list[np.ndarray]], labels: np.ndarray, ratio: float, settings: TransferSettings
+    ) -> None:
+        self._groups, self._labels, self._ratio, self._settings = groups, labels, ratio, settings
+        self._atlas = patch_match.Atlas.of(groups)
+        self._shares = [sliced_wasserstein.EVEN]
+        if len(groups) > 1:
+            sigma = max(1.0, SOFT_BORDER_PX * ratio)
+            self._shares = [gaussian_filter((labels == s).astype(np.float32), sigma) for s in range(len(groups))]
 
-    def field(self, coarser: patch_match.Field | None, coarser_ratio: float, rng: np.random.Generator) -> patch_match.Field:
+    def field(
+        self, coarser: patch_match.Field | None, coarser_ratio: float, rng: np.random.Generator
+    ) -> patch_match.Field:
         stride = self._settings.stride
         if coarser is None:
             return patch_match.Field(self._labels.shape, self._atlas, self._labels, stride, rng)
@@ -142,7 +157,9 @@ class _Level:
         sigma = max(LAYOUT_SIGMA_PX * self._ratio, 0.5)
         return height + np.float32(self._settings.layout) * gaussian_filter(wish - height, sigma, mode="nearest")
 
-    def run(self, height, wish, field, generator, level, watch) -> tuple[np.ndarray, bool]:
+    def run(
+        self, height: np.ndarray, field: patch_match.Field, generator: torch.Generator, level: int, watch: Watch
+    ) -> tuple[np.ndarray, bool]:
         """The map after this level, and whether to go on."""
         settings = self._settings
         for turn in range(settings.rounds):
@@ -153,7 +170,7 @@ class _Level:
         banks = self._banks(generator)
         adam = sliced_wasserstein.Adam(height, settings.rate, settings.steps)
         row_step = 1 if height.size < 40000 else 4
-        labels = self._labels if len(self._exemplars) > 1 else sliced_wasserstein.ALL
+        labels = self._labels if len(self._groups) > 1 else sliced_wasserstein.ALL
         direction = np.empty_like(height)
         for step in range(settings.steps):
             direction[:] = 0
@@ -170,14 +187,30 @@ class _Level:
         return height, True
 
     def _banks(self, generator: torch.Generator) -> list[list[sliced_wasserstein.FilterBank]]:
-        """banks x exemplars; every second bank is whitened, so that slope and curvature weigh as much as height."""
+        """banks x groups; every second bank is whitened a little: fine relief varies less than height and would be
+        unheard."""
         settings = self._settings
-        whiten = sliced_wasserstein.whitening(self._exemplars[0], settings.sharpen)
+        whiten = sliced_wasserstein.whitening(self._groups[0][0], settings.sharpen)
         banks = []
         for n in range(settings.banks):
-            filters = sliced_wasserstein.random_filters(settings.filters, generator, whiten if n % 2 else None)
-            banks.append([sliced_wasserstein.measure(exemplar, filters) for exemplar in self._exemplars])
+            broad = max(2, settings.filters - 2 * settings.derivatives)
+            filters = np.concatenate([
+                sliced_wasserstein.derivative_filters(settings.derivatives, generator),
+                sliced_wasserstein.random_filters(broad, generator, whiten if n % 2 else None),
+            ])  # fmt: skip
+            banks.append([sliced_wasserstein.measure(group, filters) for group in self._groups])
         return banks
+
+
+@contextmanager
+def _threads_for(pixels: int) -> Iterator[None]:
+    """One thread for small levels: there the threads would spend longer waiting for each other than working."""
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1 if pixels < ONE_THREAD_PX else threads)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(threads)
 
 
 def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], landform_px: float) -> list[float]:
@@ -185,7 +218,9 @@ def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], l
 
     At the coarsest a patch spans landform_px, as long as map and exemplars are still large enough there.
     """
-    least = max(patch_match.PATCH / landform_px, LEAST_MAP_PX / min(shape), LEAST_EXEMPLAR_PX / min(min(e) for e in exemplars))
+    least = max(
+        patch_match.PATCH / landform_px, LEAST_MAP_PX / min(shape), LEAST_EXEMPLAR_PX / min(min(e) for e in exemplars)
+    )
     levels = max(0, math.floor(math.log(min(least, 1.0)) / math.log(LEVEL_RATIO) + 1e-9))
     return [LEVEL_RATIO**n for n in range(levels, -1, -1)]
 
@@ -205,7 +240,8 @@ def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def match_values(height: np.ndarray, exemplars: Sequence[np.ndarray]) -> np.ndarray:
-    """The map with its values replaced, in order, by those of the exemplars: the layout, at the exemplars' own hypsometry."""
+    """The map with its values replaced, in order, by those of the exemplars: the layout, at the exemplars' own
+    hypsometry."""
     values = np.sort(np.concatenate([e.ravel() for e in exemplars]))
     order = np.argsort(height, axis=None, kind="stable")
     place = (np.arange(order.size) + 0.5) / order.size * (values.size - 1)

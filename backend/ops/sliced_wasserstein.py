@@ -2,16 +2,18 @@
 
 With a bank of K filters W_k, L = 1/2 sum_k W2²(W_k x, W_k y) and, for fixed ranks,
     dL/dx = sum_k W_kᵀ (W_k x - T_k(W_k x)),   T_k = F⁻¹_{y,k} o F_{x,k}
-(Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3; on image patches: Elnekave and Weiss 2022, arXiv 2203.11862). Where they sort, F_x
-is a histogram of BINS bins and T_k a table that is linear between bin edges: two passes over the samples, an error below a bin's
-width. What the exemplar says (its quantiles) is measured once for a bank, not at every step. No autograd: a convolution, a look-up and
-a transposed convolution.
+(Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3; on image patches: Elnekave and Weiss 2022, arXiv 2203.11862).
+Where they sort, F_x is a histogram of BINS bins and T_k a table that is linear between bin edges: two passes over
+the samples, an error below a bin's width. What the exemplar says (its quantiles) is measured once for a bank, not
+at every step. No autograd: a convolution, a look-up and a transposed convolution.
 
-`ascent_plain` is the op in plain torch, for any device; `ascent` takes the fused kernel on a CPU. Nothing here knows a pyramid.
+`ascent_plain` is the op in plain torch, for any device; `ascent` takes the fused kernel on a CPU. Nothing here
+knows a pyramid.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +25,7 @@ from backend.kernels import sliced_wasserstein_cpu as kernel
 
 PATCH = kernel.PATCH
 BINS = 1024  # of the moving map's histogram
-TARGET_BINS = 8192
+TARGET_BINS = 4096
 QUANTILES = 2048
 MARGIN = 0.3  # the table reaches this share of the target's span beyond each of its ends
 ALL = np.empty((0, 0), np.uint8)
@@ -43,8 +45,9 @@ class FilterBank:
 def random_filters(count: int, generator: torch.Generator, whiten: np.ndarray | None = None) -> np.ndarray:
     """count (even, at most 48) random orthonormal 7 x 7 filters, float32 [count, 7, 7].
 
-    whiten [49, 49] is applied to them before they are scaled to unit length again: with a power of the inverse patch covariance the
-    directions in which terrain varies little (slope, curvature) get a share of the bank, which uniform directions hardly give them.
+    whiten [49, 49] is applied to them before they are scaled to unit length again: with a power of the inverse
+    patch covariance the directions in which terrain varies little (slope, curvature) get a share of the bank, which
+    uniform directions hardly give them.
     """
     if count % 2 or not 2 <= count <= PATCH * PATCH - 1:
         raise ValueError(f"a bank has an even number of filters from 2 to 48, not {count}")
@@ -56,8 +59,32 @@ def random_filters(count: int, generator: torch.Generator, whiten: np.ndarray | 
     return np.ascontiguousarray(filters.reshape(count, PATCH, PATCH), np.float32)
 
 
+def derivative_filters(count: int, generator: torch.Generator) -> np.ndarray:
+    """count first and count second differences in random directions, float32 [2 * count, 7, 7], unit length.
+
+    Every second of the second differences is the five-point Laplacian. A bank that holds some of these matches
+    slope and curvature, on which a light falls and water runs, to a few hundredths; random directions hardly see
+    them, for height varies so much more.
+    """
+    filters = np.zeros((2 * count, PATCH, PATCH))
+    angles = 2 * np.pi * torch.rand(2 * count, generator=generator, dtype=torch.float64).numpy()
+    for n, angle in enumerate(angles):
+        cosine, sine = np.cos(angle), np.sin(angle)
+        if n < count:
+            across, down, centre, sign = cosine, sine, 0.0, -1.0
+        else:
+            across, down = (cosine**2, sine**2) if n % 2 else (0.5, 0.5)
+            centre, sign = -2.0 * (across + down), 1.0
+        filters[n, 3, 4], filters[n, 3, 2] = across, sign * across
+        filters[n, 4, 3], filters[n, 2, 3] = down, sign * down
+        filters[n, 3, 3] = centre
+        filters[n] /= np.linalg.norm(filters[n])
+    return filters.astype(np.float32)
+
+
 def whitening(height: np.ndarray, power: float) -> np.ndarray:
-    """C^(-power/2) [49, 49] of the covariance C of the patches of a map [H, W]; eigenvalues below 1e-6 of the first are raised to it."""
+    """C^(-power/2) [49, 49] of the covariance C of the patches of a map [H, W]; eigenvalues below 1e-6 of the first
+    are raised to it."""
     windows = np.lib.stride_tricks.sliding_window_view(height, (PATCH, PATCH))
     step = max(1, int(np.sqrt(windows.shape[0] * windows.shape[1] / 20000)))
     patches = windows[::step, ::step].reshape(-1, PATCH * PATCH).astype(np.float64)
@@ -66,16 +93,21 @@ def whitening(height: np.ndarray, power: float) -> np.ndarray:
     return (vectors * values ** (-power / 2)) @ vectors.T
 
 
-def measure(exemplar: np.ndarray, filters: np.ndarray) -> FilterBank:
-    """The quantiles of an exemplar [H, W] float32 through a bank, from a histogram of TARGET_BINS bins between its extremes."""
-    low, high = kernel.projection_extent(exemplar, filters)
-    span = np.maximum(high - low, np.float32(1e-6))
+def measure(exemplars: Sequence[np.ndarray], filters: np.ndarray) -> FilterBank:
+    """The quantiles of the patches of exemplars [h, w] float32, pooled, from a histogram of TARGET_BINS bins
+    between their extremes."""
+    extents = [kernel.projection_extent(exemplar, filters) for exemplar in exemplars]
+    low = np.min([extent[0] for extent in extents], axis=0)
+    span = np.maximum(np.max([extent[1] for extent in extents], axis=0) - low, np.float32(1e-6))
     scale = (TARGET_BINS / span).astype(np.float32)
-    counts = kernel.projection_histogram(exemplar, filters, low, scale, TARGET_BINS, 0, 1, ALL, 0)
+    counts = sum(
+        kernel.projection_histogram(exemplar, filters, low, scale, TARGET_BINS, 0, 1, ALL, 0).astype(np.int64)
+        for exemplar in exemplars
+    )
     levels = np.linspace(0.0, 1.0, QUANTILES)
     edges = np.arange(TARGET_BINS + 1) / TARGET_BINS
     quantiles = np.empty((len(filters), QUANTILES), np.float32)
-    for k, row in enumerate(counts):
+    for k, row in enumerate(np.asarray(counts)):
         below = np.concatenate(([0], np.cumsum(row))) / row.sum()
         quantiles[k] = low[k] + span[k] * np.interp(levels, below, edges)
     table_low = (low - MARGIN * span).astype(np.float32)
@@ -95,10 +127,12 @@ def ascent(
 ) -> np.ndarray:
     """-dL/dx [H, W], added to `out` where given. On the CPU, fused.
 
-    row_first, row_step: the map's own distribution is counted on every row_step-th row of patches. labels, label: counted where the
-    patch's centre has that label. weight [H, W]: a factor for each patch, at its centre.
+    row_first, row_step: the map's own distribution is counted on every row_step-th row of patches. labels, label:
+    counted where the patch's centre has that label. weight [H, W]: a factor for each patch, at its centre.
     """
-    counts = kernel.projection_histogram(height, bank.filters, bank.low, bank.scale, BINS, row_first, row_step, labels, label)
+    counts = kernel.projection_histogram(
+        height, bank.filters, bank.low, bank.scale, BINS, row_first, row_step, labels, label
+    )
     table = kernel.transport_table(counts, bank.quantiles, bank.low, bank.scale)
     out = np.zeros_like(height) if out is None else out
     kernel.add_gradient(height, bank.filters, bank.low, bank.scale, table, weight, out)
@@ -106,7 +140,8 @@ def ascent(
 
 
 def ascent_plain(height: Tensor, bank: FilterBank) -> Tensor:  # [1, 1, H, W] -> [1, 1, H, W]
-    """The same in plain torch, on the tensor's own device, with every projection in memory: the form that the kernel must equal."""
+    """The same in plain torch, on the tensor's own device, with every projection in memory: the form that the
+    kernel must equal."""
     filters, quantiles, low, scale = (
         torch.as_tensor(values, device=height.device) for values in (bank.filters, bank.quantiles, bank.low, bank.scale)
     )
@@ -148,9 +183,11 @@ class Adam:
 
 
 def held_out_distance(height: np.ndarray, exemplar: np.ndarray, *, projections: int = 128, seed: int = 123) -> float:
-    """Sliced W1 between the 7 x 7 patches of two maps [H, W], in the unit of the maps, on filters that no optimisation used.
+    """Sliced W1 between the 7 x 7 patches of two maps [H, W], in the unit of the maps, on filters that no
+    optimisation used.
 
-    Mean over `projections` random unit filters of the mean distance between sorted projections (at 4096 levels); exact sorts.
+    Mean over `projections` random unit filters of the mean distance between sorted projections (at 4096 levels);
+    exact sorts.
     """
     generator = torch.Generator().manual_seed(seed)
     draw = torch.randn(projections, PATCH * PATCH, generator=generator)

@@ -1,7 +1,8 @@
 """How like a real terrain a height map is: the figures that relief transfer is measured by, each defined once, here.
 
-All take numpy [H, W] heights in metres of any real dtype and compute in float64. W1 is the 1-Wasserstein distance between two samples:
-the mean distance between their quantiles at LEVELS evenly spaced levels. Nothing here is used to make terrain, only to judge it.
+All take numpy [H, W] heights in metres of any real dtype and compute in float64. W1 is the 1-Wasserstein distance
+between two samples: the mean distance between their quantiles at LEVELS evenly spaced levels. Nothing here is used
+to make terrain, only to judge it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Likeness:
 
 
 def compare(height: np.ndarray, real: np.ndarray, pixel_size_m: float, layout: np.ndarray) -> Likeness:
-    """Every figure of `height` against `real` (same pixel size) and against the layout that it was made from (same size)."""
+    """Every figure of `height` against `real` (same pixel size) and against the layout that it was made from (same
+    size)."""
     unit = float(np.std(real, dtype=np.float64))
     return Likeness(
         slope=distribution_error(slope(height, pixel_size_m), slope(real, pixel_size_m)),
@@ -82,10 +84,11 @@ def curvature(height: np.ndarray, pixel_size_m: float) -> np.ndarray:
 
 
 def radial_spectrum(height: np.ndarray, pixel_size_m: float) -> np.ndarray:
-    """Power spectral density averaged over rings, [min(H, W) // 2], m² m²; ring i holds i + 1 cycles over the shorter side.
+    """Power spectral density averaged over rings, [min(H, W) // 2], m² m²; ring i holds i + 1 cycles over the
+    shorter side.
 
-    The least-squares plane is taken off and a Hann window laid on, for a map is not periodic; a frequency belongs to the ring that it
-    rounds to. The window's mean square is divided out.
+    The least-squares plane is taken off and a Hann window laid on, for a map is not periodic; a frequency belongs
+    to the ring that it rounds to. The window's mean square is divided out.
     """
     z = np.asarray(height, np.float64)
     rows, columns = z.shape
@@ -103,11 +106,11 @@ def radial_spectrum(height: np.ndarray, pixel_size_m: float) -> np.ndarray:
 
 
 def spectrum_error(height: np.ndarray, real: np.ndarray, pixel_size_m: float) -> float:
-    """Root mean square over the rings of ln(spectrum / real spectrum). The natural logarithm: 0.3 is 35 % of power.
+    """Root mean square over the rings of log10(spectrum / real spectrum): 0.3 is a factor of two in power.
 
-    Maps of unlike size are compared on the frequencies of the smaller one, by linear interpolation of ln power.
+    Maps of unlike size are compared on the frequencies of the smaller one, by linear interpolation of log power.
     """
-    spectra = [np.log(np.maximum(radial_spectrum(z, pixel_size_m), 1e-12)) for z in (height, real)]
+    spectra = [np.log10(np.maximum(radial_spectrum(z, pixel_size_m), 1e-12)) for z in (height, real)]
     sides = [min(np.shape(z)) for z in (height, real)]
     if sides[0] == sides[1]:
         difference = spectra[0] - spectra[1]
@@ -119,7 +122,8 @@ def spectrum_error(height: np.ndarray, real: np.ndarray, pixel_size_m: float) ->
 
 
 def log_area(height: np.ndarray) -> np.ndarray:
-    """log10 of the number of cells that drain through each cell [H, W], itself included: D8, pits led out over their lowest pass.
+    """log10 of the number of cells that drain through each cell [H, W], itself included: D8, pits led out over
+    their lowest pass.
 
     The drainage figure is the plain W1 of it, in decades, divided by nothing.
     """
@@ -133,10 +137,12 @@ def layout_correlation(height: np.ndarray, layout: np.ndarray, sigma_px: float =
 
 
 def copied_share(height: np.ndarray, exemplar: np.ndarray, *, stride: int = 8) -> float:
-    """Share of 15 x 15 patches (every `stride` pixels) that are lifted from the exemplar with their surroundings, 0..1.
+    """Share of 15 x 15 patches (every `stride` pixels) that are lifted from the exemplar with their surroundings,
+    0..1.
 
-    A patch counts if its nearest exemplar patch, means taken off, correlates with it above 0.98, and so does that of a neighbour one
-    stride to the right or below whose match is the same shift away (within 1 px). Exhaustive search: minutes for large maps.
+    A patch counts if its nearest exemplar patch, means taken off, correlates with it above 0.98, and so does that
+    of a neighbour one stride to the right or below whose match is the same shift away (within 1 px). Exhaustive
+    search: minutes for large maps.
     """
     patches, rows, columns = _unit_patches(height, stride)
     candidates, _, wide = _unit_patches(exemplar, 1)

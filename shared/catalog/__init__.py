@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..algorithm import AlgorithmSpec
-from . import hydrology, noise
+from . import hydrology, morphology, noise
 
-ALGORITHMS: tuple[AlgorithmSpec, ...] = (noise.SPEC, hydrology.SPEC)
+ALGORITHMS: tuple[AlgorithmSpec, ...] = (noise.SPEC, morphology.SPEC, hydrology.SPEC)

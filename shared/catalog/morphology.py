@@ -1,4 +1,5 @@
-"""Relief transfer: a height map takes on the landforms of exemplars. Declaration only; the code is backend/algorithms/morphology.py."""
+"""Relief transfer: a height map takes on the landforms of exemplars. Declaration only; the code is
+backend/algorithms/morphology.py."""
 
 from __future__ import annotations
 
@@ -12,35 +13,205 @@ from ..params import param
 
 @dataclass(frozen=True, kw_only=True)
 class MorphologyParams:
-    """Settings of relief transfer. Those of group "Feature losses" count only where the method is one of the feature losses."""
+    """Settings of relief transfer. Those of group "Features" count only where the method is not
+    "sliced-wasserstein"."""
 
-    seed: int = param(0, label="Seed", help="another number gives another terrain of the same kind", min=0, max=2**31 - 1)
+    seed: int = param(
+        0, label="Seed", help="another number gives another terrain of the same kind", min=0, max=2**31 - 1
+    )
     landform: Literal["alpine", "canyon", "badlands", "dunes", "volcanic", "glacial"] = param(
-        "alpine", label="Landform", help="the exemplar that comes with Relievo, used where none is given",
+        "alpine",
+        label="Landform",
+        help="the exemplar that comes with Relievo, used where none is given",
     )
     layout: float = param(
-        0.1, label="Keep Layout", min=0.0, max=1.0,
+        0.05,
+        label="Keep Layout",
+        min=0.0,
+        max=1.0,
         help="how firmly mountains and plains stay where the height map has them; 0 only starts there",
     )
     landform_px: float = param(
-        112.0, label="Landform Size", min=14.0, max=4096.0, soft_max=512.0, unit="px",
+        112.0,
+        label="Landform Size",
+        min=14.0,
+        max=4096.0,
+        soft_max=512.0,
+        unit="px",
         help="the largest landform taken from the exemplar; what is larger stays the height map's own",
     )
     relief: float = param(
-        0.0, label="Relief", min=0.0, max=9000.0, unit="m",
+        0.0,
+        label="Relief",
+        min=0.0,
+        max=9000.0,
+        unit="m",
         help="highest minus lowest point of the result; 0 keeps the exemplar's own heights and slopes",
     )
-    drainage: bool = param(True, label="Drain", help="let water run off: no pits but those the exemplar's kind would hide")
+    drainage: bool = param(True, label="Drain", help="let water run off everywhere: no pits")
     steps: int = param(
-        40, label="Steps", min=1, max=2000, soft_max=200, help="steps of transport at each of about eight sizes", group="Transport",
-    )
-    filters: int = param(
-        24, label="Filters", min=2, max=48, step=2, help="directions compared at each step; rounded up to an even number",
+        40,
+        label="Steps",
+        min=1,
+        max=2000,
+        soft_max=200,
+        help="steps of transport at each of about eight sizes",
         group="Transport",
     )
-    method: Literal["sliced-wasserstein", "features"] = param(
-        "sliced-wasserstein", label="Method", help="how two terrains are compared", group="Method",
+    filters: int = param(
+        24,
+        label="Filters",
+        min=2,
+        max=48,
+        step=2,
+        help="directions compared at each step; rounded up to an even number",
+        group="Transport",
     )
+    method: Literal["sliced-wasserstein", "gram", "channel-statistics", "histogram", "spatial"] = param(
+        "sliced-wasserstein",
+        label="Method",
+        group="Method",
+        help="what is compared with the exemplar: patches by optimal transport, or feature statistics: correlations, means and"
+        " deviations, histograms, correlations at a distance",
+    )
+    features: Literal["convolution-bank", "vgg19"] = param(
+        "convolution-bank",
+        label="Features",
+        group="Features",
+        help=(
+            "a fixed random filter bank that needs no download, or VGG-19 with the user's copy of torchvision's weights"
+        ),
+        labels={"vgg19": "VGG-19"},
+    )
+    formula: Literal["relative", "merizzi-2024", "merizzi-2024-pytorch"] = param(
+        "relative",
+        label="Formula",
+        group="Features",
+        help="how the loss terms are scaled: relative to the exemplar's own statistics, or as published in 2024",
+        labels={"merizzi-2024": "Merizzi 2024 (Keras)", "merizzi-2024-pytorch": "Merizzi 2024 (PyTorch)"},
+    )
+    parametrisation: Literal["height", "deep-image-prior"] = param(
+        "height",
+        label="Parametrisation",
+        group="Features",
+        help="optimise the heights themselves, or the weights of a small network that draws them (slower, smoother)",
+    )
+    style_weight: float = param(
+        1.0,
+        label="Style weight",
+        group="Features",
+        min=0.0,
+        max=1000.0,
+        soft_max=10.0,
+        help="multiplies the exemplar term",
+    )
+    content_weight: float = param(
+        0.1,
+        label="Content weight",
+        group="Features",
+        min=0.0,
+        max=1000.0,
+        soft_max=10.0,
+        help="multiplies the term that keeps the input's layout",
+    )
+    total_variation_weight: float = param(
+        0.0,
+        label="Total variation",
+        group="Features",
+        min=0.0,
+        max=1000.0,
+        soft_max=10.0,
+        help="multiplies the term that smooths",
+    )
+    optimiser: Literal["adam", "sgd"] = param(
+        "adam",
+        label="Optimiser",
+        group="Features",
+        help="Adam, or plain gradient descent as in 2024",
+        labels={"sgd": "Gradient descent"},
+    )
+    feature_iterations: int = param(
+        100,
+        label="Iterations",
+        group="Features",
+        min=1,
+        max=100000,
+        soft_max=2000,
+        help="steps on each level of the pyramid",
+    )
+    feature_learning_rate: float = param(
+        0.3,
+        label="Learning rate",
+        group="Features",
+        min=1e-6,
+        max=10000.0,
+        soft_min=0.01,
+        soft_max=200.0,
+        help=(
+            "Adam: step in units of the exemplar's roughness; gradient descent: factor on the "
+            "published gradient, heights as 0..255"
+        ),
+    )
+    learning_rate_decay: float = param(
+        0.96,
+        label="Decay",
+        group="Features",
+        min=0.01,
+        max=1.0,
+        help="factor on the learning rate after each interval, applied continuously",
+    )
+    learning_rate_interval: float = param(
+        1.2,
+        label="Decay interval",
+        group="Features",
+        min=0.1,
+        max=100000.0,
+        soft_max=200.0,
+        help="iterations after which the factor has been applied once",
+    )
+    feature_size: int = param(
+        1024,
+        label="Working size",
+        group="Features",
+        min=64,
+        max=16384,
+        soft_max=2048,
+        unit="px",
+        help=(
+            "longest side of the finest level that is optimised; finer detail is the input's own, "
+            "scaled to the exemplar"
+        ),
+    )
+    coarsest_size: int = param(
+        64,
+        label="Coarsest size",
+        group="Features",
+        min=32,
+        max=16384,
+        soft_max=1024,
+        unit="px",
+        help="longest side of the first level",
+    )
+    download_weights: bool = param(
+        False,
+        label="Download weights",
+        group="Features",
+        help="fetch the VGG-19 weights (548 MiB) when they are not on this machine",
+    )
+
+
+def _merizzi(name: str, label: str, size: int) -> Preset:
+    """One of the two programs of 2024; backend/algorithms/feature_transfer.py names their faults that are mended."""
+    return Preset(
+        name=name, label=label,
+        help="Gram matrices on VGG-19 as published: five style layers, 2000 steps of gradient descent",
+        values={
+            "method": "gram", "features": "vgg19", "formula": name, "parametrisation": "height", "style_weight": 1.0,
+            "content_weight": 1.0, "total_variation_weight": 1.0, "optimiser": "sgd", "feature_iterations": 2000,
+            "feature_learning_rate": 150.0, "learning_rate_decay": 0.96, "learning_rate_interval": 100.0,
+            "feature_size": size, "coarsest_size": size, "drainage": False,
+        },
+    )  # fmt: skip
 
 
 SPEC = AlgorithmSpec(
@@ -52,19 +223,42 @@ SPEC = AlgorithmSpec(
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the map whose layout is kept"),
         Port(
-            name="exemplar", kind=HEIGHT_MAP, label="Exemplars", optional=True, many=True,
-            help="terrain whose landforms are taken, one or several; none takes the landform that is set",
+            name="exemplar",
+            kind=HEIGHT_MAP,
+            label="Exemplars",
+            optional=True,
+            many=True,
+            help=(
+                "terrain whose landforms are taken, one or several (pooled, or placed by the classes); "
+                "none takes the landform that is set"
+            ),
         ),
         Port(
-            name="classes", kind=CLASS_MAP, label="Classes", optional=True,
+            name="classes",
+            kind=CLASS_MAP,
+            label="Classes",
+            optional=True,
             help="which exemplar applies where: 0 is the first; of the height map's size",
         ),
     ),
-    outputs=(Port(name="height", kind=HEIGHT_MAP, label="Height", help="the new terrain, at the height map's pixel size"),),
+    outputs=(
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="the new terrain, at the height map's pixel size"),
+    ),
     presets=(
-        Preset(name="close", label="Close to the layout", help="Small landforms on the user's own mountains",
-               values={"layout": 0.6, "landform_px": 56.0}),
-        Preset(name="free", label="Free", help="Large landforms; only a hint of the layout", values={"layout": 0.0, "landform_px": 224.0}),
+        Preset(
+            name="close",
+            label="Close to the layout",
+            help="Small landforms on the user's own mountains",
+            values={"layout": 0.6, "landform_px": 56.0},
+        ),
+        Preset(
+            name="free",
+            label="Free",
+            help="Large landforms; only a hint of the layout",
+            values={"layout": 0.0, "landform_px": 224.0},
+        ),
+        _merizzi("merizzi-2024", "Merizzi 2024 (Keras)", 512),
+        _merizzi("merizzi-2024-pytorch", "Merizzi 2024 (PyTorch)", 256),
         Preset(name="draft", label="Draft", help="A quick look", values={"steps": 12, "filters": 12}),
     ),
 )

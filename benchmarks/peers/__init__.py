@@ -1,0 +1,2 @@
+"""Published methods, written anew from their papers, to be measured beside ours: faithful in what they compute,
+fair in how."""
