@@ -1,7 +1,8 @@
-"""Terrain mesh: 2049 x 2049 heights into Blender 4.5, against handing over faces and letting Blender find the edges.
+"""Terrain mesh: 2049 x 2049 heights into Blender 4.5, against handing over faces and letting Blender find the
+edges.
 
-Gate: both meshes are equal (positions, UVs, the same faces in the same order, the same edges) and mesh.validate() changes nothing.
-Then building is timed in turns, and the height update that a live preview does ten times a second.
+Gate: both meshes are equal (positions, UVs, the same faces in the same order, the same edges) and mesh.validate()
+changes nothing. Then building is timed in turns, and the height update that a live preview does ten times a second.
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ def main() -> int:
     described = machine.describe_machine()
     machine.print_machine(described)
     ratio = report["baseline_s"] / report["build_s"]
-    print(f"terrain mesh {options.size} x {options.size}, Blender {report['blender']}: meshes equal, validate() changed nothing")
-    print(f"  build          {report['build_s']:.3f} s   foreach_set + calc_edges {report['baseline_s']:.3f} s   {ratio:.1f}x (asked: {REACH_BUILD:.0f}x)")
+    print(
+        f"terrain mesh {options.size} x {options.size}, Blender {report['blender']}: "
+        "meshes equal, validate() changed nothing"
+    )
+    print(
+        f"  build          {report['build_s']:.3f} s   foreach_set + calc_edges {report['baseline_s']:.3f} s   "
+        f"{ratio:.1f}x (asked: {REACH_BUILD:.0f}x)"
+    )
     print(f"  update heights {report['update_ms']:.1f} ms (asked: {REACH_UPDATE_MS:.0f} ms)")
     machine.save_result("terrain-mesh", {**report, "size": options.size, "ratio": ratio}, described)
     return 0 if ratio >= REACH_BUILD and report["update_ms"] <= REACH_UPDATE_MS else 1
@@ -48,13 +55,20 @@ def _in_blender(size: int, repeats: int) -> dict:
     python = environment.ensure(environment.blender_environment(BLENDER))
     build_addon.link()
     code = f"from benchmarks.terrain_mesh import measure; measure({size}, {repeats})"
-    done = subprocess.run([str(python), "-c", code], cwd=ROOT, env=dict(os.environ, PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [str(python), "-c", code],
+        cwd=ROOT,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         sys.exit(f"relievo: the measurement in Blender {BLENDER} ended with {done.returncode}.")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# Inside Blender ------------------------------------------------------------------------------------------------------------------
+# Inside Blender ------------------------------------------------------------------------------------------------------
 
 
 def measure(size: int, repeats: int) -> None:
@@ -78,10 +92,16 @@ def measure(size: int, repeats: int) -> None:
         mesh = bpy.data.meshes["mesh"]
         update_s += [machine.time_once(lambda mesh=mesh: grid.update_heights(mesh, heights)) for _ in range(3)]
         baseline_s.append(once(_by_faces))
-    print(json.dumps({
-        "blender": bpy.app.version_string, "build_s": statistics.median(build_s), "baseline_s": statistics.median(baseline_s),
-        "update_ms": 1e3 * statistics.median(update_s),
-    }))
+    print(
+        json.dumps(
+            {
+                "blender": bpy.app.version_string,
+                "build_s": statistics.median(build_s),
+                "baseline_s": statistics.median(baseline_s),
+                "update_ms": 1e3 * statistics.median(update_s),
+            }
+        )
+    )
 
 
 def _by_faces(name: str, heights: np.ndarray, pixel_size_m: float):
@@ -112,7 +132,11 @@ def _by_faces(name: str, heights: np.ndarray, pixel_size_m: float):
 
 
 def _check_equal(ours, theirs) -> None:
-    for name, kind, width, dtype in (("position", "vector", 3, np.float32), (".corner_vert", "value", 1, np.int32), ("UVMap", "vector", 2, np.float32)):
+    for name, kind, width, dtype in (
+        ("position", "vector", 3, np.float32),
+        (".corner_vert", "value", 1, np.int32),
+        ("UVMap", "vector", 2, np.float32),
+    ):
         one, other = (_attribute(mesh, name, kind, width, dtype) for mesh in (ours, theirs))
         if not np.array_equal(one, other):
             raise SystemExit(f"The meshes differ in {name}.")

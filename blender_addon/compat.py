@@ -1,4 +1,6 @@
-"""The one place that knows Blender 4.2, 4.5, 5.0 and later apart. Everything else asks here and never looks at a version."""
+"""The one place that knows Blender 4.2, 4.5, 5.0 and later apart. Everything else asks here and never looks at a
+version.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,8 @@ def read_exactly(texture: bpy.types.ImageTexture) -> None:
 def subdivide_adaptively(item: bpy.types.Object, subsurf: bpy.types.SubsurfModifier) -> None:
     """Ask Cycles to dice the mesh as finely as the picture needs.
 
-    4.x does so only in scenes whose Cycles feature set is Experimental, which is the user's choice and is not made here: until then the
-    modifier's own render levels hold. Without Cycles there is nothing to ask.
+    4.x does so only in scenes whose Cycles feature set is Experimental, which is the user's choice and is not made
+    here: until then the modifier's own render levels hold. Without Cycles there is nothing to ask.
     """
     if hasattr(subsurf, "use_adaptive_subdivision"):
         subsurf.use_adaptive_subdivision = True

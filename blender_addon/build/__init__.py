@@ -1,1 +1,3 @@
-"""Arrays -> Blender: meshes, images, materials, light. Nothing in here touches what the user made, and nothing pushes undo steps."""
+"""Arrays -> Blender: meshes, images, materials, light. Nothing in here touches what the user made, and nothing
+pushes undo steps.
+"""

@@ -1,7 +1,7 @@
 """A flat grid that an image raises: by Geometry Nodes, by a Displace modifier, or by Cycles while it renders.
 
-All of them show the same heights as the mesh with real positions. Strength is 1 and the middle level 0 everywhere: a value of the
-image is a height in metres and nothing has to be scaled back.
+All of them show the same heights as the mesh with real positions. Strength is 1 and the middle level 0 everywhere:
+a value of the image is a height in metres and nothing has to be scaled back.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ _GROUP_VERSION = 1
 def by_nodes(item: bpy.types.Object, image: bpy.types.Image) -> None:
     """A Geometry Nodes modifier with live inputs: image, strength, and subdivision for detail between the pixels.
 
-    Without subdivision a vertex takes its own pixel, bit for bit; with it, heights between pixels are interpolated linearly.
+    Without subdivision a vertex takes its own pixel, bit for bit; with it, heights between pixels are interpolated
+    linearly.
     """
     modifier = item.modifiers.new(MODIFIER, "NODES")
     modifier.node_group = _group()
-    identifiers = {entry.name: entry.identifier for entry in modifier.node_group.interface.items_tree if entry.in_out == "INPUT"}
+    identifiers = {
+        entry.name: entry.identifier for entry in modifier.node_group.interface.items_tree if entry.in_out == "INPUT"
+    }
     modifier[identifiers["Image"]] = image
     modifier[identifiers["Strength"]] = 1.0
     modifier[identifiers["Subdivision"]] = 0
@@ -48,7 +51,8 @@ def by_modifier(item: bpy.types.Object, image: bpy.types.Image) -> None:
 def by_cycles(item: bpy.types.Object, longest_side_px: int) -> None:
     """Subdivision at render time; the displacement itself is in the material (materials.displaced_by).
 
-    The render levels reach the image's own resolution where adaptive subdivision is switched off; the viewport stays coarse.
+    The render levels reach the image's own resolution where adaptive subdivision is switched off; the viewport
+    stays coarse.
     """
     modifier = item.modifiers.new(MODIFIER, "SUBSURF")
     modifier.subdivision_type = "SIMPLE"
@@ -82,7 +86,7 @@ def remove(item: bpy.types.Object) -> None:
         bpy.data.textures.remove(texture)
 
 
-# The node group --------------------------------------------------------------------------------------------------------------------
+# The node group ------------------------------------------------------------------------------------------------------
 
 
 def _group() -> bpy.types.NodeTree:
@@ -101,10 +105,19 @@ def _group() -> bpy.types.NodeTree:
 def _declare(interface: bpy.types.NodeTreeInterface) -> None:
     interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
     interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    interface.new_socket("Image", in_out="INPUT", socket_type="NodeSocketImage", description="Heights in metres, 32-bit, Non-Color")
-    strength = interface.new_socket("Strength", in_out="INPUT", socket_type="NodeSocketFloat", description="Times the image's heights")
+    interface.new_socket(
+        "Image", in_out="INPUT", socket_type="NodeSocketImage", description="Heights in metres, 32-bit, Non-Color"
+    )
+    strength = interface.new_socket(
+        "Strength", in_out="INPUT", socket_type="NodeSocketFloat", description="Times the image's heights"
+    )
     strength.default_value = 1.0
-    levels = interface.new_socket("Subdivision", in_out="INPUT", socket_type="NodeSocketInt", description="Vertices between the pixels: each level halves the distance")
+    levels = interface.new_socket(
+        "Subdivision",
+        in_out="INPUT",
+        socket_type="NodeSocketInt",
+        description="Vertices between the pixels: each level halves the distance",
+    )
     levels.default_value, levels.min_value, levels.max_value = 0, 0, 4
 
 
@@ -142,7 +155,9 @@ def _wire(tree: bpy.types.NodeTree) -> None:
     link(raised.outputs["Geometry"], result.inputs["Geometry"])
 
 
-def _sampler(tree: bpy.types.NodeTree, given: bpy.types.Node, where: bpy.types.Node, interpolation: str) -> bpy.types.NodeSocket:
+def _sampler(
+    tree: bpy.types.NodeTree, given: bpy.types.Node, where: bpy.types.Node, interpolation: str
+) -> bpy.types.NodeSocket:
     sampler = tree.nodes.new("GeometryNodeImageTexture")
     sampler.interpolation, sampler.extension = interpolation, "EXTEND"
     sampler.location = (-250, -100 if interpolation == "Closest" else -350)

@@ -1,8 +1,10 @@
-"""The mesh that carries a terrain: a grid of quads with one vertex a pixel, at real distances, made in a fraction of a second.
+"""The mesh that carries a terrain: a grid of quads with one vertex a pixel, at real distances, made in a fraction
+of a second.
 
-Blender's own Mesh Grid node makes the topology, which is an order of magnitude faster than handing over faces and letting Blender find
-the edges (benchmarks/terrain_mesh.py). The node counts x first; here its x axis runs down the rows and its y axis along them (a
-quarter turn, so that faces still look up), and a mesh's vertices lie in the very order of an array's cells, top row first.
+Blender's own Mesh Grid node makes the topology, which is an order of magnitude faster than handing over faces and
+letting Blender find the edges (benchmarks/terrain_mesh.py). The node counts x first; here its x axis runs down the
+rows and its y axis along them (a quarter turn, so that faces still look up), and a mesh's vertices lie in the very
+order of an array's cells, top row first.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ _plane: tuple[tuple[int, int, float], np.ndarray] | None = None  # the last grid
 
 
 def build(name: str, heights: np.ndarray, pixel_size_m: float) -> bpy.types.Mesh:
-    """A new mesh with vertex (r, c) at x = (c - (W-1)/2) p, y = ((H-1)/2 - r) p, z = heights[r, c], for p = pixel_size_m.
+    """A new mesh with vertex (r, c) at x = (c - (W-1)/2) p, y = ((H-1)/2 - r) p, z = heights[r, c], for p =
+    pixel_size_m.
 
-    heights: float32 [H, W] metres, top row first, at least 2 x 2. The top row is the farthest along +Y. The UV map samples an image
-    of H x W pixels at their centres. Shaded smooth.
+    heights: float32 [H, W] metres, top row first, at least 2 x 2. The top row is the farthest along +Y. The UV map
+    samples an image of H x W pixels at their centres. Shaded smooth.
     """
     rows, columns = heights.shape
     if min(rows, columns) < 2:
@@ -39,7 +42,9 @@ def build(name: str, heights: np.ndarray, pixel_size_m: float) -> bpy.types.Mesh
 
 
 def build_plane(name: str, shape: tuple[int, int], pixel_size_m: float) -> bpy.types.Mesh:
-    """A flat mesh of a few quads that covers what build() covers for heights of `shape`, with the same UV map: for subdivision."""
+    """A flat mesh of a few quads that covers what build() covers for heights of `shape`, with the same UV map: for
+    subdivision.
+    """
     rows, columns = shape
     count = PLANE_QUADS + 1
     mesh = _topology(name, count, count)
@@ -60,9 +65,12 @@ def update_heights(mesh: bpy.types.Mesh, heights: np.ndarray) -> None:
     Vertices go back to their own x and y as well. Raises InvalidInput when the mesh is not such a grid (any more).
     """
     if shape_of(mesh) != heights.shape:
-        raise InvalidInput(f"The mesh {mesh.name!r} is not a grid of {heights.shape[0]} x {heights.shape[1]} vertices.",
-                           hint="Generate it anew instead of updating it.")
-    positions = _positions(*heights.shape, float(mesh[SPACING_KEY]))
+        raise InvalidInput(
+            f"The mesh {mesh.name!r} is not a grid of {heights.shape[0]} x {heights.shape[1]} vertices.",
+            hint="Generate it anew instead of updating it.",
+        )
+    rows, columns = heights.shape
+    positions = _positions(rows, columns, float(mesh[SPACING_KEY]))
     positions[:, 2] = heights.ravel()
     mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
     mesh.update()
@@ -98,7 +106,9 @@ def _positions(rows: int, columns: int, pixel_size_m: float) -> np.ndarray:
 
 
 def _set_uv(mesh: bpy.types.Mesh, u: np.ndarray, v: np.ndarray) -> None:
-    """UV map of a grid: u [W] of its columns from the left, v [H] of its rows from the top; (0, 0) is an image's bottom left."""
+    """UV map of a grid: u [W] of its columns from the left, v [H] of its rows from the top; (0, 0) is an image's
+    bottom left.
+    """
     points = np.empty((len(v), len(u)), np.complex64)  # u + iv: a pair is then moved in one piece
     points.real = u
     points.imag = v[:, None]
@@ -112,7 +122,9 @@ def _set_uv(mesh: bpy.types.Mesh, u: np.ndarray, v: np.ndarray) -> None:
 
 
 def _topology(name: str, rows: int, columns: int) -> bpy.types.Mesh:
-    """A grid's vertices, edges and faces. Made in a scene of its own, so that the user's is neither changed nor evaluated."""
+    """A grid's vertices, edges and faces. Made in a scene of its own, so that the user's is neither changed nor
+    evaluated.
+    """
     tree = bpy.data.node_groups.new("Relievo Grid", "GeometryNodeTree")
     seed = bpy.data.meshes.new("Relievo Grid")
     carrier = bpy.data.objects.new("Relievo Grid", seed)
@@ -126,7 +138,12 @@ def _topology(name: str, rows: int, columns: int) -> bpy.types.Mesh:
         # asked to preserve all data layers it would evaluate the nodes a second time; a bare grid has none but its own
         mesh = bpy.data.meshes.new_from_object(carrier.evaluated_get(layer.depsgraph))
     finally:
-        for collection, made in ((bpy.data.objects, carrier), (bpy.data.meshes, seed), (bpy.data.node_groups, tree), (bpy.data.scenes, scene)):
+        for collection, made in (
+            (bpy.data.objects, carrier),
+            (bpy.data.meshes, seed),
+            (bpy.data.node_groups, tree),
+            (bpy.data.scenes, scene),
+        ):
             collection.remove(made)
     mesh.name = name
     return mesh

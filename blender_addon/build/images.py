@@ -27,7 +27,11 @@ def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.t
     Numbers are Non-Color; a COLOR_IMAGE is Linear Rec.709.
     """
     rows, columns = array.values.shape[:2]
-    image = into if into is not None else bpy.data.images.new(name, columns, rows, alpha=False, float_buffer=True, is_data=True)
+    image = (
+        into
+        if into is not None
+        else bpy.data.images.new(name, columns, rows, alpha=False, float_buffer=True, is_data=True)
+    )
     if not image.is_float:
         raise InvalidInput(f"The image {image.name!r} has 8 bits a channel.", hint="Take a 32-bit float image.")
     space = "Linear Rec.709" if array.kind is COLOR_IMAGE else "Non-Color"

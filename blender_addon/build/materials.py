@@ -1,7 +1,9 @@
-"""The terrain material: rock, scree, grass, snow, sediment, wear and water by slope, height and the engines' own maps.
+"""The terrain material: rock, scree, grass, snow, sediment, wear and water by slope, height and the engines' own
+maps.
 
-One material serves all terrains of a file: it reads each object's own range of heights (custom properties) and the mesh's attributes, and a
-map that is not there counts as 0. A terrain displaced by Cycles gets a material of its own, since its images are in it. Colours are linear.
+One material serves all terrains of a file: it reads each object's own range of heights (custom properties) and the
+mesh's attributes, and a map that is not there counts as 0. A terrain displaced by Cycles gets a material of its
+own, since its images are in it. Colours are linear.
 """
 
 from __future__ import annotations
@@ -16,15 +18,18 @@ from ..shared.arrays import Array
 from .shader_graph import ShaderGraph, Socket
 
 NAME = "Relievo Terrain"
-LOW_KEY, HIGH_KEY = "relievo_low_m", "relievo_high_m"  # custom properties of an object: its own lowest and highest point
+LOW_KEY, HIGH_KEY = (
+    "relievo_low_m",
+    "relievo_high_m",
+)  # custom properties of an object: its own lowest and highest point
 AREA_KEY = "relievo_area_m2"
 HAZE_KEY = "relievo_haze"  # share of light lost per metre of air; 0 or absent: none
 _KEY, _VERSION = "relievo_material", 1
 _HEIGHT_NODE = "Relievo Height"
 
-ROCK_DARK, ROCK_LIGHT = (0.095, 0.078, 0.066), (0.27, 0.225, 0.185)
+ROCK_DARK, ROCK_LIGHT = (0.105, 0.080, 0.062), (0.29, 0.225, 0.170)
 SCREE = (0.30, 0.275, 0.245)
-GRASS_LUSH, GRASS_DRY = (0.038, 0.075, 0.014), (0.165, 0.150, 0.042)
+GRASS_LUSH, GRASS_DRY = (0.030, 0.078, 0.010), (0.150, 0.145, 0.030)
 SNOW = (0.84, 0.87, 0.91)
 SEDIMENT = (0.32, 0.28, 0.21)
 FRESH_ROCK = (0.26, 0.215, 0.175)
@@ -34,7 +39,9 @@ AIR = (0.44, 0.55, 0.70)
 
 @dataclass(frozen=True)
 class _Ground:
-    """What the layers look at. height: 0 at the lowest, 1 at the highest point. slope: degrees. mottle: noise around 0."""
+    """What the layers look at. height: 0 at the lowest, 1 at the highest point. slope: degrees. mottle: noise
+    around 0.
+    """
 
     height: Socket
     slope: Socket
@@ -79,7 +86,9 @@ def wear_displaced(item: bpy.types.Object, image: bpy.types.Image, maps: Mapping
 def height_image_of(item: bpy.types.Object) -> bpy.types.Image | None:
     """The image that the object's first material displaces it by, None where there is none."""
     material = item.data.materials[0] if len(item.data.materials) else None
-    node = material.node_tree.nodes.get(_HEIGHT_NODE) if material is not None and material.node_tree is not None else None
+    node = (
+        material.node_tree.nodes.get(_HEIGHT_NODE) if material is not None and material.node_tree is not None else None
+    )
     return node.image if node is not None else None
 
 
@@ -107,7 +116,7 @@ def _empty(material: bpy.types.Material) -> bpy.types.NodeTree:
     return tree
 
 
-# The layers, from the ground up ------------------------------------------------------------------------------------------------------
+# The layers, from the ground up --------------------------------------------------------------------------------------
 
 
 def _surface(graph: ShaderGraph, maps: Mapping[str, Socket]) -> bpy.types.Node:
@@ -122,7 +131,10 @@ def _surface(graph: ShaderGraph, maps: Mapping[str, Socket]) -> bpy.types.Node:
     color, snow = _snow(graph, ground, color)
     shader = graph.node("ShaderNodeBsdfPrincipled")
     graph.feed(shader.inputs["Base Color"], color)
-    graph.feed(shader.inputs["Roughness"], graph.math("SUBTRACT", graph.math("MULTIPLY_ADD", snow, -0.3, 0.92), graph.math("MULTIPLY", water, 0.5)))
+    graph.feed(
+        shader.inputs["Roughness"],
+        graph.math("SUBTRACT", graph.math("MULTIPLY_ADD", snow, -0.3, 0.92), graph.math("MULTIPLY", water, 0.5)),
+    )
     graph.feed(shader.inputs["Specular IOR Level"], 0.25)
     graph.feed(shader.inputs["Normal"], _grain(graph, ground, snow))
     output = graph.node("ShaderNodeOutputMaterial")
@@ -143,7 +155,7 @@ def _ground(graph: ShaderGraph, maps: Mapping[str, Socket]) -> _Ground:
     scaled = graph.node("ShaderNodeVectorMath", operation="SCALE")
     graph.feed(scaled.inputs[0], position)
     graph.feed(scaled.inputs["Scale"], graph.math("DIVIDE", 1.0, relief))
-    mottle = graph.math("SUBTRACT", graph.noise(scaled.outputs["Vector"], 9.0, detail=8.0, roughness=0.65), 0.5)
+    mottle = graph.math("SUBTRACT", graph.noise(scaled.outputs["Vector"], 7.0, detail=5.0, roughness=0.6), 0.5)
     return _Ground(height, graph.math("DEGREES", steepness), mottle, scaled.outputs["Vector"], maps)
 
 
@@ -154,13 +166,21 @@ def _rock(graph: ShaderGraph, ground: _Ground) -> Socket:
     tilted = graph.math("MULTIPLY_ADD", split.outputs["X"], 0.12, split.outputs["Z"])
     bed = graph.node("ShaderNodeCombineXYZ")
     graph.feed(bed.inputs["Z"], graph.math("MULTIPLY_ADD", ground.mottle, 0.06, tilted))
-    beds = graph.noise(bed.outputs["Vector"], 38.0, detail=3.0)
-    return graph.mix(graph.smoothstep(graph.math("ADD", beds, graph.math("MULTIPLY", ground.mottle, 0.5)), 0.3, 0.7), ROCK_DARK, ROCK_LIGHT)
+    beds = graph.noise(bed.outputs["Vector"], 16.0, detail=2.0)
+    return graph.mix(
+        graph.smoothstep(graph.math("ADD", beds, graph.math("MULTIPLY", ground.mottle, 0.6)), 0.25, 0.75),
+        ROCK_DARK,
+        ROCK_LIGHT,
+    )
 
 
 def _wear(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
     """Rock that water has laid bare is fresher."""
-    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(ground.maps["wear"], 0.2, 0.9), 0.5), below, FRESH_ROCK) if "wear" in ground.maps else below
+    return (
+        graph.mix(graph.math("MULTIPLY", graph.smoothstep(ground.maps["wear"], 0.2, 0.9), 0.5), below, FRESH_ROCK)
+        if "wear" in ground.maps
+        else below
+    )
 
 
 def _scree(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
@@ -188,7 +208,9 @@ def _water(graph: ShaderGraph, ground: _Ground, below: Socket) -> tuple[Socket, 
     """Streams where much land drains through a cell: from a 3000th of the map, full from a 100th."""
     if "flow" not in ground.maps:
         return below, graph.math("MULTIPLY", 0.0, 0.0)
-    share = graph.math("DIVIDE", ground.maps["flow"], graph.math("MAXIMUM", graph.attribute(AREA_KEY, of_object=True), 1.0))
+    share = graph.math(
+        "DIVIDE", ground.maps["flow"], graph.math("MAXIMUM", graph.attribute(AREA_KEY, of_object=True), 1.0)
+    )
     order = graph.math("LOGARITHM", graph.math("MAXIMUM", share, 1e-9), 10.0)
     where = graph.math("MULTIPLY", graph.smoothstep(order, -3.5, -2.0), graph.smoothstep(ground.slope, 35.0, 15.0))
     return graph.mix(where, below, WATER), where
@@ -197,7 +219,9 @@ def _water(graph: ShaderGraph, ground: _Ground, below: Socket) -> tuple[Socket, 
 def _snow(graph: ShaderGraph, ground: _Ground, below: Socket) -> tuple[Socket, Socket]:
     """High up, where it is not too steep to lie; the higher the steeper it holds."""
     height = graph.math("MULTIPLY_ADD", ground.mottle, 0.30, ground.height)
-    holds = graph.math("MULTIPLY_ADD", ground.height, -18.0, graph.math("MULTIPLY_ADD", ground.mottle, 20.0, ground.slope))
+    holds = graph.math(
+        "MULTIPLY_ADD", ground.height, -18.0, graph.math("MULTIPLY_ADD", ground.mottle, 20.0, ground.slope)
+    )
     where = graph.math("MULTIPLY", graph.smoothstep(height, 0.60, 0.74), graph.smoothstep(holds, 36.0, 24.0))
     return graph.mix(where, below, SNOW), where
 
@@ -206,16 +230,27 @@ def _grain(graph: ShaderGraph, ground: _Ground, snow: Socket) -> Socket:
     """Roughness too small for the mesh; snow lies over it."""
     bump = graph.node("ShaderNodeBump")
     graph.feed(bump.inputs["Strength"], graph.math("MULTIPLY_ADD", snow, -0.3, 0.35))
-    graph.feed(bump.inputs["Distance"], graph.math("MULTIPLY", graph.math("SUBTRACT", graph.attribute(HIGH_KEY, of_object=True), graph.attribute(LOW_KEY, of_object=True)), 0.004))
-    graph.feed(bump.inputs["Height"], graph.noise(ground.position, 45.0, detail=5.0, roughness=0.55))
+    graph.feed(
+        bump.inputs["Distance"],
+        graph.math(
+            "MULTIPLY",
+            graph.math("SUBTRACT", graph.attribute(HIGH_KEY, of_object=True), graph.attribute(LOW_KEY, of_object=True)),
+            0.004,
+        ),
+    )
+    graph.feed(bump.inputs["Height"], graph.noise(ground.position, 28.0, detail=3.0, roughness=0.5))
     return bump.outputs["Normal"]
 
 
 def _haze(graph: ShaderGraph, surface: Socket) -> Socket:
-    """Air between the eye and the ground, Beer-Lambert; costs nothing to render, unlike a volume. Off until the object says how dense."""
+    """Air between the eye and the ground, Beer-Lambert; costs nothing to render, unlike a volume. Off until the
+    object says how dense.
+    """
     density = graph.attribute(HAZE_KEY, of_object=True)
     distance = graph.node("ShaderNodeCameraData").outputs["View Distance"]
-    thickness = graph.math("SUBTRACT", 1.0, graph.math("POWER", 0.3678794, graph.math("MULTIPLY", density, distance)), clamp=True)
+    thickness = graph.math(
+        "SUBTRACT", 1.0, graph.math("POWER", 0.3678794, graph.math("MULTIPLY", density, distance)), clamp=True
+    )
     air = graph.node("ShaderNodeEmission")
     graph.feed(air.inputs["Color"], AIR)
     graph.feed(air.inputs["Strength"], 1.0)

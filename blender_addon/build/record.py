@@ -1,6 +1,8 @@
-"""Where a result stands and what it remembers: the collection Relievo, the recipe on a datablock, and finding one again.
+"""Where a result stands and what it remembers: the collection Relievo, the recipe on a datablock, and finding one
+again.
 
-Datablocks are found by name and session_uid at the moment they are needed: undo and file loads turn references into dead ones.
+Datablocks are found by name and session_uid at the moment they are needed: undo and file loads turn references into
+dead ones.
 """
 
 from __future__ import annotations
@@ -21,15 +23,21 @@ def write_recipe(item: bpy.types.ID, recipe: Mapping[str, Any]) -> None:
 
 
 def find(datablocks: bpy.types.bpy_prop_collection, name: str, uid: int) -> Any | None:
-    """The datablock with this session_uid, whatever it is called by now, or None when it is gone. name: where to look first."""
+    """The datablock with this session_uid, whatever it is called by now, or None when it is gone. name: where to
+    look first.
+    """
     named = datablocks.get(name)
     if named is not None and named.session_uid == uid:
         return named
     return next((candidate for candidate in datablocks if candidate.session_uid == uid), None)
 
 
-def place(name: str, data: bpy.types.ID | None, location: tuple[float, float, float], scene: bpy.types.Scene) -> bpy.types.Object:
-    """A new object in the collection Relievo of a scene. Data are in metres: the object's scale is what makes them so in the scene."""
+def place(
+    name: str, data: bpy.types.ID | None, location: tuple[float, float, float], scene: bpy.types.Scene
+) -> bpy.types.Object:
+    """A new object in the collection Relievo of a scene. Data are in metres: the object's scale is what makes them
+    so in the scene.
+    """
     item = bpy.data.objects.new(name, data)
     item.location = location
     item.scale = (1.0 / metres_per_unit(scene),) * 3

@@ -1,4 +1,6 @@
-"""Shader nodes as expressions: each method adds one node and returns its output, so that a material reads like its formula."""
+"""Shader nodes as expressions: each method adds one node and returns its output, so that a material reads like its
+formula.
+"""
 
 from __future__ import annotations
 
@@ -69,9 +71,10 @@ class ShaderGraph:
 
     def attribute(self, name: str, *, of_object: bool = False) -> Socket:
         """A number of the mesh, or of the object as a whole; 0 where there is none of this name."""
-        return self.node("ShaderNodeAttribute", attribute_type="OBJECT" if of_object else "GEOMETRY", attribute_name=name).outputs["Fac"]
+        return self.node(
+            "ShaderNodeAttribute", attribute_type="OBJECT" if of_object else "GEOMETRY", attribute_name=name
+        ).outputs["Fac"]
 
     def image(self, image: bpy.types.Image) -> bpy.types.Node:
         """An image at the mesh's UV map, linear between pixels."""
-        made = self.node("ShaderNodeTexImage", image=image, interpolation="Linear", extension="EXTEND")
-        return made
+        return self.node("ShaderNodeTexImage", image=image, interpolation="Linear", extension="EXTEND")

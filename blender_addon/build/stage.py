@@ -1,34 +1,38 @@
-"""Light, sky and camera that show a terrain's relief: for Set Up View and the demo. Each function changes only what it returns or is given.
+"""Light, sky and camera that show a terrain's relief: for Set Up View and the demo. Each function changes only what
+it returns or is given.
 
-The sun stands low and to the side of the camera, since relief is read from shadows: from the front or at noon it disappears.
+The sun stands low and to the side of the camera, since relief is read from shadows: from the front or at noon it
+disappears.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import bpy
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from .. import compat
 from . import materials, record
 from .shader_graph import ShaderGraph
 
 SUN, CAMERA, WORLD = "Relievo Sun", "Relievo Camera", "Relievo Sky"
-ZENITH, HORIZON, PLAIN = (0.13, 0.31, 0.70), (0.66, 0.79, 0.95), (0.40, 0.49, 0.60)  # linear
+ZENITH, HORIZON, PLAIN = (0.10, 0.30, 0.80), (0.70, 0.85, 1.05), (0.52, 0.64, 0.80)  # linear
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Where the eye and the sun stand. Angles in degrees; azimuths clockwise from +Y (north), of the place that is looked from.
+    """Where the eye and the sun stand. Angles in degrees; azimuths clockwise from +Y (north), of the place that is
+    looked from.
 
-    lens_mm: on a 36 mm sensor. haze: share of light that the air takes over the terrain's diagonal, 0 for clear air.
-    closeness: 0 has all of the terrain in the picture, towards 1 the eye moves up to its middle.
+    lens_mm: on a 36 mm sensor. haze: share of light that the air takes over the terrain's diagonal, 0 for clear
+    air. closeness: 0 has all of the terrain in the picture, towards 1 the eye moves up to its middle.
     """
 
     azimuth: float = 205.0
-    elevation: float = 19.0
+    elevation: float = 22.0
     lens_mm: float = 45.0
     sun_azimuth: float = 295.0
     sun_elevation: float = 21.0
@@ -54,7 +58,7 @@ def set_up(scene: bpy.types.Scene, item: bpy.types.Object, view: View | None = N
 
 def sun(scene: bpy.types.Scene, view: View) -> bpy.types.Object:
     """A sun lamp of the real sun's size, warm as it is when low."""
-    lamp = _renew(scene, SUN, bpy.data.lights, lambda name: bpy.data.lights.new(name, "SUN"))
+    lamp = _renew(scene, SUN, lambda name: bpy.data.lights.new(name, "SUN"))
     lamp.data.energy, lamp.data.angle = 6.0, math.radians(0.53)
     lamp.data.color = (1.0, 0.83, 0.64)
     lamp.rotation_euler = towards(view.sun_azimuth, view.sun_elevation).to_track_quat("Z", "Y").to_euler()
@@ -62,13 +66,17 @@ def sun(scene: bpy.types.Scene, view: View) -> bpy.types.Object:
 
 
 def sky(view: View) -> bpy.types.World:
-    """A clear sky around the same sun, whose disc is left to the lamp; behind the terrain, where a real sky ends, goes on pale air."""
+    """A clear sky around the same sun, whose disc is left to the lamp; behind the terrain, where a real sky ends,
+    goes on pale air.
+    """
     world = bpy.data.worlds.get(WORLD) or bpy.data.worlds.new(WORLD)
     tree = compat.use_nodes(world)
     tree.nodes.clear()
     graph = ShaderGraph(tree)
     air = graph.node("ShaderNodeTexSky")
-    compat.physical_sky(air, elevation=math.radians(view.sun_elevation), rotation=math.radians(view.sun_azimuth), air=1.0, dust=0.3)
+    compat.physical_sky(
+        air, elevation=math.radians(view.sun_elevation), rotation=math.radians(view.sun_azimuth), air=1.0, dust=0.3
+    )
     light = graph.node("ShaderNodeBackground")
     graph.feed(light.inputs["Color"], air.outputs["Color"])
     graph.feed(light.inputs["Strength"], 0.26)  # the sky texture counts a real sky's watts; this is the lamp's scale
@@ -92,7 +100,7 @@ def _backdrop(graph: ShaderGraph) -> bpy.types.NodeSocket:
 
 def camera(scene: bpy.types.Scene, item: bpy.types.Object, view: View) -> bpy.types.Object:
     """A camera that has the whole terrain in its picture, from the side and above, clipped well behind it."""
-    made = _renew(scene, CAMERA, bpy.data.cameras, bpy.data.cameras.new)
+    made = _renew(scene, CAMERA, bpy.data.cameras.new)
     made.data.lens = view.lens_mm
     away = towards(view.azimuth, view.elevation)
     made.rotation_euler = away.to_track_quat("Z", "Y").to_euler()
@@ -135,11 +143,12 @@ def _half_angles(scene: bpy.types.Scene, data: bpy.types.Camera) -> tuple[float,
     return longest * min(1.0, width / height), longest * min(1.0, height / width)
 
 
-def _stand(corners: list[Vector], rotation: object, tangents: tuple[float, float]) -> Vector:
-    """Where a camera of this rotation stands so that all corners are in the picture and touch two opposite edges at least.
+def _stand(corners: list[Vector], rotation: Matrix, tangents: tuple[float, float]) -> Vector:
+    """Where a camera of this rotation stands so that all corners are in the picture and touch two opposite edges at
+    least.
 
-    In camera space a point (x, y, z) is seen when |x - X| <= tx (Z - z) for the camera at (X, Y, Z), so the four sides of the
-    picture give the four bounds solved here.
+    In camera space a point (x, y, z) is seen when |x - X| <= tx (Z - z) for the camera at (X, Y, Z), so the four
+    sides of the picture give the four bounds solved here.
     """
     local = [rotation.transposed() @ corner for corner in corners]
     place = [0.0, 0.0]
@@ -153,7 +162,7 @@ def _stand(corners: list[Vector], rotation: object, tangents: tuple[float, float
     return rotation @ Vector((*place, depth))
 
 
-def _renew(scene: bpy.types.Scene, name: str, datablocks: object, new: object) -> bpy.types.Object:
+def _renew(scene: bpy.types.Scene, name: str, new: Callable[[str], bpy.types.ID]) -> bpy.types.Object:
     """The object of this name in the scene's collection Relievo, or a new one there with new data."""
     collection = record.collection_of(scene)
     found = next((item for item in collection.objects if item.name.partition(".")[0] == name), None)

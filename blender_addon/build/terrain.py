@@ -1,7 +1,8 @@
 """An engine's outputs -> a terrain in the scene: one object or one set of images, made new or renewed in place.
 
-Heights become positions or a packed image, as the user chose; every other map becomes an attribute of the mesh under its port's name
-("flow", "sediment", "wear"), which the terrain material reads and the user's own nodes can. Selects nothing and pushes no undo step.
+Heights become positions or a packed image, as the user chose; every other map becomes an attribute of the mesh
+under its port's name ("flow", "sediment", "wear"), which the terrain material reads and the user's own nodes can.
+Selects nothing and pushes no undo step.
 """
 
 from __future__ import annotations
@@ -19,12 +20,21 @@ from . import displacement, grid, images, materials, record
 KINDS = ("MESH", "GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES")
 
 
-def make(outputs: Mapping[str, Array], *, kind: str, name: str, location: tuple[float, float, float] = (0.0, 0.0, 0.0),
-         recipe: Mapping[str, Any] | None = None, scene: bpy.types.Scene | None = None) -> bpy.types.ID:
-    """A new terrain object in the collection Relievo of the scene (the context's, if none is given), or images for kind "IMAGES".
+def make(
+    outputs: Mapping[str, Array],
+    *,
+    kind: str,
+    name: str,
+    location: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    recipe: Mapping[str, Any] | None = None,
+    scene: bpy.types.Scene | None = None,
+) -> bpy.types.ID:
+    """A new terrain object in the collection Relievo of the scene (the context's, if none is given), or images for
+    kind "IMAGES".
 
-    outputs: arrays by port, one HEIGHT_MAP among them. Its heights are metres above `location`, where the terrain's middle comes to
-    lie; +Y is the map's top. Returns the object, or the image of the heights. Raises InvalidInput, InvalidParameter.
+    outputs: arrays by port, one HEIGHT_MAP among them. Its heights are metres above `location`, where the terrain's
+    middle comes to lie; +Y is the map's top. Returns the object, or the image of the heights. Raises InvalidInput,
+    InvalidParameter.
     """
     port, heights = _heights(outputs, kind)
     if kind == "IMAGES":
@@ -38,10 +48,14 @@ def make(outputs: Mapping[str, Array], *, kind: str, name: str, location: tuple[
     return made
 
 
-def replace(target: bpy.types.Object, outputs: Mapping[str, Array], *, kind: str, recipe: Mapping[str, Any] | None = None) -> None:
-    """Give an object another terrain: it stays where it is, with its name, its own modifiers, materials and whoever uses it.
+def replace(
+    target: bpy.types.Object, outputs: Mapping[str, Array], *, kind: str, recipe: Mapping[str, Any] | None = None
+) -> None:
+    """Give an object another terrain: it stays where it is, with its name, its own modifiers, materials and whoever
+    uses it.
 
-    The mesh itself is kept where the size is unchanged, and so is the height image. kind may differ from what it was.
+    The mesh itself is kept where the size is unchanged, and so is the height image. kind may differ from what it
+    was.
     """
     port, heights = _heights(outputs, kind)
     if target.type != "MESH":
@@ -76,7 +90,7 @@ def _images(outputs: Mapping[str, Array], name: str) -> dict[str, bpy.types.Imag
     return {port: images.build(f"{name} {port}", array) for port, array in outputs.items()}
 
 
-# The mesh --------------------------------------------------------------------------------------------------------------------------
+# The mesh ------------------------------------------------------------------------------------------------------------
 
 
 def _mesh(name: str, heights: Array, kind: str) -> bpy.types.Mesh:
@@ -103,8 +117,12 @@ def _renew_mesh(target: bpy.types.Object, heights: Array, kind: str) -> None:
         new.name = name
 
 
-def _finish(item: bpy.types.Object, outputs: Mapping[str, Array], port: str, kind: str, image: bpy.types.Image | None) -> None:
-    """All that a terrain has besides its mesh: modifier, images, attributes, material. image: the height image it had, if any."""
+def _finish(
+    item: bpy.types.Object, outputs: Mapping[str, Array], port: str, kind: str, image: bpy.types.Image | None
+) -> None:
+    """All that a terrain has besides its mesh: modifier, images, attributes, material. image: the height image it
+    had, if any.
+    """
     heights = outputs[port]
     if kind != "MESH":
         image = images.build(f"{item.name} {port}", heights, into=image)
@@ -115,10 +133,15 @@ def _finish(item: bpy.types.Object, outputs: Mapping[str, Array], port: str, kin
     elif kind == "ADAPTIVE":
         displacement.by_cycles(item, max(heights.values.shape))
     maps = {name: array for name, array in outputs.items() if name != port}
-    as_images = maps if kind == "ADAPTIVE" else {name: array for name, array in maps.items() if array.kind is COLOR_IMAGE}
+    as_images = (
+        maps if kind == "ADAPTIVE" else {name: array for name, array in maps.items() if array.kind is COLOR_IMAGE}
+    )
     for name in maps.keys() - as_images.keys():
         _store(item.data, name, maps[name])
-    pictures = {name: images.build(f"{item.name} {name}", array, into=images.ours(f"{item.name} {name}")) for name, array in as_images.items()}
+    pictures = {
+        name: images.build(f"{item.name} {name}", array, into=images.ours(f"{item.name} {name}"))
+        for name, array in as_images.items()
+    }
     materials.set_range(item, heights)
     if kind == "ADAPTIVE":
         materials.wear_displaced(item, image, pictures)

@@ -1,6 +1,7 @@
 """Cells without a height, filled smoothly from around them: push-pull over a pyramid of halves. NumPy only.
 
-Source: S. J. Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4 (pull to coarser levels, push back to finer ones).
+Source: S. J. Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4 (pull to coarser levels, push back to
+finer ones).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from ..shared.errors import InvalidInput
 
 
 def close(heights: np.ndarray) -> np.ndarray:
-    """Heights [H, W] with every NaN replaced; all others as they were. Raises InvalidInput when there is nothing to fill from."""
+    """Heights [H, W] with every NaN replaced; all others as they were. Raises InvalidInput when there is nothing to
+    fill from.
+    """
     known = np.isfinite(heights)
     if known.all():
         return heights

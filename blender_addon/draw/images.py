@@ -1,4 +1,6 @@
-"""Image datablocks -> arrays: the stored numbers for heights, masks and classes, linear light for colours, top row first."""
+"""Image datablocks -> arrays: the stored numbers for heights, masks and classes, linear light for colours, top row
+first.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,19 @@ import logging
 import bpy
 import numpy as np
 
-from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, MASK, Array, height_map as make_height_map
+from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, MASK, Array
+from ..shared.arrays import height_map as make_height_map
 from ..shared.errors import InvalidInput
 
 log = logging.getLogger(__name__)
 
 MAX_CLASSES = 64
-_LINEAR = {"Non-Color", "Linear Rec.709", "Linear", "Raw"}  # scene linear by default: what is stored is what pixels shows
+_LINEAR = {
+    "Non-Color",
+    "Linear Rec.709",
+    "Linear",
+    "Raw",
+}  # scene linear by default: what is stored is what pixels shows
 
 
 def height_map(image: bpy.types.Image, *, pixel_size_m: float, scale: float = 1.0, offset_m: float = 0.0) -> Array:
@@ -30,7 +38,8 @@ def mask(image: bpy.types.Image) -> Array:
 
 
 def class_map(image: bpy.types.Image) -> Array:
-    """One class for each colour in the image, numbered from 0 from the darkest to the brightest: flat colours, hard edges.
+    """One class for each colour in the image, numbered from 0 from the darkest to the brightest: flat colours, hard
+    edges.
 
     Raises InvalidInput where there are more colours than a person paints on purpose.
     """
@@ -39,8 +48,11 @@ def class_map(image: bpy.types.Image) -> Array:
     key = luma << 24 | pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
     colors, number = np.unique(key, return_inverse=True)
     if len(colors) > MAX_CLASSES:
-        raise InvalidInput(f"The image {image.name!r} has {len(colors)} different colours; a class map has up to {MAX_CLASSES}.",
-                           hint="Paint it with flat colours and a hard brush, without smoothing.", field=image.name)
+        raise InvalidInput(
+            f"The image {image.name!r} has {len(colors)} different colours; a class map has up to {MAX_CLASSES}.",
+            hint="Paint it with flat colours and a hard brush, without smoothing.",
+            field=image.name,
+        )
     return Array(CLASS_MAP, number.reshape(key.shape).astype(np.uint8))
 
 
@@ -58,7 +70,9 @@ def has_eight_bits(image: bpy.types.Image) -> bool:
 
 
 def _stored(image: bpy.types.Image) -> np.ndarray:
-    """[H, W, C] float32 as it is in the file. A float image said to be sRGB has been bent on loading: read a copy said to be data."""
+    """[H, W, C] float32 as it is in the file. A float image said to be sRGB has been bent on loading: read a copy
+    said to be data.
+    """
     if not image.is_float or image.colorspace_settings.name in _LINEAR:
         return _pixels(image)
     straight = image.copy()
@@ -72,12 +86,22 @@ def _stored(image: bpy.types.Image) -> np.ndarray:
 def _pixels(image: bpy.types.Image) -> np.ndarray:
     """[H, W, C] float32, top row first. Raises InvalidInput where there are none to be had."""
     if image.source == "TILED":
-        raise InvalidInput(f"The image {image.name!r} is made of UDIM tiles.", hint="Take one tile as an image of its own.", field=image.name)
+        raise InvalidInput(
+            f"The image {image.name!r} is made of UDIM tiles.",
+            hint="Take one tile as an image of its own.",
+            field=image.name,
+        )
     columns, rows = image.size
     if not columns or not rows:
-        raise InvalidInput(f"The image {image.name!r} has no pixels.", hint="Check that its file is still there.", field=image.name)
+        raise InvalidInput(
+            f"The image {image.name!r} has no pixels.", hint="Check that its file is still there.", field=image.name
+        )
     pixels = np.empty(len(image.pixels), np.float32)
     if pixels.size != rows * columns * image.channels:
-        raise InvalidInput(f"The pixels of {image.name!r} cannot be read.", hint="Save it as a plain image and open that.", field=image.name)
+        raise InvalidInput(
+            f"The pixels of {image.name!r} cannot be read.",
+            hint="Save it as a plain image and open that.",
+            field=image.name,
+        )
     image.pixels.foreach_get(pixels)
     return pixels.reshape(rows, columns, image.channels)[::-1]

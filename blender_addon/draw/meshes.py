@@ -13,15 +13,17 @@ import numpy as np
 
 from ..build import grid
 from ..build.record import metres_per_unit
-from ..shared.arrays import MAX_SIDE, Array, height_map as make_height_map
+from ..shared.arrays import MAX_SIDE, Array
+from ..shared.arrays import height_map as make_height_map
 from ..shared.errors import InvalidInput
 from . import gaps, rasterizing
 
 
 @dataclass(frozen=True)
 class Triangles:
-    """Surfaces in the scene. points: float64 [V, 3] world space, metres. corners: int32 [T, 3]. material: int32 [T] slot of each
-    triangle. item: int32 [T] which of the objects asked for it belongs to."""
+    """Surfaces in the scene. points: float64 [V, 3] world space, metres. corners: int32 [T, 3]. material: int32 [T]
+    slot of each triangle. item: int32 [T] which of the objects asked for it belongs to.
+    """
 
     points: np.ndarray
     corners: np.ndarray
@@ -31,7 +33,9 @@ class Triangles:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Where a map lies: shape (rows, columns), metres a pixel, and the world position in metres of its top left sample."""
+    """Where a map lies: shape (rows, columns), metres a pixel, and the world position in metres of its top left
+    sample.
+    """
 
     shape: tuple[int, int]
     pixel_size_m: float
@@ -40,17 +44,29 @@ class Footprint:
 
     @property
     def middle_m(self) -> tuple[float, float]:
-        """World x and y of the map's middle: where an object built from the map has to stand to lie where the mesh was."""
-        return (self.left_m + (self.shape[1] - 1) / 2 * self.pixel_size_m, self.top_m - (self.shape[0] - 1) / 2 * self.pixel_size_m)
+        """World x and y of the map's middle: where an object built from the map has to stand to lie where the mesh
+        was.
+        """
+        return (
+            self.left_m + (self.shape[1] - 1) / 2 * self.pixel_size_m,
+            self.top_m - (self.shape[0] - 1) / 2 * self.pixel_size_m,
+        )
 
 
-def height_map(item: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: bpy.types.Depsgraph, *, longest_side_px: int = 512,
-               pixel_size_m: float = 0.0, fill_gaps: bool = False) -> Array:
-    """The topmost surface of one or several meshes as a HEIGHT_MAP in metres of world space, the top row at the largest Y.
+def height_map(
+    item: bpy.types.Object | Sequence[bpy.types.Object],
+    depsgraph: bpy.types.Depsgraph,
+    *,
+    longest_side_px: int = 512,
+    pixel_size_m: float = 0.0,
+    fill_gaps: bool = False,
+) -> Array:
+    """The topmost surface of one or several meshes as a HEIGHT_MAP in metres of world space, the top row at the
+    largest Y.
 
-    longest_side_px: samples along the longer side; pixel_size_m, above 0, is taken instead of it. fill_gaps: let the surroundings
-    flow into samples without surface (an outline that is no rectangle, holes); without it they are refused with their count.
-    Raises InvalidInput where there is no surface to see.
+    longest_side_px: samples along the longer side; pixel_size_m, above 0, is taken instead of it. fill_gaps: let
+    the surroundings flow into samples without surface (an outline that is no rectangle, holes); without it they are
+    refused with their count. Raises InvalidInput where there is no surface to see.
     """
     if isinstance(item, bpy.types.Object) and pixel_size_m <= 0.0:
         straight = _own_grid(item, depsgraph, longest_side_px)
@@ -75,18 +91,29 @@ def footprint(seen: Triangles, *, longest_side_px: int = 512, pixel_size_m: floa
     # a side that is a whole number of pixels but for the rounding of float32 vertices counts as whole
     shape = int(np.floor(depth / pixel_size_m + 1e-3)) + 1, int(np.floor(width / pixel_size_m + 1e-3)) + 1
     if min(shape) < 2 or max(shape) > MAX_SIDE:
-        raise InvalidInput(f"At {pixel_size_m:g} m a pixel the map would be {shape[0]} x {shape[1]}.", hint=f"Both sides take 2 to {MAX_SIDE} pixels.")
+        raise InvalidInput(
+            f"At {pixel_size_m:g} m a pixel the map would be {shape[0]} x {shape[1]}.",
+            hint=f"Both sides take 2 to {MAX_SIDE} pixels.",
+        )
     return Footprint(shape, pixel_size_m, float(low[0]), float(high[1]))
 
 
 def in_samples(seen: Triangles, where: Footprint) -> np.ndarray:
     """Points as the rasteriser takes them: x and y in samples of the map from its top left, z in metres."""
-    return np.stack([(seen.points[:, 0] - where.left_m) / where.pixel_size_m, (where.top_m - seen.points[:, 1]) / where.pixel_size_m,
-                     seen.points[:, 2]], axis=-1)
+    return np.stack(
+        [
+            (seen.points[:, 0] - where.left_m) / where.pixel_size_m,
+            (where.top_m - seen.points[:, 1]) / where.pixel_size_m,
+            seen.points[:, 2],
+        ],
+        axis=-1,
+    )
 
 
 def triangles(items: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: bpy.types.Depsgraph) -> Triangles:
-    """All triangles of the meshes as they are now, edit mode included. Raises InvalidInput for what is not a mesh or has no faces."""
+    """All triangles of the meshes as they are now, edit mode included. Raises InvalidInput for what is not a mesh
+    or has no faces.
+    """
     given = [items] if isinstance(items, bpy.types.Object) else list(items)
     if not given:
         raise InvalidInput("No mesh is selected.", hint="Select a mesh.")
@@ -106,7 +133,9 @@ def triangles(items: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: b
 
 def _bring_up_to_date(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> None:
     if item.type != "MESH":
-        raise InvalidInput(f"{item.name!r} is not a mesh.", hint="Convert it to a mesh, or pick another object.", field=item.name)
+        raise InvalidInput(
+            f"{item.name!r} is not a mesh.", hint="Convert it to a mesh, or pick another object.", field=item.name
+        )
     if item.mode == "EDIT":
         item.update_from_editmode()
     depsgraph.update()
@@ -115,12 +144,15 @@ def _bring_up_to_date(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) ->
 def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_side_px: int) -> Array | None:
     """The heights of a terrain of ours at its own resolution, taken as they are: no triangle has to be looked at.
 
-    None where that would not be the same as looking: another resolution, a turned or uneven object, vertices moved sideways.
+    None where that would not be the same as looking: another resolution, a turned or uneven object, vertices moved
+    sideways.
     """
     _bring_up_to_date(item, depsgraph)
     shape = grid.shape_of(item.data)
     world = np.array(item.matrix_world, np.float64)
-    upright = world[0, 0] > 0 and world[0, 0] == world[1, 1] and not np.any(world[:3, :3] - np.diag(world.diagonal()[:3]))
+    upright = (
+        world[0, 0] > 0 and world[0, 0] == world[1, 1] and not np.any(world[:3, :3] - np.diag(world.diagonal()[:3]))
+    )
     if shape is None or max(shape) != longest_side_px or not upright or item.mode == "EDIT":
         return None
     evaluated = item.evaluated_get(depsgraph)
@@ -133,7 +165,11 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
     finally:
         evaluated.to_mesh_clear()
     x, y = grid.lattice(*shape, float(item.data[grid.SPACING_KEY]))
-    if not (np.isfinite(positions[..., 2]).all() and (positions[..., 0] == x).all() and (positions[..., 1] == y[:, None]).all()):
+    if not (
+        np.isfinite(positions[..., 2]).all()
+        and (positions[..., 0] == x).all()
+        and (positions[..., 1] == y[:, None]).all()
+    ):
         return None
     scale = metres_per_unit(depsgraph.scene)
     heights = (positions[..., 2] * world[2, 2] + world[2, 3]) * scale
@@ -144,16 +180,25 @@ def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.nd
     """World positions float64 [V, 3], triangles int32 [T, 3], material slots int32 [T] of one evaluated object."""
     evaluated = item.evaluated_get(depsgraph)
     # in edit mode the evaluated mesh is the cage; evaluated anew, it has its modifiers
-    mesh = evaluated.to_mesh(preserve_all_data_layers=True, depsgraph=depsgraph) if item.mode == "EDIT" else evaluated.to_mesh()
+    mesh = (
+        evaluated.to_mesh(preserve_all_data_layers=True, depsgraph=depsgraph)
+        if item.mode == "EDIT"
+        else evaluated.to_mesh()
+    )
     try:
         if not len(mesh.polygons):
-            raise InvalidInput(f"The mesh {item.name!r} has no faces.", hint="Fill it, or pick another mesh.", field=item.name)
+            raise InvalidInput(
+                f"The mesh {item.name!r} has no faces.", hint="Fill it, or pick another mesh.", field=item.name
+            )
         local = np.empty(len(mesh.vertices) * 3, np.float32)
         mesh.attributes["position"].data.foreach_get("vector", local)
         if not np.isfinite(local).all():
             bad = int(np.count_nonzero(~np.isfinite(local.reshape(-1, 3)).all(axis=1)))
-            raise InvalidInput(f"{bad} of {len(mesh.vertices)} vertices of {item.name!r} have no position (NaN or infinite).",
-                               hint="Mesh > Clean Up, or look at the modifiers.", field=item.name)
+            raise InvalidInput(
+                f"{bad} of {len(mesh.vertices)} vertices of {item.name!r} have no position (NaN or infinite).",
+                hint="Mesh > Clean Up, or look at the modifiers.",
+                field=item.name,
+            )
         mesh.calc_loop_triangles()
         vertices = np.empty(len(mesh.loop_triangles) * 3, np.int32)
         mesh.loop_triangles.foreach_get("vertices", vertices)
@@ -169,6 +214,8 @@ def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.nd
 def _without_gaps(heights: np.ndarray) -> np.ndarray:
     missing = int(np.count_nonzero(np.isnan(heights)))
     if missing:
-        raise InvalidInput(f"{missing} of {heights.size} points of the map have no surface below them.",
-                           hint="Fill the gaps, or take a mesh with a rectangular outline and no holes.")
+        raise InvalidInput(
+            f"{missing} of {heights.size} points of the map have no surface below them.",
+            hint="Fill the gaps, or take a mesh with a rectangular outline and no holes.",
+        )
     return heights

@@ -1,7 +1,8 @@
-"""Triangles seen straight from above, exact at sample points: which is highest there, and how high. NumPy only, no bpy.
+"""Triangles seen straight from above, exact at sample points: which is highest there, and how high. NumPy only, no
+bpy.
 
-Each triangle is cut into rows and each row into a run of samples between two edges, all triangles of a batch at once, so that no sample
-outside a triangle is ever looked at.
+Each triangle is cut into rows and each row into a run of samples between two edges, all triangles of a batch at
+once, so that no sample outside a triangle is ever looked at.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ _SAMPLES_A_BATCH = 1 << 21
 def highest(points: np.ndarray, triangles: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Height of the topmost surface at each sample; NaN where there is none.
 
-    points: float64 [V, 3], x in samples from the left, y in samples from the top (sample (r, c) is at x = c, y = r), z any unit.
-    triangles: int [T, 3] of points; triangles that stand on edge are seen as nothing. shape: rows, columns. Returns float64 [H, W].
+    points: float64 [V, 3], x in samples from the left, y in samples from the top (sample (r, c) is at x = c, y =
+    r), z any unit. triangles: int [T, 3] of points; triangles that stand on edge are seen as nothing. shape: rows,
+    columns. Returns float64 [H, W].
     """
     depth = np.full(shape[0] * shape[1], -np.inf)
     for where, z, _ in _samples(points, triangles, shape):
@@ -39,10 +41,12 @@ def topmost(points: np.ndarray, triangles: np.ndarray, shape: tuple[int, int]) -
     return owner.reshape(shape)
 
 
-def _samples(points: np.ndarray, triangles: np.ndarray, shape: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _samples(
+    points: np.ndarray, triangles: np.ndarray, shape: tuple[int, int]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Flat sample number, height and triangle number of every sample in every triangle, in batches of bounded size."""
     for first in range(0, len(triangles), _TRIANGLES_A_BATCH):
-        corners, near = _with_samples(points, triangles[first:first + _TRIANGLES_A_BATCH])
+        corners, near = _with_samples(points, triangles[first : first + _TRIANGLES_A_BATCH])
         kept, edges, plane = _set_up(corners)
         row, which, left, right = _runs(corners[kept], edges, shape)
         length = right - left + 1
@@ -60,18 +64,23 @@ def _samples(points: np.ndarray, triangles: np.ndarray, shape: tuple[int, int]) 
 
 
 def _with_samples(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corners [T, 3, 3] of the triangles whose bounds hold a sample at all, and their numbers: of a fine mesh seen coarsely, few."""
+    """Corners [T, 3, 3] of the triangles whose bounds hold a sample at all, and their numbers: of a fine mesh seen
+    coarsely, few.
+    """
     near = np.arange(len(triangles))
     for axis in (1, 0):
-        one, other, third = points[:, axis][triangles[near].T]  # three long rows: a minimum over an axis of 3 is ten times slower
+        one, other, third = points[:, axis][
+            triangles[near].T
+        ]  # three long rows: a minimum over an axis of 3 is ten times slower
         low, high = np.minimum(np.minimum(one, other), third), np.maximum(np.maximum(one, other), third)
         near = near[np.ceil(low - REACH) <= np.floor(high + REACH)]
     return points[triangles[near]], near
 
 
 def _set_up(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Triangles with an area seen from above; their edges as [T, 3, 3] a, b, c with a x + b y + c >= 0 inside (in samples from the
-    edge, REACH included), and their planes as [T, 3] with z = p x + q y + r."""
+    """Triangles with an area seen from above; their edges as [T, 3, 3] a, b, c with a x + b y + c >= 0 inside (in
+    samples from the edge, REACH included), and their planes as [T, 3] with z = p x + q y + r.
+    """
     x, y, z = corners[..., 0], corners[..., 1], corners[..., 2]
     double_area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
     kept = np.flatnonzero(np.abs(double_area) > 1e-9)
@@ -87,7 +96,9 @@ def _set_up(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return kept, edges, plane
 
 
-def _runs(corners: np.ndarray, edges: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _runs(
+    corners: np.ndarray, edges: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """For each row of each triangle that has samples: row, triangle, first and last column."""
     low, high = corners[..., :2].min(axis=1) - REACH, corners[..., :2].max(axis=1) + REACH
     top = np.maximum(np.ceil(low[:, 1]), 0).astype(np.int64)

@@ -1,6 +1,7 @@
 """Tests inside Blender: run with the Python of a .venv-blender-* environment, in a fresh, empty file each.
 
-The suite runs on every Blender the add-on supports; what differs between them is compat.py's business and never a test's.
+The suite runs on every Blender the add-on supports; what differs between them is compat.py's business and never a
+test's.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ def empty_file():
 
 @pytest.fixture
 def ramp():
-    """An asymmetric height map: no flip, turn or transposition of it is itself. Float32 [H, W] metres, top row first."""
+    """An asymmetric height map: no flip, turn or transposition of it is itself. Float32 [H, W] metres, top row
+    first.
+    """
     import numpy as np
 
     rows, columns = 21, 33
     r, c = np.mgrid[0:rows, 0:columns].astype(np.float64)
-    return (1000.0 * np.exp(-((r - 4) ** 2 + (c - 25) ** 2) / 40) + 13.7 * r - 3.1 * c + 200 * np.sin(c / 3) * np.cos(r / 5)).astype(np.float32)
+    return (
+        1000.0 * np.exp(-((r - 4) ** 2 + (c - 25) ** 2) / 40) + 13.7 * r - 3.1 * c + 200 * np.sin(c / 3) * np.cos(r / 5)
+    ).astype(np.float32)

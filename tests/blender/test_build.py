@@ -1,4 +1,6 @@
-"""Arrays -> Blender: heights exact in every kind of result, the right way round, kept over a save, and nothing else changed."""
+"""Arrays -> Blender: heights exact in every kind of result, the right way round, kept over a save, and nothing else
+changed.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,42 @@ def scene_state():
     """What a user would notice if it changed: everything in the file that is not Relievo's, as text."""
     scene = bpy.context.scene
     ours = ("Relievo", "Terrain")
-    names = {kind: sorted(block.name for block in getattr(bpy.data, kind) if not block.name.startswith(ours))
-             for kind in ("objects", "meshes", "materials", "images", "textures", "node_groups", "collections", "scenes", "worlds", "cameras", "lights")}
-    render = {p.identifier: str(getattr(scene.render, p.identifier)) for p in scene.render.bl_rna.properties if p.type in ("INT", "FLOAT", "ENUM", "BOOLEAN")}
-    matrices = {item.name: [list(row) for row in item.matrix_world] for item in scene.objects if not item.name.startswith(ours)}
+    names = {
+        kind: sorted(block.name for block in getattr(bpy.data, kind) if not block.name.startswith(ours))
+        for kind in (
+            "objects",
+            "meshes",
+            "materials",
+            "images",
+            "textures",
+            "node_groups",
+            "collections",
+            "scenes",
+            "worlds",
+            "cameras",
+            "lights",
+        )
+    }
+    render = {
+        p.identifier: str(getattr(scene.render, p.identifier))
+        for p in scene.render.bl_rna.properties
+        if p.type in ("INT", "FLOAT", "ENUM", "BOOLEAN")
+    }
+    matrices = {
+        item.name: [list(row) for row in item.matrix_world] for item in scene.objects if not item.name.startswith(ours)
+    }
     selected = sorted(item.name for item in bpy.context.selected_objects)
     active = bpy.context.view_layer.objects.active
-    return names, render, matrices, selected, active and active.name, bpy.context.mode, scene.world and scene.world.name, scene.frame_current
+    return (
+        names,
+        render,
+        matrices,
+        selected,
+        active and active.name,
+        bpy.context.mode,
+        scene.world and scene.world.name,
+        scene.frame_current,
+    )
 
 
 def test_a_grid_lies_as_the_map_does(ramp):
@@ -81,7 +112,9 @@ def test_every_kind_shows_the_same_heights(ramp, kind):
 def test_geometry_nodes_inputs_are_live(ramp):
     item = terrain.make({"height": height_map(ramp, 10.0)}, kind="GEOMETRY_NODES", name="Terrain")
     modifier = item.modifiers[displacement.MODIFIER]
-    inputs = {entry.name: entry.identifier for entry in modifier.node_group.interface.items_tree if entry.in_out == "INPUT"}
+    inputs = {
+        entry.name: entry.identifier for entry in modifier.node_group.interface.items_tree if entry.in_out == "INPUT"
+    }
     modifier[inputs["Strength"]] = 2.0
     item.update_tag()
     np.testing.assert_array_equal(positions(item)[:, 2], 2.0 * ramp.ravel())
@@ -89,12 +122,18 @@ def test_geometry_nodes_inputs_are_live(ramp):
     item.update_tag()
     finer = positions(item)
     assert len(finer) == (2 * ramp.shape[0] - 1) * (2 * ramp.shape[1] - 1)
-    assert np.abs(finer[: ramp.size, 2] - ramp.ravel()).max() < 0.1  # linear sampling: a float32 UV is a little off the centre
+    assert (
+        np.abs(finer[: ramp.size, 2] - ramp.ravel()).max() < 0.1
+    )  # linear sampling: a float32 UV is a little off the centre
 
 
 def test_cycles_displaces_by_metres(ramp, tmp_path):
-    """Rendered from above in parallel projection, the distance to the camera is the height; as in the mesh that has it."""
-    smooth = (20.0 * np.sin(np.linspace(0, 3, 33))[:, None] + 10.0 * np.cos(np.linspace(0, 5, 33))[None, :]).astype(np.float32)
+    """Rendered from above in parallel projection, the distance to the camera is the height; as in the mesh that has
+    it.
+    """
+    smooth = (20.0 * np.sin(np.linspace(0, 3, 33))[:, None] + 10.0 * np.cos(np.linspace(0, 5, 33))[None, :]).astype(
+        np.float32
+    )
     item = terrain.make({"height": height_map(smooth, 1.0)}, kind="ADAPTIVE", name="Terrain")
     found = _heights_through_cycles(item, 33, tmp_path)
     inner = np.s_[1:-1, 1:-1]  # samples on the very edge may miss the mesh
@@ -163,10 +202,13 @@ def test_an_image_keeps_every_bit_and_its_users(ramp, tmp_path):
 
 def outputs(heights, pixel_size_m=10.0):
     share = (heights - heights.min()) / np.ptp(heights)
-    return {"height": height_map(heights, pixel_size_m),
-            "flow": Array(AREA_MAP, share * np.float32(1e7), {"pixel_size_m": pixel_size_m}),
-            "sediment": Array(MASK, 1 - share), "classes": Array(CLASS_MAP, (share * 3).astype(np.uint8)),
-            "photo": Array(COLOR_IMAGE, np.repeat(share[..., None], 3, axis=2))}
+    return {
+        "height": height_map(heights, pixel_size_m),
+        "flow": Array(AREA_MAP, share * np.float32(1e7), {"pixel_size_m": pixel_size_m}),
+        "sediment": Array(MASK, 1 - share),
+        "classes": Array(CLASS_MAP, (share * 3).astype(np.uint8)),
+        "photo": Array(COLOR_IMAGE, np.repeat(share[..., None], 3, axis=2)),
+    }
 
 
 @pytest.mark.parametrize("kind", RAISED)
@@ -279,7 +321,11 @@ def test_the_camera_sees_all_of_the_terrain(ramp, kind):
     camera = stage.set_up(scene, item)
     stage.set_up(scene, item)  # a second time replaces the first
     bpy.context.view_layer.update()
-    assert [one.type for one in bpy.data.objects].count("CAMERA") == [one.type for one in bpy.data.objects].count("LIGHT") == 1
+    assert (
+        [one.type for one in bpy.data.objects].count("CAMERA")
+        == [one.type for one in bpy.data.objects].count("LIGHT")
+        == 1
+    )
     x, y = grid.lattice(*ramp.shape, 10.0)
     corners = [(x[c], y[r], ramp[r, c]) for r in (0, -1) for c in (0, -1)] + [(x[25], y[4], ramp[4, 25])]
     for corner in corners:

@@ -1,4 +1,6 @@
-"""Scene and mesh -> arrays: exact at the samples, the right way round, modifiers and edit mode included, and clear where it cannot be."""
+"""Scene and mesh -> arrays: exact at the samples, the right way round, modifiers and edit mode included, and clear
+where it cannot be.
+"""
 
 from __future__ import annotations
 
@@ -145,13 +147,15 @@ def test_classes_by_object_and_by_material():
     assert found.dtype == np.uint8
     assert set(found[:5, 6:].ravel()) == {200}  # top right
     assert set(found[7:].ravel()) == set(found[:, :4].ravel()) == {3}
-    assert set(classes.class_map([low, high], depsgraph, by="MATERIAL", longest_side_px=11).values[:5, 6:].ravel()) == {2}
+    assert set(classes.class_map([low, high], depsgraph, by="MATERIAL", longest_side_px=11).values[:5, 6:].ravel()) == {
+        2
+    }
     low.pass_index = 256
     with pytest.raises(InvalidInput, match="256"):
         classes.class_map([low], depsgraph, by="OBJECT")
 
 
-# Images ----------------------------------------------------------------------------------------------------------------------------
+# Images --------------------------------------------------------------------------------------------------------------
 
 
 def image_of(values, *, floats=True, data=True, name="Map"):
@@ -167,7 +171,9 @@ def test_float_heights_come_to_the_bit_and_upright(ramp):
     found = check(images.height_map(image_of(ramp), pixel_size_m=7.0))
     np.testing.assert_array_equal(found.values, ramp)
     assert found.pixel_size_m == 7.0
-    np.testing.assert_allclose(images.height_map(image_of(ramp), pixel_size_m=7.0, scale=2.0, offset_m=-3.0).values, ramp * 2 - 3, rtol=1e-6)
+    np.testing.assert_allclose(
+        images.height_map(image_of(ramp), pixel_size_m=7.0, scale=2.0, offset_m=-3.0).values, ramp * 2 - 3, rtol=1e-6
+    )
 
 
 def test_a_16_bit_png_is_read_as_stored_whatever_its_color_space(tmp_path):
@@ -179,7 +185,9 @@ def test_a_16_bit_png_is_read_as_stored_whatever_its_color_space(tmp_path):
     assert loaded.is_float
     for space in ("Non-Color", "sRGB"):  # sRGB is what Blender takes a PNG for
         loaded.colorspace_settings.name = space
-        np.testing.assert_allclose(images.height_map(loaded, pixel_size_m=1.0, scale=65535.0).values, levels * 65535, atol=0.51)
+        np.testing.assert_allclose(
+            images.height_map(loaded, pixel_size_m=1.0, scale=65535.0).values, levels * 65535, atol=0.51
+        )
         assert loaded.colorspace_settings.name == space
     assert len(bpy.data.images) == 2
 
