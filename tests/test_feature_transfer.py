@@ -354,5 +354,7 @@ def test_plain_descent_recovers_from_a_rate_that_is_far_too_large_or_small() -> 
         return float((values - goal).square().sum()), 2.0 * (values - goal)
 
     for rate in (1e-9, 0.1, 1e6):
-        descent = Descent(evaluate=evaluate, steps=4000, rate=lambda step, rate=rate: rate, look=lambda step, now: False)
+        descent = Descent(
+            evaluate=evaluate, steps=4000, rate=lambda step, rate=rate: rate, look=lambda step, now: False
+        )
         assert evaluate(descend_plain(start, descent))[0] < 0.2 * evaluate(start)[0]
