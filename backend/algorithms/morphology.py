@@ -25,6 +25,7 @@ from shared.errors import InvalidInput
 
 LEAST_MAP_SIDE = 16
 LEAST_EXEMPLAR_SIDE = 20  # pixels of the height map: less has no room for a few different 7 x 7 patches
+MOST_EXEMPLAR_SIDE = 16384
 PROGRESS_STEPS = 1000
 
 
@@ -106,20 +107,22 @@ def _at_pixel_size(exemplar: Array, pixel_size_m: float) -> np.ndarray:
     """The exemplar's heights at the map's pixel size; InvalidInput where that leaves less than a few patches."""
     ratio = exemplar.pixel_size_m / pixel_size_m
     size = tuple(round(side * ratio) for side in exemplar.values.shape)
+    become = (
+        f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m a pixel becomes {size[1]} x {size[0]}"
+        f" at the height map's {pixel_size_m:g} m"
+    )
     if min(size) < LEAST_EXEMPLAR_SIDE:
         raise InvalidInput(
-            f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m a pixel is {size[1]} x "
-            f"{size[0]} at the height map's"
-            f" {pixel_size_m:g} m; it takes at least {LEAST_EXEMPLAR_SIDE}.",
-            hint="Use a larger exemplar, or check the pixel size of both maps.", field="exemplar",
-        )  # fmt: skip
-    if max(size) > 16384:
+            f"{become}; it takes at least {LEAST_EXEMPLAR_SIDE}.",
+            hint="Use a larger exemplar, or check the pixel size of both maps.",
+            field="exemplar",
+        )
+    if max(size) > MOST_EXEMPLAR_SIDE:
         raise InvalidInput(
-            f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m a pixel would be {size[1]} "
-            f"x {size[0]} at the height"
-            f" map's {pixel_size_m:g} m.", hint="Check the pixel size of both maps, or crop the exemplar.", "
-            f"field="exemplar",
-        )  # fmt: skip
+            f"{become}; {MOST_EXEMPLAR_SIDE} is the most.",
+            hint="Check the pixel size of both maps, or crop the exemplar.",
+            field="exemplar",
+        )
     return resample(exemplar.values, size)
 
 

@@ -1,5 +1,4 @@
-"""Relief transfer: a height map takes on the landforms of exemplars. Declaration only; the code is
-backend/algorithms/morphology.py."""
+"""Relief transfer: a height map takes on the landforms of exemplars. A declaration; it holds no code."""
 
 from __future__ import annotations
 
@@ -71,8 +70,8 @@ class MorphologyParams:
         "sliced-wasserstein",
         label="Method",
         group="Method",
-        help="what is compared with the exemplar: patches by optimal transport, or feature statistics: correlations, means and"
-        " deviations, histograms, correlations at a distance",
+        help="what is compared with the exemplar: patches by optimal transport, or feature statistics: correlations,"
+        " means and deviations, histograms, correlations at a distance",
     )
     features: Literal["convolution-bank", "vgg19"] = param(
         "convolution-bank",
