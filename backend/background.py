@@ -1,4 +1,5 @@
-"""One thread for what would keep the server from answering: reading large arrays through, writing them, removing old ones.
+"""One thread for what would keep the server from answering: reading large arrays through, writing them, removing old
+ones.
 
 Work runs in the order it was given; what follows from it runs on the server's own thread, which a socket wakes.
 """

@@ -1,6 +1,7 @@
 """One job from checked input to checked output, wherever it runs: in a worker, on the command line, in a Python call.
 
-Turns what libraries throw (memory, disk) into the project's errors; everything else that escapes is a defect and is logged as one.
+Turns what libraries throw (memory, disk) into the project's errors; everything else that escapes is a defect and is
+logged as one.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def job_seed(params: Any) -> int:
 
 
 def foresee(error: BaseException, what: str) -> RelievoError:
-    """The project's error for one of a library's; InternalError, logged with its traceback, for one that nobody foresaw."""
+    """The project's error for one of a library's; InternalError, logged with its traceback, for one that nobody
+    foresaw.
+    """
     if isinstance(error, RelievoError):
         return error
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):

@@ -1,7 +1,7 @@
 """What an algorithm is given beside its arrays: a device, seeded randomness, and the duty to report.
 
-The same JobContext serves a worker process, the command line and a Python call; only its callbacks differ. It knows no socket, no
-file and no Blender.
+The same JobContext serves a worker process, the command line and a Python call; only its callbacks differ. It knows
+no socket, no file and no Blender.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ PreviewCallback = Callable[
 class JobContext:
     """One run of one algorithm.
 
-    device: where tensors belong. generator: seeded with the job's seed; on the CPU, so that the same seed draws the same numbers
-    whatever the device. threads: how many threads the run may use.
+    device: where tensors belong. generator: seeded with the job's seed; on the CPU, so that the same seed draws the
+    same numbers whatever the device. threads: how many threads the run may use.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class JobContext:
     def step(self, done: int, total: int, stage: str) -> None:
         """Report that `done` of `total` steps of the whole job are behind us, and stop here if somebody has cancelled.
 
-        Call it at least every 100 ms. Raises JobCancelled: let it pass. stage: what happens now, in a few words for people.
+        Call it at least every 100 ms. Raises JobCancelled: let it pass. stage: what happens now, in a few words for
+        people.
         """
         if self._is_cancelled() and not (self._heeds_finish_early and self._is_kept()):
             raise JobCancelled("The job was cancelled.")
@@ -84,7 +85,8 @@ class JobContext:
     def finish_early(self) -> bool:
         """True once somebody has asked for the result as it stands: break out of the loop, and return it.
 
-        Ask in every turn of the main loop. An algorithm that never asks is cancelled instead, for it cannot finish early.
+        Ask in every turn of the main loop. An algorithm that never asks is cancelled instead, for it cannot finish
+        early.
         """
         self._heeds_finish_early = True
         return self._is_cancelled() and self._is_kept()
@@ -121,8 +123,8 @@ def _to_map(values: Any) -> np.ndarray:
 def reduce_for_preview(values: np.ndarray, side_px: int = PREVIEW_SIDE_PX) -> tuple[np.ndarray, int]:
     """A map [H, W, ...] with no side above side_px, and the whole factor it was reduced by.
 
-    Real numbers are averaged over factor² pixels; class numbers are picked, for their mean means nothing. Rows and columns that
-    do not fill a last block fall away.
+    Real numbers are averaged over factor² pixels; class numbers are picked, for their mean means nothing. Rows and
+    columns that do not fill a last block fall away.
     """
     height, width = values.shape[:2]
     factor = -(-max(height, width) // side_px)

@@ -1,4 +1,6 @@
-"""The processors that this machine lends to algorithms, by the names that a person and the wire use: cpu, cuda:0, mps."""
+"""The processors that this machine lends to algorithms, by the names that a person and the wire use: cpu, cuda:0,
+mps.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def device_names() -> list[str]:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name; "auto" is the best one there is, "cuda" the first GPU. InvalidParameter for one that is missing."""
+    """The device of that name; "auto" is the best one there is, "cuda" the first GPU. InvalidParameter for one that
+    is missing.
+    """
     names = device_names()
     if name == "auto":
         return torch.device(names[0])

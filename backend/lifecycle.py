@@ -1,7 +1,7 @@
 """How jobs live and end: what a worker's word, a cancel, a dead worker and the passing of time do to them.
 
-Holds scheduler, store and workforce together, and tells owners what happens to their jobs. Answers no request (service.py does) and
-knows no socket.
+Holds scheduler, store and workforce together, and tells owners what happens to their jobs. Answers no request
+(service.py does) and knows no socket.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ SWEEP_INTERVAL_S = 60.0
 
 
 class Lifecycle:
-    """Every job from acceptance to removal. clients_of: the connections of an owner. devices: what the first worker found."""
+    """Every job from acceptance to removal. clients_of: the connections of an owner. devices: what the first worker
+    found.
+    """
 
     def __init__(
         self,
@@ -58,7 +60,9 @@ class Lifecycle:
         self._known = {spec.name for spec in registry.algorithms()}
 
     def recover(self) -> None:
-        """Take up what an earlier server left: waiting jobs wait on, one that ran is tried once more, ended ones wait for Fetch."""
+        """Take up what an earlier server left: waiting jobs wait on, one that ran is tried once more, ended ones wait
+        for Fetch.
+        """
         for job in self.store.load():
             was_running = job.state in (JobState.RUNNING, JobState.CANCELLING)
             if was_running and self.store.has_result(job.id):
@@ -174,7 +178,7 @@ class Lifecycle:
             for client in clients:
                 self._outbox.news(client, (job.id, "Progress"), frames)
 
-    # Workers ---------------------------------------------------------------------------------------------------------------------
+    # Workers --------------------------------------------------------------------------------------------------------
 
     def on_worker(self, event: Ready | Said | Died) -> None:
         """What a worker said, or how it ended."""
@@ -255,7 +259,9 @@ class Lifecycle:
         return bool(self.scheduler.queued_count or self.scheduler.running)
 
     def suspend(self) -> None:
-        """Before the end: jobs that run go back to the queue on disk, for the next start; it does not count as an attempt."""
+        """Before the end: jobs that run go back to the queue on disk, for the next start; it does not count as an
+        attempt.
+        """
         for job_id in self.scheduler.running.values():
             job = self.scheduler.job(job_id)
             if job.state is JobState.RUNNING:

@@ -1,4 +1,5 @@
-"""The backend's door: which address may be opened, with which keys, who is connected, and whether the parent process lives.
+"""The backend's door: which address may be opened, with which keys, who is connected, and whether the parent process
+lives.
 
 Nothing of the protocol and nothing of jobs; server.py runs the loop.
 """

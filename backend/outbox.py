@@ -1,7 +1,8 @@
-"""What waits to be sent to each client. A slow reader costs others nothing: its stale news is replaced, its last words wait.
+"""What waits to be sent to each client. A slow reader costs others nothing: its stale news is replaced, its last
+words wait.
 
-Sends never block. Progress and previews are thinned to 10 a second a job, of which the latest wins; replies and Finished are kept in
-order and never dropped while the client is there.
+Sends never block. Progress and previews are thinned to 10 a second a job, of which the latest wins; replies and
+Finished are kept in order and never dropped while the client is there.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """From an algorithm's name to its declaration and, on first use, to its code.
 
-Other packages add engines without touching this one: RELIEVO_EXTRA_ALGORITHMS names modules (comma between them) that each hold
-SPECS, a tuple of AlgorithmSpec, and IMPLEMENTATIONS, a mapping from an algorithm's name to "module:function" with the signature
-run(params, inputs, job) -> outputs. Such a module must import nothing heavy: the server, which has no torch, reads it too.
+Other packages add engines without touching this one: RELIEVO_EXTRA_ALGORITHMS names modules (comma between them) that
+each hold SPECS, a tuple of AlgorithmSpec, and IMPLEMENTATIONS, a mapping from an algorithm's name to
+"module:function" with the signature run(params, inputs, job) -> outputs. Such a module must import nothing heavy: the
+server, which has no torch, reads it too.
 """
 
 from __future__ import annotations

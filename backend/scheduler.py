@@ -1,6 +1,7 @@
 """Which job goes next, and to whom. Pure logic: no socket, no clock of its own, no process, no disk.
 
-Owners take turns, so that one who queues fifty jobs does not hold up another who wants one; an owner's own jobs go in order.
+Owners take turns, so that one who queues fifty jobs does not hold up another who wants one; an owner's own jobs go in
+order.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class Scheduler:
         self._max_queued_per_owner = max_queued_per_owner
 
     def check_room(self, owner: str, coming: int = 0) -> None:
-        """Raises QueueFull when this owner, or all together, have as many jobs waiting as may wait. coming: about to be added."""
+        """Raises QueueFull when this owner, or all together, have as many jobs waiting as may wait. coming: about to
+        be added.
+        """
         waiting = len(self._queues.get(owner, ())) + coming
         if waiting >= self._max_queued_per_owner or self.queued_count + coming >= self._max_queued:
             raise QueueFull(

@@ -1,6 +1,8 @@
-"""The backend's front: one ROUTER socket, one loop that never blocks and never computes. Imports no torch: it listens in a moment.
+"""The backend's front: one ROUTER socket, one loop that never blocks and never computes. Imports no torch: it listens
+in a moment.
 
-Decoding what comes in, keeping the loop's clock, starting and ending in good order. What a message means is service.py's.
+Decoding what comes in, keeping the loop's clock, starting and ending in good order. What a message means is
+service.py's.
 """
 
 from __future__ import annotations
@@ -44,10 +46,10 @@ LOG_BYTES, LOG_FILES = 2 << 20, 3
 class ServerSettings:
     """How to serve.
 
-    state_dir: jobs, results, keys and logs; one server at a time. endpoint_path: the connection file. host: an address of this
-    machine; beyond loopback only with curve. port: 0 takes a free one. devices: names, () for every GPU or else the best there
-    is. idle_exit_s: end after so long without a client or a job. parent_pid: end when that process has ended, no job is left and
-    no client is connected.
+    state_dir: jobs, results, keys and logs; one server at a time. endpoint_path: the connection file. host: an
+    address of this machine; beyond loopback only with curve. port: 0 takes a free one. devices: names, () for every
+    GPU or else the best there is. idle_exit_s: end after so long without a client or a job. parent_pid: end when that
+    process has ended, no job is left and no client is connected.
     """
 
     state_dir: Path
@@ -77,8 +79,8 @@ def serve(
 ) -> int:
     """Serve until a signal, a client's Shutdown, or an idle exit; ServerSettings says what each option means.
 
-    Returns 0. Raises RelievoError when it cannot begin: InsecureAddress, AddressInUse, or BackendUnavailable for a state folder
-    that another backend uses.
+    Returns 0. Raises RelievoError when it cannot begin: InsecureAddress, AddressInUse, or BackendUnavailable for a
+    state folder that another backend uses.
     """
     check_address(host, curve)
     state_dir = (state_dir or default_state_dir()).absolute()

@@ -1,7 +1,7 @@
 """What each request means, and its answer.
 
-The server (server.py) hands in decoded messages; jobs live in lifecycle.py; what is slow (checking and storing arrays, removing old
-ones) goes to a background thread. Computes nothing, imports no torch.
+The server (server.py) hands in decoded messages; jobs live in lifecycle.py; what is slow (checking and storing
+arrays, removing old ones) goes to a background thread. Computes nothing, imports no torch.
 """
 
 from __future__ import annotations

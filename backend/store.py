@@ -6,8 +6,8 @@
     STATE_DIR/handoff/                   large arrays on their way (shared/handoff.py)
     STATE_DIR/incoming/, trash/          halves: made whole by one rename, or removed at the next start
 
-Nothing is half there: a folder gets its final name after its files are on disk. Arrays are raw bytes beside a JSON description. The server
-and its workers share this module, so it must not import torch or zmq.
+Nothing is half there: a folder gets its final name after its files are on disk. Arrays are raw bytes beside a JSON
+description. The server and its workers share this module, so it must not import torch or zmq.
 """
 
 from __future__ import annotations
@@ -142,7 +142,9 @@ class Store:
 def expired(
     jobs: Iterable[tuple[Job, int]], now: float, *, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES
 ) -> list[Job]:
-    """The ended jobs, of (job, bytes on disk) pairs, that must go: those too old, then the oldest until the rest fits."""
+    """The ended jobs, of (job, bytes on disk) pairs, that must go: those too old, then the oldest until the rest
+    fits.
+    """
     pairs = sorted(jobs, key=lambda pair: pair[0].finished_at)
     total = sum(size for _, size in pairs)
     gone = []

@@ -1,8 +1,8 @@
 """One process that computes, on one device, one job at a time, and stays warm between jobs.
 
-Started by workforce.py as `python -m backend.worker`. Its orders come over a ZeroMQ socket on loopback, as JSON; arrays pass through
-the job's folder on disk. Standard input carries the first line of settings and then nothing: when it ends, the server is gone and so
-is this process. It never speaks to a client and decides nothing about jobs.
+Started by workforce.py as `python -m backend.worker`. Its orders come over a ZeroMQ socket on loopback, as JSON;
+arrays pass through the job's folder on disk. Standard input carries the first line of settings and then nothing: when
+it ends, the server is gone and so is this process. It never speaks to a client and decides nothing about jobs.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ class _Viewer:
 
 
 def _pixel_size_m(arrays: Arrays, params: Any) -> float:
-    """Metres a pixel of what the job makes: its first input's, or its parameter's where it makes something out of nothing."""
+    """Metres a pixel of what the job makes: its first input's, or its parameter's where it makes something out of
+    nothing.
+    """
     for given in arrays.values():
         for array in given:
             if "pixel_size_m" in array.attributes:
@@ -183,7 +185,9 @@ def main() -> None:
 
 
 def _read_line() -> bytes:
-    """The first line of standard input, byte by byte: a buffered reader would keep the watch thread from seeing its end."""
+    """The first line of standard input, byte by byte: a buffered reader would keep the watch thread from seeing its
+    end.
+    """
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)

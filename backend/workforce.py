@@ -1,4 +1,5 @@
-"""The worker processes as the server sees them: started, spoken to, killed, replaced. No job logic; never computes, never imports torch.
+"""The worker processes as the server sees them: started, spoken to, killed, replaced. No job logic; never computes,
+never imports torch.
 
 Workers connect to a socket of their own on loopback and show a token each that only they were told.
 """
@@ -49,7 +50,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Died:
-    """was_ready: whether it had ever come up. reason: a sentence for a person. hopeless: it has failed to start too often."""
+    """was_ready: whether it had ever come up. reason: a sentence for a person. hopeless: it has failed to start too
+    often.
+    """
 
     worker: str
     was_ready: bool
@@ -128,7 +131,7 @@ class Workforce:
                 yield Ready(process.name, values["device"], values["devices"])
 
     def check(self, now: float) -> Iterator[Died]:
-        """Start what is due, and report what has died. A dead one is replaced; one that does not come up, ever later."""
+        """Start what is due, and report what has died. The dead are replaced; those that do not come up, ever later."""
         for process in list(self._processes.values()):
             code = process.popen.poll()
             if code is None:

@@ -1,12 +1,14 @@
 """Claim: 64 MiB go through the backend and back in 8 times a memory copy; a busy worker delays no answer beyond 5 ms.
 
-A round trip is what Blender does with a 4096² map: Submit until Accepted (checked value by value, on disk, and synced), and Fetch of
-a stored result of that size until its values can be read. Both talk to a real server process. On one machine large arrays go by file
-(shared/handoff.py), which is the claim; the same round trip in ZeroMQ frames, as to another machine, is printed beside it, and so is
-the time with the result copied into memory of the client's own. The computing in between is not part of the wire. memcpy copies the same
-64 MiB once, into memory that has been touched before.
+A round trip is what Blender does with a 4096² map: Submit until Accepted (checked value by value, on disk, and
+synced), and Fetch of a stored result of that size until its values can be read. Both talk to a real server process.
+On one machine large arrays go by file (shared/handoff.py), which is the claim; the same round trip in ZeroMQ frames,
+as to another machine, is printed beside it, and so is the time with the result copied into memory of the client's
+own. The computing in between is not part of the wire. memcpy copies the same 64 MiB once, into memory that has been
+touched before.
 
-The second part sends 1 KiB requests, one after the other, first to an idle backend and then while a worker computes with every core.
+The second part sends 1 KiB requests, one after the other, first to an idle backend and then while a worker computes
+with every core.
 """
 
 from __future__ import annotations
@@ -60,11 +62,20 @@ def main(argv: list[str] | None = None) -> int:
     for name in ("by file", "by file, copied out", "by frames"):
         trip = trips[name]
         parts = f"submit {trip['submit_ms']:.0f} ms, fetch {trip['fetch_ms']:.0f} ms"
-        print(f"  {name:<22}{parts:<30}{trip['ratio']:>7.1f}x" + (f"{TARGET_RATIO:>7.0f}x" if name == "by file" else ""))
+        print(
+            f"  {name:<22}{parts:<30}{trip['ratio']:>7.1f}x" + (f"{TARGET_RATIO:>7.0f}x" if name == "by file" else "")
+        )
     for name, times in (("idle", idle), ("busy worker", busy)):
-        print(f"  1 KiB request, {name:<14} p50 {times['p50']:.2f} ms, p99 {times['p99']:.2f} ms, worst {times['worst']:.2f} ms")
-    result = {"round_trip": trips, "answer_ms": {"idle": idle, "busy": busy}, "reached": reached,
-              "targets": {"ratio": TARGET_RATIO, "p99_ms": TARGET_P99_MS}}
+        print(
+            f"  1 KiB request, {name:<14} p50 {times['p50']:.2f} ms, p99 {times['p99']:.2f} ms, "
+            f"worst {times['worst']:.2f} ms"
+        )
+    result = {
+        "round_trip": trips,
+        "answer_ms": {"idle": idle, "busy": busy},
+        "reached": reached,
+        "targets": {"ratio": TARGET_RATIO, "p99_ms": TARGET_P99_MS},
+    }
     print(f"\n{save_result('wire', result, machine).name}: {'reached' if reached else 'NOT reached'}")
     return 0 if reached else 1
 
@@ -97,14 +108,23 @@ def round_trips(client: Client, repeats: int) -> dict[str, Any]:
     for name, times in taken.items():
         total_s = statistics.median(submit_s + fetch_s for submit_s, fetch_s in times)
         submit_ms, fetch_ms = (1e3 * statistics.median(part) for part in zip(*times, strict=True))
-        table[name] = {"submit_ms": submit_ms, "fetch_ms": fetch_ms, "total_ms": 1e3 * total_s, "ratio": total_s / memcpy}
+        table[name] = {
+            "submit_ms": submit_ms,
+            "fetch_ms": fetch_ms,
+            "total_ms": 1e3 * total_s,
+            "ratio": total_s / memcpy,
+        }
     return table
 
 
 def answer_times_ms(client: Client, count: int) -> dict[str, float]:
     """Milliseconds from a 1 KiB request to its answer."""
     frames = encode(Message(id="x"))
-    header = {"type": "Ping", "id": "x", "padding": ""}  # unknown fields are ignored: it makes the request as long as it should be
+    header = {
+        "type": "Ping",
+        "id": "x",
+        "padding": "",
+    }  # unknown fields are ignored: it makes the request as long as it should be
     header["padding"] = "x" * (REQUEST_BYTES - len(frames[0]) - len(json.dumps(header)))
     frames = [frames[0], json.dumps(header).encode()]
 

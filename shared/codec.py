@@ -1,7 +1,7 @@
 """Messages to frames and back, without copying an array: [magic, JSON header, buffer, buffer, ...].
 
-Nothing here trusts what it is given: sizes, types and names are checked before an array is made over a buffer, and the only
-exception that leaves decode() is ProtocolError. Sockets are not this module's business.
+Nothing here trusts what it is given: sizes, types and names are checked before an array is made over a buffer, and
+the only exception that leaves decode() is ProtocolError. Sockets are not this module's business.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ DTYPES: Mapping[str, np.dtype] = {
 Buffer = bytes | memoryview
 
 
-# Out -----------------------------------------------------------------------------------------------------------------------------
+# Out ----------------------------------------------------------------------------------------------------------------
 
 
 def encode(message: Message, handoff: Handoff | None = None) -> list[Buffer]:
-    """Frames of a message. Arrays are not copied unless they are strided or big-endian; they must not change until sent.
+    """Frames of a message. Arrays are not copied unless they are strided or big-endian; they must not change until
+    sent.
 
     With a handoff, large arrays go by a file in its folder, and only the file's name goes into the message.
     """
@@ -95,14 +96,14 @@ def _encode_array(port: str, array: Array, handoff: Handoff | None) -> tuple[dic
     return descriptor, values.reshape(-1).view(np.uint8).data if values.size else b""
 
 
-# In ------------------------------------------------------------------------------------------------------------------------------
+# In -----------------------------------------------------------------------------------------------------------------
 
 
 def decode(frames: Sequence[Buffer], handoff: Handoff | None = None) -> Message:
     """The message in these frames; its arrays are read-only views of them, or of files that `handoff` finds.
 
-    Raises VersionMismatch for another major version and ProtocolError for anything else that PROTOCOL.md does not allow.
-    Fields that this version does not know are ignored.
+    Raises VersionMismatch for another major version and ProtocolError for anything else that PROTOCOL.md does not
+    allow. Fields that this version does not know are ignored.
     """
     if len(frames) < 2:
         raise ProtocolError(f"A message has at least 2 frames; this one has {len(frames)}.")
@@ -132,7 +133,7 @@ def _check_magic(magic: bytes) -> None:
     if magic[-1] != PROTOCOL_MAJOR:
         raise VersionMismatch(
             f"The other side speaks protocol {magic[-1]}, this one protocol {PROTOCOL_MAJOR}.",
-            hint="Update the older of the two: the add-on in Blender's preferences, the backend with its Update button.",
+            hint="Update the older one: the add-on in Blender's preferences, the backend with its Update button.",
         )
 
 

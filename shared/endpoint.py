@@ -16,7 +16,9 @@ from .errors import BackendUnavailable
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """address: "tcp://127.0.0.1:PORT". token: 64 hex digits. server_public_key: CURVE key (Z85), "" without encryption."""
+    """address: "tcp://127.0.0.1:PORT". token: 64 hex digits. server_public_key: CURVE key (Z85), "" without
+    encryption.
+    """
 
     address: str
     token: str
@@ -27,7 +29,9 @@ class Endpoint:
 
 
 def default_data_dir() -> Path:
-    """The user's data folder by the platform's custom; one for the command line and every Blender, so that they share."""
+    """The user's data folder by the platform's custom; one for the command line and every Blender, so that they
+    share.
+    """
     if os.name == "nt":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
     elif sys.platform == "darwin":

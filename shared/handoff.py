@@ -1,8 +1,9 @@
 """Large arrays between two processes of one machine, by a file in a folder that both can open: one copy instead of six.
 
-The backend says in Welcome where its folder is and what its proof is; a client that finds the same proof there is on the same
-machine and of the same user. A name stands for the file until its receiver takes it: what is left over, the backend sweeps away.
-Files are raw little-endian C-contiguous bytes, as they would be on the wire. No socket, no message here.
+The backend says in Welcome where its folder is and what its proof is; a client that finds the same proof there is on
+the same machine and of the same user. A name stands for the file until its receiver takes it: what is left over, the
+backend sweeps away. Files are raw little-endian C-contiguous bytes, as they would be on the wire. No socket, no
+message here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 
 
 class Handoff:
-    """One side's hold on the folder. owns_taken: whether take() also removes the name, as clients do; the backend moves the file."""
+    """One side's hold on the folder. owns_taken: whether take() also removes the name, as clients do; the backend
+    moves the file.
+    """
 
     def __init__(self, folder: Path, *, owns_taken: bool) -> None:
         self.folder = folder
@@ -55,7 +58,9 @@ class Handoff:
         return cls(folder, owns_taken=True) if proof and proof == offer.get("proof") else None
 
     def put(self, values: np.ndarray) -> str:
-        """The name of a file that holds these C-contiguous values; a mapped file is linked, not copied. Raises OSError."""
+        """The name of a file that holds these C-contiguous values; a mapped file is linked, not copied. Raises
+        OSError.
+        """
         name = uuid.uuid4().hex
         source = mapped_file(values)
         if source is not None:
@@ -68,7 +73,9 @@ class Handoff:
         return name
 
     def take(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-        """A read-only view of the file of that name. Raises ProtocolError for a name that is none, or a file of another size."""
+        """A read-only view of the file of that name. Raises ProtocolError for a name that is none, or a file of
+        another size.
+        """
         if not _NAME.fullmatch(name):
             raise ProtocolError(f"{name[:80]!r} is no name of a handed-over file.")
         path = self.folder / name

@@ -1,7 +1,7 @@
 """Every message of the wire as a frozen dataclass; PROTOCOL.md says what each means. codec.py turns them into frames.
 
-Fields are JSON values (str, int, float, bool, None, lists and dicts of them). A field named `arrays` holds arrays by port and
-travels as raw buffers behind the header.
+Fields are JSON values (str, int, float, bool, None, lists and dicts of them). A field named `arrays` holds arrays by
+port and travels as raw buffers behind the header.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Message:
     reply_to: str = ""
 
 
-# Requests ------------------------------------------------------------------------------------------------------------------------
+# Requests -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,9 @@ class Hello(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Submit(Message):
-    """Compute. job: a UUID the client makes, so that sending twice is harmless. digest: of the declaration the client knows."""
+    """Compute. job: a UUID the client makes, so that sending twice is harmless. digest: of the declaration the client
+    knows.
+    """
 
     job: str
     algorithm: str
@@ -87,12 +89,13 @@ class Shutdown(Message):
     """Stop the backend. Jobs that wait stay on disk and go on at the next start."""
 
 
-# Replies -------------------------------------------------------------------------------------------------------------------------
+# Replies ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Welcome(Message):
-    """session: a new UUID at each start of the backend. devices: [{"name", "kind", "label", "memory_bytes", "cores"}], empty until the
+    """session: a new UUID at each start of the backend. devices: [{"name", "kind", "label", "memory_bytes",
+    "cores"}], empty until the
     first worker has come up. digests: by algorithm. handoff: {"folder", "proof"} for large arrays (handoff.py)."""
 
     protocol: str
@@ -115,7 +118,8 @@ class Accepted(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Status(Message):
-    """Answers Cancel and Query. jobs: [{"job", "algorithm", "state", "position", "done", "total", "stage", "remaining_s",
+    """Answers Cancel and Query. jobs: [{"job", "algorithm", "state", "position", "done", "total", "stage",
+    "remaining_s",
     "error", "seconds", "outputs", "submitted_at"}]."""
 
     jobs: list[dict[str, Any]]
@@ -158,7 +162,7 @@ class Failure(Message):
     field: str = ""
 
 
-# Events --------------------------------------------------------------------------------------------------------------------------
+# Events -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +187,9 @@ class Preview(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Finished(Message):
-    """The last word on a job. outputs: {port: {"kind", "shape"}}; error: {"code", "message", "hint", "field"} or None."""
+    """The last word on a job. outputs: {port: {"kind", "shape"}}; error: {"code", "message", "hint", "field"} or
+    None.
+    """
 
     job: str
     state: str

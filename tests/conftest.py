@@ -14,7 +14,9 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data beside the repository; nothing of it is in the repository, and no check depends on it alone."""
+    """The folder of real data beside the repository; nothing of it is in the repository, and no check depends on it
+    alone.
+    """
     if not SHARED_DATA.is_dir():
         pytest.skip("no shared/data beside the repository: tests on real data are left out")
     return SHARED_DATA
@@ -27,7 +29,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess
         yield process
 
 
-@pytest.fixture()
+@pytest.fixture
 def peer(backend: BackendProcess) -> Iterator[Peer]:
     """A client of the shared backend, with an owner of its own."""
     client = backend.client()

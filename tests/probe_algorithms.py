@@ -1,4 +1,6 @@
-"""Declarations of two engines that exist to be watched, cancelled and killed; also an example of RELIEVO_EXTRA_ALGORITHMS."""
+"""Declarations of two engines that exist to be watched, cancelled and killed; also an example of
+RELIEVO_EXTRA_ALGORITHMS.
+"""
 
 from __future__ import annotations
 

@@ -73,8 +73,11 @@ def test_kinds_are_found_by_their_name() -> None:
 def test_a_digest_tells_what_matters_apart() -> None:
     base = height_map(np.arange(6.0).reshape(2, 3), 10.0)
     same = height_map(np.asfortranarray(np.arange(6.0).reshape(2, 3)), 10.0, crs="EPSG:4326")
-    others = [height_map(np.arange(6.0).reshape(3, 2), 10.0), height_map(np.arange(6.0).reshape(2, 3), 5.0),
-              height_map(np.arange(1.0, 7.0).reshape(2, 3), 10.0)]
+    others = [
+        height_map(np.arange(6.0).reshape(3, 2), 10.0),
+        height_map(np.arange(6.0).reshape(2, 3), 5.0),
+        height_map(np.arange(1.0, 7.0).reshape(2, 3), 10.0),
+    ]
     assert base.sha256 == same.sha256
     assert len({array.sha256 for array in [base, *others]}) == 4
 
@@ -89,14 +92,26 @@ def test_inputs_become_what_run_takes() -> None:
 
 
 def test_a_recipe_names_everything_that_went_in() -> None:
-    recipe = make_recipe(PROBE, ProbeParams(seed=7), {"extra": (HEIGHT, HEIGHT)}, device="cpu", sources={"extra": ["a.tif"]})
+    recipe = make_recipe(
+        PROBE, ProbeParams(seed=7), {"extra": (HEIGHT, HEIGHT)}, device="cpu", sources={"extra": ["a.tif"]}
+    )
     assert check_recipe(recipe) is recipe
     assert recipe["params"]["seed"] == 7
     assert recipe["digest"] == PROBE.digest
     assert [entry["source"] for entry in recipe["inputs"]["extra"]] == ["a.tif", ""]
 
 
-@pytest.mark.parametrize("recipe", [None, [], {}, {"algorithm": "a"}, {"algorithm": "a", "params": {}}, {"algorithm": "a", "params": {}, "format": 99}])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        None,
+        [],
+        {},
+        {"algorithm": "a"},
+        {"algorithm": "a", "params": {}},
+        {"algorithm": "a", "params": {}, "format": 99},
+    ],
+)
 def test_what_is_no_recipe_is_refused(recipe: Any) -> None:
     with pytest.raises(InvalidInput):
         check_recipe(recipe)

@@ -256,7 +256,8 @@ def test_every_message_survives_the_wire() -> None:
 
 def sample(annotation: str) -> Any:
     samples = {
-        "str": "täxt", "int": 7, "float": 0.5, "bool": True, "float | None": None, "Mapping[str, str] | None": {"code": "x"},
+        "str": "täxt", "int": 7, "float": 0.5, "bool": True, "float | None": None,
+        "Mapping[str, str] | None": {"code": "x"},
         "list[dict[str, Any]]": [{"a": 1}], "Mapping[str, Any]": {"a": [1, None]}, "Mapping[str, str]": {"a": "b"},
         "Mapping[str, int]": {"a": 1},
     }  # fmt: skip
@@ -264,14 +265,16 @@ def sample(annotation: str) -> Any:
 
 
 def test_finished_keeps_its_error() -> None:
-    finished = Finished(job="j", state="failed", seconds=1.0, error={"code": "internal", "message": "m", "hint": "", "field": ""})
+    finished = Finished(
+        job="j", state="failed", seconds=1.0, error={"code": "internal", "message": "m", "hint": "", "field": ""}
+    )
     assert decode(raw(encode(finished))) == finished
 
 
-# Handoff -------------------------------------------------------------------------------------------------------------------------
+# Handoff ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture()
+@pytest.fixture
 def sides(tmp_path: Path) -> tuple[Handoff, Handoff]:
     """The backend's and a client's side of one folder."""
     backend, offer = Handoff.create(tmp_path / "handoff")
@@ -285,7 +288,10 @@ BIG = np.random.default_rng(1).random((1024, 512), dtype=np.float32)
 
 def test_large_arrays_go_by_file(sides: tuple[Handoff, Handoff]) -> None:
     backend, client = sides
-    arrays = {"height": (height_map(BIG, 2.0), height_map(HEIGHTS, 2.0)), "c": (Array(CLASS_MAP, np.zeros((1200, 1000), np.uint8)),)}
+    arrays = {
+        "height": (height_map(BIG, 2.0), height_map(HEIGHTS, 2.0)),
+        "c": (Array(CLASS_MAP, np.zeros((1200, 1000), np.uint8)),),
+    }
     frames = encode(Submit(job="j", algorithm="a", arrays=arrays), client)
     assert len(frames) == 3, "only the small one is a buffer"
     back = decode(raw(frames), backend).arrays  # type: ignore[attr-defined]

@@ -65,8 +65,20 @@ def tiny_inputs(spec: AlgorithmSpec, side: int = SIDE) -> dict[str, tuple[Array,
 
 
 def tiny_params(spec: AlgorithmSpec) -> dict[str, Any]:
-    """Parameters under which a tiny input takes a moment: a smaller size and few iterations, where there are such parameters."""
-    small = {"width": SIDE, "height": SIDE, "size": SIDE, "size_px": SIDE, "width_px": SIDE, "height_px": SIDE, "iterations": 4, "steps": 4, "rounds": 1}
+    """Parameters under which a tiny input takes a moment: a smaller size and few iterations, where there are such
+    parameters.
+    """
+    small = {
+        "width": SIDE,
+        "height": SIDE,
+        "size": SIDE,
+        "size_px": SIDE,
+        "width_px": SIDE,
+        "height_px": SIDE,
+        "iterations": 4,
+        "steps": 4,
+        "rounds": 1,
+    }
     chosen = {}
     for parameter in spec.parameters:
         if parameter.name in small and parameter.type == "int":
@@ -75,8 +87,12 @@ def tiny_params(spec: AlgorithmSpec) -> dict[str, Any]:
     return chosen
 
 
-def run(spec: AlgorithmSpec, inputs: dict[str, tuple[Array, ...]], device: str = "cpu", **changes: Any) -> dict[str, Array]:
-    values: dict[str, Any] = {name: list(given) if port_of(spec, name).many else given[0] for name, given in inputs.items()}
+def run(
+    spec: AlgorithmSpec, inputs: dict[str, tuple[Array, ...]], device: str = "cpu", **changes: Any
+) -> dict[str, Array]:
+    values: dict[str, Any] = {
+        name: list(given) if port_of(spec, name).many else given[0] for name, given in inputs.items()
+    }
     return relievo_backend.run(spec.name, device=device, **values, **(tiny_params(spec) | changes))
 
 
@@ -92,7 +108,7 @@ def test_there_are_algorithms_of_different_names() -> None:
     assert len({spec.name for spec in ALGORITHMS}) == len(ALGORITHMS) >= 1
 
 
-# Declarations --------------------------------------------------------------------------------------------------------------------
+# Declarations -------------------------------------------------------------------------------------------------------
 
 
 @every_algorithm
@@ -100,7 +116,9 @@ def test_names_do_not_collide(spec: AlgorithmSpec) -> None:
     names = [*(parameter.name for parameter in spec.parameters), *(port.name for port in spec.inputs)]
     assert len(set(names)) == len(names), "backend.run() takes both by name"
     assert not KEYWORDS_OF_RUN & set(names)
-    assert all(name.isidentifier() and name not in {"name", "items", "keys", "type", "bl_rna"} for name in names), "Blender's own"
+    assert all(name.isidentifier() and name not in {"name", "items", "keys", "type", "bl_rna"} for name in names), (
+        "Blender's own"
+    )
 
 
 @every_algorithm
@@ -142,12 +160,15 @@ def test_defaults_and_bounds_survive_blenders_float32(spec: AlgorithmSpec, param
 
 @every_parameter
 def test_soft_bounds_lie_within_the_hard_ones(spec: AlgorithmSpec, parameter: Param) -> None:
-    low, high = (-np.inf if parameter.min is None else parameter.min), (np.inf if parameter.max is None else parameter.max)
+    low, high = (
+        (-np.inf if parameter.min is None else parameter.min),
+        (np.inf if parameter.max is None else parameter.max),
+    )
     for value in (parameter.soft_min, parameter.soft_max):
         assert value is None or low <= value <= high
 
 
-# Runs ----------------------------------------------------------------------------------------------------------------------------
+# Runs ---------------------------------------------------------------------------------------------------------------
 
 
 @every_algorithm
@@ -156,9 +177,15 @@ def test_runs_on_a_tiny_input_and_keeps_its_promises(spec: AlgorithmSpec, device
     inputs = tiny_inputs(spec)
     before = {name: [array.values.copy() for array in given] for name, given in inputs.items()}
     steps: list[tuple[int, int]] = []
-    values: dict[str, Any] = {name: list(given) if port_of(spec, name).many else given[0] for name, given in inputs.items()}
+    values: dict[str, Any] = {
+        name: list(given) if port_of(spec, name).many else given[0] for name, given in inputs.items()
+    }
     outputs = relievo_backend.run(
-        spec.name, device=device, on_progress=lambda done, total, stage, left: steps.append((done, total)), **values, **tiny_params(spec)
+        spec.name,
+        device=device,
+        on_progress=lambda done, total, stage, left: steps.append((done, total)),
+        **values,
+        **tiny_params(spec),
     )
     kinds = {port.name: port.kind for port in spec.outputs}
     assert {port.name for port in spec.outputs if not port.optional} <= outputs.keys() <= kinds.keys()
@@ -191,8 +218,15 @@ def test_the_number_of_threads_changes_no_byte(spec: AlgorithmSpec, tmp_path: Pa
     made = []
     for threads in ("1", "2"):
         path = tmp_path / f"{threads}.npz"
-        environment = {**os.environ, "RELIEVO_THREADS": threads, "NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
-        subprocess.run([sys.executable, "-c", code, spec.name, threads, str(path)], cwd=ROOT, env=environment, check=True)
+        environment = {
+            **os.environ,
+            "RELIEVO_THREADS": threads,
+            "NUMBA_NUM_THREADS": threads,
+            "OMP_NUM_THREADS": threads,
+        }
+        subprocess.run(
+            [sys.executable, "-c", code, spec.name, threads, str(path)], cwd=ROOT, env=environment, check=True
+        )
         with np.load(path) as archive:
             made.append({name: archive[name].tobytes() for name in archive.files})
     assert made[0] == made[1]
@@ -226,7 +260,7 @@ def test_a_missing_input_is_named(spec: AlgorithmSpec) -> None:
         assert caught.value.field == port.name
 
 
-# Wire and command line -----------------------------------------------------------------------------------------------------------
+# Wire and command line ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +269,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]
         yield process
 
 
-@pytest.fixture()
+@pytest.fixture
 def client(server: BackendProcess) -> Iterator[Peer]:
     peer = server.client()
     yield peer
@@ -254,7 +288,19 @@ def test_the_wire_gives_the_same_arrays_as_a_call(client: Peer, spec: AlgorithmS
 @every_algorithm
 def test_the_command_line_gives_the_same_arrays_as_a_call(spec: AlgorithmSpec, tmp_path: Path) -> None:
     inputs = tiny_inputs(spec)
-    command = [sys.executable, "-m", "backend", "run", spec.name, "--out", str(tmp_path / "out"), "--format", "npy", "--device", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "backend",
+        "run",
+        spec.name,
+        "--out",
+        str(tmp_path / "out"),
+        "--format",
+        "npy",
+        "--device",
+        "cpu",
+    ]
     for name, given in inputs.items():
         np.save(tmp_path / f"{name}.npy", given[0].values)
         command += [f"--{name.replace('_', '-')}", str(tmp_path / f"{name}.npy")]
@@ -277,7 +323,12 @@ def test_cancel_then_a_second_job_succeeds(client: Peer, spec: AlgorithmSpec, ca
     job = client.submit(spec.name, inputs)
     if cancel_point != "after submit":
         share = 0.5 if cancel_point == "half-way" else 0.0
-        wait_for(lambda: (s := client.status(job))["state"] not in ("queued",) and (s["done"] >= share * s["total"] or s["state"] != "running"))
+        wait_for(
+            lambda: (
+                (s := client.status(job))["state"] not in ("queued",)
+                and (s["done"] >= share * s["total"] or s["state"] != "running")
+            )
+        )
     client.ask(Cancel(job=job))
     assert client.finished(job).state in ("cancelled", "succeeded")
     assert isinstance(client.result(client.submit(spec.name, tiny_inputs(spec), **tiny_params(spec))), Result)

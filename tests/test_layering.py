@@ -22,12 +22,16 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom):
             yield node.module or "", node.level
             if not node.level or not node.module:  # `from backend import ops`, `from . import codec`
-                yield from ((f"{node.module}.{alias.name}" if node.module else alias.name, node.level) for alias in node.names)
+                yield from (
+                    (f"{node.module}.{alias.name}" if node.module else alias.name, node.level) for alias in node.names
+                )
 
 
 def files(*folders: str) -> list[Path]:
     found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return [path for path in found if "shared" not in path.relative_to(ROOT).parts[1:]]  # the add-on's staged copy is not source
+    return [
+        path for path in found if "shared" not in path.relative_to(ROOT).parts[1:]
+    ]  # the add-on's staged copy is not source
 
 
 def name_of(path: Path) -> str:
@@ -36,7 +40,11 @@ def name_of(path: Path) -> str:
 
 def imports_any(path: Path, *packages: str) -> set[str]:
     """The imports of a file that are one of these packages or inside one."""
-    return {name for name, level in imports(path) if not level and any(name == p or name.startswith(p + ".") for p in packages)}
+    return {
+        name
+        for name, level in imports(path)
+        if not level and any(name == p or name.startswith(p + ".") for p in packages)
+    }
 
 
 @pytest.mark.parametrize("path", files("shared"), ids=name_of)
@@ -65,21 +73,41 @@ def test_the_addon_knows_neither_torch_nor_the_backend(path: Path) -> None:
 
 
 def test_the_addons_plain_modules_are_there() -> None:
-    assert NO_BPY <= {path.name for path in ADDON}
+    assert {path.name for path in ADDON} >= NO_BPY
 
 
-SERVER_SIDE = ["server", "listening", "service", "lifecycle", "scheduler", "store", "job", "outbox", "workforce", "background", "registry"]
+SERVER_SIDE = [
+    "server",
+    "listening",
+    "service",
+    "lifecycle",
+    "scheduler",
+    "store",
+    "job",
+    "outbox",
+    "workforce",
+    "background",
+    "registry",
+]
 
 
 @pytest.mark.parametrize("name", SERVER_SIDE)
 def test_the_servers_modules_never_name_torch(name: str) -> None:
     path = ROOT / "backend" / f"{name}.py"
-    assert not imports_any(path, "torch", "numba", "scipy", "backend.worker", "backend.compute", "backend.ops", "backend.algorithms")
+    assert not imports_any(
+        path, "torch", "numba", "scipy", "backend.worker", "backend.compute", "backend.ops", "backend.algorithms"
+    )
 
 
 def loaded_by(code: str) -> set[str]:
     """Top-level packages in memory after running this in a fresh interpreter."""
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return {name.split(".")[0] for name in done.stdout.split()}
 
 
@@ -91,16 +119,29 @@ def test_importing_the_backend_loads_next_to_nothing() -> None:
     assert not loaded_by("import backend") & {"torch", "numba", "scipy", "zmq", "numpy", "rasterio"}
 
 
-@pytest.mark.parametrize("path", files("backend/algorithms", "backend/ops", "backend/kernels", "backend/models"), ids=name_of)
+@pytest.mark.parametrize(
+    "path", files("backend/algorithms", "backend/ops", "backend/kernels", "backend/models"), ids=name_of
+)
 def test_engines_know_no_socket_no_file_format_and_no_blender(path: Path) -> None:
-    assert not imports_any(path, "zmq", "rasterio", "OpenEXR", "bpy", "argparse", "rich", "subprocess", "multiprocessing", "pickle")
-    assert not imports_any(path, *(f"backend.{name}" for name in ("server", "worker", "service", "store", "cli", "commands", "rasters")))
+    assert not imports_any(
+        path, "zmq", "rasterio", "OpenEXR", "bpy", "argparse", "rich", "subprocess", "multiprocessing", "pickle"
+    )
+    assert not imports_any(
+        path, *(f"backend.{name}" for name in ("server", "worker", "service", "store", "cli", "commands", "rasters"))
+    )
 
 
-ABOVE = {"kernels": ("ops", "models", "algorithms"), "ops": ("algorithms",), "models": ("algorithms",), "algorithms": ()}
+ABOVE = {
+    "kernels": ("ops", "models", "algorithms"),
+    "ops": ("algorithms",),
+    "models": ("algorithms",),
+    "algorithms": (),
+}
 
 
-@pytest.mark.parametrize("path", files("backend/kernels", "backend/ops", "backend/models", "backend/algorithms"), ids=name_of)
+@pytest.mark.parametrize(
+    "path", files("backend/kernels", "backend/ops", "backend/models", "backend/algorithms"), ids=name_of
+)
 def test_kernels_below_ops_below_algorithms(path: Path) -> None:
     above = ABOVE[path.relative_to(ROOT / "backend").parts[0]]
     assert not imports_any(path, *(f"backend.{name}" for name in (*above, "worker", "compute", "registry", "service")))
@@ -111,7 +152,11 @@ def test_the_backend_knows_no_blender_and_unpickles_nothing(path: Path) -> None:
     assert not imports_any(path, "bpy", "blender_addon", "dill", "shelve", "marshal")
     assert imports_any(path, "pickle") <= {"pickle", "pickle.UnpicklingError"}, "its error may be caught"
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        assert not (isinstance(node, ast.Attribute) and node.attr in ("Unpickler", "loads") and ast.unparse(node.value) == "pickle")
+        assert not (
+            isinstance(node, ast.Attribute)
+            and node.attr in ("Unpickler", "loads")
+            and ast.unparse(node.value) == "pickle"
+        )
         if isinstance(node, ast.Call):
             assert ast.unparse(node.func) != "pickle.load"
             assert not any(k.arg == "allow_pickle" and getattr(k.value, "value", None) is True for k in node.keywords)

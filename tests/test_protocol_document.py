@@ -49,7 +49,8 @@ def test_every_message_is_documented_in_its_place(title: str, messages: tuple[ty
 
 
 TYPES = {
-    "str": "text", "int": "integer", "float": "number", "bool": "boolean", "Arrays": "arrays", "float | None": "number or null",
+    "str": "text", "int": "integer", "float": "number", "bool": "boolean", "Arrays": "arrays",
+    "float | None": "number or null",
     "Mapping[str, str] | None": "object or null",
 }  # fmt: skip
 
@@ -57,7 +58,14 @@ TYPES = {
 @pytest.mark.parametrize("name", MESSAGES)
 def test_every_field_is_documented_with_type_and_default(name: str) -> None:
     part = {**entries(section("Requests")), **entries(section("Replies")), **entries(section("Events"))}[name]
-    documented = dict(re.findall(r"(?:^- |, )`(\w+)` ((?:text|integer|number|boolean|list|object|arrays)(?: or null)?(?:, default `[^`]*`)?)", part, re.MULTILINE))
+    documented = dict(
+        re.findall(
+            r"(?:^- |, )`(\w+)` "
+            r"((?:text|integer|number|boolean|list|object|arrays)(?: or null)?(?:, default `[^`]*`)?)",
+            part,
+            re.MULTILINE,
+        )
+    )
     expected = {}
     for field in dataclasses.fields(MESSAGES[name]):
         if field.name in ("id", "reply_to"):

@@ -23,7 +23,7 @@ from tests.backend_process import BackendProcess, Peer, refusal
 posix_only = pytest.mark.skipif(os.name == "nt", reason="file modes are a POSIX matter")
 
 
-@pytest.fixture()
+@pytest.fixture
 def stranger(backend: BackendProcess) -> Iterator[Peer]:
     """A client that has not said Hello."""
     client = Peer(backend.endpoint)
@@ -38,7 +38,11 @@ def test_a_wrong_token_is_refused_with_a_hint(stranger: Peer, token: str) -> Non
     assert "connection file" in failure.hint
 
 
-@pytest.mark.parametrize("request_", [Ping(), Query(), Shutdown(), Fetch(job="j"), Submit(job="j", algorithm="probe")], ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize(
+    "request_",
+    [Ping(), Query(), Shutdown(), Fetch(job="j"), Submit(job="j", algorithm="probe")],
+    ids=lambda r: type(r).__name__,
+)
 def test_nothing_goes_before_hello(backend: BackendProcess, stranger: Peer, request_: Ping) -> None:
     assert refusal(stranger.ask(request_)).code == "access_denied"
     assert backend.popen.poll() is None
@@ -78,7 +82,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_frames_get_a_failure_and_the_server_lives_on(backend: BackendProcess, stranger: Peer, peer: Peer, name: str) -> None:
+def test_broken_frames_get_a_failure_and_the_server_lives_on(
+    backend: BackendProcess, stranger: Peer, peer: Peer, name: str
+) -> None:
     stranger.socket.send_multipart(BROKEN[name])
     failure = stranger.wait_type(Failure)
     assert failure.code == ("version_mismatch" if name == "another version" else "protocol")
@@ -137,7 +143,9 @@ def test_curve_on_a_public_address(tmp_path: Path) -> None:
         plain = Peer(Endpoint(address=backend.endpoint.address, token=backend.endpoint.token))
         plain.send(Hello(token=backend.endpoint.token, owner=plain.owner, protocol=PROTOCOL))
         other_key = zmq.curve_keypair()[0].decode()
-        wrong = Peer(Endpoint(address=backend.endpoint.address, token=backend.endpoint.token, server_public_key=other_key))
+        wrong = Peer(
+            Endpoint(address=backend.endpoint.address, token=backend.endpoint.token, server_public_key=other_key)
+        )
         wrong.send(Hello(token=backend.endpoint.token, owner=wrong.owner, protocol=PROTOCOL))
         time.sleep(0.5)
         assert not plain.socket.poll(0), "without keys there is no conversation"
@@ -169,14 +177,21 @@ def test_a_broken_connection_file_is_told(tmp_path: Path, text: str) -> None:
 
 
 def test_connection_file_round_trip(tmp_path: Path) -> None:
-    endpoint = Endpoint(address="tcp://127.0.0.1:5555", token="t", session="s", pid=3, version="1", server_public_key="k")
+    endpoint = Endpoint(
+        address="tcp://127.0.0.1:5555", token="t", session="s", pid=3, version="1", server_public_key="k"
+    )
     write_endpoint(tmp_path / "new" / "endpoint.json", endpoint)
     assert read_endpoint(tmp_path / "new" / "endpoint.json") == endpoint
 
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("host:5555", "tcp://host:5555"), (" http://host:5555/ ", "tcp://host:5555"), (":5555", "tcp://127.0.0.1:5555"), ("tcp://[::1]:1", "tcp://[::1]:1")],
+    [
+        ("host:5555", "tcp://host:5555"),
+        (" http://host:5555/ ", "tcp://host:5555"),
+        (":5555", "tcp://127.0.0.1:5555"),
+        ("tcp://[::1]:1", "tcp://[::1]:1"),
+    ],
 )
 def test_addresses_are_normalised(text: str, address: str) -> None:
     assert normalise_address(text) == address

@@ -11,7 +11,22 @@ import pytest
 
 from shared.arrays import CLASS_MAP, Array, height_map
 from shared.messages import (
-    Accepted, Cancel, Failure, Fetch, Finished, Hello, Ping, Pong, Preview, Progress, Query, Release, Released, Result, Status, Submit,
+    Accepted,
+    Cancel,
+    Failure,
+    Fetch,
+    Finished,
+    Hello,
+    Ping,
+    Pong,
+    Preview,
+    Progress,
+    Query,
+    Release,
+    Released,
+    Result,
+    Status,
+    Submit,
     Welcome,
 )
 from shared.version import PROTOCOL, VERSION
@@ -162,8 +177,13 @@ def test_requests_behind_a_submit_find_the_job(peer: Peer) -> None:
     """Sent in one go: the job is still on its way to the disk when the others come in."""
     job = str(uuid.uuid4())
     height = height_map(np.ones((1500, 1500)), 10.0)
-    requests = [Submit(id="s", job=job, algorithm="probe", params={"steps": 1000, "step_s": 0.01}, arrays={"height": (height,)}),
-                Query(id="q", job=job), Cancel(id="c", job=job)]
+    requests = [
+        Submit(
+            id="s", job=job, algorithm="probe", params={"steps": 1000, "step_s": 0.01}, arrays={"height": (height,)}
+        ),
+        Query(id="q", job=job),
+        Cancel(id="c", job=job),
+    ]
     for request in requests:
         peer.send(request)
     assert isinstance(peer.wait(lambda m: m.reply_to == "s"), Accepted)
@@ -211,7 +231,13 @@ def test_jobs_belong_to_their_owner(backend: BackendProcess, peer: Peer) -> None
     job = peer.submit()
     peer.finished(job)
     stranger = backend.client()
-    for request in (Fetch(job=job), Query(job=job), Release(job=job), Cancel(job=job), Submit(job=job, algorithm="probe")):
+    for request in (
+        Fetch(job=job),
+        Query(job=job),
+        Release(job=job),
+        Cancel(job=job),
+        Submit(job=job, algorithm="probe"),
+    ):
         assert refusal(stranger.ask(request)).code == "access_denied"
     assert stranger.ask(Query()).jobs == []  # type: ignore[attr-defined]
     assert not [message for message in stranger.drain(0.2) if getattr(message, "job", "")]

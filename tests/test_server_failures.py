@@ -1,4 +1,6 @@
-"""What the backend survives: killed workers, its own death in mid-job, a full disk, an unreadable past, a parent that is gone."""
+"""What the backend survives: killed workers, its own death in mid-job, a full disk, an unreadable past, a parent that
+is gone.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,23 @@ from shared.arrays import height_map
 from shared.messages import Cancel, Fetch, Goodbye, Query, Result, Shutdown, Status, Submit
 from tests.backend_process import ROOT, BackendProcess, Peer, refusal, wait_for
 
+
+def wait_running(client: Peer, job: str) -> None:
+    wait_for(lambda: client.status(job)["state"] == "running")
+
+
+def wait_succeeded(client: Peer, job: str) -> None:
+    wait_for(lambda: client.status(job)["state"] == "succeeded")
+
+
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @pytest.mark.parametrize(
     ("ending", "code", "word"),
     [
-        ("kill", "worker_died", "out of memory"), ("exit", "worker_died", "exit code 3"), ("memory", "out_of_memory", "memory"),
+        ("kill", "worker_died", "out of memory"), ("exit", "worker_died", "exit code 3"),
+        ("memory", "out_of_memory", "memory"),
         ("error", "internal", "told to fail"), ("bad-output", "internal", "float64"),
     ],
 )  # fmt: skip
@@ -75,7 +87,7 @@ def test_kill_9_of_the_server_in_mid_job_loses_nothing(tmp_path: Path) -> None:
         assert isinstance(reply, Status)
         assert {job["job"] for job in reply.jobs} == {done, running, *waiting}
         for job in (done, running, *waiting):
-            wait_for(lambda job=job: client.status(job)["state"] == "succeeded")
+            wait_succeeded(client, job)
             result = client.ask(Fetch(job=job))
             np.testing.assert_array_equal(result.arrays["height"][0].values, height.values)  # type: ignore[attr-defined]
         client.close()
@@ -84,14 +96,13 @@ def test_kill_9_of_the_server_in_mid_job_loses_nothing(tmp_path: Path) -> None:
 @linux_only
 def test_a_job_that_takes_the_server_down_twice_is_not_tried_a_third_time(tmp_path: Path) -> None:
     owner, job = str(uuid.uuid4()), ""
-    for attempt in range(2):
+    for _ in range(2):
         with BackendProcess(tmp_path) as backend:
             client = backend.client(owner)
             job = job or client.submit(steps=1000, step_s=0.05)
-            wait_for(lambda client=client: client.status(job)["state"] == "running")
+            wait_running(client, job)
             backend.kill()
             client.close()
-            del attempt
     with BackendProcess(tmp_path) as backend:
         client = backend.client(owner)
         status = client.status(job)
@@ -113,7 +124,7 @@ def test_shutdown_keeps_what_waits_and_what_runs(tmp_path: Path) -> None:
     with BackendProcess(tmp_path) as second:
         client = second.client(owner)
         for job in jobs:
-            wait_for(lambda job=job: client.status(job)["state"] == "succeeded")
+            wait_succeeded(client, job)
         client.close()
 
 
@@ -155,10 +166,14 @@ def test_a_device_that_is_missing_fails_jobs_with_the_reason(tmp_path: Path) -> 
 def test_a_full_disk_is_told_and_nothing_is_half_kept(tmp_path: Path) -> None:
     """RLIMIT_FSIZE stands for the disk: writes past it fail in the same place, and it takes no privilege."""
     pytest.importorskip("resource", reason="no file size limits on this system")
-    limit = [sys.executable, "-c", "import resource, signal, subprocess, sys, os\n"
-             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-             "resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))\n"
-             "os.execv(sys.argv[1], sys.argv[1:])"]
+    limit = [
+        sys.executable,
+        "-c",
+        "import resource, signal, subprocess, sys, os\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))\n"
+        "os.execv(sys.argv[1], sys.argv[1:])",
+    ]
     with BackendProcess(tmp_path, wrapper=limit) as backend:
         client = backend.client()
         big = height_map(np.ones((1024, 1024)), 10.0)
@@ -168,16 +183,20 @@ def test_a_full_disk_is_told_and_nothing_is_half_kept(tmp_path: Path) -> None:
         assert failure.hint
         assert list((tmp_path / "jobs").iterdir()) == []
         assert list((tmp_path / "incoming").iterdir()) == []
-        assert isinstance(client.result(client.submit(arrays={"height": (small,)})), Result), "a small one still has room"
+        assert isinstance(client.result(client.submit(arrays={"height": (small,)})), Result), (
+            "a small one still has room"
+        )
         client.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def small_disk(tmp_path: Path):
     """A file system of 8 MiB, where mounting one is possible."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True, check=False
+    ).returncode:
         pytest.skip("a small file system cannot be mounted here")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
