@@ -113,10 +113,12 @@ def _set_uv(mesh: bpy.types.Mesh, u: np.ndarray, v: np.ndarray) -> None:
     points.real = u
     points.imag = v[:, None]
     corners = np.empty((len(v) - 1, len(u) - 1, 4), np.complex64)
-    corners[:, :, 0] = points[:-1, :-1]  # of a face: top left, bottom left, bottom right, top right
-    corners[:, :, 1] = points[1:, :-1]
-    corners[:, :, 2] = points[1:, 1:]
-    corners[:, :, 3] = points[:-1, 1:]
+    for top in range(0, len(v) - 1, 32):  # so many rows stay in the cache while their four corners are filled in
+        band, upper, lower = corners[top : top + 32], points[top : top + 33][:-1], points[top + 1 : top + 33]
+        band[:, :, 0] = upper[:, :-1]  # of a face: top left, bottom left, bottom right, top right
+        band[:, :, 1] = lower[:, :-1]
+        band[:, :, 2] = lower[:, 1:]
+        band[:, :, 3] = upper[:, 1:]
     layer = mesh.uv_layers.new(name=UV_NAME, do_init=False)
     layer.uv.foreach_set("vector", corners.view(np.float32).ravel())
 
