@@ -1,6 +1,8 @@
-"""Relievo inside Blender: draws inputs from the scene, has them computed in the backend's process, and makes terrains of the answers.
+"""Relievo inside Blender: draws inputs from the scene, has them computed in the backend's process, and makes
+terrains of the answers.
 
-This file only registers. Without Blender (in a test, in a type checker) the modules that need no bpy can be imported from here.
+This file only registers. Without Blender (in a test, in a type checker) the modules that need no bpy can be
+imported from here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One connection to one backend: a DEALER socket that sends and receives whole messages and never blocks.
 
-The only file of the add-on that imports zmq. It knows no job and no bpy; session.py says what to send and what an answer means.
-libzmq reconnects, backs off and sends heartbeats from its own C++ threads, so a Blender that is frozen by a render stays connected.
+The only file of the add-on that imports zmq. It knows no job and no bpy; session.py says what to send and what an
+answer means. libzmq reconnects, backs off and sends heartbeats from its own C++ threads, so a Blender that is
+frozen by a render stays connected.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Transport(Enum):
     REFUSED = "refused"  # the encryption keys do not match
 
 
-_EVENTS = {
+_EVENTS: dict[int, Transport] = {
     zmq.EVENT_HANDSHAKE_SUCCEEDED: Transport.UP,
     zmq.EVENT_DISCONNECTED: Transport.DOWN,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: Transport.REFUSED,
@@ -41,7 +42,10 @@ _EVENTS = {
 
 
 class Client:
-    """Speaks to `endpoint` until close(). generation counts how often the link came up: a new one needs a new Hello."""
+    """Speaks to `endpoint` until close(). generation counts how often the link came up:
+
+    a new one needs a new Hello.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -68,7 +72,7 @@ class Client:
             zmq.SNDHWM: HIGH_WATER_MARK,
             zmq.RCVHWM: HIGH_WATER_MARK,
             zmq.MAXMSGSIZE: MAX_TOTAL_BYTES,
-            zmq.IMMEDIATE: 1,  # a message for a link that is down waits with us, not in a queue that a restart would lose
+            zmq.IMMEDIATE: 1,  # a message without a link waits with us, not in a queue that a restart would lose
             zmq.RECONNECT_IVL: RECONNECT_MS,
             zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
@@ -86,9 +90,11 @@ class Client:
         self._monitor.setsockopt(zmq.LINGER, 0)
 
     def send(self, message: Message) -> bool:
-        """Hand the message to libzmq; False when there is no link for it or its queue is full, so that it must be sent later.
+        """Hand the message to libzmq; False when there is no link for it or its queue is full, so that it must be
+        sent later.
 
-        Raises ProtocolError for a message over the limits. Frames are copied: pyzmq's zero-copy send would start a Python thread.
+        Raises ProtocolError for a message over the limits. Frames are copied: pyzmq's zero-copy send would start a
+        Python thread.
         """
         frames = encode(message, self.handoff)
         try:

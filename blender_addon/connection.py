@@ -1,7 +1,9 @@
-"""How the add-on stands with its backend: not installed, stopped, starting, connecting, ready, lost ... and what mends it.
+"""How the add-on stands with its backend: not installed, stopped, starting, connecting, ready, lost ... and what
+mends it.
 
-A state machine that is stepped by pump(); it owns the installer, the process and the client, and does the handshake. Every state
-is one sentence for a person and the name of the action that mends it. It knows no job and no bpy.
+A state machine that is stepped by pump(); it owns the installer, the process and the client, and does the
+handshake. Every state is one sentence for a person and the name of the action that mends it. It knows no job and no
+bpy.
 """
 
 from __future__ import annotations
@@ -44,7 +46,10 @@ class LinkState(Enum):
 
 @dataclass(frozen=True)
 class Standing:
-    """What a person is told. action: "install", "update", "start", "stop", "cancel_install", "reconnect", "preferences" or ""."""
+    """What a person is told. action:
+
+    "install", "update", "start", "stop", "cancel_install", "reconnect", "preferences" or "".
+    """
 
     state: LinkState
     sentence: str
@@ -103,7 +108,7 @@ class Connection:
         self._next_look = 0.0
         self._crashes: list[float] = []
 
-    # What a person sees ------------------------------------------------------------------------------------------------------
+    # What a person sees ---------------------------------------------------------------------------------------
 
     @property
     def is_ready(self) -> bool:
@@ -195,10 +200,13 @@ class Connection:
             return "install"
         return "update" if code == "version_mismatch" else "start"
 
-    # What a person does ------------------------------------------------------------------------------------------------------
+    # What a person does ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Use the backend: connect to one that runs, start ours otherwise. Raises BackendUnavailable when none is installed."""
+        """Use the backend: connect to one that runs, start ours otherwise.
+
+        Raises BackendUnavailable when none is installed.
+        """
         self._error, self._wanted, self._starting = None, True, True
         self._drop_client()
         if self.place.is_managed:
@@ -207,7 +215,10 @@ class Connection:
             self._connect()
 
     def attach(self) -> None:
-        """Connect to a backend that runs already, ours or the one the preferences name; start nothing and complain of nothing."""
+        """Connect to a backend that runs already, ours or the one the preferences name;
+
+        start nothing and complain of nothing.
+        """
         self._drop_client()
         self._error = None
         self._wanted = self.process.poll() == "running" if self.place.is_managed else self._connect(quietly=True)
@@ -262,7 +273,7 @@ class Connection:
         """Whether large arrays may come by file: the backend and we see the same disk."""
         return self.client is not None and self.client.handoff is not None
 
-    # Stepping ----------------------------------------------------------------------------------------------------------------
+    # Stepping -------------------------------------------------------------------------------------------------
 
     def send(self, message: Message) -> bool:
         """False when there is no link for it now."""

@@ -10,14 +10,16 @@ from typing import Any
 from .shared.algorithm import AlgorithmSpec, Arrays
 from .shared.errors import RelievoError
 from .shared.jobs import JobState
+from .shared.messages import Accepted, Finished, Message, Preview, Progress, Result
 
 
 @dataclass(kw_only=True)
 class Job:
     """One request, from pressing the button until its result is in the scene or thrown away.
 
-    feeds: input ports that take an output of an earlier job: port -> (job id, output port). purpose: what becomes of the result, as JSON;
-    the session carries it and does not look into it. held: why a result that is here was not put into the scene, "" where nothing is wrong.
+    feeds: input ports that take an output of an earlier job: port -> (job id, output port). purpose: what becomes
+    of the result, as JSON; the session carries it and does not look into it. held: why a result that is here was
+    not put into the scene, "" where nothing is wrong.
     """
 
     id: str
@@ -81,13 +83,51 @@ class Job:
         if self.cancel or self.state is JobState.CANCELLING:
             return "finishing early" if self.cancel == "keep" else "cancelling"
         if self.feeds:
-            return "waits for its input"
+            return f"input: {self.stage or 'waits'} {self.fraction:.0%}".replace("%", " %")
         if not self.accepted:
             return "sending"
         if self.state is JobState.QUEUED:
             return f"waits, {self.position} before it" if self.position else "waits for its turn"
         left = "" if self.remaining_s is None else f", {format_seconds(self.remaining_s)} left"
         return f"{self.stage or 'starting'} {self.fraction:.0%}{left}".replace("%", " %")
+
+    def take(self, message: Message) -> JobState | None:
+        """Note what a message says of this job; the final state, where the backend has come to one."""
+        if isinstance(message, Accepted):
+            self.accepted, self.position, self.state = True, message.position, _state(message.state)
+            return self.state if self.state.is_final else None  # sent a second time, and done already
+        if isinstance(message, Progress):
+            self.state, self.stage = _state(message.state), message.stage
+            self.done, self.total, self.remaining_s = message.done, message.total, message.remaining_s
+        elif isinstance(message, Preview):
+            self.preview = message.arrays
+        elif isinstance(message, Finished):
+            self.accepted, self.seconds = True, message.seconds
+            return _state(message.state)
+        elif isinstance(message, Result):
+            self.outputs, self.recipe, self.inputs, self.preview = message.arrays, message.recipe, {}, None
+            self.state = JobState.SUCCEEDED
+        return None
+
+    def take_status(self, entry: Mapping[str, Any]) -> JobState | None:
+        """The same for an entry of a Status."""
+        state = _state(str(entry.get("state", "")))
+        self.position, self.stage = int(entry.get("position") or 0), str(entry.get("stage") or "")
+        self.done, self.total = int(entry.get("done") or 0), int(entry.get("total") or 0)
+        self.seconds = float(entry.get("seconds") or 0.0)
+        if state.is_final:
+            return state
+        self.state = state
+        return None
+
+    def follow(self, source: Job) -> None:
+        """While it waits for an earlier job, that one's progress is its own."""
+        self.stage, self.done, self.total, self.remaining_s = (
+            source.stage,
+            source.done,
+            source.total,
+            source.remaining_s,
+        )
 
     def to_entry(self) -> dict[str, Any]:
         """What the ledger keeps: enough to fetch the result and to put it somewhere."""
@@ -128,6 +168,14 @@ class Job:
                 f"field {self.error.field}",
             ]
         return "\n".join(lines)
+
+
+def _state(text: str) -> JobState:
+    """A state that a newer backend may have and we do not know counts as running."""
+    try:
+        return JobState(text)
+    except ValueError:
+        return JobState.RUNNING
 
 
 def format_seconds(seconds: float) -> str:

@@ -1,7 +1,9 @@
-"""What this Blender has asked for, on disk: after a crash the next Blender finds its jobs and fetches their results.
+"""What this Blender has asked for, on disk: after a crash the next Blender finds its jobs and fetches their
+results.
 
-Every running Blender holds one folder, locked by the operating system for as long as its process lives, and with it the owner
-id under which the backend keeps its jobs; so two Blenders never take each other's results. No bpy and no sockets here.
+Every running Blender holds one folder, locked by the operating system for as long as its process lives, and with it
+the owner id under which the backend keeps its jobs; so two Blenders never take each other's results. No bpy and no
+sockets here.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ def _lock(file: IO[str]) -> bool:
 
 
 class Ledger:
-    """One folder of job entries. adopt: take over the folder of a Blender that is gone, if there is one with entries."""
+    """One folder of job entries. adopt:
+
+    take over the folder of a Blender that is gone, if there is one with entries.
+    """
 
     def __init__(self, root: Path, *, adopt: bool = True) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -45,7 +50,7 @@ class Ledger:
         )
         for folder in [*left_behind, root / str(uuid.uuid4())]:
             folder.mkdir(exist_ok=True)
-            file = open(folder / "lock", "a", encoding="utf-8")
+            file = open(folder / "lock", "a", encoding="utf-8")  # noqa: SIM115  # held as long as this Ledger
             if _lock(file):
                 self._file, self.folder = file, folder
                 return

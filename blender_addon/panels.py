@@ -94,7 +94,7 @@ def _draw_mending(box: bpy.types.UILayout, state: LinkState, action: str) -> Non
         column.operator("relievo.copy_backend_report", icon="COPYDOWN")
 
 
-# The tab ------------------------------------------------------------------------------------------------------------------------
+# The tab ------------------------------------------------------------------------------------------------------
 
 
 class RelievoTab:
@@ -109,9 +109,9 @@ class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.relievo
         draw_connection(layout, pump.current())
-        row = layout.row(align=True)
-        row.scale_y = 1.2
-        row.prop(settings, "algorithm", expand=True)
+        column = layout.column(align=True)
+        column.scale_y = 1.1
+        column.prop(settings, "algorithm", expand=True)
         if requests.recipe_on(context.active_object) is not None:
             self._draw_terrain(layout, context.active_object)
 

@@ -1,8 +1,11 @@
-"""The add-on's page in Blender's preferences: which backend, what it computes on, where things lie, and what to do about them."""
+"""The add-on's page in Blender's preferences:
+
+which backend, what it computes on, where things lie, and what to do about them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
@@ -17,7 +20,7 @@ class Options:
     """What the preferences say; the defaults where the add-on runs without a page, as in a script."""
 
     data_dir: Path | None = None
-    place: Place = Place()
+    place: Place = field(default_factory=Place)
     variant: str = "auto"
     wheels: Path | None = None
     device: str = ""
@@ -61,12 +64,12 @@ class RelievoPreferences(bpy.types.AddonPreferences):
     )
     data_dir: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Data Folder",
-        description="Where the backend, its jobs and its log lie; empty for the usual place. Takes effect after a restart",
+        description="Where the backend, its jobs and its log lie; empty for the usual place. Needs a restart",
         subtype="DIR_PATH",
     )
     device: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Device",
-        description="What to compute on, such as cpu or cuda:1; empty for all there are. Takes effect at the next start",
+        description="What to compute on, such as cpu or cuda:1; empty for all there are. Needs a new start",
     )
 
     def draw(self, context: bpy.types.Context) -> None:

@@ -1,7 +1,8 @@
-"""The terrain while it is being computed: a stand-in object that follows the job's previews and goes when the job ends.
+"""The terrain while it is being computed: a stand-in object that follows the job's previews and goes when the job
+ends.
 
-The user's own objects are never written to: a terrain that is to be replaced is hidden behind the stand-in until then. A stand-in
-that the user has touched is theirs from that moment on, and is left alone.
+The user's own objects are never written to: a terrain that is to be replaced is hidden behind the stand-in until
+then. A stand-in that the user has touched is theirs from that moment on, and is left alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class _StandIn:
 
 
 _stand_ins: dict[str, _StandIn] = {}
-_brought: set[tuple[str, str]] = set()  # (bpy.data's collection, name) of what stand-ins have brought besides themselves
+_brought: set[tuple[str, str]] = (
+    set()
+)  # (bpy.data's collection, name) of what stand-ins have brought besides themselves
 _given_up: set[str] = set()  # jobs whose stand-in the user has edited or deleted
 
 
@@ -149,7 +152,9 @@ def _remove(made: bpy.types.Object) -> None:
 
 
 def _shared_datablocks() -> set[tuple[str, str]]:
-    return {(kind, item.name) for kind in ("collections", "materials", "node_groups") for item in getattr(bpy.data, kind)}
+    return {
+        (kind, item.name) for kind in ("collections", "materials", "node_groups") for item in getattr(bpy.data, kind)
+    }
 
 
 def _clean_up() -> None:

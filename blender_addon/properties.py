@@ -1,7 +1,8 @@
-"""The settings that are saved with a scene: one group an algorithm, made from its declaration, and what is common to all.
+"""The settings that are saved with a scene: one group an algorithm, made from its declaration, and what is common
+to all.
 
-Scene.relievo.<algorithm> holds its parameters under their own names and, for each input port, where the input comes from under
-"from_<port>" (and "more_<port>" for the second and later ones of a port of many).
+Scene.relievo.<algorithm> holds its parameters under their own names and, for each input port, where the input comes
+from under "from_<port>" (and "more_<port>" for the second and later ones of a port of many).
 """
 
 from __future__ import annotations
@@ -129,7 +130,10 @@ def _source_group(spec: AlgorithmSpec, port: Port) -> type:
         annotations["exemplar"] = bpy.props.EnumProperty(
             name="Landscape",
             description="A landscape that comes with Relievo",
-            items=[(name, name.replace("-", " ").capitalize(), exemplars.help_of(name).capitalize()) for name in exemplars.names()],
+            items=[
+                (name, name.replace("-", " ").capitalize(), exemplars.help_of(name).capitalize())
+                for name in exemplars.names()
+            ],
         )
     return type(f"RELIEVO_PG_{spec.name}_{port.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
 
@@ -180,7 +184,7 @@ def _root_group() -> type:
     return type("RELIEVO_PG_scene", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
 
 
-# Reading and writing --------------------------------------------------------------------------------------------------------------
+# Reading and writing ------------------------------------------------------------------------------------------
 
 
 def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
@@ -207,7 +211,9 @@ def write(scene: bpy.types.Scene, spec: AlgorithmSpec, values: dict[str, Any]) -
 
 
 def apply_preset(scene: bpy.types.Scene, spec: AlgorithmSpec, preset: Preset) -> None:
-    """A preset sets what it names and resets the rest, except for the seed and the map's size, which are the user's own."""
+    """A preset sets what it names and resets the rest, except for the seed and the map's size, which are the user's
+    own.
+    """
     kept = {parameter.name for parameter in spec.parameters if is_users_own(parameter)} - set(preset.values)
     defaults = {parameter.name: parameter.default for parameter in spec.parameters if parameter.name not in kept}
     write(scene, spec, {**defaults, **preset.values})

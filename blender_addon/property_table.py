@@ -1,7 +1,7 @@
 """A parameter's description -> the bpy.props factory and arguments that show it, and the way back to a JSON value.
 
-No bpy here: properties.py and operators call the factories by name. Blender keeps floats in 32 bits and ints in 31 bits and a
-sign; what it hands back is made the value that a person typed, within the parameter's bounds.
+No bpy here: properties.py and operators call the factories by name. Blender keeps floats in 32 bits and ints in 31
+bits and a sign; what it hands back is made the value that a person typed, within the parameter's bounds.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def property_name(parameter: Param) -> str:
 def describe(parameter: Param, *, scene_units: bool) -> Property:
     """The property that shows a parameter.
 
-    scene_units: lengths are shown and typed in the scene's units (for the sidebar); otherwise they are plain metres (for operators,
-    whose callers in Python mean metres).
+    scene_units: lengths are shown and typed in the scene's units (for the sidebar); otherwise they are plain metres
+    (for operators, whose callers in Python mean metres).
     """
     arguments: dict[str, Any] = {
         "name": parameter.label,
@@ -118,7 +118,10 @@ def describe(parameter: Param, *, scene_units: bool) -> Property:
 
 
 def to_json(parameter: Param, value: Any, *, metres_per_unit: float = 1.0) -> Any:
-    """What a property holds, as the value that a person typed: the shortest decimal of the float32, within the bounds."""
+    """What a property holds, as the value that a person typed:
+
+    the shortest decimal of the float32, within the bounds.
+    """
     if parameter.type == "float":
         number = float(str(np.float32(value)))
         if parameter.unit == "m" and metres_per_unit != 1.0:

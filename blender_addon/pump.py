@@ -1,6 +1,8 @@
-"""Drives the session: a timer in a window, a blocking wait in background mode, and the handlers that a file's life needs.
+"""Drives the session: a timer in a window, a blocking wait in background mode, and the handlers that a file's life
+needs.
 
-Everything that reaches Blender's data goes through here on the main thread. It holds the one Session of this Blender.
+Everything that reaches Blender's data goes through here on the main thread. It holds the one Session of this
+Blender.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From settings or a recipe to a running job: what to compute, from which sources, and what becomes of it.
 
-Operators come here; the session does the rest. Inputs are read from the scene once, when the job is made, so that later edits do
-not change what is computed.
+Operators come here; the session does the rest. Inputs are read from the scene once, when the job is made, so that
+later edits do not change what is computed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from .sources import Source
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One thing to compute. feeds: the Noise parameters for each port that a new noise feeds. target: object to replace, "" for a new one."""
+    """One thing to compute. feeds: the Noise parameters for each port that a new noise feeds. target:
+
+    object to replace, "" for a new one.
+    """
 
     spec: AlgorithmSpec
     params: Mapping[str, Any]
@@ -96,7 +99,8 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
 
 
 def submit(session: Session, context: bpy.types.Context, request: Request, *, generation: int) -> Job:
-    """Read the sources and hand the job over. generation: of the open file, so that a result never lands in another one.
+    """Read the sources and hand the job over. generation: of the open file, so that a result never lands in another
+    one.
 
     Raises InvalidInput or InvalidParameter and leaves everything as it was.
     """

@@ -1,7 +1,7 @@
 """Finished jobs into the scene: the one place where the add-on changes what the user has, one undo step a result.
 
-The datablocks are made by build/; this module finds the target again, decides what can be done with it, selects and frames, and
-says why where a result has to wait for a person.
+The datablocks are made by build/; this module finds the target again, decides what can be done with it, selects and
+frames, and says why where a result has to wait for a person.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
         made: bpy.types.ID = target
     else:
         location = stood or tuple(purpose.get("location", (0.0, 0.0, 0.0)))
-        made = terrain.make(outputs, kind=purpose["output"], name=job.label, location=location, recipe=recipe, scene=scene)
+        made = terrain.make(
+            outputs, kind=purpose["output"], name=job.label, location=location, recipe=recipe, scene=scene
+        )
     if isinstance(made, bpy.types.Object) and target is None:
         select(made)
         if purpose.get("frame") and not bpy.app.background:

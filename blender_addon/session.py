@@ -1,7 +1,8 @@
 """Everything between a pressed button and a result: submits jobs, follows them, fetches and releases their results.
 
-It has no thread, no timer and no bpy: pump() does what can be done now and returns, wait() pumps until a job is settled. After a
-reconnect it makes the other side agree with its own records, so that nothing depends on which message was the last to arrive.
+It has no thread, no timer and no bpy: pump() does what can be done now and returns, wait() pumps until a job is
+settled. After a reconnect it makes the other side agree with its own records, so that nothing depends on which
+message was the last to arrive.
 """
 
 from __future__ import annotations
@@ -14,24 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from .connection import Connection, LinkState, Place
+from .correspondence import Correspondence
 from .job_records import Job
 from .ledger import Ledger
 from .shared.algorithm import AlgorithmSpec, Arrays, check_inputs
 from .shared.errors import BackendUnavailable, RelievoError, VersionMismatch, error_from_code
 from .shared.jobs import JobState
 from .shared.messages import (
-    Accepted,
     Cancel,
     Failure,
     Fetch,
-    Finished,
     Message,
-    Preview,
-    Progress,
     Query,
     Release,
     Released,
-    Result,
     Status,
     Submit,
 )
@@ -50,8 +47,7 @@ class Session:
         self.connection = Connection(data_dir, self.ledger.owner, client_name, place)
         self.jobs: dict[str, Job] = {}
         self.revision = 0  # rises when there is something new to draw
-        self._requests: dict[str, tuple[type[Message], str]] = {}
-        self._outbox: list[Message] = []
+        self._letters = Correspondence(self.connection)
         self._to_release: set[str] = set()
         self._handshakes = 0
         self._backend_session = ""
@@ -66,7 +62,7 @@ class Session:
                 log.warning("dropping the ledger entry %s: not of this version", id)
                 self.ledger.remove(id)
 
-    # Asking ------------------------------------------------------------------------------------------------------------------
+    # Asking ---------------------------------------------------------------------------------------------------
 
     def why_unavailable(self, spec: AlgorithmSpec) -> str:
         """Why the connected backend cannot run this algorithm, "" when it can (or when none is connected yet)."""
@@ -75,7 +71,10 @@ class Session:
             return ""
         if spec.name not in welcome.digests:
             return f"The backend (version {welcome.backend_version}) has no {spec.label}. Update it."
-        return f"{spec.label} differs between this add-on and the backend (version {welcome.backend_version}). Update the older of the two."
+        return (
+            f"{spec.label} differs between this add-on and the backend (version {welcome.backend_version}). "
+            "Update the older of the two."
+        )
 
     def submit(
         self,
@@ -102,7 +101,7 @@ class Session:
             check_inputs(spec, given)
         number = 1 + sum(job.algorithm == spec.name and not job.silent for job in self.jobs.values())
         job = Job(
-            id=str(uuid.uuid4()),
+            id=_new_id(),
             spec=spec,
             algorithm=spec.name,
             label=f"{spec.label} {number}",
@@ -121,16 +120,20 @@ class Session:
         return job
 
     def cancel(self, job: Job, *, keep: bool = False) -> None:
-        """Stop a job; keep: let it end early with what it has. A job that nobody has accepted yet ends here and now."""
+        """Stop a job; keep: let it end early with what it has.
+
+        A job that nobody has accepted yet ends here and now.
+        """
         if job.is_settled or job.state is JobState.SUCCEEDED:
             return
         job.cancel = "keep" if keep else "cancel"
-        for port_job, _ in list(job.feeds.values()):
-            self.cancel(self.jobs[port_job])
+        for source, _ in list(job.feeds.values()):
+            if source in self.jobs:
+                self.cancel(self.jobs[source])
         if job.feeds or not self._was_sent(job):
             self._settle(job, JobState.CANCELLED)
         else:
-            self._request(Cancel(id=str(uuid.uuid4()), job=job.id, keep=keep), job.id)
+            self._letters.ask(Cancel(id=_new_id(), job=job.id, keep=keep), job.id)
         self._touch()
 
     def discard(self, job: Job) -> None:
@@ -152,7 +155,7 @@ class Session:
         job.held = reason
         self._touch()
 
-    # Stepping ----------------------------------------------------------------------------------------------------------------
+    # Stepping -------------------------------------------------------------------------------------------------
 
     def pump(self, budget_s: float = 0.01) -> bool:
         """Do what can be done now, for at most about budget_s. True when there is something new to draw."""
@@ -163,7 +166,7 @@ class Session:
             self._agree_after_handshake()
             if time.monotonic() > deadline:
                 break
-        self._outbox = [message for message in self._outbox if not self.connection.send(message)]
+        self._letters.flush()
         for job in list(self.jobs.values()):
             if job.feeds and not job.is_settled:
                 self._feed(job)
@@ -216,22 +219,18 @@ class Session:
         self.connection.close()
         self.ledger.close()
 
-    # Sending -----------------------------------------------------------------------------------------------------------------
-
-    def _request(self, message: Message, job: str) -> None:
-        self._requests[message.id] = (type(message), job)
-        if not self.connection.send(message) and self.connection.is_ready:
-            self._outbox.append(message)  # without a link nothing waits: _agree_after_handshake asks again
+    # Sending --------------------------------------------------------------------------------------------------
 
     def _submit_if_complete(self, job: Job) -> None:
         spec = job.spec
         if job.feeds or spec is None or not self.connection.is_ready:
-            return None
+            return
         if reason := self.why_unavailable(spec):
-            return self._fail(job, VersionMismatch(reason))
-        self._request(
+            self._fail(job, VersionMismatch(reason))
+            return
+        self._letters.ask(
             Submit(
-                id=str(uuid.uuid4()),
+                id=_new_id(),
                 job=job.id,
                 algorithm=job.algorithm,
                 params=job.params,
@@ -243,16 +242,19 @@ class Session:
         )
 
     def _was_sent(self, job: Job) -> bool:
-        return job.accepted or any(pending == (Submit, job.id) for pending in self._requests.values())
+        return job.accepted or self._letters.is_open(Submit, job.id)
 
     def _release(self, job: Job) -> None:
         self.ledger.remove(job.id)
         if job.accepted and job.state.is_final:
             self._to_release.add(job.id)
-            self._request(Release(id=str(uuid.uuid4()), job=job.id), job.id)
+            self._letters.ask(Release(id=_new_id(), job=job.id), job.id)
 
     def _agree_after_handshake(self) -> None:
-        """After every Welcome: ask after what was accepted, send what was not. Sending a job twice is harmless: it has its own id."""
+        """After every Welcome: ask after what was accepted, send what was not. Sending a job twice is harmless:
+
+        it has its own id.
+        """
         if self._handshakes == self.connection.handshakes:
             return
         self._handshakes = self.connection.handshakes
@@ -260,43 +262,33 @@ class Session:
         if welcome is not None and self._backend_session and welcome.session != self._backend_session:
             log.info("the backend was started anew")
         self._backend_session = welcome.session if welcome is not None else ""
-        self._requests.clear()
-        self._outbox.clear()
+        self._letters.forget()
         for job in self._to_release:
-            self._request(Release(id=str(uuid.uuid4()), job=job), job)
+            self._letters.ask(Release(id=_new_id(), job=job), job)
         for job in list(self.jobs.values()):
             if job.is_settled:
                 continue
             if not job.accepted:
                 self._submit_if_complete(job)
                 continue
-            self._request(Query(id=str(uuid.uuid4()), job=job.id), job.id)
+            self._letters.ask(Query(id=_new_id(), job=job.id), job.id)
             if job.cancel:
-                self._request(Cancel(id=str(uuid.uuid4()), job=job.id, keep=job.cancel == "keep"), job.id)
+                self._letters.ask(Cancel(id=_new_id(), job=job.id, keep=job.cancel == "keep"), job.id)
         self._touch()
 
     def _feed(self, job: Job) -> None:
         """Take finished outputs of earlier jobs as inputs; when the last has come, send the job."""
         for port, (source_id, output) in list(job.feeds.items()):
             source = self.jobs.get(source_id)
-            if source is None or source.state in (JobState.FAILED, JobState.CANCELLED):
-                if source is not None and source.state is JobState.CANCELLED:
-                    self._settle(job, JobState.CANCELLED)
-                else:
-                    self._fail(
-                        job,
-                        source.error
-                        if source is not None and source.error
-                        else BackendUnavailable("Its input is gone."),
-                    )
+            if source is not None and source.state is JobState.CANCELLED:
+                self._settle(job, JobState.CANCELLED)
+                return
+            if source is None or source.state is JobState.FAILED:
+                gone = BackendUnavailable("The job that was to make its input is gone.", hint="Generate it again.")
+                self._fail(job, source.error or gone if source is not None else gone)
                 return
             if source.outputs is None:
-                job.stage, job.done, job.total, job.remaining_s = (
-                    source.stage,
-                    source.done,
-                    source.total,
-                    source.remaining_s,
-                )
+                job.follow(source)
                 return
             job.inputs[port] = (*job.inputs.get(port, ()), *source.outputs[output])
             job.purpose.setdefault("feed_recipes", {})[port] = dict(source.recipe)
@@ -309,52 +301,23 @@ class Session:
         self._submit_if_complete(job)
         self._touch()
 
-    # Hearing -----------------------------------------------------------------------------------------------------------------
+    # Hearing --------------------------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
-        request, job_id = self._requests.pop(message.reply_to, (None, "")) if message.reply_to else (None, "")
+        request, job_id = self._letters.close_case(message.reply_to)
         job = self.jobs.get(getattr(message, "job", "") or job_id)
         if isinstance(message, Status):
             for entry in message.jobs:
-                if (known := self.jobs.get(str(entry.get("job", "")))) is not None:
-                    self._on_status(known, entry)
+                known = self.jobs.get(str(entry.get("job", "")))
+                if known is not None and not known.is_settled:
+                    self._end(known, known.take_status(entry), entry.get("error"))
         elif isinstance(message, Failure):
             self._on_failure(message, request, job, job_id)
         elif isinstance(message, Released):
             self._to_release.discard(message.job)
         elif job is not None and not job.is_settled:
-            self._on_job_message(job, message)
+            self._end(job, job.take(message), getattr(message, "error", None))
         self._touch()
-
-    def _on_job_message(self, job: Job, message: Message) -> None:
-        if isinstance(message, Accepted):
-            job.accepted, job.position = True, message.position
-            job.state = _state(message.state)
-            if job.state is JobState.SUCCEEDED:  # sent a second time, and done already
-                self._fetch(job)
-        elif isinstance(message, Progress):
-            job.state, job.stage = _state(message.state), message.stage
-            job.done, job.total, job.remaining_s = message.done, message.total, message.remaining_s
-        elif isinstance(message, Preview):
-            job.preview = message.arrays
-        elif isinstance(message, Finished):
-            job.accepted, job.seconds = True, message.seconds
-            self._end(job, _state(message.state), message.error)
-        elif isinstance(message, Result):
-            job.outputs, job.recipe, job.inputs, job.preview = message.arrays, message.recipe, {}, None
-            job.state = JobState.SUCCEEDED
-
-    def _on_status(self, job: Job, entry: Mapping[str, Any]) -> None:
-        if job.is_settled:
-            return
-        state = _state(str(entry.get("state", "")))
-        job.position, job.stage = int(entry.get("position") or 0), str(entry.get("stage") or "")
-        job.done, job.total = int(entry.get("done") or 0), int(entry.get("total") or 0)
-        job.seconds = float(entry.get("seconds") or 0.0)
-        if state.is_final:
-            self._end(job, state, entry.get("error"))
-        else:
-            job.state = state
 
     def _on_failure(self, message: Failure, request: type[Message] | None, job: Job | None, job_id: str) -> None:
         error = error_from_code(message.code, message.message, hint=message.hint, field=message.field)
@@ -377,7 +340,9 @@ class Session:
         else:
             self._fail(job, error)
 
-    def _end(self, job: Job, state: JobState, error: Mapping[str, str] | None) -> None:
+    def _end(self, job: Job, state: JobState | None, error: Mapping[str, str] | None) -> None:
+        if state is None:
+            return
         if state is JobState.SUCCEEDED:
             self._fetch(job)
         elif state is JobState.FAILED:
@@ -395,11 +360,9 @@ class Session:
             self._settle(job, state)
 
     def _fetch(self, job: Job) -> None:
-        if job.state is not JobState.SUCCEEDED or not any(
-            pending == (Fetch, job.id) for pending in self._requests.values()
-        ):
-            job.state = JobState.SUCCEEDED
-            self._request(Fetch(id=str(uuid.uuid4()), job=job.id, handoff=self.connection.takes_files), job.id)
+        job.state = JobState.SUCCEEDED
+        if not self._letters.is_open(Fetch, job.id):
+            self._letters.ask(Fetch(id=_new_id(), job=job.id, handoff=self.connection.takes_files), job.id)
 
     def _fail(self, job: Job, error: RelievoError) -> None:
         job.error = error
@@ -414,9 +377,5 @@ class Session:
         self.revision += 1
 
 
-def _state(text: str) -> JobState:
-    """A state that a newer backend may have and we do not know counts as running."""
-    try:
-        return JobState(text)
-    except ValueError:
-        return JobState.RUNNING
+def _new_id() -> str:
+    return str(uuid.uuid4())

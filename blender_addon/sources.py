@@ -1,7 +1,8 @@
-"""Where an input comes from: an image, a mesh, a shipped landscape, a new noise. From settings or a recipe to an array.
+"""Where an input comes from: an image, a mesh, a shipped landscape, a new noise. From settings or a recipe to an
+array.
 
-A Source is plain data, so that a recipe can name it and a later Regenerate can find it again; datablocks are looked up by name at
-the moment they are read and never kept.
+A Source is plain data, so that a recipe can name it and a later Regenerate can find it again; datablocks are looked
+up by name at the moment they are read and never kept.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from .shared.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Source:
-    """kind: "image", "object", "exemplar" or "noise". name: of the datablock or landscape. options: how it is read, in metres."""
+    """kind: "image", "object", "exemplar" or "noise". name: of the datablock or landscape. options:
+
+    how it is read, in metres.
+    """
 
     kind: str
     name: str = ""
@@ -42,7 +46,8 @@ def from_json(values: Mapping[str, Any]) -> Source:
 
 
 def from_text(text: str) -> Source:
-    """ "image:NAME", "object:NAME", "exemplar:NAME", "noise", or a bare name: of a mesh object, else an image, else a landscape.
+    """ "image:NAME", "object:NAME", "exemplar:NAME", "noise", or a bare name: of a mesh object, else an image, else
+    a landscape.
 
     Raises InvalidInput when there is nothing of that name.
     """
@@ -63,13 +68,16 @@ def from_text(text: str) -> Source:
     )
 
 
-# Settings -> sources --------------------------------------------------------------------------------------------------------------
+# Settings -> sources ------------------------------------------------------------------------------------------
 
 
 def chosen(
     scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None
 ) -> tuple[Source, ...]:
-    """What the sidebar's pickers say for a port. Raises InvalidInput, saying what to do, where something is missing."""
+    """What the sidebar's pickers say for a port.
+
+    Raises InvalidInput, saying what to do, where something is missing.
+    """
     group = getattr(scene.relievo, spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
     scale = record.metres_per_unit(scene)
@@ -112,11 +120,14 @@ def what_is_missing(scene: bpy.types.Scene, spec: AlgorithmSpec, active: bpy.typ
     return ""
 
 
-# Sources -> arrays ----------------------------------------------------------------------------------------------------------------
+# Sources -> arrays --------------------------------------------------------------------------------------------
 
 
 def read(source: Source, port: Port, context: bpy.types.Context) -> Array:
-    """The array that a source stands for now. Raises InvalidInput when it is gone or cannot be read. Not for "noise"."""
+    """The array that a source stands for now. Raises InvalidInput when it is gone or cannot be read.
+
+    Not for "noise".
+    """
     if source.kind == "exemplar":
         return exemplars.read(source.name)
     if source.kind == "object":

@@ -1,4 +1,7 @@
-"""A parameter shown by Blender and read back is the value that was declared: Blender's 32 bits must not change a recipe."""
+"""A parameter shown by Blender and read back is the value that was declared:
+
+Blender's 32 bits must not change a recipe.
+"""
 
 from __future__ import annotations
 

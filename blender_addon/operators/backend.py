@@ -33,7 +33,7 @@ class RELIEVO_OT_install_backend(bpy.types.Operator):
             return False
         if not bpy.app.online_access and options.wheels is None:
             cls.poll_message_set(
-                "Blender is set to stay offline: allow online access under Preferences, System, or give a folder of wheels"
+                "Blender is set to stay offline: allow online access in the preferences, or give a folder of wheels"
             )
             return False
         return True

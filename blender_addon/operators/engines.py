@@ -2,7 +2,8 @@
 
     bpy.ops.relievo.morphology(height="Terrain", exemplar="alpine", seed=7)
 
-In a window they submit and return, and the timer puts the result into the scene; in background mode they return when it is there.
+In a window they submit and return, and the timer puts the result into the scene; in background mode they return
+when it is there.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class RELIEVO_OT_apply_preset(bpy.types.Operator):
         return {"FINISHED"}
 
 
-# One operator an engine -----------------------------------------------------------------------------------------------------------
+# One operator an engine ---------------------------------------------------------------------------------------
 
 
 def _engine_operator(spec: AlgorithmSpec) -> type:

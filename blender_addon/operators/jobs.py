@@ -61,7 +61,7 @@ class RELIEVO_OT_place_job(JobOperator, bpy.types.Operator):
     """Put this result into the open scene as a new object"""
 
     bl_idname = "relievo.place_job"
-    bl_label = "Place as New Object"
+    bl_label = "Place as a New Object"
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -142,7 +142,7 @@ class RELIEVO_OT_copy_job_report(JobOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-# On the active object ------------------------------------------------------------------------------------------------------------
+# On the active object -----------------------------------------------------------------------------------------
 
 
 class TerrainOperator:
@@ -176,7 +176,10 @@ class RELIEVO_OT_regenerate(TerrainOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_update_terrain(TerrainOperator, bpy.types.Operator):
-    """Compute the selected terrain with the sidebar's present settings and replace it in place; its inputs stay those of its recipe"""
+    """Compute the selected terrain with the sidebar's present settings and replace it in place;
+
+    its inputs stay those of its recipe
+    """
 
     bl_idname = "relievo.update_terrain"
     bl_label = "Apply Settings"

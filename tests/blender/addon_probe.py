@@ -1,4 +1,7 @@
-"""The probe engine of tests/probe_algorithms.py as the add-on knows it: the same source, over the add-on's copy of shared/."""
+"""The probe engine of tests/probe_algorithms.py as the add-on knows it:
+
+the same source, over the add-on's copy of shared/.
+"""
 
 from __future__ import annotations
 

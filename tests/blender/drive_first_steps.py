@@ -1,9 +1,12 @@
-"""The first five minutes in a real window, as a new user has them: look, generate, watch, undo. Takes pictures; not a pytest file.
+r"""The first five minutes in a real window, as a new user has them: look, generate, watch, undo. Takes pictures; not
+a pytest file.
 
-    blender-gui --size 1600x900 -- --enable-event-simulate --python tests/blender/drive_first_steps.py -- ADDON_PARENT ENDPOINT PICTURES
+    blender-gui --size 1600x900 -- --enable-event-simulate \
+        --python tests/blender/drive_first_steps.py -- ADDON_PARENT ENDPOINT PICTURES
 
-ADDON_PARENT is the folder that holds blender_addon (or a zip's content under that name), ENDPOINT the connection file of a backend
-that runs, PICTURES a folder. blender_drive.py is looked for beside the repository, in shared/tools.
+ADDON_PARENT is the folder that holds blender_addon (or a zip's content under that name), ENDPOINT the connection
+file of a backend that runs, PICTURES a folder. blender_drive.py is looked for beside the repository, in
+shared/tools.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ sys.path[:0] = [ADDON_PARENT, str(Path(__file__).resolve().parents[3] / "shared"
 os.environ["RELIEVO_ENDPOINT"] = ENDPOINT
 os.environ["RELIEVO_DATA"] = str(Path(PICTURES) / "data")
 
-import blender_addon  # noqa: E402
 import blender_drive as drive  # noqa: E402
+
+import blender_addon  # noqa: E402
 from blender_addon import pump  # noqa: E402
 
 

@@ -1,4 +1,7 @@
-"""The operators in a real Blender with a real backend: what a script or a button does to the scene, and what it leaves alone."""
+"""The operators in a real Blender with a real backend:
+
+what a script or a button does to the scene, and what it leaves alone.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,23 @@ from blender_addon.shared.jobs import JobState
 from tests.blender.addon_probe import EXTRA_ALGORITHMS, PROBE
 
 ROOT = Path(__file__).resolve().parents[2]
+DATABLOCKS = (
+    *("objects", "meshes", "materials", "images", "collections", "node_groups", "textures"),
+    *("worlds", "cameras", "lights", "scenes"),
+)
 SMALL = {"width_px": 48, "height_px": 32, "octaves": 3}
 
 
 @pytest.fixture(scope="module")
 def addon(tmp_path_factory):
     """The add-on registered, with a backend of the checkout that its own process manager starts at the first job."""
-    names = {"RELIEVO_PYTHON": str(ROOT / ".venv/bin/python"), "RELIEVO_SOURCE": str(ROOT), "RELIEVO_THREADS": "1",
-             "RELIEVO_EXTRA_ALGORITHMS": EXTRA_ALGORITHMS, "RELIEVO_DATA": str(tmp_path_factory.mktemp("relievo"))}  # fmt: skip
+    names = {
+        "RELIEVO_PYTHON": str(ROOT / ".venv/bin/python"),
+        "RELIEVO_SOURCE": str(ROOT),
+        "RELIEVO_THREADS": "1",
+        "RELIEVO_EXTRA_ALGORITHMS": EXTRA_ALGORITHMS,
+        "RELIEVO_DATA": str(tmp_path_factory.mktemp("relievo")),
+    }
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     blender_addon.register()
@@ -58,13 +70,17 @@ def terrains() -> list[bpy.types.Object]:
 
 
 def fingerprint() -> str:
-    """A digest of everything a user has: datablocks by name, object state, selection, mode, scene and render settings."""
+    """A digest of everything a user has:
+
+    datablocks by name, object state, selection, mode, scene and render settings.
+    """
+    layer = bpy.context.view_layer
     told = [
-        sorted((kind, item.name, item.users) for kind in ("objects", "meshes", "materials", "images", "collections", "node_groups", "textures",
-                                                         "worlds", "cameras", "lights", "scenes") for item in getattr(bpy.data, kind)),
-        [(item.name, item.matrix_world[:], item.hide_get(), item.select_get(), item.mode) for item in bpy.context.view_layer.objects],
-        getattr(bpy.context.view_layer.objects.active, "name", ""), bpy.context.mode,
-    ]  # fmt: skip
+        sorted((kind, item.name, item.users) for kind in DATABLOCKS for item in getattr(bpy.data, kind)),
+        [(item.name, item.matrix_world[:], item.hide_get(), item.select_get(), item.mode) for item in layer.objects],
+        getattr(layer.objects.active, "name", ""),
+        bpy.context.mode,
+    ]
     scene = bpy.context.scene
     for settings in (scene.render, scene.view_settings, scene.cycles, scene.unit_settings, bpy.context.view_layer):
         for name in settings.bl_rna.properties.keys():  # noqa: SIM118  # it is no dict
@@ -89,7 +105,7 @@ def submit(params: dict, **options) -> object:
     return requests.submit(pump.session(), bpy.context, request, generation=pump.generation())
 
 
-# From Python ---------------------------------------------------------------------------------------------------------------
+# From Python --------------------------------------------------------------------------------------------------
 
 
 def test_noise_makes_one_terrain_with_its_recipe():
@@ -167,7 +183,7 @@ def test_an_input_that_is_not_there_is_one_sentence():
         bpy.ops.relievo.hydrology(height="nothing")
 
 
-# The scene -----------------------------------------------------------------------------------------------------------------
+# The scene ----------------------------------------------------------------------------------------------------
 
 
 def test_a_result_is_one_undo_step():
@@ -222,7 +238,7 @@ def test_saving_in_mid_job_saves_no_preview(tmp_path):
     pump.session().cancel(job)
 
 
-# Again ---------------------------------------------------------------------------------------------------------------------
+# Again --------------------------------------------------------------------------------------------------------
 
 
 def test_regenerate_gives_the_same_heights_in_the_same_object():
@@ -274,7 +290,7 @@ def test_the_sidebar_takes_a_terrains_settings():
     assert settings.gain == pytest.approx(0.35)
 
 
-# What goes wrong around a job ------------------------------------------------------------------------------------------------
+# What goes wrong around a job ---------------------------------------------------------------------------------
 
 
 def run_on_target() -> tuple:
@@ -342,7 +358,7 @@ def test_a_discarded_job_leaves_the_list():
         bpy.ops.relievo.cancel_job(job=job.id)
 
 
-# Files and settings ----------------------------------------------------------------------------------------------------------
+# Files and settings -------------------------------------------------------------------------------------------
 
 
 def test_settings_are_saved_with_the_scene(tmp_path):
@@ -359,7 +375,9 @@ def test_a_height_image_is_opened_for_a_port(tmp_path):
     image = bpy.data.images.new("out", 16, 16, float_buffer=True, is_data=True)
     image.filepath_raw, image.file_format = str(tmp_path / "height.exr"), "OPEN_EXR"
     image.save()
-    bpy.ops.relievo.load_height_image(filepath=str(tmp_path / "height.exr"), algorithm="hydrology", port="height", index=0)
+    bpy.ops.relievo.load_height_image(
+        filepath=str(tmp_path / "height.exr"), algorithm="hydrology", port="height", index=0
+    )
     picked = bpy.context.scene.relievo.hydrology.from_height
     assert (picked.source, picked.meaning) == ("IMAGE", "METRES")
     assert picked.image.colorspace_settings.name == "Non-Color"

@@ -1,4 +1,7 @@
-"""The add-on's session against real backends: started by its own process manager, killed, restarted, shared and refused."""
+"""The add-on's session against real backends:
+
+started by its own process manager, killed, restarted, shared and refused.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,7 @@ def backend_pid(session: Session) -> int:
     return read_endpoint(session.connection.process.endpoint_path).pid
 
 
-# The ordinary way ----------------------------------------------------------------------------------------------------------
+# The ordinary way ---------------------------------------------------------------------------------------------
 
 
 def test_a_result_comes_back_and_is_released(session):
@@ -144,7 +147,7 @@ def test_a_parameter_out_of_bounds_is_refused_at_once(session):
     assert session.jobs == before
 
 
-# Cancelling ----------------------------------------------------------------------------------------------------------------
+# Cancelling ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("point", ["at once", "while it runs"])
@@ -183,7 +186,7 @@ def test_a_job_that_was_never_sent_is_cancelled_without_a_backend(tmp_path):
     session.close()
 
 
-# Failing -------------------------------------------------------------------------------------------------------------------
+# Failing ------------------------------------------------------------------------------------------------------
 
 
 def test_a_worker_that_dies_fails_its_job_with_a_sentence(session):
@@ -237,7 +240,7 @@ def test_stop_and_start_again(own):
     own.wait(own.submit(NOISE, SMALL, {}))
 
 
-# Refused -------------------------------------------------------------------------------------------------------------------
+# Refused ------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_installed_says_what_to_do(tmp_path, monkeypatch):
@@ -310,7 +313,7 @@ def test_an_address_that_is_none_is_said(tmp_path, address):
     session.close()
 
 
-# Several and gone ----------------------------------------------------------------------------------------------------------
+# Several and gone ---------------------------------------------------------------------------------------------
 
 
 def test_two_blenders_at_once_each_get_their_own(data_dir, session):
