@@ -27,8 +27,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.nbi", "*.nbc", "shared", "payload", "wheels")
 PLATFORMS = {
-    "linux-x64": "manylinux", "windows-x64": "win_amd64", "windows-arm64": "win_arm64",
-    "macos-arm64": "macosx", "macos-x64": "macosx",
+    "linux-x64": "manylinux",
+    "windows-x64": "win_amd64",
+    "windows-arm64": "win_arm64",
+    "macos-arm64": "macosx",
+    "macos-x64": "macosx",
 }
 
 
@@ -131,11 +134,16 @@ def build(target: Target, out: Path, *, split: bool = False) -> list[Path]:
     """The zip of a target, and one a platform where asked. The same sources give the same bytes."""
     version = tomllib.loads((HERE / "blender_addon/blender_manifest.toml").read_text(encoding="utf-8"))["version"]
     wheels = collect_wheels(target)
-    jobs: list[tuple[str, list[str] | None]] = [("", None), *([(f"-{name}", [name]) for name in PLATFORMS] if split else [])]
+    jobs: list[tuple[str, list[str] | None]] = [
+        ("", None),
+        *([(f"-{name}", [name]) for name in PLATFORMS] if split else []),
+    ]
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for suffix, platforms in jobs:
-        chosen = {n: p for n, p in wheels.items() if platforms is None or any(PLATFORMS[name] in n for name in platforms)}
+        chosen = {
+            n: p for n, p in wheels.items() if platforms is None or any(PLATFORMS[name] in n for name in platforms)
+        }
         folder = HERE / "build" / f"relievo-{target.name}{suffix}"
         shutil.rmtree(folder, ignore_errors=True)
         stage(folder, target, wheels=chosen)
@@ -174,24 +182,48 @@ def collect_wheels(target: Target) -> dict[str, Path]:
             raise BuildError(f"{name} was not found in the package indexes. Put it into {folder}.")
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             path.unlink()
-            raise BuildError(f"{name} is not the file that pyproject.toml pins: its SHA-256 differs. It has been deleted.")
+            raise BuildError(
+                f"{name} is not the file that pyproject.toml pins: its SHA-256 differs. It has been deleted."
+            )
     return {name: folder / name for name in pinned}
 
 
 def _download(name: str, target: Target, folder: Path) -> None:
     distribution, version, _, _, platform = name.removesuffix(".whl").split("-")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", str(folder),
-               "--only-binary=:all:", "--implementation", "cp", "--python-version", target.python, "--abi", target.abi,
-               "--platform", platform.rpartition(".")[2], f"{distribution}=={version}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--dest",
+        str(folder),
+        "--only-binary=:all:",
+        "--implementation",
+        "cp",
+        "--python-version",
+        target.python,
+        "--abi",
+        target.abi,
+        "--platform",
+        platform.rpartition(".")[2],
+        f"{distribution}=={version}",
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:
         last = (result.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise BuildError(f"{name} could not be downloaded ({last}). Put it into {folder} by hand, or connect to the internet.")
+        raise BuildError(
+            f"{name} could not be downloaded ({last}). Put it into {folder} by hand, or connect to the internet."
+        )
 
 
 def validate(path: Path, blender: str | None = None) -> bool:
     """Has Blender's own tool check a zip; False where no Blender is at hand, BuildError where it refuses."""
-    tool = next(HERE.glob(".venv-blender-*/lib/python*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py"), None)
+    tool = next(
+        HERE.glob(".venv-blender-*/lib/python*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py"), None
+    )
     if blender:
         command = [blender, "--command", "extension", "validate", str(path)]
     elif tool:

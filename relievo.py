@@ -31,7 +31,7 @@ EXTRA_GROUPS = {"test": ("test", "bench"), "bench": ("bench",)}
 def main(argv: list[str]) -> int:
     variant, wheels, argv = _own_options(argv)
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(__doc__.strip())
+        print((__doc__ or "").strip())
         return 0
     if sys.version_info[:2] != PYTHON:
         return _with_the_right_python(argv, variant, wheels)
@@ -42,7 +42,8 @@ def main(argv: list[str]) -> int:
     groups = EXTRA_GROUPS.get(argv[0], ())
     installed = environments.read_marker(HERE / ".venv").get("variant")
     environment = environments.Environment(
-        root=HERE / ".venv", groups=("backend", *groups), variant=variant or installed or "cpu", wheels=wheels)
+        root=HERE / ".venv", groups=("backend", *groups), variant=variant or installed or "cpu", wheels=wheels
+    )
     try:
         python = environments.ensure(environment, _Report())
     except RelievoError as error:
@@ -75,8 +76,11 @@ def _with_the_right_python(argv: list[str], variant: str, wheels: Path | None) -
         found = result.stdout.strip() if result.returncode == 0 else ""
     if not found:
         here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        print(f"relievo: This is Python {here}; Relievo needs Python {name}, because Blender's modules exist for no other. "
-              f"Install python{name}, or uv, which fetches it by itself.", file=sys.stderr)
+        print(
+            f"relievo: This is Python {here}; Relievo needs Python {name}, because Blender's modules exist for no other. "
+            f"Install python{name}, or uv, which fetches it by itself.",
+            file=sys.stderr,
+        )
         return 2
     return subprocess.call([found, str(HERE / "relievo.py"), *options, *argv])
 

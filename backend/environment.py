@@ -66,7 +66,7 @@ class Environment:
 
     @property
     def state(self) -> str:
-        """"missing", "incomplete", "outdated" or "ready"."""
+        """ "missing", "incomplete", "outdated" or "ready"."""
         marker = read_marker(self.root)
         if not marker or not self.python.exists():
             return "missing"
@@ -112,7 +112,9 @@ def has_nvidia() -> bool:
 # Installing ----------------------------------------------------------------------------------------------------------------------
 
 
-def ensure(environment: Environment, report: Report = lambda stage, fraction, line: None, *, interpreter: str = "") -> Path:
+def ensure(
+    environment: Environment, report: Report = lambda stage, fraction, line: None, *, interpreter: str = ""
+) -> Path:
     """Makes the environment what it should be and returns its Python; at once where it is ready.
 
     Each step is recorded when it is done, so that a run after a break skips it. Raises InstallFailed.
@@ -124,12 +126,17 @@ def ensure(environment: Environment, report: Report = lambda stage, fraction, li
         with _only_one(environment.root):
             _bring_up_to_date(environment, report, interpreter)
     except OSError as error:
-        raise InstallFailed(f"The environment in {environment.root} could not be written: {error.strerror or error}.",
-                            hint="Free some space there, or choose another folder.") from error
+        raise InstallFailed(
+            f"The environment in {environment.root} could not be written: {error.strerror or error}.",
+            hint="Free some space there, or choose another folder.",
+        ) from error
     except InstallFailed as error:
         # asked of the disk itself: venv and pip often die of a full one without a word of it
         if shutil.disk_usage(environment.root).free < FULL_DISK_BYTES:
-            raise InstallFailed(f"The disk with {environment.root} is full.", hint="Free some space and install again: what is there is kept.") from error
+            raise InstallFailed(
+                f"The disk with {environment.root} is full.",
+                hint="Free some space and install again: what is there is kept.",
+            ) from error
         raise
     report("Ready", 1.0, "")
     return environment.python
@@ -149,7 +156,9 @@ def _bring_up_to_date(environment: Environment, report: Report, interpreter: str
 
 def _check_space(environment: Environment) -> None:
     """Said before anything is downloaded, not after most of it. An environment that was broken off has part of it already."""
-    has_torch = any("torch==" in requirement for group in environment.groups for requirement in environment.requirements(group))
+    has_torch = any(
+        "torch==" in requirement for group in environment.groups for requirement in environment.requirements(group)
+    )
     free = shutil.disk_usage(environment.root).free
     if has_torch and not environment.python.exists() and free < NEEDED_BYTES[environment.variant]:
         raise InstallFailed(
@@ -182,7 +191,9 @@ class _Step:
 def _steps(environment: Environment, marker: dict, interpreter: str) -> Iterator[_Step]:
     """What is still to be done. pip and uv skip what a broken-off step has installed already."""
     if not environment.python.exists():
-        yield _Step("Creating the environment", lambda line: _create(environment, interpreter or find_interpreter(), line))
+        yield _Step(
+            "Creating the environment", lambda line: _create(environment, interpreter or find_interpreter(), line)
+        )
     done = marker.get("groups", {})
     for group in environment.groups:
         if done.get(group) == environment.fingerprints[group]:
@@ -192,7 +203,10 @@ def _steps(environment: Environment, marker: dict, interpreter: str) -> Iterator
         for requirement in torch:
             yield _Step("Installing PyTorch", lambda line, r=requirement: _install_torch(environment, r, line))
         rest = [requirement for requirement in wanted if requirement not in torch]
-        yield _Step(f"Installing the {group.replace('-', ' ', 1)} libraries", lambda line, r=rest: _install(environment, r, line))
+        yield _Step(
+            f"Installing the {group.replace('-', ' ', 1)} libraries",
+            lambda line, r=rest: _install(environment, r, line),
+        )
 
 
 def find_interpreter() -> str:
@@ -231,9 +245,20 @@ def _create(environment: Environment, interpreter: str, line: Callable[[str], No
 
 def _install(environment: Environment, wanted: list[str], line: Callable[[str], None], *extra: str) -> None:
     uv = shutil.which("uv")
-    command = [uv, "pip", "install", "--python", str(environment.python)] if uv else [
-        str(environment.python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off",
-    ]
+    command = (
+        [uv, "pip", "install", "--python", str(environment.python)]
+        if uv
+        else [
+            str(environment.python),
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+        ]
+    )
     if environment.wheels:
         extra = (*extra, "--no-index", "--find-links", str(environment.wheels))
     elif uv and (links := os.environ.get("PIP_FIND_LINKS")):
@@ -259,7 +284,9 @@ def _install_torch(environment: Environment, requirement: str, line: Callable[[s
     try:
         if not shutil.which("uv"):
             return _install_with_own_uv(environment, plain, line)
-        return _install(environment, plain, line, f"--torch-backend={'cpu' if environment.variant == 'cpu' else 'auto'}")
+        return _install(
+            environment, plain, line, f"--torch-backend={'cpu' if environment.variant == 'cpu' else 'auto'}"
+        )
     except InstallFailed:
         line("PyTorch's own index cannot be reached; taking the build of the package registry, with CUDA's libraries.")
         return _install(environment, plain, line)
@@ -268,7 +295,20 @@ def _install_torch(environment: Environment, requirement: str, line: Callable[[s
 def _install_with_own_uv(environment: Environment, wanted: list[str], line: Callable[[str], None]) -> None:
     _install(environment, ["uv"], line)
     backend = "cpu" if environment.variant == "cpu" else "auto"
-    _run([str(environment.python), "-m", "uv", "pip", "install", "--python", str(environment.python), *wanted, f"--torch-backend={backend}"], line)
+    _run(
+        [
+            str(environment.python),
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--python",
+            str(environment.python),
+            *wanted,
+            f"--torch-backend={backend}",
+        ],
+        line,
+    )
 
 
 def _run(command: list[str], line: Callable[[str], None]) -> None:
@@ -287,11 +327,29 @@ def _run(command: list[str], line: Callable[[str], None]) -> None:
 
 _EXPLANATIONS = (
     # (what pip or uv says, what it means, what to do)
-    (("No matching distribution", "No solution found", "not find a version", "no wheels", "no versions"),
-     "A library is not to be had for this machine and this Python", "With a folder of wheels: add the missing one to it."),
-    (("Name or service not known", "Temporary failure", "ConnectionError", "Connection refused", "dns error", "timed out", "Network is unreachable"),
-     "The package registry cannot be reached.", "Check the connection, or install from a folder of wheels."),
-    (("Permission denied",), "The folder may not be written.", "Choose another folder for the backend in the preferences."),
+    (
+        ("No matching distribution", "No solution found", "not find a version", "no wheels", "no versions"),
+        "A library is not to be had for this machine and this Python",
+        "With a folder of wheels: add the missing one to it.",
+    ),
+    (
+        (
+            "Name or service not known",
+            "Temporary failure",
+            "ConnectionError",
+            "Connection refused",
+            "dns error",
+            "timed out",
+            "Network is unreachable",
+        ),
+        "The package registry cannot be reached.",
+        "Check the connection, or install from a folder of wheels.",
+    ),
+    (
+        ("Permission denied",),
+        "The folder may not be written.",
+        "Choose another folder for the backend in the preferences.",
+    ),
 )
 
 
@@ -302,7 +360,9 @@ def _explain(tail: list[str]) -> InstallFailed:
             if sign.lower() in text.lower():
                 detail = next((entry for entry in reversed(tail) if sign.lower() in entry.lower()), "")
                 return InstallFailed(meaning if meaning.endswith(".") else f"{meaning}: {detail}", hint=hint)
-    return InstallFailed(f"Installing failed: {tail[-1] if tail else 'the installer said nothing'}.", hint="The log below says more.")
+    return InstallFailed(
+        f"Installing failed: {tail[-1] if tail else 'the installer said nothing'}.", hint="The log below says more."
+    )
 
 
 # As a child process of the add-on ------------------------------------------------------------------------------------------------
@@ -315,11 +375,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--variant", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--wheels", type=Path, help="folder of wheels, where there is no internet")
     parser.add_argument("--group", action="append", help="requirement group (backend)")
-    parser.add_argument("--project", type=Path, default=SOURCE / "pyproject.toml", help="the pyproject.toml that pins the groups")
+    parser.add_argument(
+        "--project", type=Path, default=SOURCE / "pyproject.toml", help="the pyproject.toml that pins the groups"
+    )
     options = parser.parse_args(argv)
     variant = options.variant if options.variant != "auto" else ("cuda" if has_nvidia() else "cpu")
     environment = Environment(
-        root=options.root, groups=tuple(options.group or ("backend",)), variant=variant, wheels=options.wheels, project=options.project,
+        root=options.root,
+        groups=tuple(options.group or ("backend",)),
+        variant=variant,
+        wheels=options.wheels,
+        project=options.project,
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -327,7 +393,9 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(fields), flush=True)
 
     try:
-        python = ensure(environment, lambda stage, fraction, line: say(stage=stage, fraction=round(fraction, 3), line=line))
+        python = ensure(
+            environment, lambda stage, fraction, line: say(stage=stage, fraction=round(fraction, 3), line=line)
+        )
         say(stage="Testing the backend", fraction=0.97, line="")
         if "backend" in environment.groups:
             say(selftest=self_test(python))
@@ -352,7 +420,9 @@ def self_test(python: Path) -> dict:
     result = subprocess.run([str(python), "-c", code], capture_output=True, text=True)
     if result.returncode != 0:
         last = result.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise InstallFailed(f"The backend was installed, but does not run: {last[0]}", hint="Remove it and install it again.")
+        raise InstallFailed(
+            f"The backend was installed, but does not run: {last[0]}", hint="Remove it and install it again."
+        )
     return json.loads(result.stdout)
 
 

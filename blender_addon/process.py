@@ -68,7 +68,7 @@ class Installation:
 
     @property
     def state(self) -> str:
-        """"missing", "incomplete" (an install broke off), "outdated" (of another version than the add-on) or "ready"."""
+        """ "missing", "incomplete" (an install broke off), "outdated" (of another version than the add-on) or "ready"."""
         if not self.managed:
             return "ready" if self.python.exists() and (self.source / "backend").is_dir() else "missing"
         if not self.root.exists():
@@ -86,7 +86,7 @@ class Installation:
 
     @property
     def variant(self) -> str:
-        """"cpu" or "cuda", "" where nothing is installed."""
+        """ "cpu" or "cuda", "" where nothing is installed."""
         return str(self._marker.get("variant", ""))
 
     @property
@@ -101,7 +101,9 @@ def find_installation(data_dir: Path) -> Installation:
         source = Path(os.environ.get("RELIEVO_SOURCE") or payload_dir())
         return Installation(Path(python).parent.parent, Path(python), source, managed=False)
     root = data_dir / "backend"
-    return Installation(root, root / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"), root / "source")
+    return Installation(
+        root, root / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"), root / "source"
+    )
 
 
 def payload_fingerprint() -> str:
@@ -144,20 +146,29 @@ class Installer:
     def start(self) -> None:
         root = self.installation.root
         if not self.installation.managed:
-            raise InstallFailed("This backend is not managed from here (RELIEVO_PYTHON is set).", hint="Unset it, or update it by hand.")
+            raise InstallFailed(
+                "This backend is not managed from here (RELIEVO_PYTHON is set).", hint="Unset it, or update it by hand."
+            )
         try:
             root.mkdir(parents=True, exist_ok=True)
             self._mark(ready=False)
             log = root / "install.log"
             self._output = open(log, "w+b")  # noqa: SIM115  # read by poll() while the child writes
         except OSError as error:
-            raise InstallFailed(f"{root} may not be written: {error.strerror}.", hint="Choose another folder in the preferences.") from error
+            raise InstallFailed(
+                f"{root} may not be written: {error.strerror}.", hint="Choose another folder in the preferences."
+            ) from error
         command = [_blenders_python(), "-m", "backend.environment", str(root / "venv"), "--variant", self.variant]
         if self.wheels:
             command += ["--wheels", str(self.wheels)]
         self._process = subprocess.Popen(
-            command, cwd=payload_dir(), stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
-            env=_clean_environ() | {"PYTHONDONTWRITEBYTECODE": "1"},  # it runs in the add-on's folder, which is not ours to write
+            command,
+            cwd=payload_dir(),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            env=_clean_environ()
+            | {"PYTHONDONTWRITEBYTECODE": "1"},  # it runs in the add-on's folder, which is not ours to write
             **_own_group(),
         )
         self._reader = open(log, "rb")  # noqa: SIM115
@@ -176,19 +187,26 @@ class Installer:
         if self._process is not None and self._process.poll() is None:
             _end_group(self._process)
         if not self._progress.done:
-            self._set(done=True, error=error_from_code("cancelled", "Installing was cancelled.", hint="Install goes on where it was."))
+            self._set(
+                done=True,
+                error=error_from_code("cancelled", "Installing was cancelled.", hint="Install goes on where it was."),
+            )
         self._close()
 
     def remove(self) -> None:
         """Deletes the backend's folder, and nothing else. Raises InstallFailed where a file cannot be deleted."""
         self.cancel()
         if not self.installation.managed:
-            raise InstallFailed("This backend is not managed from here (RELIEVO_PYTHON is set).", hint="Unset it first.")
+            raise InstallFailed(
+                "This backend is not managed from here (RELIEVO_PYTHON is set).", hint="Unset it first."
+            )
         try:
             if self.installation.root.exists():
                 shutil.rmtree(self.installation.root)
         except OSError as error:
-            raise InstallFailed(f"{error.filename} could not be deleted: {error.strerror}.", hint="Stop the backend and try again.") from error
+            raise InstallFailed(
+                f"{error.filename} could not be deleted: {error.strerror}.", hint="Stop the backend and try again."
+            ) from error
 
     def _read(self) -> None:
         *lines, self._rest = (self._rest + self._reader.read()).split(b"\n")
@@ -210,24 +228,40 @@ class Installer:
         elif "selftest" in fields:
             self._set(selftest=fields["selftest"])
         elif "stage" in fields:
-            self._set(stage=fields["stage"], fraction=fields["fraction"], line=fields.get("line") or self._progress.line)
+            self._set(
+                stage=fields["stage"], fraction=fields["fraction"], line=fields.get("line") or self._progress.line
+            )
 
     def _finish(self) -> None:
         assert self._process is not None
         if self._process.returncode != 0:
             last = self.log[-1] if self.log else f"it ended with status {self._process.returncode}"
-            self._set(done=True, error=InstallFailed(f"The installer broke off: {last}", hint="Press Install again: it goes on where it was."))
+            self._set(
+                done=True,
+                error=InstallFailed(
+                    f"The installer broke off: {last}", hint="Press Install again: it goes on where it was."
+                ),
+            )
         else:
             try:
                 _copy_sources(payload_dir(), self.installation.source)
                 self._mark(ready=True)
                 self._set(stage="Ready", fraction=1.0, done=True)
             except OSError as error:
-                self._set(done=True, error=InstallFailed(f"The backend's code could not be copied: {error.strerror}.", hint="Free some space."))
+                self._set(
+                    done=True,
+                    error=InstallFailed(
+                        f"The backend's code could not be copied: {error.strerror}.", hint="Free some space."
+                    ),
+                )
         self._close()
 
     def _mark(self, *, ready: bool) -> None:
-        variant = "" if not ready else str(_read_json(self.installation.root / "venv/relievo-environment.json").get("variant", ""))
+        variant = (
+            ""
+            if not ready
+            else str(_read_json(self.installation.root / "venv/relievo-environment.json").get("variant", ""))
+        )
         marker = {"ready": ready, "version": VERSION, "fingerprint": payload_fingerprint(), "variant": variant}
         temporary = self.installation.root / ".installation.json"
         temporary.write_text(json.dumps(marker), encoding="utf-8")
@@ -289,23 +323,45 @@ class BackendProcess:
         state = self.installation.state
         if state in ("missing", "incomplete"):
             raise BackendUnavailable(
-                "No backend is installed." if state == "missing" else "The backend's installation broke off.", hint="Press Install Backend.")
+                "No backend is installed." if state == "missing" else "The backend's installation broke off.",
+                hint="Press Install Backend.",
+            )
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.endpoint_path.unlink(missing_ok=True)
-        command = [str(self.installation.python), "-m", "backend", "serve", "--state", str(self.state_dir),
-                   "--endpoint", str(self.endpoint_path), "--parent-pid", str(os.getpid()), *self.options]
+        command = [
+            str(self.installation.python),
+            "-m",
+            "backend",
+            "serve",
+            "--state",
+            str(self.state_dir),
+            "--endpoint",
+            str(self.endpoint_path),
+            "--parent-pid",
+            str(os.getpid()),
+            *self.options,
+        ]
         with open(self.log_path, "wb") as log:
-            self._process = subprocess.Popen(command, cwd=self.installation.source, stdin=subprocess.DEVNULL, stdout=log,
-                                             stderr=subprocess.STDOUT, env=_clean_environ(), **_own_group())
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.installation.source,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_clean_environ(),
+                **_own_group(),
+            )
         self._started = time.monotonic()
 
     def poll(self) -> str:
-        """"stopped", "starting", "running" or "crashed" (then .error says how). Never blocks."""
+        """ "stopped", "starting", "running" or "crashed" (then .error says how). Never blocks."""
         if self._process is not None and self._process.poll() is not None:
             status, self._process = self._process.returncode, None
             if status not in (0, -signal.SIGTERM):
-                self.error = BackendUnavailable(f"The backend ended with status {status}: {self.log_tail(1) or 'it said nothing'}",
-                                                hint="Start it again; the log says more.")
+                self.error = BackendUnavailable(
+                    f"The backend ended with status {status}: {self.log_tail(1) or 'it said nothing'}",
+                    hint="Start it again; the log says more.",
+                )
         if self._running_pid():
             return "running"
         if self._process is not None:

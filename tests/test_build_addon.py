@@ -25,8 +25,16 @@ def test_zip_holds_addon_shared_code_payload_and_wheels(zips: dict[str, Path], t
     with zipfile.ZipFile(zips[target.name]) as archive:
         names = set(archive.namelist())
         manifest = tomllib.loads(archive.read("blender_manifest.toml").decode())
-    assert {"__init__.py", "process.py", "shared/codec.py", "payload/backend/environment.py", "payload/shared/codec.py",
-            "payload/pyproject.toml", "payload/payload.txt", "LICENSE"} <= names
+    assert {
+        "__init__.py",
+        "process.py",
+        "shared/codec.py",
+        "payload/backend/environment.py",
+        "payload/shared/codec.py",
+        "payload/pyproject.toml",
+        "payload/payload.txt",
+        "LICENSE",
+    } <= names
     assert not any("__pycache__" in name or name.endswith(".pyc") for name in names)
     assert {f"./{name}" for name in names if name.endswith(".whl")} == set(manifest["wheels"])
     assert all(target.abi in wheel for wheel in manifest["wheels"])

@@ -61,15 +61,30 @@ def test_changed_pin_is_outdated(tmp_path: Path, project: Path):
     project.write_text(PROJECT.replace("2.4.0", "2.3.0"))
     assert environment.state == "outdated"
     python = ensure(environment)
-    version = subprocess.run([str(python), "-c", "import sortedcontainers as s; print(s.__version__)"], capture_output=True, text=True)
+    version = subprocess.run(
+        [str(python), "-c", "import sortedcontainers as s; print(s.__version__)"], capture_output=True, text=True
+    )
     assert version.stdout.strip() == "2.3.0"
 
 
 def test_kill_in_the_middle_is_seen_and_mended(tmp_path: Path, project: Path):
     root = tmp_path / "venv"
     process = subprocess.Popen(
-        [sys.executable, "-m", "backend.environment", str(root), "--variant", "cpu", "--group", "extra", "--project", str(project)],
-        stdout=subprocess.PIPE, text=True, start_new_session=True,
+        [
+            sys.executable,
+            "-m",
+            "backend.environment",
+            str(root),
+            "--variant",
+            "cpu",
+            "--group",
+            "extra",
+            "--project",
+            str(project),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     for text in process.stdout:
@@ -107,7 +122,10 @@ def test_folder_of_wheels_serves_without_index(tmp_path: Path, project: Path):
 def test_full_disk_is_said_in_one_sentence(tmp_path: Path, project: Path):
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(mount)], capture_output=True).returncode != 0:
+    if (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(mount)], capture_output=True).returncode
+        != 0
+    ):
         pytest.skip("a small file system cannot be mounted here")
     try:
         with pytest.raises(InstallFailed) as caught:
@@ -121,7 +139,10 @@ def test_full_disk_is_said_in_one_sentence(tmp_path: Path, project: Path):
 def test_too_little_space_for_pytorch_is_said_before_the_download(tmp_path: Path, project: Path):
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(mount)], capture_output=True).returncode != 0:
+    if (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(mount)], capture_output=True).returncode
+        != 0
+    ):
         pytest.skip("a small file system cannot be mounted here")
     try:
         with pytest.raises(InstallFailed, match=r"needs about 1\.5 GB; 0\.0 GB are free"):
@@ -152,7 +173,9 @@ def test_another_python_is_told_which_one_it_wants(tmp_path: Path):
     source = (Path(__file__).parent.parent / "relievo.py").read_text()
     copy = tmp_path / "relievo.py"
     copy.write_text(source.replace("PYTHON = (3, 11)", "PYTHON = (3, 7)"))
-    result = subprocess.run([sys.executable, str(copy), "demo"], capture_output=True, text=True, env={"PATH": str(tmp_path)})
+    result = subprocess.run(
+        [sys.executable, str(copy), "demo"], capture_output=True, text=True, env={"PATH": str(tmp_path)}
+    )
     assert result.returncode == 2
     assert "needs Python 3.7" in result.stderr
     assert "Traceback" not in result.stderr
