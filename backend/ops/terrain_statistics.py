@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from backend.ops.depressions import pit_fraction
+from backend.ops.depressions import fill_depressions, pit_fraction
 from backend.ops.hydrology import drainage_area
 from backend.ops.sliced_wasserstein import held_out_distance
 
@@ -51,7 +51,7 @@ def compare(height: np.ndarray, real: np.ndarray, pixel_size_m: float, layout: n
         slope=distribution_error(slope(height, pixel_size_m), slope(real, pixel_size_m)),
         curvature=distribution_error(curvature(height, pixel_size_m), curvature(real, pixel_size_m)),
         spectrum=spectrum_error(height, real, pixel_size_m),
-        drainage=wasserstein(log_area(height), log_area(real)),
+        drainage=drainage_error(height, real),
         pits=pit_fraction(np.asarray(height, np.float32)),
         pits_real=pit_fraction(np.asarray(real, np.float32)),
         layout=layout_correlation(height, layout),
@@ -121,13 +121,18 @@ def spectrum_error(height: np.ndarray, real: np.ndarray, pixel_size_m: float) ->
     return float(np.sqrt(np.mean(difference**2)))
 
 
-def log_area(height: np.ndarray) -> np.ndarray:
-    """log10 of the number of cells that drain through each cell [H, W], itself included: D8, pits led out over
-    their lowest pass.
+def drainage_error(height: np.ndarray, real: np.ndarray) -> float:
+    """W1 of log10 drainage area in cells, as a share of its whole range: divided by log10 of the real map's cells."""
+    return wasserstein(log_area(height), log_area(real)) / float(np.log10(np.size(real)))
 
-    The drainage figure is the plain W1 of it, in decades, divided by nothing.
+
+def log_area(height: np.ndarray) -> np.ndarray:
+    """log10 of the number of cells that drain through each cell [H, W], itself included: D8 on the filled map.
+
+    Pits and level ground are filled with a fall of 1 mm a cell, so that lakes and whole-metre data drain too.
     """
-    return np.log10(np.maximum(drainage_area(np.asarray(height, np.float32), 1.0).astype(np.float64), 1.0))
+    filled = fill_depressions(np.asarray(height, np.float32), epsilon_m=1e-3)
+    return np.log10(np.maximum(drainage_area(filled, 1.0).astype(np.float64), 1.0))
 
 
 def layout_correlation(height: np.ndarray, layout: np.ndarray, sigma_px: float = LAYOUT_SIGMA_PX) -> float:

@@ -1,0 +1,119 @@
+"""Claim: noise takes on the landforms of four real terrains so that slope, curvature, spectrum, rivers, pits and
+layout are right at once.
+
+Each terrain is the middle 512 x 512 pixels of an SRTM tile (3 arc seconds, taken as 90 m). The layout is fractal
+noise of the project's own engine that knows nothing of it. Every gate must hold for every pair; the figures are
+defined in backend/ops/terrain_statistics.py. Needs the elevation data beside the repository (../shared/data) or
+--data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe_machine, print_machine, save_result
+
+SIDE, PIXEL_SIZE_M = 512, 90.0
+TERRAINS = ("N46E008", "N49W123", "S33W071", "mt_everest_90m")
+NAMES = {"N46E008": "Ticino Alps", "N49W123": "Coast Range", "S33W071": "Aconcagua", "mt_everest_90m": "Everest"}
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "elevation" / "srtm3"
+GATES = "gates: slope, curvature <= 0.08; spectrum <= 0.3; drainage <= 0.03; pits <= real + 1 %; layout >= 0.8"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the table, keep the result; 0 when every gate holds for every terrain, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="relievo.py bench morphology-quality", description=__doc__.split("\n\n", 1)[0]
+    )
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the SRTM tiles")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3], help="seeds of the noise (default: 3)")
+    parser.add_argument("--copies", action="store_true", help="also measure the share of copied patches (slow)")
+    parser.add_argument("--pictures", type=Path, help="folder for a hillshade of each pair")
+    options = parser.parse_args(argv)
+    if not options.data.is_dir():
+        print(f"There is no folder {options.data}; --data names the folder of the SRTM tiles.")
+        return 2
+    machine = describe_machine()
+    print_machine(machine)
+    print(GATES)
+    print(f"{'terrain':<13}{'noise':>6}{'slope':>8}{'curv.':>8}{'spectr.':>9}{'drain.':>8}{'pits':>7}{'real':>7}{'layout':>8}"
+          f"{'held-out':>10}{'copied':>8}{'s':>7}")  # fmt: skip
+    rows = [measure(name, seed, options) for name in TERRAINS for seed in options.seeds]
+    reached = all(row["passes"] for row in rows)
+    print(f"\n{save_result('morphology-quality', {'pairs': rows, 'reached': reached}, machine).name}: "
+          f"{'reached' if reached else 'NOT reached'}")  # fmt: skip
+    return 0 if reached else 1
+
+
+def measure(name: str, seed: int, options: argparse.Namespace) -> dict:
+    """One terrain and one noise: run, print a line, return the figures."""
+    import backend
+    from backend.ops import terrain_statistics
+
+    real, layout = load(options.data / f"{name}.tif"), noise(seed)
+    began = time.perf_counter()
+    made = backend.run(
+        "morphology", height=layout, exemplar=[real], pixel_size_m=PIXEL_SIZE_M, seed=seed, device="cpu"
+    )["height"].values
+    seconds = time.perf_counter() - began
+    figures = terrain_statistics.compare(made, real, PIXEL_SIZE_M, layout)
+    copied = terrain_statistics.copied_share(made, real, stride=16) if options.copies else None
+    print(f"{NAMES[name]:<13}{seed:>6}{figures.slope:>8.3f}{figures.curvature:>8.3f}{figures.spectrum:>9.3f}"
+          f"{figures.drainage:>8.4f}{figures.pits:>7.3f}{figures.pits_real:>7.3f}{figures.layout:>8.3f}{figures.held_out:>10.4f}"
+          f"{'-' if copied is None else f'{copied:.3f}':>8}{seconds:>7.1f}  {'ok' if figures.passes() else 'FAILED'}", flush=True)  # fmt: skip
+    if options.pictures:
+        save_pair(options.pictures / f"morphology-{name.lower()}.png", layout, made, real)
+    return {
+        "terrain": name,
+        "noise_seed": seed,
+        "seconds": seconds,
+        "copied": copied,
+        "passes": figures.passes(),
+    } | dataclasses.asdict(figures)
+
+
+def load(path: Path) -> np.ndarray:
+    """The middle of a tile, float32 [512, 512] m."""
+    import rasterio
+
+    with rasterio.open(path) as file:
+        values = file.read(1).astype(np.float32)
+    top, left = ((side - SIDE) // 2 for side in values.shape)
+    return np.ascontiguousarray(values[top : top + SIDE, left : left + SIDE])
+
+
+def noise(seed: int) -> np.ndarray:
+    """The layout: default fractal noise with features of 18 km."""
+    import backend
+
+    made = backend.run("noise", seed=seed, width_px=SIDE, height_px=SIDE, pixel_size_m=PIXEL_SIZE_M, feature_m=18000.0)
+    return made["height"].values
+
+
+def hillshade(height: np.ndarray, sun_height_deg: float = 40.0) -> np.ndarray:
+    """Lambert shading from the north-west, 0..1, [H, W]."""
+    down, across = np.gradient(height.astype(np.float64), PIXEL_SIZE_M)
+    elevation = np.deg2rad(sun_height_deg)
+    east, south = -np.sqrt(0.5) * np.cos(elevation), -np.sqrt(0.5) * np.cos(elevation)
+    light = (-across * east - down * south + np.sin(elevation)) / np.sqrt(across**2 + down**2 + 1)
+    return np.clip(light, 0, 1)
+
+
+def save_pair(path: Path, layout: np.ndarray, made: np.ndarray, real: np.ndarray) -> None:
+    """Layout, result and real terrain side by side as a grey PNG; the layout at the real terrain's deviation."""
+    from PIL import Image
+
+    scaled = (layout - layout.mean()) / layout.std() * real.std()
+    gap = np.ones((SIDE, 6))
+    parts = [hillshade(scaled), gap, hillshade(made), gap, hillshade(real)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((np.concatenate(parts, axis=1) * 255).astype(np.uint8)).quantize(64).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
