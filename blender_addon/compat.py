@@ -49,3 +49,31 @@ def subdivide_adaptively(item: bpy.types.Object, subsurf: bpy.types.SubsurfModif
         subsurf.use_adaptive_subdivision = True
     elif hasattr(item, "cycles"):
         item.cycles.use_adaptive_subdivision = True
+
+
+def node_input(modifier: bpy.types.NodesModifier, name: str) -> object:
+    """The value of a Geometry Nodes modifier's input, by the name that the user sees; None where there is no such input."""
+    identifier = _identifier(modifier, name)
+    if identifier is None:
+        return None
+    if hasattr(modifier, "properties"):
+        return getattr(modifier.properties.inputs, identifier).value
+    return modifier.get(identifier)
+
+
+def set_node_input(modifier: bpy.types.NodesModifier, name: str, value: object) -> None:
+    """Set a Geometry Nodes modifier's input by name. By 5.2 inputs have moved from custom properties to RNA of their own."""
+    identifier = _identifier(modifier, name)
+    if identifier is None:
+        raise KeyError(f"{modifier.name} has no input {name!r}")
+    if hasattr(modifier, "properties"):
+        getattr(modifier.properties.inputs, identifier).value = value
+    else:
+        modifier[identifier] = value
+
+
+def _identifier(modifier: bpy.types.NodesModifier, name: str) -> str | None:
+    if modifier.node_group is None:
+        return None
+    sockets = (entry for entry in modifier.node_group.interface.items_tree if entry.item_type == "SOCKET")
+    return next((entry.identifier for entry in sockets if entry.in_out == "INPUT" and entry.name == name), None)

@@ -27,12 +27,9 @@ def by_nodes(item: bpy.types.Object, image: bpy.types.Image) -> None:
     """
     modifier = item.modifiers.new(MODIFIER, "NODES")
     modifier.node_group = _group()
-    identifiers = {
-        entry.name: entry.identifier for entry in modifier.node_group.interface.items_tree if entry.in_out == "INPUT"
-    }
-    modifier[identifiers["Image"]] = image
-    modifier[identifiers["Strength"]] = 1.0
-    modifier[identifiers["Subdivision"]] = 0
+    compat.set_node_input(modifier, "Image", image)
+    compat.set_node_input(modifier, "Strength", 1.0)
+    compat.set_node_input(modifier, "Subdivision", 0)
     item.modifiers.move(len(item.modifiers) - 1, 0)
     item.update_tag()
 
@@ -68,10 +65,8 @@ def image_of(item: bpy.types.Object) -> bpy.types.Image | None:
         return None
     if modifier.type == "DISPLACE":
         return modifier.texture.image if modifier.texture is not None else None
-    if modifier.type == "NODES" and modifier.node_group is not None:
-        for entry in modifier.node_group.interface.items_tree:
-            if entry.in_out == "INPUT" and entry.name == "Image":
-                return modifier.get(entry.identifier)
+    if modifier.type == "NODES":
+        return compat.node_input(modifier, "Image")
     return None
 
 

@@ -67,7 +67,7 @@ def wear(item: bpy.types.Object) -> None:
 
 def wear_displaced(item: bpy.types.Object, image: bpy.types.Image, maps: Mapping[str, bpy.types.Image]) -> None:
     """Give a terrain a material that displaces it by an image of heights in metres, and reads its maps from images."""
-    if height_image_of(item) is image:
+    if height_image_of(item) == image:
         return  # the user may have made it their own; its images have new pixels already
     material = bpy.data.materials.new(f"{item.name} material")
     graph = ShaderGraph(_empty(material))

@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 import pytest
 
+from blender_addon import compat
 from blender_addon.build import displacement, grid, images, materials, record, stage, terrain
 from blender_addon.shared.arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, MASK, Array, height_map
 from blender_addon.shared.errors import InvalidInput, InvalidParameter
@@ -112,13 +113,11 @@ def test_every_kind_shows_the_same_heights(ramp, kind):
 def test_geometry_nodes_inputs_are_live(ramp):
     item = terrain.make({"height": height_map(ramp, 10.0)}, kind="GEOMETRY_NODES", name="Terrain")
     modifier = item.modifiers[displacement.MODIFIER]
-    inputs = {
-        entry.name: entry.identifier for entry in modifier.node_group.interface.items_tree if entry.in_out == "INPUT"
-    }
-    modifier[inputs["Strength"]] = 2.0
+    compat.set_node_input(modifier, "Strength", 2.0)
     item.update_tag()
     np.testing.assert_array_equal(positions(item)[:, 2], 2.0 * ramp.ravel())
-    modifier[inputs["Strength"]], modifier[inputs["Subdivision"]] = 1.0, 1
+    compat.set_node_input(modifier, "Strength", 1.0)
+    compat.set_node_input(modifier, "Subdivision", 1)
     item.update_tag()
     finer = positions(item)
     assert len(finer) == (2 * ramp.shape[0] - 1) * (2 * ramp.shape[1] - 1)
@@ -269,6 +268,15 @@ def test_replace_in_place_keeps_mesh_image_and_material(ramp):
     terrain.replace(item, outputs(ramp + 5), kind="GEOMETRY_NODES")
     assert (item.data.session_uid, displacement.image_of(item).session_uid, item.data.materials[0].session_uid) == ids
     assert len(bpy.data.node_groups) == 1
+
+
+def test_replace_keeps_a_displaced_material_and_its_images(ramp):
+    item = terrain.make(outputs(ramp), kind="ADAPTIVE", name="Terrain")
+    material, images_before = item.data.materials[0].session_uid, len(bpy.data.images)
+    terrain.replace(item, outputs(np.tile(ramp, (2, 1))), kind="ADAPTIVE")
+    assert [one.session_uid for one in bpy.data.materials] == [material]
+    assert len(bpy.data.images) == images_before
+    assert tuple(materials.height_image_of(item).size) == (ramp.shape[1], 2 * ramp.shape[0])
 
 
 def test_previews_move_vertices_only(ramp):
