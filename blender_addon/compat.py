@@ -52,7 +52,7 @@ def subdivide_adaptively(item: bpy.types.Object, subsurf: bpy.types.SubsurfModif
 
 
 def node_input(modifier: bpy.types.NodesModifier, name: str) -> object:
-    """The value of a Geometry Nodes modifier's input, by the name that the user sees; None where there is no such input."""
+    """The value of a Geometry Nodes modifier's input, by the name that the user sees; None where there is none."""
     identifier = _identifier(modifier, name)
     if identifier is None:
         return None
@@ -62,7 +62,7 @@ def node_input(modifier: bpy.types.NodesModifier, name: str) -> object:
 
 
 def set_node_input(modifier: bpy.types.NodesModifier, name: str, value: object) -> None:
-    """Set a Geometry Nodes modifier's input by name. By 5.2 inputs have moved from custom properties to RNA of their own."""
+    """Set a Geometry Nodes modifier's input by name. By 5.2 inputs are no custom properties any more."""
     identifier = _identifier(modifier, name)
     if identifier is None:
         raise KeyError(f"{modifier.name} has no input {name!r}")

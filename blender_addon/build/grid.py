@@ -148,6 +148,7 @@ def _topology(name: str, rows: int, columns: int) -> bpy.types.Mesh:
         ):
             collection.remove(made)
     mesh.name = name
+    mesh.materials.clear()  # the node leaves an empty slot
     return mesh
 
 

@@ -257,7 +257,7 @@ def test_replace_keeps_the_object_and_all_that_is_the_users(ramp, was, becomes):
         np.testing.assert_allclose(found[:, 2].reshape(heights.shape), heights, atol=5e-4, rtol=0)
         assert np.ptp(found[:, 0]) == 20.0 * (heights.shape[1] - 1)
     assert (item.session_uid, item.name, tuple(item.location)) == (uid, "Terrain", (1, 2, 3))
-    assert list(item.data.materials)[-1] == mine
+    assert list(item.data.materials)[1:] == [mine]
     assert [modifier.name for modifier in item.modifiers if modifier.name != displacement.MODIFIER] == ["Mine"]
     assert item[record.RECIPE_KEY] == '{"seed": 2}'
 
