@@ -105,9 +105,11 @@ def compute(plan: dict[str, Any]) -> tuple[list[Any], list[dict[str, str]], Any]
     # the same ground at any size: a bigger map shows it in more detail
     ground = {**size, "pixel_size_m": 30.0 * 1024 / plan["size_px"], "seed": plan["seed"]}
     base = session.submit(noise, {**dict(noise.preset("alps-base").values), **ground}, {}, silent=True)
-    shaped = session.submit(morphology, {"seed": plan["seed"]}, {"exemplar": (exemplar,)}, feeds={"height": (base, "height")}, silent=True)
+    closely = {**dict(morphology.preset("close").values), "seed": plan["seed"]}
+    shaped = session.submit(morphology, closely, {"exemplar": (exemplar,)}, feeds={"height": (base, "height")}, silent=True)
     purpose = {"generation": pump.generation(), "output": "MESH", "frame": False, "location": [0.0, 0.0, 0.0], "target": "", "target_uid": 0}
-    watered = session.submit(hydrology, {"seed": plan["seed"]}, {}, feeds={"height": (shaped, "height")}, purpose=purpose)
+    gently = {**dict(hydrology.preset("young").values), "seed": plan["seed"]}
+    watered = session.submit(hydrology, gently, {}, feeds={"height": (shaped, "height")}, purpose=purpose)
     jobs = [base, shaped, watered]
     for job in jobs:
         session.wait(job, on_pump=lambda job=job: tell(job.algorithm, job.fraction, f"{job.label.lower()}: {job.stage or 'waiting'}"))
@@ -132,9 +134,9 @@ def place(job: Any) -> bpy.types.Object:
 # The picture ---------------------------------------------------------------------------------------------------------
 
 LENS_MM, SENSOR_MM = 35.0, 36.0
-SUN_ELEVATION_DEG, SUN_ASIDE_DEG = 24.0, 100.0  # low, and from the side: that is what makes relief readable
+SUN_ELEVATION_DEG, SUN_ASIDE_DEG = 19.0, 82.0  # low, and from the side: that is what makes relief readable
 HORIZON_SHARE = 0.24  # of the picture's height above the horizon
-VISIBILITY_M = 70000.0  # distance over which the air takes 63 % of the light, as on a clear day in the mountains
+VISIBILITY_M = 120000.0  # distance over which the air takes 63 % of the light, as on a clear day in the mountains
 
 
 def set_stage(terrain: bpy.types.Object, heights: np.ndarray, pixel_size_m: float, plan: dict[str, Any]) -> None:
@@ -155,7 +157,22 @@ def set_stage(terrain: bpy.types.Object, heights: np.ndarray, pixel_size_m: floa
     scene.camera = camera
     view = stage.View(sun_azimuth=math.degrees(azimuth) - SUN_ASIDE_DEG, sun_elevation=SUN_ELEVATION_DEG)
     stage.sun(scene, view)
-    scene.world = stage.sky(view)
+    scene.world = sky(view)
+
+
+def sky(view: Any) -> bpy.types.World:
+    """The physical sky around the sun, seen as it is: here the country reaches to the horizon and nothing has to be hidden."""
+    compat = addon("compat")
+    world = bpy.data.worlds.new("Sky")
+    tree = compat.use_nodes(world)
+    tree.nodes.clear()
+    air = tree.nodes.new("ShaderNodeTexSky")
+    compat.physical_sky(air, elevation=math.radians(view.sun_elevation), rotation=math.radians(view.sun_azimuth), air=1.0, dust=0.4)
+    background, output = tree.nodes.new("ShaderNodeBackground"), tree.nodes.new("ShaderNodeOutputWorld")
+    background.inputs["Strength"].default_value = 0.2
+    tree.links.new(air.outputs["Color"], background.inputs["Color"])
+    tree.links.new(background.outputs["Background"], output.inputs["Surface"])
+    return world
 
 
 def viewpoint(heights: np.ndarray, pixel_size_m: float) -> tuple[tuple[float, float, float], float]:

@@ -19,9 +19,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("out") / "demo", metavar="DIR", help="folder for the results [default: out/demo]")
     parser.add_argument("--size", type=int, default=1024, metavar="PX", help="rows and columns of the height map [default: 1024]")
     parser.add_argument("--resolution", type=_resolution, default=(1600, 900), metavar="WxH", help="of the picture [default: 1600x900]")
-    parser.add_argument("--samples", type=int, default=48, metavar="N", help="of Cycles a pixel, denoised after [default: 48]")
+    parser.add_argument("--samples", type=int, default=16, metavar="N", help="of Cycles a pixel, denoised after [default: 16]")
     parser.add_argument("--seed", type=int, default=7, metavar="N", help="another number, another terrain [default: 7]")
-    parser.add_argument("--exemplar", default="alpine", metavar="NAME", help="the landscape to learn from, see list [default: alpine]")
+    parser.add_argument("--exemplar", default="glacial", metavar="NAME", help="the landscape to learn from, see list [default: glacial]")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
 
