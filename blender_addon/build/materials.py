@@ -27,9 +27,9 @@ HAZE_KEY = "relievo_haze"  # share of light lost per metre of air; 0 or absent: 
 _KEY, _VERSION = "relievo_material", 1
 _HEIGHT_NODE = "Relievo Height"
 
-ROCK_DARK, ROCK_LIGHT = (0.105, 0.080, 0.062), (0.29, 0.225, 0.170)
-SCREE = (0.30, 0.275, 0.245)
-GRASS_LUSH, GRASS_DRY = (0.030, 0.078, 0.010), (0.150, 0.145, 0.030)
+ROCK_DARK, ROCK_LIGHT = (0.100, 0.080, 0.066), (0.27, 0.222, 0.178)
+SCREE = (0.275, 0.255, 0.225)
+GRASS_LUSH, GRASS_DRY = (0.036, 0.064, 0.015), (0.145, 0.135, 0.040)
 SNOW = (0.84, 0.87, 0.91)
 SEDIMENT = (0.32, 0.28, 0.21)
 FRESH_ROCK = (0.26, 0.215, 0.175)
@@ -46,6 +46,7 @@ class _Ground:
     height: Socket
     slope: Socket
     mottle: Socket
+    grit: Socket
     position: Socket  # in units of the terrain's relief
     maps: Mapping[str, Socket]
 
@@ -156,7 +157,8 @@ def _ground(graph: ShaderGraph, maps: Mapping[str, Socket]) -> _Ground:
     graph.feed(scaled.inputs[0], position)
     graph.feed(scaled.inputs["Scale"], graph.math("DIVIDE", 1.0, relief))
     mottle = graph.math("SUBTRACT", graph.noise(scaled.outputs["Vector"], 7.0, detail=5.0, roughness=0.6), 0.5)
-    return _Ground(height, graph.math("DEGREES", steepness), mottle, scaled.outputs["Vector"], maps)
+    grit = graph.math("SUBTRACT", graph.noise(scaled.outputs["Vector"], 34.0, detail=6.0, roughness=0.65), 0.5)
+    return _Ground(height, graph.math("DEGREES", steepness), mottle, grit, scaled.outputs["Vector"], maps)
 
 
 def _rock(graph: ShaderGraph, ground: _Ground) -> Socket:
@@ -167,11 +169,8 @@ def _rock(graph: ShaderGraph, ground: _Ground) -> Socket:
     bed = graph.node("ShaderNodeCombineXYZ")
     graph.feed(bed.inputs["Z"], graph.math("MULTIPLY_ADD", ground.mottle, 0.06, tilted))
     beds = graph.noise(bed.outputs["Vector"], 16.0, detail=2.0)
-    return graph.mix(
-        graph.smoothstep(graph.math("ADD", beds, graph.math("MULTIPLY", ground.mottle, 0.6)), 0.25, 0.75),
-        ROCK_DARK,
-        ROCK_LIGHT,
-    )
+    weathered = graph.math("MULTIPLY_ADD", ground.grit, 1.1, graph.math("MULTIPLY_ADD", ground.mottle, 0.6, beds))
+    return graph.mix(graph.smoothstep(weathered, 0.22, 0.8), ROCK_DARK, ROCK_LIGHT)
 
 
 def _wear(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
@@ -185,8 +184,8 @@ def _wear(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
 
 def _scree(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
     """Loose stones lie up to their angle of repose."""
-    slope = graph.math("MULTIPLY_ADD", ground.mottle, 22.0, ground.slope)
-    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(slope, 43.0, 33.0), 0.75), below, SCREE)
+    slope = graph.math("MULTIPLY_ADD", ground.mottle, 22.0, graph.math("MULTIPLY_ADD", ground.grit, 16.0, ground.slope))
+    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(slope, 38.0, 29.0), 0.6), below, SCREE)
 
 
 def _sediment(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
@@ -198,9 +197,10 @@ def _sediment(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
 def _grass(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
     """On gentle ground below the tree line; lush in the valleys, dry towards the line."""
     height = graph.math("MULTIPLY_ADD", ground.mottle, 0.35, ground.height)
-    slope = graph.math("MULTIPLY_ADD", ground.mottle, 26.0, ground.slope)
+    slope = graph.math("MULTIPLY_ADD", ground.mottle, 26.0, graph.math("MULTIPLY_ADD", ground.grit, 14.0, ground.slope))
     where = graph.math("MULTIPLY", graph.smoothstep(slope, 37.0, 24.0), graph.smoothstep(height, 0.62, 0.42))
-    blades = graph.mix(graph.smoothstep(height, 0.05, 0.45), GRASS_LUSH, GRASS_DRY)
+    dryness = graph.math("MULTIPLY_ADD", ground.grit, 0.7, height)
+    blades = graph.mix(graph.smoothstep(dryness, 0.05, 0.45), GRASS_LUSH, GRASS_DRY)
     return graph.mix(graph.math("MULTIPLY", where, 0.92), below, blades)
 
 

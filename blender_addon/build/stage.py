@@ -34,8 +34,8 @@ class View:
     azimuth: float = 205.0
     elevation: float = 22.0
     lens_mm: float = 45.0
-    sun_azimuth: float = 295.0
-    sun_elevation: float = 21.0
+    sun_azimuth: float = 272.0
+    sun_elevation: float = 24.0
     haze: float = 0.10
     closeness: float = 0.0
 
