@@ -1,9 +1,7 @@
-"""How the add-on stands with its backend: not installed, stopped, starting, connecting, ready, lost ... and what
-mends it.
+"""The way to a backend: install it, start it, find it, greet it, follow it when it comes back under another port.
 
 A state machine that is stepped by pump(); it owns the installer, the process and the client, and does the
-handshake. Every state is one sentence for a person and the name of the action that mends it. It knows no job and no
-bpy.
+handshake. standing.py puts it into words. It knows no job and no bpy.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -24,37 +21,12 @@ from .shared.errors import BackendUnavailable, RelievoError, error_from_code
 from .shared.handoff import Handoff
 from .shared.messages import Failure, Hello, Message, Ping, Pong, Shutdown, Welcome
 from .shared.version import PROTOCOL, VERSION
+from .standing import Standing, describe
 
 log = logging.getLogger(__name__)
 
-SILENCE_S = 6.0  # after which a backend that does not answer is said to be silent
 LOOK_AGAIN_S = 0.5  # between looks at the connection file
 RESTARTS, RESTARTS_WITHIN_S = 3, 600.0
-
-
-class LinkState(Enum):
-    NOT_INSTALLED = "not installed"
-    INSTALLING = "installing"
-    OUTDATED = "outdated"
-    STOPPED = "stopped"
-    STARTING = "starting"
-    CONNECTING = "connecting"
-    READY = "ready"
-    LOST = "lost"
-    FAILED = "failed"  # refused, crashed, of another version: it does not mend itself
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a person is told. action:
-
-    "install", "update", "start", "stop", "cancel_install", "reconnect", "preferences" or "".
-    """
-
-    state: LinkState
-    sentence: str
-    hint: str = ""
-    action: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +65,7 @@ class Connection:
         self.installer: Installer | None = None
         self.progress: InstallProgress | None = None
         self.installation: Installation = find_installation(data_dir)
+        self.installed, self.installed_version = "missing", ""  # as pump() has last read it: draw() does no I/O
         self.process = BackendProcess(self.installation, data_dir / "state")
         self.serve_options: tuple[str, ...] = ()
         self.installer_log: Sequence[str] = ()
@@ -107,6 +80,7 @@ class Connection:
         self._since = time.monotonic()
         self._next_look = 0.0
         self._crashes: list[float] = []
+        self._look_at_installation()
 
     # What a person sees ---------------------------------------------------------------------------------------
 
@@ -119,86 +93,18 @@ class Connection:
         return self._error
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether a person wants a backend to be there, so that it is started, and followed when it comes back."""
+        return self._wanted
+
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing has answered, where nothing answers."""
+        return time.monotonic() - self._since
+
+    @property
     def standing(self) -> Standing:
-        if self.installer is not None and self.progress is not None:
-            return Standing(
-                LinkState.INSTALLING, f"Installing: {self.progress.stage}", self.progress.line, "cancel_install"
-            )
-        if self.welcome is not None:
-            return Standing(
-                LinkState.READY,
-                f"Ready: {describe_devices(self.devices)}" if self.devices else "Ready",
-                action="stop" if self.place.is_managed else "",
-            )
-        if self._error is not None:
-            return Standing(LinkState.FAILED, self._error.message, self._error.hint, self._mend())
-        if self.client is not None:
-            return self._standing_of_client(self.client)
-        if not self.place.is_managed:
-            return Standing(
-                LinkState.STOPPED, "Not connected to the backend that the preferences name.", action="reconnect"
-            )
-        return self._standing_of_own_backend()
-
-    def _standing_of_client(self, client: Client) -> Standing:
-        address = client.endpoint.address.removeprefix("tcp://")
-        if client.transport is Transport.REFUSED:
-            return Standing(
-                LinkState.FAILED,
-                f"The backend at {address} refuses the encryption key.",
-                "Copy the server key from its connection file.",
-                "preferences",
-            )
-        if client.generation:
-            return Standing(
-                LinkState.LOST,
-                "The connection to the backend is lost; trying again.",
-                "Jobs that it has accepted go on and are fetched once it answers.",
-                "start" if self.place.is_managed else "reconnect",
-            )
-        if time.monotonic() - self._since > SILENCE_S:
-            return Standing(
-                LinkState.LOST,
-                f"No backend answers at {address}; still trying.",
-                "Start it there, or check the address and the firewall."
-                if not self.place.is_managed
-                else "Start it again.",
-                "start" if self.place.is_managed else "preferences",
-            )
-        return Standing(LinkState.CONNECTING, "Connecting to the backend.")
-
-    def _standing_of_own_backend(self) -> Standing:
-        state = self.installation.state
-        if state == "missing":
-            return Standing(
-                LinkState.NOT_INSTALLED,
-                "Relievo computes in its own process. Nothing is installed yet.",
-                action="install",
-            )
-        if state == "incomplete":
-            return Standing(
-                LinkState.NOT_INSTALLED,
-                "The installation was interrupted.",
-                "It goes on where it broke off.",
-                "install",
-            )
-        if state == "outdated":
-            return Standing(
-                LinkState.OUTDATED,
-                f"The backend is version {self.installation.version}; this add-on is {VERSION}.",
-                action="update",
-            )
-        if self._wanted:
-            return Standing(LinkState.STARTING, "The backend is starting.", action="stop")
-        return Standing(LinkState.STOPPED, "The backend is not running.", action="start")
-
-    def _mend(self) -> str:
-        if not self.place.is_managed:
-            return "preferences"
-        code = getattr(self._error, "code", "")
-        if code == "install_failed":
-            return "install"
-        return "update" if code == "version_mismatch" else "start"
+        return describe(self)
 
     # What a person does ---------------------------------------------------------------------------------------
 
@@ -286,6 +192,7 @@ class Connection:
         elif self._wanted and self.place.is_managed:
             self._step_process()
         if self.client is None:
+            self._look_at_installation()
             return
         if self.client.transport is not Transport.UP and self.welcome is not None:
             log.info("the link to %s is down", self.client.endpoint.address)
@@ -298,6 +205,11 @@ class Connection:
                 self._follow_endpoint()
             elif not self.devices:  # the first worker comes up seconds after the backend
                 self.client.send(Ping(id=str(uuid.uuid4())))
+
+    def _look_at_installation(self) -> None:
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_AGAIN_S
+            self.installed, self.installed_version = self.installation.state, self.installation.version
 
     def receive(self, on_message: Callable[[Message], None]) -> bool:
         """Hand the next message over; False when none waits. The handshake's own messages are dealt with here."""
@@ -360,6 +272,8 @@ class Connection:
 
     def _find_installation(self) -> None:
         self.installation = find_installation(self.data_dir)
+        self._next_look = 0.0
+        self._look_at_installation()
         self.process = BackendProcess(self.installation, self.data_dir / "state", options=self.serve_options)
 
     def _start_process(self) -> None:
@@ -431,14 +345,3 @@ class Connection:
         if self.client is not None:
             self.client.close()
             self.client = None
-
-
-def describe_devices(devices: list[dict]) -> str:
-    """ "NVIDIA RTX 4070, 11 GB" or "CPU, 8 cores": the first device, which is the best one."""
-    if not devices:
-        return "no device"
-    device = devices[0]
-    name, kind = str(device.get("label") or device.get("name", "?")), str(device.get("kind", ""))
-    if kind == "cpu":
-        return f"CPU, {device.get('cores', '?')} cores"
-    return f"{name}, {int(device.get('memory_bytes', 0)) / 2**30:.0f} GB"

@@ -10,7 +10,6 @@ from typing import Any
 import bpy
 
 from . import property_table, pump, requests, results
-from .connection import LinkState
 from .job_records import Job
 from .session import Session
 from .shared.algorithm import AlgorithmSpec, Port, find
@@ -18,6 +17,7 @@ from .shared.arrays import HEIGHT_MAP
 from .shared.catalog import ALGORITHMS
 from .shared.jobs import JobState
 from .shared.params import Param
+from .standing import LinkState
 
 # (operator, label, icon) that mends a state of the connection
 _MENDING = {
@@ -109,6 +109,9 @@ class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.relievo
         draw_connection(layout, pump.current())
+        for job in _jobs():
+            if not job.is_settled:
+                _draw_running(layout, job)
         column = layout.column(align=True)
         column.scale_y = 1.1
         column.prop(settings, "algorithm", expand=True)
@@ -151,7 +154,8 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
     ) -> None:
         column = self.layout.column(align=True)
         row = column.row(align=True)
-        row.prop(settings, "source", text=(port.label or port.name) if index == 0 else "")
+        row.use_property_split, row.use_property_decorate = True, False
+        row.prop(settings, "source", text=(port.label or port.name) if index == 0 else " ")
         if index:
             remove = row.operator("relievo.remove_input", text="", icon="X")
             remove.algorithm, remove.port, remove.index = spec.name, port.name, index
@@ -272,35 +276,25 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        session = pump.current()
-        return session is not None and any(not job.silent for job in session.jobs.values())
+        return any(job.is_settled for job in _jobs())
 
     def draw(self, _context: bpy.types.Context) -> None:
-        session = pump.current()
-        if session is None:
-            return
-        for job in reversed(list(session.jobs.values())):
-            if not job.silent:
-                self._draw_job(job)
+        for job in reversed(_jobs()):
+            if job.is_settled:
+                self._draw_settled(job)
 
-    def _draw_job(self, job: Job) -> None:
+    def _draw_settled(self, job: Job) -> None:
         box = self.layout.box().column(align=True)
-        if not job.is_settled:
-            row = box.row(align=True)
-            row.progress(factor=job.fraction, text=f"{job.label}: {results.sentence_of(job)}")
-            row.operator("relievo.cancel_job", text="", icon="X").job = job.id
-            if job.wants_preview and job.fraction > 0.0 and not job.cancel:
-                box.operator("relievo.keep_job", text="Keep as It Is Now", icon="CHECKMARK").job = job.id
-            return
         row = box.row(align=True)
         row.label(text=job.label, icon=_job_icon(job))
+        sentence = results.sentence_of(job)
         if job.applied:
-            row.label(text=results.sentence_of(job))
+            row.label(text=sentence)
             row.operator("relievo.show_job", text="", icon="VIEWZOOM").job = job.id
             row.operator("relievo.again_job", text="", icon="FILE_REFRESH").job = job.id
         row.operator("relievo.forget_job", text="", icon="X").job = job.id
         if not job.applied:
-            wrapped(box, f"{results.sentence_of(job)[:1].upper()}{results.sentence_of(job)[1:]}")
+            wrapped(box, f"{sentence[:1].upper()}{sentence[1:]}")
         if job.error is not None:
             self._draw_error(box, job)
         elif job.held:
@@ -317,6 +311,22 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
         else:
             row.operator("relievo.again_job", text="Again", icon="FILE_REFRESH").job = job.id
         row.operator("relievo.copy_job_report", icon="COPYDOWN").job = job.id
+
+
+def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
+    """Under the connection, where it is seen wherever the sidebar is scrolled to."""
+    column = layout.box().column(align=True)
+    row = column.row(align=True)
+    row.label(text=job.label)
+    if job.wants_preview and job.done and not job.cancel:
+        row.operator("relievo.keep_job", text="Keep").job = job.id
+    row.operator("relievo.cancel_job", text="", icon="X").job = job.id
+    column.progress(factor=job.fraction, text=results.sentence_of(job))
+
+
+def _jobs() -> list[Job]:
+    session = pump.current()
+    return [job for job in session.jobs.values() if not job.silent] if session is not None else []
 
 
 def _job_icon(job: Job) -> str:

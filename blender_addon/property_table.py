@@ -175,7 +175,7 @@ def _decimals(parameter: Param) -> int:
         Decimal(repr(float(number))) for number in (parameter.default, parameter.step or 0.0, parameter.min or 0.0)
     ]
     decimals = [-int(number.normalize().as_tuple().exponent) for number in numbers]
-    return min(6, max(2, *decimals))
+    return min(6, max(0 if parameter.unit in ("px", "deg", "%") else 2, *decimals))
 
 
 def _is_share(parameter: Param) -> bool:

@@ -15,11 +15,12 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import preferences, previews, results
-from .connection import LinkState, Place
+from .connection import Place
 from .job_records import Job
 from .process import default_data_dir
 from .session import Session
 from .shared.jobs import JobState
+from .standing import LinkState
 
 log = logging.getLogger(__name__)
 

@@ -118,11 +118,25 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         "frame": request.frame,
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
-        "location": list(context.scene.cursor.location),
+        "location": free_place(context.scene, tuple(context.scene.cursor.location)),
         "target": request.target,
         "target_uid": target.session_uid if target is not None else 0,
     }
     return session.submit(request.spec, request.params, arrays, feeds=feeds, purpose=purpose, preview=request.preview)
+
+
+def free_place(scene: bpy.types.Scene, wanted: tuple[float, float, float]) -> list[float]:
+    """The wanted place, or one beside the terrains that stand on it: two surfaces in one place show neither."""
+    place = list(wanted)
+    terrains = [item for item in scene.objects if recipe_on(item) is not None]
+    while (standing := next((item for item in terrains if _is_at(item, place)), None)) is not None:
+        place[0] = standing.location.x + 1.1 * max(standing.dimensions.x, 1.0)
+    return place
+
+
+def _is_at(item: bpy.types.Object, place: list[float]) -> bool:
+    apart = [abs(a - b) for a, b in zip(item.location, place, strict=True)]
+    return apart[0] < item.dimensions.x / 2 and apart[1] < item.dimensions.y / 2
 
 
 def recipe_of(job: Job) -> dict[str, Any]:

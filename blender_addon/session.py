@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .connection import Connection, LinkState, Place
+from .connection import Connection, Place
 from .correspondence import Correspondence
 from .job_records import Job
 from .ledger import Ledger
@@ -33,6 +33,7 @@ from .shared.messages import (
     Submit,
 )
 from .shared.params import parse, to_json
+from .standing import LinkState
 
 log = logging.getLogger(__name__)
 

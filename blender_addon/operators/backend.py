@@ -8,9 +8,9 @@ from pathlib import Path
 import bpy
 
 from .. import preferences, pump
-from ..connection import LinkState
 from ..shared.errors import InvalidInput
 from ..shared.version import PROTOCOL, VERSION
+from ..standing import LinkState
 from .reporting import reports_errors
 
 

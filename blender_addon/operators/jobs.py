@@ -71,7 +71,7 @@ class RELIEVO_OT_place_job(JobOperator, bpy.types.Operator):
         if context.mode != "OBJECT":
             raise InvalidInput("A result is placed in Object Mode only.", hint="Leave the current mode first.")
         job.error = None
-        job.purpose["location"] = list(context.scene.cursor.location)
+        job.purpose["location"] = requests.free_place(context.scene, tuple(context.scene.cursor.location))
         results.place(pump.session(), job, pump.generation(), anywhere=True)
         if job.error is not None:
             raise job.error

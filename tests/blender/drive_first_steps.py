@@ -25,7 +25,7 @@ os.environ["RELIEVO_DATA"] = str(Path(PICTURES) / "data")
 import blender_drive as drive  # noqa: E402
 
 import blender_addon  # noqa: E402
-from blender_addon import pump  # noqa: E402
+from blender_addon import previews, pump  # noqa: E402
 
 
 def shot(name: str) -> None:
@@ -54,29 +54,41 @@ def session():
     yield lambda: pump.session().connection.is_ready
     yield 1.0
     shot("01-ready")
-    bpy.context.scene.relievo.algorithm = "noise"
-    yield 0.5
+    settings = bpy.context.scene.relievo
+    yield from press(settings, "noise")
     before = len(bpy.data.objects)
     bpy.ops.relievo.generate()
-    yield lambda: newest_job().applied or newest_job().error or newest_job().held
+    yield lambda: newest_job().is_settled and not newest_job().awaits_placing
     yield 1.0
     shot("02-noise")
     assert len(bpy.data.objects) == before + 1, newest_job().sentence
-    engines = [spec.name for spec in blender_addon.shared.catalog.ALGORITHMS]
-    if "morphology" in engines:
-        bpy.context.scene.relievo.algorithm = "morphology"
-        yield 0.5
-        shot("03-morphology")
-        bpy.ops.relievo.generate()
-        yield lambda: newest_job().fraction > 0.3 or newest_job().is_settled
-        yield 0.3
-        shot("04-preview")
-        yield lambda: newest_job().applied or newest_job().error or newest_job().held
-        yield 1.0
-        shot("05-relief")
+    yield from press(settings, "morphology")
+    shot("03-morphology")
+    settings.noise.width_px = settings.noise.height_px = 256
+    bpy.ops.relievo.generate()
+    yield lambda: any(previews.TAG in item for item in bpy.data.objects) or newest_job().is_settled
+    yield 4.0
+    shot("04-preview")
+    yield lambda: newest_job().is_settled and not newest_job().awaits_placing
+    yield 1.0
+    shot("05-relief")
+    yield from press(settings, "hydrology")
+    settings.hydrology.from_height.source = "OBJECT"
+    bpy.ops.relievo.generate()
+    yield lambda: newest_job().is_settled and not newest_job().awaits_placing
+    yield 1.0
+    shot("06-hydrology")
+    objects = len(bpy.data.objects)
     bpy.ops.ed.undo()
     yield 1.0
-    shot("06-undone")
+    shot("07-undone")
+    assert len(bpy.data.objects) == objects - 1, "one result is one step"
 
 
-drive.run(session())
+def press(settings, engine: str):
+    settings.algorithm = engine
+    drive.view3d().tag_redraw()
+    yield 0.7
+
+
+drive.run(session(), timeout=240.0)

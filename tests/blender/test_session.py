@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import zmq
 
-from blender_addon.connection import LinkState, Place
+from blender_addon.connection import Place
 from blender_addon.job_records import Job
 from blender_addon.ledger import Ledger
 from blender_addon.process import is_alive
@@ -30,6 +30,7 @@ from blender_addon.shared.catalog import ALGORITHMS
 from blender_addon.shared.endpoint import Endpoint, read_endpoint, write_endpoint
 from blender_addon.shared.errors import InvalidParameter, RelievoError, VersionMismatch
 from blender_addon.shared.jobs import JobState
+from blender_addon.standing import LinkState
 from tests.blender.addon_probe import EXTRA_ALGORITHMS, PROBE
 
 ROOT = Path(__file__).resolve().parents[2]
