@@ -24,17 +24,17 @@ Then = Callable[["RelievoError | None"], None]
 class Background:
     """Poll `socket`; when it is readable, call run_finished()."""
 
-    def __init__(self, context: zmq.Context) -> None:
+    def __init__(self, context: zmq.Context, name: str) -> None:
         self.socket = context.socket(zmq.PAIR)
-        self.socket.bind("inproc://background")
+        self.socket.bind(f"inproc://{name}")
         self._waker = context.socket(zmq.PAIR)
         self._waker.setsockopt(
             zmq.SNDHWM, 0
         )  # the thread must never wait for the server, which waits for it in close()
-        self._waker.connect("inproc://background")  # from here on only the thread touches it
+        self._waker.connect(f"inproc://{name}")  # from here on only the thread touches it
         self._work: queue.SimpleQueue[tuple[Work, Then | None] | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[tuple[Then, RelievoError | None]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="background")
+        self._thread = threading.Thread(target=self._run, name=name)
         self._thread.start()
 
     def do(self, work: Work, then: Then | None = None) -> None:

@@ -42,7 +42,7 @@ class Lifecycle:
         store: Store,
         workforce: Workforce,
         outbox: Outbox,
-        background: Background,
+        sweeper: Background,
         clients_of: Callable[[str], list[bytes]],
         max_age_s: float,
         max_bytes: int,
@@ -52,7 +52,7 @@ class Lifecycle:
         self.devices: list[dict[str, Any]] = []
         self._workforce = workforce
         self._outbox = outbox
-        self._background = background
+        self._sweeper = sweeper
         self._clients_of = clients_of
         self._max_age_s, self._max_bytes = max_age_s, max_bytes
         self._deadlines: dict[str, float] = {}  # job -> monotonic time at which its worker is killed
@@ -146,7 +146,7 @@ class Lifecycle:
         self._deadlines.pop(job.id, None)
         self.store.save(job)
         self.store.drop_inputs(job.id)
-        self._background.do(self.store.empty_trash)
+        self._sweeper.do(self.store.empty_trash)
         log.info("job %s %s after %.2f s", job.id, job.state.value, job.seconds(job.finished_at))
 
     def announce(self, job: Job) -> None:
@@ -239,7 +239,7 @@ class Lifecycle:
         """Forget a job that has ended, and its files."""
         self.scheduler.forget(job.id)
         self.store.drop(job.id)
-        self._background.do(self.store.empty_trash)
+        self._sweeper.do(self.store.empty_trash)
 
     def _sweep(self) -> None:
         jobs = list(self.scheduler.jobs.values())
@@ -247,7 +247,7 @@ class Lifecycle:
         for job in expired(sized, time.time(), max_age_s=self._max_age_s, max_bytes=self._max_bytes):
             log.info("job %s is removed: too old, or the store is full", job.id)
             self.remove(job)
-        self._background.do(self.store.handoff.sweep)
+        self._sweeper.do(self.store.handoff.sweep)
 
     @property
     def next_deadline(self) -> float | None:

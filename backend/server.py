@@ -136,14 +136,15 @@ class Server:
             version=VERSION,
             server_public_key=public_key,
         )
-        self._background = Background(self._context)
+        self._background = Background(self._context, "intake")
+        self._sweeper = Background(self._context, "sweeper")  # removing gigabytes must not hold up a Submit
         self._workforce = Workforce(self._context, settings.state_dir)
         self._outbox = Outbox(self._router, lambda client: self._service.forget_client(client))
         self._lifecycle = Lifecycle(
             store=store,
             workforce=self._workforce,
             outbox=self._outbox,
-            background=self._background,
+            sweeper=self._sweeper,
             clients_of=lambda owner: self._service.clients_of(owner),
             max_age_s=settings.max_age_s,
             max_bytes=settings.max_bytes,
@@ -248,6 +249,7 @@ class Server:
 
     def _close(self) -> None:
         self._workforce.close()
+        self._sweeper.close()
         self._background.close()  # a job that was being stored is on disk now, and is Accepted
         self._lifecycle.suspend()
         self._outbox.flush(time.monotonic())
