@@ -66,7 +66,9 @@ class Parser(argparse.ArgumentParser):
             return UsageError(f"{word!r} is one word too many.", hint=f"See {self.prog} --help.")
         options = [option for option in self._option_string_actions if option.startswith("--")]
         near = difflib.get_close_matches(word, options, n=1)
-        return UsageError(f"Unknown option {word}.", hint=f"Did you mean {near[0]}?" if near else f"See {self.prog} --help.")
+        return UsageError(
+            f"Unknown option {word}.", hint=f"Did you mean {near[0]}?" if near else f"See {self.prog} --help."
+        )
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"See {self.prog} --help.")
@@ -130,11 +132,13 @@ def _dispatch(arguments: list[str]) -> int:
     name = words[0]
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
-        raise UsageError(f"There is no command {name!r}.",
-                         hint=f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(COMMANDS)}.")
+        raise UsageError(
+            f"There is no command {name!r}.",
+            hint=f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(COMMANDS)}.",
+        )
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, _terminate)
-    return importlib.import_module(f"backend.commands.{name}").main(arguments[arguments.index(name) + 1:])
+    return importlib.import_module(f"backend.commands.{name}").main(arguments[arguments.index(name) + 1 :])
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

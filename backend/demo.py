@@ -36,8 +36,17 @@ SAMPLE = re.compile(r"Sample (\d+)/(\d+)")
 Report = Callable[[int, int, str, "float | None"], None]
 
 # Where each part of the demo stands in the whole, in shares of its time on two cores.
-PARTS = {"environment": (0.0, 0.01), "add-on": (0.01, 0.02), "start": (0.02, 0.05), "noise": (0.05, 0.07), "morphology": (0.07, 0.2),
-         "hydrology": (0.2, 0.3), "terrain": (0.3, 0.33), "render": (0.33, 0.98), "files": (0.98, 1.0)}
+PARTS = {
+    "environment": (0.0, 0.01),
+    "add-on": (0.01, 0.02),
+    "start": (0.02, 0.05),
+    "noise": (0.05, 0.07),
+    "morphology": (0.07, 0.2),
+    "hydrology": (0.2, 0.3),
+    "terrain": (0.3, 0.33),
+    "render": (0.33, 0.98),
+    "files": (0.98, 1.0),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +62,11 @@ class Settings:
 
     def check(self) -> None:
         """Raises InvalidParameter."""
-        for name, value, low, high in (("size", self.size_px, 128, 8192), ("samples", self.samples, 1, 65536), ("seed", self.seed, 0, 2**31 - 1)):
+        for name, value, low, high in (
+            ("size", self.size_px, 128, 8192),
+            ("samples", self.samples, 1, 65536),
+            ("seed", self.seed, 0, 2**31 - 1),
+        ):
             if not low <= value <= high:
                 raise InvalidParameter(f"--{name} is {value}; it takes {low} to {high}.", field=name)
 
@@ -65,7 +78,9 @@ def make(settings: Settings, report: Report) -> list[Path]:
     """
     settings.check()
     say = _Progress(report)
-    python = environment.ensure(environment.blender_environment(BLENDER), lambda stage, fraction, _: say("environment", fraction, stage))
+    python = environment.ensure(
+        environment.blender_environment(BLENDER), lambda stage, fraction, _: say("environment", fraction, stage)
+    )
     cache = settings.out / ".cache"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -138,18 +153,34 @@ def _run_blender(python: Path, settings: Settings, archive: Path, cache: Path, s
     """Runs blender_addon/demo.py in Blender and returns its last word."""
     work = (cache / "work").resolve()
     plan = {
-        "zip": str(archive.resolve()), "work": str(work), "size_px": settings.size_px, "resolution_px": settings.resolution_px,
-        "samples": settings.samples, "seed": settings.seed, "exemplar": settings.exemplar,
+        "zip": str(archive.resolve()),
+        "work": str(work),
+        "size_px": settings.size_px,
+        "resolution_px": settings.resolution_px,
+        "samples": settings.samples,
+        "seed": settings.seed,
+        "exemplar": settings.exemplar,
     }
     environ = {
         **{key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
         "BLENDER_USER_RESOURCES": str((cache / "blender").resolve()),
-        "RELIEVO_PYTHON": sys.executable, "RELIEVO_SOURCE": str(SOURCE), "RELIEVO_DATA": str((cache / "data").resolve()),
-        "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1",
+        "RELIEVO_PYTHON": sys.executable,
+        "RELIEVO_SOURCE": str(SOURCE),
+        "RELIEVO_DATA": str((cache / "data").resolve()),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
     }
     command = [str(python), str(SOURCE / "blender_addon" / "demo.py"), json.dumps(plan)]
-    process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, encoding="utf-8", errors="replace")
+    process = subprocess.Popen(
+        command,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     told: dict[str, Any] = {}
     tail: deque[str] = deque(maxlen=40)
     try:
@@ -166,7 +197,9 @@ def _run_blender(python: Path, settings: Settings, archive: Path, cache: Path, s
         _end(process)
     if status != 0 or not told:
         last = next((line for line in reversed(tail) if line.strip()), "it said nothing")
-        raise InternalError(f"Blender ended with status {status}: {last.strip()}", hint=f"Its log is {cache / 'blender.log'}.")
+        raise InternalError(
+            f"Blender ended with status {status}: {last.strip()}", hint=f"Its log is {cache / 'blender.log'}."
+        )
     return told
 
 
@@ -180,7 +213,11 @@ def _messages(process: subprocess.Popen[str], log: Any, tail: deque[str]) -> Ite
         log.write(line)
         tail.append(line)
         if found := SAMPLE.search(line):
-            yield {"part": "render", "fraction": int(found[1]) / int(found[2]), "stage": f"rendering, sample {found[1]} of {found[2]}"}
+            yield {
+                "part": "render",
+                "fraction": int(found[1]) / int(found[2]),
+                "stage": f"rendering, sample {found[1]} of {found[2]}",
+            }
 
 
 def _end(process: subprocess.Popen[str]) -> None:

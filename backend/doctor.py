@@ -46,15 +46,23 @@ def examine() -> Iterator[Finding]:
         try:
             yield from check()
         except Exception as error:  # a check that breaks has found something, too
-            yield Finding(name=check.__name__.strip("_"), state="broken", text=f"{type(error).__name__}: {error}",
-                          fix="Send the report of doctor --report to the project.")
+            yield Finding(
+                name=check.__name__.strip("_"),
+                state="broken",
+                text=f"{type(error).__name__}: {error}",
+                fix="Send the report of doctor --report to the project.",
+            )
 
 
 def _python() -> Iterator[Finding]:
     version = platform.python_version()
     fits = sys.version_info[:2] in PYTHONS
-    yield Finding(name="Python", state="ok" if fits else "broken", text=f"{version} in {short(Path(sys.prefix))}",
-                  fix="" if fits else "Use Python 3.11.")
+    yield Finding(
+        name="Python",
+        state="ok" if fits else "broken",
+        text=f"{version} in {short(Path(sys.prefix))}",
+        fix="" if fits else "Use Python 3.11.",
+    )
 
 
 def _libraries() -> Iterator[Finding]:
@@ -64,8 +72,12 @@ def _libraries() -> Iterator[Finding]:
     if not wrong:
         yield Finding(name="Libraries", state="ok", text=f"all {len(requirements)} as pinned")
     else:
-        yield Finding(name="Libraries", state="broken" if missing else "note", text="; ".join(wrong),
-                      fix="relievo.py prepare brings the environment up to date.")
+        yield Finding(
+            name="Libraries",
+            state="broken" if missing else "note",
+            text="; ".join(wrong),
+            fix="relievo.py prepare brings the environment up to date.",
+        )
 
 
 def wrong_versions(requirements: list[str]) -> Iterator[str]:
@@ -91,10 +103,16 @@ def _devices() -> Iterator[Finding]:
         device = describe_device(name)
         memory = f", {device['memory_bytes'] / GIB:.1f} GiB" if device["memory_bytes"] else ""
         cores = f", {device['cores']} cores" if device["kind"] == "cpu" else ""
-        yield Finding(name="Device", state="ok", text=f"{name}: {device['label']}{cores}{memory} (PyTorch {torch.__version__})")
+        yield Finding(
+            name="Device", state="ok", text=f"{name}: {device['label']}{cores}{memory} (PyTorch {torch.__version__})"
+        )
     if names == ["cpu"] and environment.has_nvidia():
-        yield Finding(name="Device", state="note", text="there is an NVIDIA card that this PyTorch cannot use",
-                      fix="relievo.py --cuda prepare installs the build for it.")
+        yield Finding(
+            name="Device",
+            state="note",
+            text="there is an NVIDIA card that this PyTorch cannot use",
+            fix="relievo.py --cuda prepare installs the build for it.",
+        )
 
 
 def _job() -> Iterator[Finding]:
@@ -117,8 +135,12 @@ def _kernel_cache() -> Iterator[Finding]:
     if os.access(folder, os.W_OK):
         yield Finding(name="Kernels", state="ok", text="compiled code is kept")
     else:
-        yield Finding(name="Kernels", state="note", text=f"{short(folder)} cannot be written: kernels are compiled at each start",
-                      fix="Set NUMBA_CACHE_DIR to a folder of yours.")
+        yield Finding(
+            name="Kernels",
+            state="note",
+            text=f"{short(folder)} cannot be written: kernels are compiled at each start",
+            fix="Set NUMBA_CACHE_DIR to a folder of yours.",
+        )
 
 
 def _disk() -> Iterator[Finding]:
@@ -130,20 +152,36 @@ def _disk() -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        yield Finding(name="Disk", state="broken", text=f"{short(folder)} cannot be written: {error.strerror}",
-                      fix="Make it yours, or give another folder with serve --state.")
+        yield Finding(
+            name="Disk",
+            state="broken",
+            text=f"{short(folder)} cannot be written: {error.strerror}",
+            fix="Make it yours, or give another folder with serve --state.",
+        )
         return
     state: Literal["ok", "note", "broken"] = "broken" if free < NO_BYTES else "note" if free < FEW_BYTES else "ok"
-    yield Finding(name="Disk", state=state, text=text, fix="" if state == "ok" else "Free some space: a 4096² job takes about 1 GiB.")
+    yield Finding(
+        name="Disk",
+        state=state,
+        text=text,
+        fix="" if state == "ok" else "Free some space: a 4096² job takes about 1 GiB.",
+    )
 
 
 def _port() -> Iterator[Finding]:
     try:
-        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=2.0):
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname(), timeout=2.0),
+        ):
             yield Finding(name="Port", state="ok", text="this machine's own address takes connections")
     except OSError as error:
-        yield Finding(name="Port", state="broken", text=f"127.0.0.1 takes no connections ({error.strerror or error})",
-                      fix="A firewall or a sandbox is in the way: let Python connect to 127.0.0.1.")
+        yield Finding(
+            name="Port",
+            state="broken",
+            text=f"127.0.0.1 takes no connections ({error.strerror or error})",
+            fix="A firewall or a sandbox is in the way: let Python connect to 127.0.0.1.",
+        )
 
 
 def _server() -> Iterator[Finding]:
@@ -158,13 +196,21 @@ def _server() -> Iterator[Finding]:
         yield Finding(name="Backend", state="note", text=error.message, fix=error.hint or f"Delete {short(path)}.")
         return
     except RelievoError as error:
-        yield Finding(name="Backend", state="broken", text=error.message, fix=error.hint or "Stop it and start it anew.")
+        yield Finding(
+            name="Backend", state="broken", text=error.message, fix=error.hint or "Stop it and start it anew."
+        )
         return
     if endpoint.version != VERSION:
-        yield Finding(name="Backend", state="broken", text=f"the running one is version {endpoint.version}, this is {VERSION}",
-                      fix="Stop it (Stop Backend in Blender) and start it anew.")
+        yield Finding(
+            name="Backend",
+            state="broken",
+            text=f"the running one is version {endpoint.version}, this is {VERSION}",
+            fix="Stop it (Stop Backend in Blender) and start it anew.",
+        )
         return
-    yield Finding(name="Backend", state="ok", text=f"running at {endpoint.address}, protocol {PROTOCOL}, session {session[:8]}")
+    yield Finding(
+        name="Backend", state="ok", text=f"running at {endpoint.address}, protocol {PROTOCOL}, session {session[:8]}"
+    )
 
 
 def greet(endpoint: Endpoint) -> str:
@@ -184,12 +230,20 @@ def greet(endpoint: Endpoint) -> str:
             socket_.curve_publickey, socket_.curve_secretkey = zmq.curve_keypair()
             socket_.curve_serverkey = endpoint.server_public_key.encode()
         socket_.connect(endpoint.address)
-        hello = Hello(id=str(uuid.uuid4()), token=endpoint.token, owner=str(uuid.uuid4()), protocol=PROTOCOL, client="doctor",
-                      client_version=VERSION)
+        hello = Hello(
+            id=str(uuid.uuid4()),
+            token=endpoint.token,
+            owner=str(uuid.uuid4()),
+            protocol=PROTOCOL,
+            client="doctor",
+            client_version=VERSION,
+        )
         socket_.send_multipart(encode(hello))
         if not socket_.poll(round(ANSWER_TIMEOUT_S * 1000)):
-            raise BackendUnavailable(f"the backend of the connection file ({endpoint.address}) does not answer",
-                                     hint="It has ended, or hangs: the next start replaces it.")
+            raise BackendUnavailable(
+                f"the backend of the connection file ({endpoint.address}) does not answer",
+                hint="It has ended, or hangs: the next start replaces it.",
+            )
         answer = decode([bytes(frame) for frame in socket_.recv_multipart()])
     finally:
         context.destroy(linger=0)
@@ -206,8 +260,12 @@ def _blenders() -> Iterator[Finding]:
         if found.state == "ready":
             yield Finding(name="Blender", state="ok", text=f"{version} without a window, in {short(found.root)}")
         elif found.state != "missing":
-            yield Finding(name="Blender", state="note", text=f"{version}: its environment is {found.state}",
-                          fix=f"relievo.py prepare --blender {version} goes on with it.")
+            yield Finding(
+                name="Blender",
+                state="note",
+                text=f"{version}: its environment is {found.state}",
+                fix=f"relievo.py prepare --blender {version} goes on with it.",
+            )
 
 
 def _weights() -> Iterator[Finding]:
@@ -223,7 +281,16 @@ def _weights() -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    _python, _libraries, _devices, _job, _kernel_cache, _disk, _port, _server, _blenders, _weights,
+    _python,
+    _libraries,
+    _devices,
+    _job,
+    _kernel_cache,
+    _disk,
+    _port,
+    _server,
+    _blenders,
+    _weights,
 )
 
 
@@ -235,8 +302,13 @@ def short(path: Path) -> str:
 
 def report(findings: list[Finding]) -> str:
     """Everything that helps somebody else to help, without names of users and hosts."""
-    lines = [f"Relievo {VERSION}, protocol {PROTOCOL}, Python {platform.python_version()}, {platform.system()} {platform.release()}, "
-             f"{platform.machine()}"]
-    lines += [f"{finding.state:<7}{finding.name}: {finding.text}" + (f" -> {finding.fix}" if finding.fix else "") for finding in findings]
+    lines = [
+        f"Relievo {VERSION}, protocol {PROTOCOL}, Python {platform.python_version()}, {platform.system()} {platform.release()}, "
+        f"{platform.machine()}"
+    ]
+    lines += [
+        f"{finding.state:<7}{finding.name}: {finding.text}" + (f" -> {finding.fix}" if finding.fix else "")
+        for finding in findings
+    ]
     versions = sorted({f"{d.metadata['Name']}=={d.version}" for d in metadata.distributions()}, key=str.lower)
     return "\n".join([*lines, "packages: " + " ".join(versions)])

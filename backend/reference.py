@@ -27,9 +27,19 @@ def pages() -> dict[str, str]:
 def index() -> str:
     lines = [NOTE, "", "# Reference", "", "## Algorithms", "", "| name | what it does |", "|---|---|"]
     lines += [f"| [{spec.name}]({spec.name}.md) | {_cell(spec.summary)} |" for spec in ALGORITHMS]
-    lines += ["", "## Kinds of array", "", "Rows run from the top down. On the command line each is a file; in Blender an image or a mesh.", "",
-              "| kind | type | axes | unit | what it is |", "|---|---|---|---|---|"]
-    lines += [f"| {kind.name} | {kind.dtype} | {_axes(kind)} | {kind.unit or '-'} | {_cell(kind.help)} |" for kind in KINDS.values()]
+    lines += [
+        "",
+        "## Kinds of array",
+        "",
+        "Rows run from the top down. On the command line each is a file; in Blender an image or a mesh.",
+        "",
+        "| kind | type | axes | unit | what it is |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {kind.name} | {kind.dtype} | {_axes(kind)} | {kind.unit or '-'} | {_cell(kind.help)} |"
+        for kind in KINDS.values()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -37,11 +47,27 @@ def page(spec: AlgorithmSpec) -> str:
     lines = [NOTE, "", f"# {spec.label}", "", _sentence(spec.summary), ""]
     lines += ["```", _example(spec), "```", "", "```python", *_python(spec), "```", ""]
     if spec.inputs:
-        lines += ["## Inputs", "", "| port | kind | what goes in |", "|---|---|---|", *(_port(port) for port in spec.inputs), ""]
-    lines += ["## Outputs", "", "| port | kind | what comes out |", "|---|---|---|", *(_port(port) for port in spec.outputs), ""]
+        lines += [
+            "## Inputs",
+            "",
+            "| port | kind | what goes in |",
+            "|---|---|---|",
+            *(_port(port) for port in spec.inputs),
+            "",
+        ]
+    lines += [
+        "## Outputs",
+        "",
+        "| port | kind | what comes out |",
+        "|---|---|---|",
+        *(_port(port) for port in spec.outputs),
+        "",
+    ]
     if spec.presets:
         lines += ["## Presets", "", "| name | | sets |", "|---|---|---|"]
-        lines += [f"| `{preset.name}` | {_cell(preset.help)} | {_values(dict(preset.values))} |" for preset in spec.presets]
+        lines += [
+            f"| `{preset.name}` | {_cell(preset.help)} | {_values(dict(preset.values))} |" for preset in spec.presets
+        ]
         lines += [""]
     for group in dict.fromkeys(parameter.group for parameter in spec.parameters):
         lines += [f"## {group or 'Settings'}", "", "| name | default | range | what it does |", "|---|---|---|---|"]
@@ -59,8 +85,12 @@ def _example(spec: AlgorithmSpec) -> str:
 def _python(spec: AlgorithmSpec) -> list[str]:
     inputs = "".join(f", {port.name}={port.name}" for port in spec.inputs if not port.optional)
     size = ", pixel_size_m=30.0" if spec.inputs else ""
-    return ["import backend", "", f'outputs = backend.run("{spec.name}"{inputs}{size}, seed=7)',
-            f'values = outputs["{spec.outputs[0].name}"].values  # float32 [H, W]']
+    return [
+        "import backend",
+        "",
+        f'outputs = backend.run("{spec.name}"{inputs}{size}, seed=7)',
+        f'values = outputs["{spec.outputs[0].name}"].values  # float32 [H, W]',
+    ]
 
 
 def _port(port: Port) -> str:
@@ -69,7 +99,13 @@ def _port(port: Port) -> str:
 
 
 def _parameter(parameter: Param) -> str:
-    default = "on" if parameter.default is True else "off" if parameter.default is False else f"{parameter.default}" or "(empty)"
+    default = (
+        "on"
+        if parameter.default is True
+        else "off"
+        if parameter.default is False
+        else f"{parameter.default}" or "(empty)"
+    )
     return f"| `{parameter.name}` | {default}{_unit(parameter)} | {_range(parameter)} | {_cell(_sentence(parameter.help))} |"
 
 

@@ -40,7 +40,8 @@ def main(plan: dict[str, Any]) -> int:
 
 
 def say(**fields: Any) -> None:
-    print(TAG + json.dumps(fields), flush=True)
+    sys.stdout.write(TAG + json.dumps(fields) + "\n")
+    sys.stdout.flush()
 
 
 def tell(part: str, fraction: float, stage: str) -> None:
@@ -74,7 +75,9 @@ def install(archive: Path) -> None:
     note = Path(bpy.utils.user_resource("EXTENSIONS")) / "relievo-demo.json"
     wanted = {"zip": str(archive), "time": archive.stat().st_mtime_ns}
     if not (note.exists() and json.loads(note.read_text(encoding="utf-8")) == wanted and addon_utils.enable(MODULE)):
-        bpy.ops.extensions.package_install_files(repo="user_default", filepath=str(archive), enable_on_install=True, overwrite=True)
+        bpy.ops.extensions.package_install_files(
+            repo="user_default", filepath=str(archive), enable_on_install=True, overwrite=True
+        )
         note.write_text(json.dumps(wanted), encoding="utf-8")
     if not hasattr(bpy.types.Scene, "relievo"):
         raise RuntimeError("Blender has not enabled the add-on")
@@ -99,20 +102,34 @@ def compute(plan: dict[str, Any]) -> tuple[list[Any], list[dict[str, str]], Any]
     """
     pump, sources = addon("pump"), addon("sources")
     session, catalog = pump.session(), addon("shared.catalog").ALGORITHMS
-    noise, morphology, hydrology = (addon("shared.algorithm").find(catalog, name) for name in ("noise", "morphology", "hydrology"))
+    noise, morphology, hydrology = (
+        addon("shared.algorithm").find(catalog, name) for name in ("noise", "morphology", "hydrology")
+    )
     exemplar = sources.read(sources.Source("exemplar", plan["exemplar"]), _port(morphology, "exemplar"), bpy.context)
     size = {"width_px": plan["size_px"], "height_px": plan["size_px"]}
     # the same ground at any size: a bigger map shows it in more detail
     ground = {**size, "pixel_size_m": 30.0 * 1024 / plan["size_px"], "seed": plan["seed"]}
     base = session.submit(noise, {**dict(noise.preset("alps-base").values), **ground}, {}, silent=True)
     closely = {**dict(morphology.preset("close").values), "seed": plan["seed"]}
-    shaped = session.submit(morphology, closely, {"exemplar": (exemplar,)}, feeds={"height": (base, "height")}, silent=True)
-    purpose = {"generation": pump.generation(), "output": "MESH", "frame": False, "location": [0.0, 0.0, 0.0], "target": "", "target_uid": 0}
+    shaped = session.submit(
+        morphology, closely, {"exemplar": (exemplar,)}, feeds={"height": (base, "height")}, silent=True
+    )
+    purpose = {
+        "generation": pump.generation(),
+        "output": "MESH",
+        "frame": False,
+        "location": [0.0, 0.0, 0.0],
+        "target": "",
+        "target_uid": 0,
+    }
     gently = {**dict(hydrology.preset("young").values), "seed": plan["seed"]}
     watered = session.submit(hydrology, gently, {}, feeds={"height": (shaped, "height")}, purpose=purpose)
     jobs = [base, shaped, watered]
     for job in jobs:
-        session.wait(job, on_pump=lambda job=job: tell(job.algorithm, job.fraction, f"{job.label.lower()}: {job.stage or 'waiting'}"))
+        session.wait(
+            job,
+            on_pump=lambda job=job: tell(job.algorithm, job.fraction, f"{job.label.lower()}: {job.stage or 'waiting'}"),
+        )
     # what a job makes for the next one alone is not kept: its digest stands in the next one's recipe
     digests = [{"height": job.recipe["inputs"]["height"][0]["sha256"]} for job in jobs[1:]]
     return jobs, digests, watered.outputs["height"][0]
@@ -152,7 +169,11 @@ def set_stage(terrain: bpy.types.Object, heights: np.ndarray, pixel_size_m: floa
     half_height = math.atan(0.5 * SENSOR_MM / LENS_MM * height / width)
     pitch = math.atan(math.tan(half_height) * (1.0 - 2.0 * HORIZON_SHARE))
     camera.location = eye
-    camera.rotation_euler = (math.pi / 2 - pitch, 0.0, -azimuth)  # a camera at rest looks down; azimuth turns clockwise from +Y
+    camera.rotation_euler = (
+        math.pi / 2 - pitch,
+        0.0,
+        -azimuth,
+    )  # a camera at rest looks down; azimuth turns clockwise from +Y
     scene.collection.objects.link(camera)
     scene.camera = camera
     view = stage.View(sun_azimuth=math.degrees(azimuth) - SUN_ASIDE_DEG, sun_elevation=SUN_ELEVATION_DEG)
@@ -167,7 +188,9 @@ def sky(view: Any) -> bpy.types.World:
     tree = compat.use_nodes(world)
     tree.nodes.clear()
     air = tree.nodes.new("ShaderNodeTexSky")
-    compat.physical_sky(air, elevation=math.radians(view.sun_elevation), rotation=math.radians(view.sun_azimuth), air=1.0, dust=0.4)
+    compat.physical_sky(
+        air, elevation=math.radians(view.sun_elevation), rotation=math.radians(view.sun_azimuth), air=1.0, dust=0.4
+    )
     background, output = tree.nodes.new("ShaderNodeBackground"), tree.nodes.new("ShaderNodeOutputWorld")
     background.inputs["Strength"].default_value = 0.2
     tree.links.new(air.outputs["Color"], background.inputs["Color"])
@@ -201,7 +224,9 @@ def viewpoint(heights: np.ndarray, pixel_size_m: float) -> tuple[tuple[float, fl
     return best[1], best[2]
 
 
-def _seen(coarse: np.ndarray, cell_m: float, relief: float, stand: tuple[int, int, float], rays: np.ndarray, steps: np.ndarray) -> float:
+def _seen(
+    coarse: np.ndarray, cell_m: float, relief: float, stand: tuple[int, int, float], rays: np.ndarray, steps: np.ndarray
+) -> float:
     """How much there is to see: cells in sight, weighted by how large they look and by their height over the valleys."""
     row, column, eye = stand
     r = np.rint(row - np.cos(rays)[:, None] * steps).astype(int)
@@ -237,11 +262,16 @@ def render(plan: dict[str, Any]) -> None:
     cycles.device, cycles.samples = "CPU", plan["samples"]
     cycles.use_adaptive_sampling, cycles.adaptive_threshold = True, 0.03
     cycles.use_denoising = True
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 3, 2, 1  # terrain under a sky: more light is not seen
+    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = (
+        3,
+        2,
+        1,
+    )  # terrain under a sky: more light is not seen
     cycles.sample_clamp_indirect = 5.0
     scene.render.resolution_x, scene.render.resolution_y = plan["resolution_px"]
     scene.render.resolution_percentage = 100
     scene.view_settings.view_transform, scene.view_settings.look = "AgX", "AgX - Medium High Contrast"
+    scene.view_settings.exposure = 0.25
     scene.render.image_settings.file_format = "PNG"
     scene.render.filepath = str(work / "terrain.png")
     bpy.ops.wm.save_as_mainfile(filepath=str(work / "terrain.blend"), compress=True)

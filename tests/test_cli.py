@@ -25,19 +25,32 @@ from shared.catalog import ALGORITHMS
 from tests.probe_algorithms import ProbeParams
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-ENVIRON = {**os.environ, "RELIEVO_EXTRA_ALGORITHMS": "tests.probe_algorithms", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100"}
+ENVIRON = {
+    **os.environ,
+    "RELIEVO_EXTRA_ALGORITHMS": "tests.probe_algorithms",
+    "PYTHONPATH": str(REPOSITORY),
+    "COLUMNS": "100",
+}
 HEAVY = ("torch", "numba", "rasterio", "zmq", "scipy", "OpenEXR", "rich")
 
 
 def relievo(*words: object, cwd: Path = REPOSITORY, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "backend", *map(str, words)], cwd=cwd, env=ENVIRON | environ, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "backend", *map(str, words)],
+        cwd=cwd,
+        env=ENVIRON | environ,
+        capture_output=True,
+        text=True,
+    )
 
 
 def refused(*words: object, code: int = 2, **options) -> str:
     """What stderr says of words that must be refused: one sentence and a hint, no traceback."""
     done = relievo(*words, **options)
     assert done.returncode == code, done.stderr
-    said = [line for line in done.stderr.strip().splitlines() if not line.startswith("Probe: ")]  # the progress of a run
+    said = [
+        line for line in done.stderr.strip().splitlines() if not line.startswith("Probe: ")
+    ]  # the progress of a run
     assert said[0].startswith("relievo: "), done.stderr
     assert len(said) <= 2, done.stderr  # and so no traceback
     return "\n".join(said)
@@ -47,8 +60,17 @@ def refused(*words: object, code: int = 2, **options) -> str:
 def height_file(tmp_path: Path) -> Path:
     y, x = np.mgrid[0:40, 0:50]
     path = tmp_path / "in.tif"
-    with rasterio.open(path, "w", driver="GTiff", height=40, width=50, count=1, dtype="float32", crs="EPSG:32632",
-                       transform=Affine(20, 0, 4e5, 0, -20, 5e6)) as file:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=40,
+        width=50,
+        count=1,
+        dtype="float32",
+        crs="EPSG:32632",
+        transform=Affine(20, 0, 4e5, 0, -20, 5e6),
+    ) as file:
         file.write((500 + 30 * np.sin(x / 5) + 20 * np.cos(y / 4)).astype(np.float32), 1)
     return path
 
@@ -58,8 +80,11 @@ def height_file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", [*COMMANDS, "run probe"])
 def test_help_reads_well_and_imports_nothing_heavy(command):
-    code = f"import sys\nfrom backend.cli import main\nsys.argv = ['x']\ntry:\n    main({[*command.split(), '--help']})\nexcept SystemExit:\n    pass\n" \
-           f"heavy = [name for name in {HEAVY} if name in sys.modules]\nassert not heavy, heavy"
+    code = (
+        "import sys\nfrom backend.cli import main\nsys.argv = ['x']\n"
+        f"try:\n    main({[*command.split(), '--help']})\nexcept SystemExit:\n    pass\n"
+        f"heavy = [name for name in {HEAVY} if name in sys.modules]\nassert not heavy, heavy"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, env=ENVIRON, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "usage: relievo.py" in done.stdout
@@ -83,7 +108,9 @@ def test_every_parameter_and_port_has_a_flag(spec):
         assert preset.name in text
     for parameter in spec.parameters:
         value = "no" if parameter.type == "bool" else str(parameter.default)
-        words = [f"--no-{flags.flag(parameter.name)[2:]}"] if value == "no" else [f"{flags.flag(parameter.name)}={value}"]
+        words = (
+            [f"--no-{flags.flag(parameter.name)[2:]}"] if value == "no" else [f"{flags.flag(parameter.name)}={value}"]
+        )
         given = flags.given(parser.parse_args(words), flags.PARAM)
         assert given == {parameter.name: False if value == "no" else parameter.default}
 
@@ -121,7 +148,22 @@ def test_bad_input_files(height_file, tmp_path):
 
 def test_run_writes_every_output_in_every_format(height_file, tmp_path):
     out = tmp_path / "out"
-    done = relievo("run", "probe", "--height", height_file, "--noise", "3", "--seed", "7", "--out", out, "--format", "npy", "exr,tif", "png16")
+    done = relievo(
+        "run",
+        "probe",
+        "--height",
+        height_file,
+        "--noise",
+        "3",
+        "--seed",
+        "7",
+        "--out",
+        out,
+        "--format",
+        "npy",
+        "exr,tif",
+        "png16",
+    )
     assert done.returncode == 0, done.stderr
     names = ["height.npy", "height.exr", "height.tif", "height.png", "recipe.json"]
     assert done.stdout.split() == [str(out / name) for name in names]
@@ -136,10 +178,27 @@ def test_run_writes_every_output_in_every_format(height_file, tmp_path):
 
 def test_recipe_repeats_to_the_byte(height_file, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    words = ["--height", height_file, "--extra", height_file, height_file, "--noise", "3", "--seed", "7", "--format", "npy", "tif", "exr", "png16"]
+    words = [
+        "--height",
+        height_file,
+        "--extra",
+        height_file,
+        height_file,
+        "--noise",
+        "3",
+        "--seed",
+        "7",
+        "--format",
+        "npy",
+        "tif",
+        "exr",
+        "png16",
+    ]
     assert relievo("run", "probe", *words, "--out", first).returncode == 0
     assert relievo("run", "--recipe", first / "recipe.json", "--out", second).returncode == 0
-    assert {path.name: path.read_bytes() for path in first.iterdir()} == {path.name: path.read_bytes() for path in second.iterdir()}
+    assert {path.name: path.read_bytes() for path in first.iterdir()} == {
+        path.name: path.read_bytes() for path in second.iterdir()
+    }
 
 
 def test_recipe_refuses_a_changed_file_and_says_what_is_overridden(height_file, tmp_path):
@@ -171,8 +230,15 @@ def test_recipe_finds_a_folder_that_has_moved(height_file, tmp_path):
 
 def test_a_recipe_of_recipes_repeats_the_whole_chain(height_file, tmp_path):
     first, second, again = (tmp_path / name for name in ("first", "second", "again"))
-    assert relievo("run", "probe", "--height", height_file, "--noise", "2", "--seed", "1", "--out", first).returncode == 0
-    assert relievo("run", "probe", "--height", first / "height.tif", "--noise", "2", "--seed", "2", "--out", second).returncode == 0
+    assert (
+        relievo("run", "probe", "--height", height_file, "--noise", "2", "--seed", "1", "--out", first).returncode == 0
+    )
+    assert (
+        relievo(
+            "run", "probe", "--height", first / "height.tif", "--noise", "2", "--seed", "2", "--out", second
+        ).returncode
+        == 0
+    )
     steps = [json.loads((folder / "recipe.json").read_text()) for folder in (first, second)]
     outputs = [{"height": rasters.read_height(folder / "height.tif").sha256} for folder in (first, second)]
     del steps[1]["inputs"]["height"][0]["file"]
@@ -215,8 +281,12 @@ def test_a_failing_algorithm_leaves_the_old_results(height_file, tmp_path):
     out = tmp_path / "out"
     assert relievo("run", "probe", "--height", height_file, "--out", out).returncode == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert "defect" in refused("run", "probe", "--height", height_file, "--ending", "error", "--out", out, code=1).replace("\n", " ")
-    assert "ran out of memory" in refused("run", "probe", "--height", height_file, "--ending", "memory", "--out", out, code=1)
+    assert "defect" in refused(
+        "run", "probe", "--height", height_file, "--ending", "error", "--out", out, code=1
+    ).replace("\n", " ")
+    assert "ran out of memory" in refused(
+        "run", "probe", "--height", height_file, "--ending", "memory", "--out", out, code=1
+    )
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
@@ -228,7 +298,9 @@ def test_a_full_disk_leaves_the_old_results(tmp_path):
     assert subprocess.run(words, cwd=REPOSITORY, env=ENVIRON, capture_output=True).returncode == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-    done = subprocess.run([*words, "--seed", "1"], cwd=REPOSITORY, env=ENVIRON, capture_output=True, text=True, preexec_fn=limit)
+    done = subprocess.run(
+        [*words, "--seed", "1"], cwd=REPOSITORY, env=ENVIRON, capture_output=True, text=True, preexec_fn=limit
+    )
     assert done.returncode == 1
     assert "the disk is full" in done.stderr
     assert "Traceback" not in done.stderr
@@ -243,7 +315,13 @@ def test_a_place_that_cannot_be_written_is_told_before_computing(tmp_path):
 def test_ctrl_c_ends_at_once_and_leaves_nothing(height_file, tmp_path):
     out = tmp_path / "out"
     words = ["run", "probe", "--height", height_file, "--steps", "2000", "--step-s", "0.05", "--out", out]
-    process = subprocess.Popen([sys.executable, "-m", "backend", *map(str, words)], cwd=REPOSITORY, env=ENVIRON, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backend", *map(str, words)],
+        cwd=REPOSITORY,
+        env=ENVIRON,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while "step" not in (line := process.stderr.readline()):  # type: ignore[union-attr]
         assert time.monotonic() < deadline, line
@@ -295,6 +373,13 @@ def test_doctor_fails_on_what_is_broken(tmp_path):
 
 
 def test_output_that_nobody_reads_is_no_error():
-    done = subprocess.run(f"{sys.executable} -m backend list --json | head -n 1", shell=True, cwd=REPOSITORY, env=ENVIRON, capture_output=True, text=True)
+    done = subprocess.run(
+        f"{sys.executable} -m backend list --json | head -n 1",
+        shell=True,
+        cwd=REPOSITORY,
+        env=ENVIRON,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.strip() == "{"
     assert "Traceback" not in done.stderr

@@ -33,10 +33,23 @@ def terrain(rows: int = 90, columns: int = 120) -> np.ndarray:
     return (900 + 300 * np.sin(x / 17) + 200 * np.cos(y / 11) + 0.01 * x * y).astype(np.float32)
 
 
-def save_tif(path: Path, values: np.ndarray, *, crs: CRS | None = UTM, transform: Affine | None = None, nodata=None, **options) -> Path:
+def save_tif(
+    path: Path, values: np.ndarray, *, crs: CRS | None = UTM, transform: Affine | None = None, nodata=None, **options
+) -> Path:
     bands = values[None] if values.ndim == 2 else values
-    with rasterio.open(path, "w", driver="GTiff", height=bands.shape[1], width=bands.shape[2], count=bands.shape[0], dtype=bands.dtype,
-                       crs=crs, transform=transform or Affine(25, 0, 500000, 0, -25, 5100000), nodata=nodata, **options) as file:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=bands.shape[1],
+        width=bands.shape[2],
+        count=bands.shape[0],
+        dtype=bands.dtype,
+        crs=crs,
+        transform=transform or Affine(25, 0, 500000, 0, -25, 5100000),
+        nodata=nodata,
+        **options,
+    ) as file:
         file.write(bands)
     return path
 
@@ -48,8 +61,10 @@ def save_hgt(path: Path, values: np.ndarray) -> Path:
 
 def save_asc(path: Path, rows: str, *, cellsize: float = 10.0, nodata: str = "-9999") -> Path:
     lines = rows.strip().splitlines()
-    path.write_text(f"ncols {len(lines[0].split())}\nnrows {len(lines)}\nxllcorner 1000\nyllcorner 2000\ncellsize {cellsize}\n"
-                    f"NODATA_value {nodata}\n{rows.strip()}\n")
+    path.write_text(
+        f"ncols {len(lines[0].split())}\nnrows {len(lines)}\nxllcorner 1000\nyllcorner 2000\ncellsize {cellsize}\n"
+        f"NODATA_value {nodata}\n{rows.strip()}\n"
+    )
     return path
 
 
@@ -57,7 +72,8 @@ def save_bil(path: Path, values: np.ndarray) -> Path:
     path.write_bytes(values.astype("<f4").tobytes())
     path.with_suffix(".hdr").write_text(
         f"ENVI\nsamples = {values.shape[1]}\nlines = {values.shape[0]}\nbands = 1\nheader offset = 0\nfile type = ENVI Standard\n"
-        "data type = 4\ninterleave = bil\nbyte order = 0\nmap info = {UTM, 1, 1, 500000, 5100000, 40, 40, 32, North, WGS-84}\n")
+        "data type = 4\ninterleave = bil\nbyte order = 0\nmap info = {UTM, 1, 1, 500000, 5100000, 40, 40, 32, North, WGS-84}\n"
+    )
     return path
 
 
@@ -78,7 +94,9 @@ def test_geotiff_keeps_heights_and_georeference(tmp_path):
 
 def test_srtm_tile_becomes_square_and_keeps_its_extent(tmp_path):
     rows, columns = np.mgrid[0:1201, 0:1201]
-    height = read_height(save_hgt(tmp_path / "N46E008.hgt", 1000 + 500 * np.sin(columns / 90) + 300 * np.cos(rows / 70)))
+    height = read_height(
+        save_hgt(tmp_path / "N46E008.hgt", 1000 + 500 * np.sin(columns / 90) + 300 * np.cos(rows / 70))
+    )
     # a degree of latitude at 46.5 N is 111.158 km, of longitude 76.75 km (WGS 84)
     assert height.pixel_size_m == pytest.approx(111158 / 1200, rel=1e-3)
     assert height.values.shape == (1201, round(1201 * 76750 / 111158))
@@ -122,21 +140,25 @@ def test_pixel_size_comes_from_the_coordinate_system(tmp_path, crs, transform, s
 
 
 def test_moon_uses_the_moons_radius(tmp_path):
-    moon = CRS.from_wkt('GEOGCS["Moon",DATUM["Moon",SPHEROID["Moon",1737400,0]],PRIMEM["0",0],UNIT["degree",0.0174532925199433]]')
-    height = read_height(save_tif(tmp_path / "a.tif", terrain(64, 64), crs=moon, transform=Affine(0.01, 0, 0, 0, -0.01, 0.32)))
+    moon = CRS.from_wkt(
+        'GEOGCS["Moon",DATUM["Moon",SPHEROID["Moon",1737400,0]],PRIMEM["0",0],UNIT["degree",0.0174532925199433]]'
+    )
+    height = read_height(
+        save_tif(tmp_path / "a.tif", terrain(64, 64), crs=moon, transform=Affine(0.01, 0, 0, 0, -0.01, 0.32))
+    )
     assert height.pixel_size_m == pytest.approx(math.radians(0.01) * 1737400, rel=1e-3)
 
 
 def test_degrees_without_a_coordinate_system_are_not_guessed(tmp_path):
     path = save_tif(tmp_path / "a.tif", terrain(), crs=None, transform=Affine(0.004, 0, 10, 0, -0.004, 15))
-    with pytest.raises(InvalidInput, match="degrees and names no coordinate system.*--pixel-size"):
+    with pytest.raises(InvalidInput, match=r"degrees and names no coordinate system.*--pixel-size"):
         read_height(path)
     assert read_height(path, pixel_size_m=118.0).pixel_size_m == 118.0
 
 
 def test_file_without_pixel_size_asks_for_one(tmp_path):
     np.save(tmp_path / "a.npy", terrain())
-    with pytest.raises(InvalidInput, match="carries no pixel size.*--pixel-size"):
+    with pytest.raises(InvalidInput, match=r"carries no pixel size.*--pixel-size"):
         read_height(tmp_path / "a.npy")
     np.testing.assert_array_equal(read_height(tmp_path / "a.npy", pixel_size_m=3.0).values, terrain())
 
@@ -151,7 +173,7 @@ def test_holes_are_refused_with_their_count_or_filled(tmp_path):
     values[10:14, 20:25] = -9999.0
     values[50, 60] = np.nan
     path = save_tif(tmp_path / "a.tif", values, nodata=-9999.0)
-    with pytest.raises(InvalidInput, match="no data in 21 of its 10800 cells.*--fill-nodata"):
+    with pytest.raises(InvalidInput, match=r"no data in 21 of its 10800 cells.*--fill-nodata"):
         read_height(path)
     filled = read_height(path, fill_nodata=True).values
     assert np.abs(filled - terrain()).max() < 40.0
@@ -310,12 +332,18 @@ def test_pickle_is_never_loaded(tmp_path):
 
 
 def test_a_header_that_claims_a_million_pixels_takes_no_memory(tmp_path):
-    header = b"\x93NUMPY\x01\x00v\x00" + f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**6}, {10**6}), }}".encode().ljust(117) + b"\n"
+    header = (
+        b"\x93NUMPY\x01\x00v\x00"
+        + f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**6}, {10**6}), }}".encode().ljust(117)
+        + b"\n"
+    )
     (tmp_path / "a.npy").write_bytes(header + bytes(100))
     with pytest.raises(InvalidInput):
         read_height(tmp_path / "a.npy", pixel_size_m=1.0)
     save_tif(tmp_path / "a.tif", np.zeros((1, 4), np.float32))
-    with rasterio.open(tmp_path / "wide.tif", "w", driver="GTiff", height=1, width=10**6, count=1, dtype="uint8", sparse_ok=True):
+    with rasterio.open(
+        tmp_path / "wide.tif", "w", driver="GTiff", height=1, width=10**6, count=1, dtype="uint8", sparse_ok=True
+    ):
         pass
     with pytest.raises(InvalidInput, match="1 x 1000000; the longest side taken is 65536"):
         read_height(tmp_path / "wide.tif", pixel_size_m=1.0)
@@ -323,7 +351,7 @@ def test_a_header_that_claims_a_million_pixels_takes_no_memory(tmp_path):
 
 def test_many_bands_tell_how_to_take_one(tmp_path):
     path = save_tif(tmp_path / "a.tif", np.stack([terrain()] * 8))
-    with pytest.raises(InvalidInput, match="a file of 8 bands.*rio stack"):
+    with pytest.raises(InvalidInput, match=r"a file of 8 bands.*rio stack"):
         read_height(path)
 
 
@@ -400,7 +428,9 @@ def test_a_full_disk_leaves_the_old_file_and_no_half(tmp_path, ending):
         "try:\n    write(height, sys.argv[1])\nexcept StorageFull as error:\n    print(error.message)\n"
     )
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=REPOSITORY, preexec_fn=limit, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], cwd=REPOSITORY, preexec_fn=limit, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert "could not be written" in done.stdout
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before

@@ -10,8 +10,11 @@ from backend.commands import tasks
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog=f"{PROGRAM} bench", usage=f"{PROGRAM} bench NAME|all|list [options of the bench]",
-                    description="Measures a claim against its peers on this machine; results go to benchmarks/results.")
+    parser = Parser(
+        prog=f"{PROGRAM} bench",
+        usage=f"{PROGRAM} bench NAME|all|list [options of the bench]",
+        description="Measures a claim against its peers on this machine; results go to benchmarks/results.",
+    )
     parser.add_argument("name", nargs="?", default="list", help="a bench, all of them, or list [default: list]")
     name = parser.parse_args(argv[:1]).name
     found = tasks.find(tasks.SOURCE / "benchmarks")

@@ -16,19 +16,37 @@ relief transfer and hydrology over the wire, raises the terrain and renders it w
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser(prog=f"{PROGRAM} demo", usage=f"{PROGRAM} demo [options]", description=DESCRIPTION)
-    parser.add_argument("--out", type=Path, default=Path("out") / "demo", metavar="DIR", help="folder for the results [default: out/demo]")
-    parser.add_argument("--size", type=int, default=1024, metavar="PX", help="rows and columns of the height map [default: 1024]")
-    parser.add_argument("--resolution", type=_resolution, default=(1600, 900), metavar="WxH", help="of the picture [default: 1600x900]")
-    parser.add_argument("--samples", type=int, default=16, metavar="N", help="of Cycles a pixel, denoised after [default: 16]")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out") / "demo",
+        metavar="DIR",
+        help="folder for the results [default: out/demo]",
+    )
+    parser.add_argument(
+        "--size", type=int, default=1024, metavar="PX", help="rows and columns of the height map [default: 1024]"
+    )
+    parser.add_argument(
+        "--resolution", type=_resolution, default=(1600, 900), metavar="WxH", help="of the picture [default: 1600x900]"
+    )
+    parser.add_argument(
+        "--samples", type=int, default=12, metavar="N", help="of Cycles a pixel, denoised after [default: 12]"
+    )
     parser.add_argument("--seed", type=int, default=7, metavar="N", help="another number, another terrain [default: 7]")
-    parser.add_argument("--exemplar", default="glacial", metavar="NAME", help="the landscape to learn from, see list [default: glacial]")
+    parser.add_argument(
+        "--exemplar", default="glacial", metavar="NAME", help="the landscape to learn from, see list [default: glacial]"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
 
     from backend import demo
 
     settings = demo.Settings(
-        out=options.out, size_px=options.size, resolution_px=options.resolution, samples=options.samples, seed=options.seed,
+        out=options.out,
+        size_px=options.size,
+        resolution_px=options.resolution,
+        samples=options.samples,
+        seed=options.seed,
         exemplar=options.exemplar,
     )
     with Bar("Demo", quiet=options.quiet) as bar:

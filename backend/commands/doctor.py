@@ -11,9 +11,14 @@ MARKS = {"ok": "ok    ", "note": "note  ", "broken": "BROKEN"}
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog=f"{PROGRAM} doctor", usage=f"{PROGRAM} doctor [--report]",
-                    description="Looks at Python, libraries, devices, disk, ports, the running backend and Blender, and runs a job.")
-    parser.add_argument("--report", action="store_true", help="a report to copy into an issue: versions, no names of yours")
+    parser = Parser(
+        prog=f"{PROGRAM} doctor",
+        usage=f"{PROGRAM} doctor [--report]",
+        description="Looks at Python, libraries, devices, disk, ports, the running backend and Blender, and runs a job.",
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="a report to copy into an issue: versions, no names of yours"
+    )
     options = parser.parse_args(argv)
 
     from backend import doctor

@@ -27,8 +27,14 @@ def add_ports(parser: Parser, spec: AlgorithmSpec) -> None:
     for port in spec.inputs:
         text = port.help[:1].lower() + port.help[1:].rstrip(".") + _port_note(port)
         options: dict[str, Any] = {"nargs": "+", "action": "extend"} if port.many else {}
-        group.add_argument(flag(port.name), dest=PORT + port.name, metavar="FILE", default=argparse.SUPPRESS,
-                           help=_escape(text), **options)
+        group.add_argument(
+            flag(port.name),
+            dest=PORT + port.name,
+            metavar="FILE",
+            default=argparse.SUPPRESS,
+            help=_escape(text),
+            **options,
+        )
 
 
 def _port_note(port: Port) -> str:
@@ -50,7 +56,11 @@ def _add_parameter(group: Any, parser: Parser, parameter: Param) -> None:
     short = flag(_without_unit(parameter.name))
     if short not in names and short not in parser._option_string_actions:
         names.insert(0, short)
-    common: dict[str, Any] = {"dest": PARAM + parameter.name, "default": argparse.SUPPRESS, "help": _escape(_describe(parameter))}
+    common: dict[str, Any] = {
+        "dest": PARAM + parameter.name,
+        "default": argparse.SUPPRESS,
+        "help": _escape(_describe(parameter)),
+    }
     if parameter.type == "bool":
         group.add_argument(*names, action=argparse.BooleanOptionalAction, **common)
     else:

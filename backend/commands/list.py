@@ -24,7 +24,9 @@ def main(argv: Sequence[str]) -> int:
     print("\n\n".join(_text(spec, settings=bool(options.algorithm)) for spec in specs))
     if not options.algorithm:
         print("\nexemplars (their names can stand for a file):")
-        print("\n".join(_row(entry["name"], entry["help"]) for entry in _exemplars()) or "  none ship with this version")
+        print(
+            "\n".join(_row(entry["name"], entry["help"]) for entry in _exemplars()) or "  none ship with this version"
+        )
         print(f"\n{PROGRAM} list ALGORITHM shows its settings; {PROGRAM} run ALGORITHM --help the options.")
     return DONE
 
@@ -42,7 +44,13 @@ def _text(spec: AlgorithmSpec, *, settings: bool) -> str:
     if spec.presets:
         lines += ["  presets", *(_row(preset.name, preset.help, indent=4) for preset in spec.presets)]
     if settings:
-        lines += ["  settings", *(_row(parameter.name, f"{parameter.help} [{parameter.default!r}]", indent=4) for parameter in spec.parameters)]
+        lines += [
+            "  settings",
+            *(
+                _row(parameter.name, f"{parameter.help} [{parameter.default!r}]", indent=4)
+                for parameter in spec.parameters
+            ),
+        ]
     return "\n".join(lines)
 
 
@@ -57,8 +65,13 @@ def _row(name: str, text: str, *, indent: int = 2) -> str:
 
 def _json(spec: AlgorithmSpec) -> dict[str, Any]:
     return {
-        "name": spec.name, "label": spec.label, "summary": spec.summary, "version": spec.version, "digest": spec.digest,
-        "inputs": [_port_json(port) for port in spec.inputs], "outputs": [_port_json(port) for port in spec.outputs],
+        "name": spec.name,
+        "label": spec.label,
+        "summary": spec.summary,
+        "version": spec.version,
+        "digest": spec.digest,
+        "inputs": [_port_json(port) for port in spec.inputs],
+        "outputs": [_port_json(port) for port in spec.outputs],
         "parameters": [asdict(parameter) for parameter in spec.parameters],
         "presets": [{"name": p.name, "label": p.label, "help": p.help, "values": dict(p.values)} for p in spec.presets],
     }

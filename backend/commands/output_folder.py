@@ -40,11 +40,15 @@ class OutputFolder:
             raise storage_error(self.path, error) from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._stage is not None:
             shutil.rmtree(self._stage, ignore_errors=True)
 
-    def write(self, request: Mapping[str, Any], computed: Computed, arrays: Mapping[str, tuple[Array, ...]]) -> list[Path]:
+    def write(
+        self, request: Mapping[str, Any], computed: Computed, arrays: Mapping[str, tuple[Array, ...]]
+    ) -> list[Path]:
         """Every output in every format, then the recipe; returns their paths in that order."""
         assert self._stage is not None, "write() belongs inside the with block"
         outputs: dict[str, Any] = {}
@@ -77,7 +81,9 @@ def matching_georeference(array: Array, arrays: Mapping[str, tuple[Array, ...]])
     for given in arrays.values():
         for candidate in given:
             same_shape = candidate.values.shape[:2] == array.values.shape[:2]
-            same_size = candidate.attributes.get("pixel_size_m") == array.attributes.get("pixel_size_m", candidate.attributes.get("pixel_size_m"))
+            same_size = candidate.attributes.get("pixel_size_m") == array.attributes.get(
+                "pixel_size_m", candidate.attributes.get("pixel_size_m")
+            )
             if same_shape and same_size and (reference := from_attributes(dict(candidate.attributes))):
                 return reference
     return None

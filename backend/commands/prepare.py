@@ -18,10 +18,20 @@ does not wait. The backend's own environment is there when this runs."""
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser(prog=f"{PROGRAM} prepare", usage=f"{PROGRAM} prepare [options]", description=DESCRIPTION)
-    parser.add_argument("--blender", action="append", metavar="VERSION", choices=[*environment.BLENDERS, "all", "none"],
-                        help=f"{', '.join(environment.BLENDERS)}, all or none; may be repeated [default: 4.5]")
-    parser.add_argument("--vgg19", nargs="?", const="", metavar="FILE",
-                        help="put VGG-19's weights where relief transfer finds them: from a file of torchvision's, or downloaded (548 MiB)")
+    parser.add_argument(
+        "--blender",
+        action="append",
+        metavar="VERSION",
+        choices=[*environment.BLENDERS, "all", "none"],
+        help=f"{', '.join(environment.BLENDERS)}, all or none; may be repeated [default: 4.5]",
+    )
+    parser.add_argument(
+        "--vgg19",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="put VGG-19's weights where relief transfer finds them: from a file of torchvision's, or downloaded (548 MiB)",
+    )
     options = parser.parse_args(argv)
     wanted = options.blender or ["4.5"]
     versions = environment.BLENDERS if "all" in wanted else tuple(version for version in wanted if version != "none")
@@ -56,8 +66,10 @@ def _vgg19(file: Path | None) -> Path:
         shutil.copyfile(source, part)
         os.replace(part, target)
     except OSError as error:
-        raise StorageFull(f"{target} could not be written: {error.strerror or error}.", hint="Make room there, or set "
-                          f"${weights.FOLDER_VARIABLE} to another folder.") from error
+        raise StorageFull(
+            f"{target} could not be written: {error.strerror or error}.",
+            hint=f"Make room there, or set ${weights.FOLDER_VARIABLE} to another folder.",
+        ) from error
     return target
 
 

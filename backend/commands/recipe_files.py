@@ -42,16 +42,23 @@ def load(path: Path) -> dict[str, Any]:
 def check_version(spec: AlgorithmSpec, recipe: Mapping[str, Any]) -> None:
     """Warns where this version cannot promise the same bytes."""
     if recipe.get("algorithm_version", spec.version) != spec.version:
-        logger.warning("The recipe was made by version %s of %s; this is version %s, whose result may differ.",
-                       recipe.get("algorithm_version"), spec.name, spec.version)
+        logger.warning(
+            "The recipe was made by version %s of %s; this is version %s, whose result may differ.",
+            recipe.get("algorithm_version"),
+            spec.name,
+            spec.version,
+        )
 
 
 def inputs(
-    spec: AlgorithmSpec, given: Mapping[str, str | Sequence[str]], recipe: Mapping[str, Any] | None, recipe_path: Path | None,
+    spec: AlgorithmSpec,
+    given: Mapping[str, str | Sequence[str]],
+    recipe: Mapping[str, Any] | None,
+    recipe_path: Path | None,
 ) -> dict[str, list[dict[str, Any]]]:
-    """For each port what goes in: {"path", "sha256"} of a file (sha256 "" where there is none to hold it to), or {"recipe", "port"}.
+    """For each port what goes in: {"path", "sha256"} of a file, or {"recipe", "port", "array_sha256"}.
 
-    A file named on the command line takes the place of the recipe's.
+    sha256 is "" where there is no digest to hold the file to. A file named on the command line takes the place of the recipe's.
     """
     chosen: dict[str, list[dict[str, Any]]] = {}
     for port, files in given.items():
@@ -73,12 +80,20 @@ def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
     """What a recipe means by an input: a file where it was or beside the recipe (folders move), an exemplar, or another recipe."""
     item = item if isinstance(item, dict) else {}
     if isinstance(item.get("recipe"), dict):
-        return {"recipe": check_recipe(item["recipe"]), "port": str(item.get("port", "")), "array_sha256": str(item.get("sha256", ""))}
+        return {
+            "recipe": check_recipe(item["recipe"]),
+            "port": str(item.get("port", "")),
+            "array_sha256": str(item.get("sha256", "")),
+        }
     if item.get("exemplar"):
         return {"path": str(exemplars.path(str(item["exemplar"]))), "sha256": ""}
     file = item.get("file")
     if not isinstance(file, dict) or not file.get("path"):
-        raise InvalidInput(f"The recipe's input {port!r} came from no file.", hint=f"Name one with --{port.replace('_', '-')} FILE.", field=port)
+        raise InvalidInput(
+            f"The recipe's input {port!r} came from no file.",
+            hint=f"Name one with --{port.replace('_', '-')} FILE.",
+            field=port,
+        )
     folder = recipe_path if recipe_path and recipe_path.is_dir() else (recipe_path or Path()).parent
     was = Path(file["path"])
     found = next((place for place in (was, folder / was, folder / was.name) if place.is_file()), was)
@@ -98,8 +113,13 @@ def read(port: Port, item: dict[str, Any], reading: Mapping[str, Any]) -> Array:
 
     _check_digest(port.name, item)
     low_high = reading["height_range_m"]
-    return rasters.read(port.kind, item["path"], pixel_size_m=reading["pixel_size_m"], fill_nodata=reading["fill_nodata"],
-                        height_range_m=(low_high[0], low_high[1]) if low_high else None)
+    return rasters.read(
+        port.kind,
+        item["path"],
+        pixel_size_m=reading["pixel_size_m"],
+        fill_nodata=reading["fill_nodata"],
+        height_range_m=(low_high[0], low_high[1]) if low_high else None,
+    )
 
 
 def _check_digest(port: str, item: dict[str, Any]) -> None:
@@ -110,7 +130,8 @@ def _check_digest(port: str, item: dict[str, Any]) -> None:
     if item["sha256"] and item["sha256"] != digest:
         raise InvalidInput(
             f"{path} has changed since the recipe was written, so the result would be another.",
-            hint=f"Put the old file back, or take this one on purpose with --{port.replace('_', '-')} {path}.", field=port,
+            hint=f"Put the old file back, or take this one on purpose with --{port.replace('_', '-')} {path}.",
+            field=port,
         )
     item["sha256"] = digest
 
@@ -126,7 +147,13 @@ def with_files(recipe: Mapping[str, Any], request: Mapping[str, Any], outputs: M
         port: [{**item, **_origin(taken)} for item, taken in zip(items, request["inputs"][port], strict=True)]
         for port, items in recipe["inputs"].items()
     }
-    return {**recipe, "inputs": completed, "reading": request["reading"], "formats": request["formats"], "outputs": outputs}
+    return {
+        **recipe,
+        "inputs": completed,
+        "reading": request["reading"],
+        "formats": request["formats"],
+        "outputs": outputs,
+    }
 
 
 def _origin(taken: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,12 +169,17 @@ def linked(steps: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, st
     """
     made: list[dict[str, Any]] = []
     for step in steps:
-        inputs = {port: [{**item, **_maker(item, made, outputs)} for item in items] for port, items in step.get("inputs", {}).items()}
+        inputs = {
+            port: [{**item, **_maker(item, made, outputs)} for item in items]
+            for port, items in step.get("inputs", {}).items()
+        }
         made.append({**step, "inputs": inputs})
     return made[-1]
 
 
-def _maker(item: Mapping[str, Any], made: Sequence[dict[str, Any]], outputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+def _maker(
+    item: Mapping[str, Any], made: Sequence[dict[str, Any]], outputs: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
     for recipe, digests in zip(made, outputs, strict=False):
         for port, digest in digests.items():
             if digest == item.get("sha256"):

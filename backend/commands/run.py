@@ -53,7 +53,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [f"usage: {PROGRAM} run ALGORITHM [options]", f"       {PROGRAM} run --recipe recipe.json [options]", "", "algorithms:"]
+    lines = [
+        f"usage: {PROGRAM} run ALGORITHM [options]",
+        f"       {PROGRAM} run --recipe recipe.json [options]",
+        "",
+        "algorithms:",
+    ]
     lines += [f"  {spec.name:<12}{spec.summary}" for spec in registry.algorithms()]
     lines += ["", f"{PROGRAM} run ALGORITHM --help shows its inputs, settings and presets."]
     return "\n".join(lines)
@@ -61,18 +66,37 @@ def _overview() -> str:
 
 def parser(spec: AlgorithmSpec) -> Parser:
     """Every option of `run` for this algorithm: its own from its declaration, then the command's."""
-    made = Parser(prog=f"{PROGRAM} run {spec.name}", usage=f"{PROGRAM} run {spec.name} [options]", description=spec.summary,
-                  epilog=_epilog(spec))
+    made = Parser(
+        prog=f"{PROGRAM} run {spec.name}",
+        usage=f"{PROGRAM} run {spec.name} [options]",
+        description=spec.summary,
+        epilog=_epilog(spec),
+    )
     flags.add_ports(made, spec)
     flags.add_parameters(made, spec)
     group = made.add_argument_group("this run")
     if spec.presets:
         names = ", ".join(preset.name for preset in spec.presets)
-        group.add_argument("--preset", metavar="NAME", help=flags._escape(f"settings under one name: {names}; options beside it win"))
-    group.add_argument("--recipe", type=Path, metavar="FILE", help="repeat a recipe.json to the byte; options beside it win")
-    group.add_argument("--out", type=Path, default=Path("out") / spec.name, metavar="DIR", help="folder for the results [default: %(default)s]")
-    group.add_argument("--format", nargs="+", action="extend", metavar="FORMAT",
-                       help=f"one or more of {', '.join(FORMATS)} [default: {' '.join(DEFAULT_FORMATS)}]")
+        group.add_argument(
+            "--preset", metavar="NAME", help=flags._escape(f"settings under one name: {names}; options beside it win")
+        )
+    group.add_argument(
+        "--recipe", type=Path, metavar="FILE", help="repeat a recipe.json to the byte; options beside it win"
+    )
+    group.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out") / spec.name,
+        metavar="DIR",
+        help="folder for the results [default: %(default)s]",
+    )
+    group.add_argument(
+        "--format",
+        nargs="+",
+        action="extend",
+        metavar="FORMAT",
+        help=f"one or more of {', '.join(FORMATS)} [default: {' '.join(DEFAULT_FORMATS)}]",
+    )
     if spec.inputs:
         _add_reading(made)
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda:0 ... [default: auto]")
@@ -87,8 +111,13 @@ def _add_reading(made: Parser) -> None:
     if "--pixel-size" not in made._option_string_actions:  # where the algorithm has one, that is it
         group.add_argument("--pixel-size", type=float, metavar="M", help="metres a pixel, for files that carry none")
     group.add_argument("--fill-nodata", action="store_true", help="fill cells without data instead of refusing them")
-    group.add_argument("--height-range", nargs=2, type=float, metavar=("LOW", "HIGH"),
-                       help="heights of black and white, for images that do not say")
+    group.add_argument(
+        "--height-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="heights of black and white, for images that do not say",
+    )
 
 
 def _epilog(spec: AlgorithmSpec) -> str:
@@ -97,8 +126,11 @@ def _epilog(spec: AlgorithmSpec) -> str:
         lines += ["presets:", *(f"  {preset.name:<22}{preset.help}" for preset in spec.presets), ""]
     lines += ["outputs:", *(f"  {port.name:<22}{port.help}" for port in spec.outputs)]
     if spec.inputs:
-        lines += ["", "Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy.",
-                  "The name of an exemplar (see list) can stand for a file."]
+        lines += [
+            "",
+            "Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy.",
+            "The name of an exemplar (see list) can stand for a file.",
+        ]
     return "\n".join(lines)
 
 
@@ -146,8 +178,11 @@ def _reading(options: argparse.Namespace, recipe: dict[str, Any] | None) -> dict
     height_range_m = getattr(options, "height_range", None) or before.get("height_range_m")
     if height_range_m and not height_range_m[0] < height_range_m[1]:
         raise InvalidParameter("--height-range takes the lower height first.", field="height_range")
-    return {"pixel_size_m": pixel_size_m, "fill_nodata": bool(getattr(options, "fill_nodata", False) or before.get("fill_nodata")),
-            "height_range_m": list(height_range_m) if height_range_m else None}
+    return {
+        "pixel_size_m": pixel_size_m,
+        "fill_nodata": bool(getattr(options, "fill_nodata", False) or before.get("fill_nodata")),
+        "height_range_m": list(height_range_m) if height_range_m else None,
+    }
 
 
 def _formats(words: Sequence[str] | None) -> list[str]:
@@ -174,8 +209,10 @@ def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
         paths = folder.write(request, computed, arrays)
     print("\n".join(str(path) for path in paths))
     if not quiet:
-        print(f"{spec.label}: {remaining_text(seconds) if seconds >= 1 else f'{seconds:.2f} s'} on {computed.recipe['device']}",
-              file=sys.stderr)
+        print(
+            f"{spec.label}: {remaining_text(seconds) if seconds >= 1 else f'{seconds:.2f} s'} on {computed.recipe['device']}",
+            file=sys.stderr,
+        )
     return DONE
 
 
@@ -191,7 +228,9 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar) -> tuple[Co
     from backend.device import pick_device
 
     params = parse(spec.params, request["params"])
-    job = JobContext(seed=job_seed(params), device=pick_device(request["device"]), threads=request["threads"], on_progress=bar)
+    job = JobContext(
+        seed=job_seed(params), device=pick_device(request["device"]), threads=request["threads"], on_progress=bar
+    )
     torch.set_num_threads(job.threads)
     start = time.perf_counter()
     sources = {port: [Path(item.get("path", "")).name for item in items] for port, items in request["inputs"].items()}
@@ -203,7 +242,10 @@ def _inputs(port: Port, request: dict[str, Any], bar: Bar) -> tuple[Array, ...]:
     items = request["inputs"].get(port.name, [])
     if len(items) > 1 and not port.many:
         raise InvalidInput(f"Input {port.name!r} takes one file; {len(items)} were given.", field=port.name)
-    return tuple(_repeated(item, request, bar) if "recipe" in item else recipe_files.read(port, item, request["reading"]) for item in items)
+    return tuple(
+        _repeated(item, request, bar) if "recipe" in item else recipe_files.read(port, item, request["reading"])
+        for item in items
+    )
 
 
 def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar) -> Array:
@@ -211,7 +253,12 @@ def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar) -> Array:
     recipe = item["recipe"]
     spec = registry.find_algorithm(recipe["algorithm"])
     recipe_files.check_version(spec, recipe)
-    inner = {**request, "params": recipe["params"], "inputs": recipe_files.inputs(spec, {}, recipe, None), "reading": recipe.get("reading", NO_READING)}
+    inner = {
+        **request,
+        "params": recipe["params"],
+        "inputs": recipe_files.inputs(spec, {}, recipe, None),
+        "reading": recipe.get("reading", NO_READING),
+    }
     made = _compute(spec, inner, bar)[0].outputs.get(item["port"])
     if made is None:
         raise InvalidInput(f"The recipe names no output {item['port']!r} of {spec.name}.", field="recipe")

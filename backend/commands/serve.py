@@ -16,18 +16,31 @@ keys no public address is opened."""
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser(prog=f"{PROGRAM} serve", usage=f"{PROGRAM} serve [options]", description=DESCRIPTION)
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [default: 127.0.0.1]")
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [default: 127.0.0.1]"
+    )
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on [default: 0, a free one]")
     parser.add_argument("--curve", action="store_true", help="encrypt; the connection file then carries the key")
-    parser.add_argument("--device", action="append", metavar="NAME", help="a device to compute on, may be repeated [default: all]")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="folder of jobs, results and log [default: the user's data folder]")
-    parser.add_argument("--endpoint", type=Path, metavar="FILE", help="connection file [default: endpoint.json in the state folder]")
+    parser.add_argument(
+        "--device", action="append", metavar="NAME", help="a device to compute on, may be repeated [default: all]"
+    )
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR", help="folder of jobs, results and log [default: the user's data folder]"
+    )
+    parser.add_argument(
+        "--endpoint", type=Path, metavar="FILE", help="connection file [default: endpoint.json in the state folder]"
+    )
     parser.add_argument("--parent-pid", type=int, default=0, metavar="PID", help="end when this process has ended")
     options = parser.parse_args(argv)
 
     from backend.server import serve
 
     return serve(
-        host=options.host, port=options.port, curve=options.curve, devices=tuple(options.device or ()), state_dir=options.state,
-        endpoint_path=options.endpoint, parent_pid=options.parent_pid,
+        host=options.host,
+        port=options.port,
+        curve=options.curve,
+        devices=tuple(options.device or ()),
+        state_dir=options.state,
+        endpoint_path=options.endpoint,
+        parent_pid=options.parent_pid,
     )

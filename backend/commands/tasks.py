@@ -40,5 +40,7 @@ def table(found: Mapping[str, str]) -> str:
 
 def run(package: str, name: str, words: Sequence[str]) -> int:
     """In a process of its own, so that its memory and threads are no matter of the next; returns its exit code."""
-    environ = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")])))
+    environ = dict(
+        os.environ, PYTHONPATH=os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
+    )
     return subprocess.call([sys.executable, "-m", f"{package}.{name.replace('-', '_')}", *words], env=environ)

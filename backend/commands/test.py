@@ -21,17 +21,36 @@ Words after -- go to pytest: `relievo.py test --only tests -- -k noise`."""
 
 
 def main(argv: Sequence[str]) -> int:
-    own, extra = (list(argv[:argv.index("--")]), list(argv[argv.index("--") + 1:])) if "--" in argv else (list(argv), [])
-    parser = Parser(prog=f"{PROGRAM} test", usage=f"{PROGRAM} test [options] [-- pytest options]", description=DESCRIPTION)
-    parser.add_argument("--only", action="append", choices=("ruff", "pyright", "tests", "blender"), metavar="PART",
-                        help="ruff, pyright, tests or blender; may be repeated [default: all]")
-    parser.add_argument("--blender", action="append", choices=environment.BLENDERS, metavar="VERSION",
-                        help=f"a Blender to test in: {', '.join(environment.BLENDERS)}; may be repeated [default: all]")
+    own, extra = (
+        (list(argv[: argv.index("--")]), list(argv[argv.index("--") + 1 :])) if "--" in argv else (list(argv), [])
+    )
+    parser = Parser(
+        prog=f"{PROGRAM} test", usage=f"{PROGRAM} test [options] [-- pytest options]", description=DESCRIPTION
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=("ruff", "pyright", "tests", "blender"),
+        metavar="PART",
+        help="ruff, pyright, tests or blender; may be repeated [default: all]",
+    )
+    parser.add_argument(
+        "--blender",
+        action="append",
+        choices=environment.BLENDERS,
+        metavar="VERSION",
+        help=f"a Blender to test in: {', '.join(environment.BLENDERS)}; may be repeated [default: all]",
+    )
     options = parser.parse_args(own)
     parts = options.only or ["ruff", "pyright", "tests", "blender"]
     checks = _checks(parts, options.blender or list(environment.BLENDERS), extra)
     results = [(name, *_run(name, command)) for name, command in checks]
-    print("\n" + "\n".join(f"{'ok    ' if code == 0 else 'FAILED'}  {name:<14}{seconds:6.0f} s" for name, code, seconds in results))
+    print(
+        "\n"
+        + "\n".join(
+            f"{'ok    ' if code == 0 else 'FAILED'}  {name:<14}{seconds:6.0f} s" for name, code, seconds in results
+        )
+    )
     return DONE if all(code == 0 for _, code, _ in results) else FAILED
 
 

@@ -9,8 +9,11 @@ from backend.commands import tasks
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog=f"{PROGRAM} train", usage=f"{PROGRAM} train MODEL|list [options of the model]",
-                    description="Makes anew what ships with Relievo: simulated exemplars, trained weights.")
+    parser = Parser(
+        prog=f"{PROGRAM} train",
+        usage=f"{PROGRAM} train MODEL|list [options of the model]",
+        description="Makes anew what ships with Relievo: simulated exemplars, trained weights.",
+    )
     parser.add_argument("model", nargs="?", default="list", help="what to make, or list [default: list]")
     name = parser.parse_args(argv[:1]).model
     found = tasks.find(tasks.SOURCE / "backend" / "training")

@@ -60,7 +60,9 @@ def load(path: Path) -> Pixels:
     try:
         return reader(path)
     except MemoryError as error:
-        raise OutOfMemory(f"{path} does not fit into memory.", hint="Crop it or scale it down.", field=str(path)) from error
+        raise OutOfMemory(
+            f"{path} does not fit into memory.", hint="Crop it or scale it down.", field=str(path)
+        ) from error
     except OSError as error:  # rasterio's RasterioIOError is one
         raise _broken(path, str(error.strerror or error)) from error
 
@@ -72,9 +74,14 @@ def _neighbour(path: Path) -> str:
 
 
 def _broken(path: Path, reason: str) -> InvalidInput:
-    reason = " ".join(reason.replace(str(path), "it").replace("See previous exception for details.", "").split()).rstrip(".")
-    return InvalidInput(f"{path} cannot be read: it is damaged, cut short or of another format ({reason}).",
-                        hint=_hint(path), field=str(path))
+    reason = " ".join(
+        reason.replace(str(path), "it").replace("See previous exception for details.", "").split()
+    ).rstrip(".")
+    return InvalidInput(
+        f"{path} cannot be read: it is damaged, cut short or of another format ({reason}).",
+        hint=_hint(path),
+        field=str(path),
+    )
 
 
 def _hint(path: Path) -> str:
@@ -93,8 +100,11 @@ def check_size(path: Path, height: int, width: int) -> None:
     if min(height, width) == 0:
         raise InvalidInput(f"{path} is empty ({height} x {width}).", field=str(path))
     if max(height, width) > MAX_SIDE:
-        raise InvalidInput(f"{path} is {height} x {width}; the longest side taken is {MAX_SIDE}.",
-                           hint="Cut it into tiles or scale it down.", field=str(path))
+        raise InvalidInput(
+            f"{path} is {height} x {width}; the longest side taken is {MAX_SIDE}.",
+            hint="Cut it into tiles or scale it down.",
+            field=str(path),
+        )
 
 
 # .npy ----------------------------------------------------------------------------------------------------------------------------
@@ -155,8 +165,11 @@ def _image_channels(path: Path, names: list[str]) -> list[str]:
             return colour
     data = [name for name in names if name.rpartition(".")[2] not in ("A", "RY", "BY")]
     if len(data) != 1:
-        raise InvalidInput(f"{path} has the channels {', '.join(names) or 'none'}; one channel, or R, G and B, is needed.",
-                           hint="Save the height alone as a single-channel image.", field=str(path))
+        raise InvalidInput(
+            f"{path} has the channels {', '.join(names) or 'none'}; one channel, or R, G and B, is needed.",
+            hint="Save the height alone as a single-channel image.",
+            field=str(path),
+        )
     return data
 
 
@@ -190,7 +203,9 @@ def _load_gdal(path: Path) -> Pixels:
             check_size(path, dataset.height, dataset.width)
             _check_dtype(path, np.dtype(dataset.dtypes[0]))
             _check_raw_length(path, dataset)
-            bands = [i for i, role in zip(dataset.indexes, dataset.colorinterp, strict=True) if role != ColorInterp.alpha]
+            bands = [
+                i for i, role in zip(dataset.indexes, dataset.colorinterp, strict=True) if role != ColorInterp.alpha
+            ]
             masked = dataset.read(bands, masked=True)
             palette = dataset.colorinterp[0] == ColorInterp.palette
             georeference, driver = _georeference(dataset), dataset.driver
@@ -198,8 +213,15 @@ def _load_gdal(path: Path) -> Pixels:
     values = np.ascontiguousarray(np.moveaxis(masked.data, 0, 2))
     hole = np.ma.getmaskarray(masked).any(axis=0) | _not_finite(values) | _sentinel(values)
     levels, pixel_size_m = _png_comment(path, comment) if driver == "PNG" else (None, None)
-    return Pixels(values=values, hole=hole, format=driver, georeference=georeference, palette=palette, levels=levels,
-                  pixel_size_m=pixel_size_m)
+    return Pixels(
+        values=values,
+        hole=hole,
+        format=driver,
+        georeference=georeference,
+        palette=palette,
+        levels=levels,
+        pixel_size_m=pixel_size_m,
+    )
 
 
 def _georeference(dataset: rasterio.DatasetReader) -> Georeference | None:
@@ -216,7 +238,7 @@ def _check_raw_length(path: Path, dataset: rasterio.DatasetReader) -> None:
 
 
 def _sentinel(values: np.ndarray) -> np.ndarray:
-    """"No data" that the file forgot to declare: SRTM's -32768, and floats that are no height on any world."""
+    """ "No data" that the file forgot to declare: SRTM's -32768, and floats that are no height on any world."""
     first = values[..., 0]
     if values.dtype == np.int16:
         return first == -32768

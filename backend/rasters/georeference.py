@@ -124,8 +124,16 @@ def resample(values: np.ndarray, georeference: Georeference, shape: tuple[int, i
     # one made-up plane for both sides: only the grid changes, so the coordinate system has no part in it
     plane = rasterio.crs.CRS.from_epsg(3857)
     rasterio.warp.reproject(
-        values, out, src_transform=Affine.identity(), dst_transform=stretch, src_crs=plane, dst_crs=plane,
-        src_nodata=np.nan, dst_nodata=np.nan, resampling=Resampling.cubic, num_threads=1,
+        values,
+        out,
+        src_transform=Affine.identity(),
+        dst_transform=stretch,
+        src_crs=plane,
+        dst_crs=plane,
+        src_nodata=np.nan,
+        dst_nodata=np.nan,
+        resampling=Resampling.cubic,
+        num_threads=1,
     )
     logger.info("Resampled %d x %d to %d x %d for square pixels.", *values.shape, *shape)
     return out, target

@@ -77,7 +77,12 @@ def read_height(
 
 
 def _metric(
-    kind: ArrayKind, path: Path, pixels: Pixels, pixel_size_m: float | None, fill: bool, height_range_m: tuple[float, float] | None,
+    kind: ArrayKind,
+    path: Path,
+    pixels: Pixels,
+    pixel_size_m: float | None,
+    fill: bool,
+    height_range_m: tuple[float, float] | None,
 ) -> Array:
     values, hole = _metres(path, pixels, height_range_m), pixels.hole
     if hole.any():
@@ -97,7 +102,12 @@ def _metric(
     if shape != values.shape:
         values, reference = geo.resample(values, reference, shape)
     if pixel_size_m and abs(pixel_size_m / size_m - 1.0) > SIZE_CONFLICT:
-        logger.warning("%s has %.6g m a pixel of its own; the %.6g m given is for files that carry none.", path, size_m, pixel_size_m)
+        logger.warning(
+            "%s has %.6g m a pixel of its own; the %.6g m given is for files that carry none.",
+            path,
+            size_m,
+            pixel_size_m,
+        )
     return Array(kind, np.ascontiguousarray(values), {"pixel_size_m": size_m, **reference.attributes})
 
 
@@ -122,7 +132,10 @@ def _metres(path: Path, pixels: Pixels, height_range_m: tuple[float, float] | No
     else:
         offset, scale = 0.0, 1.0
         if pixels.format in ("PNG", "JPEG"):
-            logger.warning("%s says nothing of metres: one level is taken for one metre. --height-range LOW HIGH says otherwise.", path)
+            logger.warning(
+                "%s says nothing of metres: one level is taken for one metre. --height-range LOW HIGH says otherwise.",
+                path,
+            )
     if band.dtype.itemsize == 1:
         logger.warning("%s has 8 bits: its heights stand on 256 steps, which show as terraces.", path)
     return (offset + scale * band.astype(np.float64)).astype(np.float32)
@@ -133,8 +146,11 @@ def _one_band(path: Path, pixels: Pixels) -> np.ndarray:
     values = pixels.values
     bands = values.shape[2]
     if pixels.palette:
-        raise InvalidInput(f"{path} is an image with a palette; its numbers are colours, not heights.",
-                           hint="Save it as a grey 16-bit image.", field=str(path))
+        raise InvalidInput(
+            f"{path} is an image with a palette; its numbers are colours, not heights.",
+            hint="Save it as a grey 16-bit image.",
+            field=str(path),
+        )
     if bands == 1:
         return values[..., 0]
     if bands == 3 and all(np.array_equal(values[..., 0], values[..., i]) for i in (1, 2)):
@@ -142,7 +158,9 @@ def _one_band(path: Path, pixels: Pixels) -> np.ndarray:
     what = "a colour image" if bands == 3 else f"a file of {bands} bands"
     raise InvalidInput(
         f"{path} is {what}; one band is needed here.",
-        hint=f"Take one out: rio stack {path.name} --bidx 1 -o height.tif" if bands != 3 else "Save it as a grey 16-bit image.",
+        hint=f"Take one out: rio stack {path.name} --bidx 1 -o height.tif"
+        if bands != 3
+        else "Save it as a grey 16-bit image.",
         field=str(path),
     )
 
@@ -151,7 +169,9 @@ def _holes(path: Path, hole: np.ndarray, *, fillable: bool) -> InvalidInput:
     count = int(np.count_nonzero(hole))
     return InvalidInput(
         f"{path} has no data in {count} of its {hole.size} cells ({100.0 * count / hole.size:.2g} %).",
-        hint="--fill-nodata fills them from their rim; or crop the map." if fillable else "Fill them or crop the image.",
+        hint="--fill-nodata fills them from their rim; or crop the map."
+        if fillable
+        else "Fill them or crop the image.",
         field=str(path),
     )
 
@@ -160,7 +180,9 @@ def _filled(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Holes closed by inverse-distance weighting from their rim (GDAL's fill), smoothed so that its rays do not show."""
     solid = np.where(hole, np.float32(0.0), values)
     reach = float(sum(values.shape))
-    filled = rasterio.fill.fillnodata(solid, mask=(~hole).astype(np.uint8), max_search_distance=reach, smoothing_iterations=2)
+    filled = rasterio.fill.fillnodata(
+        solid, mask=(~hole).astype(np.uint8), max_search_distance=reach, smoothing_iterations=2
+    )
     logger.info("Filled %d cells without data.", int(np.count_nonzero(hole)))
     return np.where(hole, filled, values).astype(np.float32)
 
@@ -180,7 +202,10 @@ def _mask(path: Path, pixels: Pixels) -> np.ndarray:
 def _classes(path: Path, pixels: Pixels) -> np.ndarray:
     band = pixels.values[..., 0] if pixels.palette else _one_band(path, pixels)
     if band.min() < 0 or band.max() > 255 or not np.array_equal(band, np.rint(band)):
-        raise InvalidInput(f"{path} runs from {band.min()} to {band.max()}; a class map holds whole numbers from 0 to 255.", field=str(path))
+        raise InvalidInput(
+            f"{path} runs from {band.min()} to {band.max()}; a class map holds whole numbers from 0 to 255.",
+            field=str(path),
+        )
     return band.astype(np.uint8)
 
 
@@ -201,4 +226,8 @@ def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
-_IMAGES: dict[ArrayKind, Callable[[Path, Pixels], np.ndarray]] = {MASK: _mask, CLASS_MAP: _classes, COLOR_IMAGE: _colour}
+_IMAGES: dict[ArrayKind, Callable[[Path, Pixels], np.ndarray]] = {
+    MASK: _mask,
+    CLASS_MAP: _classes,
+    COLOR_IMAGE: _colour,
+}

@@ -40,7 +40,9 @@ def write(array: Array, path: str | Path, *, georeference: Georeference | None =
     path = Path(path)
     encoder = _ENCODERS.get(path.suffix.lower())
     if encoder is None:
-        raise InvalidInput(f"{path.name} has no known ending.", hint=f"Known are: {', '.join(_ENCODERS)}.", field=str(path))
+        raise InvalidInput(
+            f"{path.name} has no known ending.", hint=f"Known are: {', '.join(_ENCODERS)}.", field=str(path)
+        )
     with _whole(path) as temporary:
         return encoder(array, temporary, georeference)
 
@@ -55,7 +57,9 @@ def _whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise storage_error(path, error) from error
     except RuntimeError as error:  # OpenEXR's only exception
-        raise StorageFull(f"{path} could not be written ({error}).", hint="Is there space on the disk?", field=str(path)) from error
+        raise StorageFull(
+            f"{path} could not be written ({error}).", hint="Is there space on the disk?", field=str(path)
+        ) from error
     finally:
         with suppress(OSError):  # it was moved, or its folder is none
             temporary.unlink()
@@ -64,8 +68,14 @@ def _whole(path: Path) -> Iterator[Path]:
 def storage_error(path: Path, error: OSError) -> StorageFull | InvalidInput:
     """The project's error for what the file system said."""
     if error.errno in NO_ROOM:
-        return StorageFull(f"{path} could not be written: the disk is full.", hint="Free some space and run it again.", field=str(path))
-    return InvalidInput(f"{path} cannot be written: {error.strerror or error}.", hint="Choose another folder with --out.", field=str(path))
+        return StorageFull(
+            f"{path} could not be written: the disk is full.", hint="Free some space and run it again.", field=str(path)
+        )
+    return InvalidInput(
+        f"{path} cannot be written: {error.strerror or error}.",
+        hint="Choose another folder with --out.",
+        field=str(path),
+    )
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -121,7 +131,10 @@ def _png(array: Array, path: Path, georeference: Georeference | None) -> dict[st
 
 
 def _levels(array: Array) -> tuple[np.ndarray, float, float]:
-    """What a PNG stores, and the offset and scale back: classes as they are, masks and colours over 0..1, others over their range."""
+    """What a PNG stores, and the offset and scale back.
+
+    Classes stay as they are, masks and colours are stretched over 0..1, everything else over its own range.
+    """
     values = array.values
     if array.kind is CLASS_MAP:
         return values, 0.0, 1.0
@@ -143,7 +156,9 @@ def _gdal(driver: str, values: np.ndarray, unit: str, options: Mapping[str, Any]
     count, height, width = bands.shape
     with warnings.catch_warnings(), rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile() as memory:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with memory.open(driver=driver, height=height, width=width, count=count, dtype=bands.dtype.name, **options) as dataset:
+        with memory.open(
+            driver=driver, height=height, width=width, count=count, dtype=bands.dtype.name, **options
+        ) as dataset:
             dataset.write(bands)
             if unit and driver == "GTiff":
                 dataset.units = (unit,) * count
@@ -151,7 +166,10 @@ def _gdal(driver: str, values: np.ndarray, unit: str, options: Mapping[str, Any]
 
 
 _ENCODERS: dict[str, Callable[[Array, Path, Georeference | None], dict[str, Any]]] = {
-    ".npy": _npy, ".exr": _exr, ".tif": _tif, ".png": _png,
+    ".npy": _npy,
+    ".exr": _exr,
+    ".tif": _tif,
+    ".png": _png,
 }
 
 FORMATS: dict[str, str] = {"npy": ".npy", "exr": ".exr", "tif": ".tif", "png16": ".png"}
