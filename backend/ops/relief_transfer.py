@@ -34,6 +34,7 @@ LEAST_EXEMPLAR_PX = 20  # at the coarsest level: a 7 x 7 patch needs room to dif
 LEAST_MAP_PX = 12
 LAYOUT_SIGMA_PX = 16.0
 ONE_THREAD_PX = 96 * 96
+CHEAP_PX = 256 * 256
 SOFT_BORDER_PX = 3.0  # deviation of the blend between two classes
 DROP_M = 1e-3
 Observe = Callable[[float, str, Callable[[], np.ndarray]], bool]  # share done, stage, the map as it stands -> go on?
@@ -51,7 +52,7 @@ class TransferSettings:
     steps: int = 40
     filters: int = 24
     derivatives: int = 4
-    banks: int = 6
+    banks: int = 12
     rate: float = 0.03
     landform_px: float = 112.0
     layout: float = 0.05
@@ -162,17 +163,19 @@ class _Level:
     ) -> tuple[np.ndarray, bool]:
         """The map after this level, and whether to go on."""
         settings = self._settings
-        for turn in range(settings.rounds):
+        rounds = settings.rounds if height.size <= CHEAP_PX else max(1, settings.rounds - 1)
+        for turn in range(rounds):
             sweeps = 12 if level == 0 and turn == 0 else 4
             height = field.retell(height, sweeps=sweeps, seed=level * 8 + turn)
-            if not watch(0.3 * turn / settings.rounds, "matching landforms", height):
+            if not watch(0.3 * turn / rounds, "matching landforms", height):
                 return height, False
         banks = self._banks(generator)
-        adam = sliced_wasserstein.Adam(height, settings.rate, settings.steps)
+        steps = steps_at(height.size, settings.steps)
+        adam = sliced_wasserstein.Adam(height, settings.rate, steps)
         row_step = 1 if height.size < 40000 else 4
         labels = self._labels if len(self._groups) > 1 else sliced_wasserstein.ALL
         direction = np.empty_like(height)
-        for step in range(settings.steps):
+        for step in range(steps):
             direction[:] = 0
             for s, share in enumerate(self._shares):
                 sliced_wasserstein.ascent(
@@ -182,7 +185,7 @@ class _Level:
             adam.step(height, direction)
             if settings.drainage and (step + 1) % settings.drain_every == 0:
                 height = drain(height, cut_share=settings.cut_share)
-            if not watch(0.3 + 0.7 * (step + 1) / settings.steps, "transporting relief", height):
+            if not watch(0.3 + 0.7 * (step + 1) / steps, "transporting relief", height):
                 return height, False
         return height, True
 
@@ -223,6 +226,11 @@ def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], l
     )
     levels = max(0, math.floor(math.log(min(least, 1.0)) / math.log(LEVEL_RATIO) + 1e-9))
     return [LEVEL_RATIO**n for n in range(levels, -1, -1)]
+
+
+def steps_at(pixels: int, steps: int) -> int:
+    """More steps where they are cheap: up to four times as many on the small levels, which settle what the large ones refine."""
+    return round(steps * min(max(math.sqrt(CHEAP_PX / pixels), 1.0), 4.0))
 
 
 def resample(height: np.ndarray, size: tuple[int, int]) -> np.ndarray:
