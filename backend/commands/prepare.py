@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from backend import environment, registry
 from backend.cli import DONE, PROGRAM, Parser
@@ -86,6 +87,6 @@ def warm(bar: Bar) -> None:
     for index, spec in enumerate(specs):
         bar(index, len(specs), f"compiling {spec.label.lower()}")
         if all(port.kind is HEIGHT_MAP for port in spec.inputs if not port.optional):
-            inputs = {port.name: [hill] if port.many else hill for port in spec.inputs if not port.optional}
-            sizes = {p.name: 96 for p in spec.parameters if p.name in ("width_px", "height_px")}
-            backend.run(spec.name, **inputs, **sizes)
+            values: dict[str, Any] = {p.name: [hill] if p.many else hill for p in spec.inputs if not p.optional}
+            values |= {p.name: 96 for p in spec.parameters if p.name in ("width_px", "height_px")}
+            backend.run(spec.name, **values)

@@ -134,7 +134,7 @@ def _check_dtype(path: Path, dtype: np.dtype) -> None:
 def _not_finite(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind != "f":
         return np.zeros(values.shape[:2], bool)
-    return ~np.isfinite(values).all(axis=2)
+    return np.asarray(~np.isfinite(values).all(axis=2))
 
 
 # .exr ----------------------------------------------------------------------------------------------------------------------------

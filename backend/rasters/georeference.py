@@ -91,8 +91,8 @@ def _mercator_shrink(crs: rasterio.crs.CRS, x: float, y: float) -> float:
     name = projection[1].lower() if projection else ""
     if "mercator" not in name or "transverse" in name or "oblique" in name:
         return 1.0
-    _, (latitude,) = rasterio.warp.transform(crs, rasterio.crs.CRS.from_epsg(4326), [x], [y])
-    return math.cos(math.radians(latitude))
+    latitudes = rasterio.warp.transform(crs, rasterio.crs.CRS.from_epsg(4326), [x], [y])[1]
+    return math.cos(math.radians(latitudes[0]))
 
 
 def north_up(values: np.ndarray, georeference: Georeference) -> tuple[np.ndarray, Georeference]:
