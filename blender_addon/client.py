@@ -20,7 +20,10 @@ from .shared.messages import Message
 
 RECONNECT_MS, RECONNECT_MAX_MS = 100, 3000  # first and longest pause between attempts; libzmq doubles it in between
 HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 2000, 20000
-HIGH_WATER_MARK = 64  # messages
+SEND_LIMIT = 64  # messages
+# No limit on what waits to be read: a full queue stops libzmq's reading, heartbeats are then missed, and a Blender that
+# is frozen by a render is taken for dead. The backend sends at most 10 small previews a second while a job runs.
+RECEIVE_LIMIT = 0
 
 
 class Transport(Enum):
@@ -69,10 +72,11 @@ class Client:
     def _configure(self) -> None:
         options = {
             zmq.LINGER: 0,
-            zmq.SNDHWM: HIGH_WATER_MARK,
-            zmq.RCVHWM: HIGH_WATER_MARK,
+            zmq.SNDHWM: SEND_LIMIT,
+            zmq.RCVHWM: RECEIVE_LIMIT,
             zmq.MAXMSGSIZE: MAX_TOTAL_BYTES,
-            zmq.IMMEDIATE: 1,  # a message without a link waits with us, not in a queue that a restart would lose
+            # never IMMEDIATE: at a disconnect libzmq then drops the pipe between two frames of a message that is being
+            # read, and aborts the process ("!_more", fq.cpp). What was queued for the old link the backend refuses.
             zmq.RECONNECT_IVL: RECONNECT_MS,
             zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
@@ -90,8 +94,7 @@ class Client:
         self._monitor.setsockopt(zmq.LINGER, 0)
 
     def send(self, message: Message) -> bool:
-        """Hand the message to libzmq; False when there is no link for it or its queue is full, so that it must be
-        sent later.
+        """Hand the message to libzmq; False when its queue is full, so that it must be sent later.
 
         Raises ProtocolError for a message over the limits. Frames are copied: pyzmq's zero-copy send would start a
         Python thread.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from . import viewport
 from .build import terrain
 from .job_records import Job
 from .shared.arrays import HEIGHT_MAP, Array
@@ -71,6 +72,8 @@ def _create(job: Job, height: Array) -> None:
         target.hide_set(True)
     made[TAG] = job.id
     _brought.update(_shared_datablocks() - before)
+    if job.purpose.get("frame") and target is None and not bpy.app.background:
+        viewport.frame(made)
     _stand_ins[job.id] = _StandIn(
         made.name,
         made.session_uid,

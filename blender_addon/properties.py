@@ -51,10 +51,6 @@ OUTPUT_KINDS = (
 )
 
 
-def _is_mesh(_self: Any, candidate: bpy.types.Object) -> bool:
-    return candidate.type == "MESH"
-
-
 def _is_terrain_source(port: Port) -> bool:
     return port.kind is HEIGHT_MAP
 
@@ -95,8 +91,9 @@ def _source_group(spec: AlgorithmSpec, port: Port) -> type:
         "image": bpy.props.PointerProperty(
             type=bpy.types.Image, name="Image", description="The image whose pixels are taken"
         ),
+        # no poll: with one, the 4.2 wheel ends in a segmentation fault; draw/meshes.py refuses what is no mesh
         "object": bpy.props.PointerProperty(
-            type=bpy.types.Object, name="Mesh", description="The mesh whose surface is taken", poll=_is_mesh
+            type=bpy.types.Object, name="Mesh", description="The mesh whose surface is taken"
         ),
         "resolution": bpy.props.IntProperty(
             name="Resolution",

@@ -10,7 +10,7 @@ import logging
 
 import bpy
 
-from . import previews, requests
+from . import previews, requests, viewport
 from .build import record, terrain
 from .job_records import Job
 from .session import Session
@@ -87,38 +87,10 @@ def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
             outputs, kind=purpose["output"], name=job.label, location=location, recipe=recipe, scene=scene
         )
     if isinstance(made, bpy.types.Object) and target is None:
-        select(made)
+        viewport.select(made)
         if purpose.get("frame") and not bpy.app.background:
-            frame(made)
+            viewport.frame(made)
     return made
-
-
-def select(made: bpy.types.Object) -> None:
-    """Selected and active, alone, as after Add > Mesh."""
-    layer = bpy.context.view_layer
-    layer.update()  # until then a new object is not among its objects
-    if made.name not in layer.objects:
-        return  # its collection is excluded from this view layer
-    for other in layer.objects:
-        if other.select_get():
-            other.select_set(False)
-    made.select_set(True)
-    layer.objects.active = made
-
-
-def frame(made: bpy.types.Object) -> None:
-    """Bring the object into every 3D view of this window, far clipping included: Blender's default ends at 1 km."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type != "VIEW_3D":
-                continue
-            space = area.spaces.active
-            space.clip_end = max(space.clip_end, 4.0 * max(made.dimensions))
-            region = next(region for region in area.regions if region.type == "WINDOW")
-            with bpy.context.temp_override(
-                window=window, area=area, region=region, selected_objects=[made], active_object=made
-            ):
-                bpy.ops.view3d.view_selected()
 
 
 def sentence_of(job: Job) -> str:

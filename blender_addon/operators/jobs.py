@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from .. import previews, properties, pump, requests, results
+from .. import previews, properties, pump, requests, results, viewport
 from ..job_records import Job
 from ..shared.algorithm import find
 from ..shared.catalog import ALGORITHMS
@@ -106,8 +106,8 @@ class RELIEVO_OT_show_job(JobOperator, bpy.types.Operator):
         made = results.find_shown(self.find())
         if made is None:
             raise InvalidInput("What this job made is no longer in the file.", hint="Again makes it anew.")
-        results.select(made)
-        results.frame(made)
+        viewport.select(made)
+        viewport.frame(made)
         return {"FINISHED"}
 
 

@@ -163,6 +163,14 @@ def test_an_engine_takes_a_mesh_an_image_and_a_new_noise():
     assert sorted(kinds) == ["image", "noise", "object", "object"]
 
 
+def test_a_second_terrain_stands_beside_the_first():
+    for seed in (1, 2):
+        bpy.ops.relievo.noise(seed=seed, **SMALL)
+    first, second = terrains()
+    assert second.location.x - first.location.x >= first.dimensions.x
+    assert second.location.yz == first.location.yz
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
