@@ -24,7 +24,7 @@ import numba
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from backend.ops import patch_match, sliced_wasserstein
 from backend.ops.drainage_lock import drain
@@ -35,6 +35,7 @@ LEAST_MAP_PX = 12
 LAYOUT_SIGMA_PX = 16.0
 ONE_THREAD_PX = 96 * 96
 CHEAP_PX = 256 * 256
+SPECKLE_LEVEL = 0.995
 SOFT_BORDER_PX = 3.0  # deviation of the blend between two classes
 DROP_M = 1e-3
 Observe = Callable[[float, str, Callable[[], np.ndarray]], bool]  # share done, stage, the map as it stands -> go on?
@@ -55,10 +56,10 @@ class TransferSettings:
     banks: int = 12
     rate: float = 0.03
     landform_px: float = 112.0
-    layout: float = 0.05
+    layout: float = 0.1
     drainage: bool = True
     drain_every: int = 10
-    cut_share: float = 0.8
+    cut_share: float = 0.6
     rounds: int = 3
     stride: int = 1
     sharpen: float = 0.2
@@ -106,7 +107,7 @@ def transfer_relief(
         if not going:
             break
     assert height is not None  # there is at least one level
-    result = np.ascontiguousarray(metres(height))
+    result = without_speckles(metres(height), exemplars)
     return drain(result, cut_share=settings.cut_share, drop=DROP_M) if settings.drainage else result
 
 
@@ -228,8 +229,26 @@ def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], l
     return [LEVEL_RATIO**n for n in range(levels, -1, -1)]
 
 
+def without_speckles(height: np.ndarray, exemplars: Sequence[np.ndarray]) -> np.ndarray:
+    """Cells that stand out of their eight neighbours, up or down, further than nearly any cell of the exemplars does, put back to it.
+
+    Transport of the rarest second differences now and then stacks them on one cell, which a low sun shows as a speckle.
+    """
+    allowed = [np.quantile(_standing_out(sign * e), SPECKLE_LEVEL) for e in exemplars for sign in (1, -1)]
+    tallest = np.float32(max(0.0, max(allowed[0::2])))
+    deepest = np.float32(max(0.0, max(allowed[1::2])))
+    return height - np.maximum(_standing_out(height) - tallest, 0) + np.maximum(_standing_out(-height) - deepest, 0)
+
+
+def _standing_out(height: np.ndarray) -> np.ndarray:
+    """Height above the highest of the eight neighbours [H, W], negative for most cells."""
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    return height - maximum_filter(height, footprint=ring, mode="nearest")
+
+
 def steps_at(pixels: int, steps: int) -> int:
-    """More steps where they are cheap: up to four times as many on the small levels, which settle what the large ones refine."""
+    """More steps where they are cheap: up to four times as many on the small levels, which the large ones refine."""
     return round(steps * min(max(math.sqrt(CHEAP_PX / pixels), 1.0), 4.0))
 
 

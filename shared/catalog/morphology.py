@@ -24,7 +24,7 @@ class MorphologyParams:
         help="the exemplar that comes with Relievo, used where none is given",
     )
     layout: float = param(
-        0.05,
+        0.1,
         label="Keep Layout",
         min=0.0,
         max=1.0,
