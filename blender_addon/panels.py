@@ -37,13 +37,14 @@ _STATE_ICONS = {
     LinkState.CONNECTING: "SORTTIME",
     LinkState.INSTALLING: "SORTTIME",
 }
-WRAP_AT = 44  # letters a line in a sidebar of Blender's default width
+LETTER_PX, MARGIN_PX = 6.4, 62.0  # a letter of Blender's interface font at scale 1, and what a box and an icon take
 
 
-def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: int = WRAP_AT) -> None:
+def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
     """A sentence over as many lines as it needs: a label would cut it short."""
     column = layout.column(align=True)
     column.scale_y = 0.8
+    width = _letters_a_line()
     line = ""
     first = True
     for word in [*text.split(), None]:
@@ -52,6 +53,11 @@ def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: in
             continue
         column.label(text=line, icon=icon if first else ("BLANK1" if icon != "NONE" else "NONE"))
         line, first = word or "", False
+
+
+def _letters_a_line() -> int:
+    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
+    return max(20, int((region.width / scale - MARGIN_PX) / LETTER_PX)) if region is not None else 60
 
 
 def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_preferences: bool = False) -> None:
@@ -67,12 +73,11 @@ def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_p
             row.operator("relievo.stop_backend", text="", icon="PAUSE")
         return
     box = layout if in_preferences else layout.box()
-    width = 90 if in_preferences else WRAP_AT
-    wrapped(box, standing.sentence, _STATE_ICONS.get(standing.state, "INFO"), width)
+    wrapped(box, standing.sentence, _STATE_ICONS.get(standing.state, "INFO"))
     if standing.state is LinkState.INSTALLING and session.connection.progress is not None:
         box.progress(factor=session.connection.progress.fraction, text=session.connection.progress.stage)
     if standing.hint:
-        wrapped(box, standing.hint, "NONE", width)
+        wrapped(box, standing.hint, "NONE")
     _draw_mending(box, standing.state, standing.action)
 
 
@@ -88,6 +93,13 @@ def _draw_mending(box: bpy.types.UILayout, state: LinkState, action: str) -> Non
         column.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES").module = (
             __package__ or ""
         )
+    if action in ("install", "update") and not bpy.app.online_access:
+        wrapped(
+            box,
+            "Blender is set to stay offline: installing needs the internet, or a folder of wheels.",
+            "INTERNET_OFFLINE",
+        )
+        box.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
     if state in (LinkState.NOT_INSTALLED, LinkState.FAILED):
         column.operator("relievo.use_running_backend", icon="LINKED")
     if state is LinkState.FAILED:
