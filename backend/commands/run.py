@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,10 @@ def _overview() -> str:
         "",
         "algorithms:",
     ]
-    lines += [f"  {spec.name:<12}{spec.summary}" for spec in registry.algorithms()]
+    lines += [
+        textwrap.fill(spec.summary, 100, initial_indent=f"  {spec.name:<12}", subsequent_indent=" " * 14)
+        for spec in registry.algorithms()
+    ]
     lines += ["", f"{PROGRAM} run ALGORITHM --help shows its inputs, settings and presets."]
     return "\n".join(lines)
 
