@@ -220,8 +220,10 @@ def _threads_for(pixels: int) -> Iterator[None]:
 def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], landform_px: float) -> list[float]:
     """Sizes of the pyramid's levels relative to the map, rising to 1 by LEVEL_RATIO.
 
-    At the coarsest a patch spans landform_px, as long as map and exemplars are still large enough there.
+    At the coarsest a patch spans landform_px, or a quarter of the map where that is less: else nothing of its layout
+    would be left. Map and exemplars must still be large enough there.
     """
+    landform_px = min(landform_px, min(shape) / 4)
     least = max(
         patch_match.PATCH / landform_px, LEAST_MAP_PX / min(shape), LEAST_EXEMPLAR_PX / min(min(e) for e in exemplars)
     )
@@ -230,7 +232,7 @@ def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], l
 
 
 def without_speckles(height: np.ndarray, exemplars: Sequence[np.ndarray]) -> np.ndarray:
-    """Cells that stand out of their eight neighbours, up or down, further than nearly any cell of the exemplars does, put back to it.
+    """Lower cells that stand above their eight neighbours further than nearly any of the exemplars, and raise those below.
 
     Transport of the rarest second differences now and then stacks them on one cell, which a low sun shows as a speckle.
     """

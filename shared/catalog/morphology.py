@@ -37,7 +37,7 @@ class MorphologyParams:
         max=4096.0,
         soft_max=512.0,
         unit="px",
-        help="the largest landform taken from the exemplar; what is larger stays the height map's own",
+        help="the largest landform taken from the exemplar, at most a quarter of the map; what is larger stays the map's own",
     )
     relief: float = param(
         0.0,
