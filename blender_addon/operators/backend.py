@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -19,11 +20,10 @@ def _state() -> LinkState | None:
     return session.connection.standing.state if session is not None else None
 
 
-class RELIEVO_OT_install_backend(bpy.types.Operator):
-    """Make the backend's own Python environment, outside Blender's. Goes on where an earlier run broke off"""
+class Installing:
+    """What Install and Update have in common. A mixin: Blender warns of operators that inherit from operators."""
 
-    bl_idname = "relievo.install_backend"
-    bl_label = "Install Backend"
+    poll_message_set: Any
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -52,7 +52,14 @@ class RELIEVO_OT_install_backend(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class RELIEVO_OT_update_backend(RELIEVO_OT_install_backend):
+class RELIEVO_OT_install_backend(Installing, bpy.types.Operator):
+    """Make the backend's own Python environment, outside Blender's. Goes on where an earlier run broke off"""
+
+    bl_idname = "relievo.install_backend"
+    bl_label = "Install Backend"
+
+
+class RELIEVO_OT_update_backend(Installing, bpy.types.Operator):
     """Bring the installed backend to this add-on's version"""
 
     bl_idname = "relievo.update_backend"
