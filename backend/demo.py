@@ -115,8 +115,7 @@ class _Progress:
 
 def addon_zip(cache: Path) -> Path:
     """The add-on's zip for BLENDER, built anew where its sources have changed since the last time."""
-    sys.path.insert(0, str(SOURCE))
-    import build_addon
+    import build_addon  # the script beside relievo.py
 
     digest = sources_digest()
     stamp = cache / "addon.json"
