@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import zmq
 
+from blender_addon.client import Client, Transport
 from blender_addon.connection import Place
 from blender_addon.job_records import Job
 from blender_addon.ledger import Ledger
@@ -27,9 +28,11 @@ from blender_addon.session import Session
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.arrays import height_map
 from blender_addon.shared.catalog import ALGORITHMS
+from blender_addon.shared.codec import encode
 from blender_addon.shared.endpoint import Endpoint, read_endpoint, write_endpoint
 from blender_addon.shared.errors import InvalidParameter, RelievoError, VersionMismatch
 from blender_addon.shared.jobs import JobState
+from blender_addon.shared.messages import Ping, Preview
 from blender_addon.standing import LinkState
 from tests.blender.addon_probe import EXTRA_ALGORITHMS, PROBE
 
@@ -289,6 +292,33 @@ def test_another_protocol_is_said(tmp_path):
     assert "protocol 99" in session.connection.standing.sentence
     session.close()
     context.destroy(0)
+
+
+def test_what_came_while_blender_was_frozen_is_read_after_the_link_broke():
+    """300 messages wait unread and their sender goes away: none is lost, and libzmq does not abort between two frames."""
+    context = zmq.Context()
+    router = context.socket(zmq.ROUTER)
+    router.linger, router.sndhwm = 5000, 0
+    port = router.bind_to_random_port("tcp://127.0.0.1")
+    client = Client(Endpoint(address=f"tcp://127.0.0.1:{port}", token="0" * 64))
+    assert client.receive() is None
+    client.wait(PATIENCE_S)
+    client.receive()
+    client.send(Ping(id="1"))
+    identity, *_ = router.recv_multipart()
+    height = height_map(np.zeros((64, 64), np.float32), 1.0)
+    for number in range(300):
+        router.send_multipart([identity, *encode(Preview(job=str(number), arrays={"height": (height,)}))])
+    time.sleep(0.5)  # the frozen Blender
+    router.close()
+    context.term()
+    time.sleep(0.2)
+    heard = []
+    while (message := client.receive()) is not None:
+        heard.append(message.job)
+    assert heard == [str(number) for number in range(300)]
+    assert client.transport is Transport.DOWN
+    client.close()
 
 
 def test_an_engine_that_differs_is_refused_alone(session):
