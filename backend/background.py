@@ -34,7 +34,7 @@ class Background:
         self._waker.connect(f"inproc://{name}")  # from here on only the thread touches it
         self._work: queue.SimpleQueue[tuple[Work, Then | None] | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[tuple[Then, RelievoError | None]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)  # a start that fails must not hang
         self._thread.start()
 
     def do(self, work: Work, then: Then | None = None) -> None:
@@ -68,9 +68,14 @@ class Background:
 def _attempt(work: Work) -> RelievoError | None:
     try:
         work()
-    except RelievoError as error:
-        return error
     except Exception as error:  # the thread must go on; the error travels to whoever asked
-        log.exception("work in the background failed")
-        return InternalError(f"The backend failed: {type(error).__name__}: {error}.", hint="The log has the details.")
+        return foresee(error)
     return None
+
+
+def foresee(error: Exception) -> RelievoError:
+    """The error as a client may be told it; one that nobody foresaw is logged with its traceback."""
+    if isinstance(error, RelievoError):
+        return error
+    log.error("the backend failed", exc_info=error)
+    return InternalError(f"The backend failed: {type(error).__name__}: {error}.", hint="The log has the details.")

@@ -9,6 +9,7 @@ from typing import Any
 from shared.errors import RelievoError
 from shared.jobs import JobState, move
 
+MAX_TEXT_CHARS = 1000  # of a sentence for people
 MAX_ATTEMPTS = 2  # a job that twice took the whole backend down with it is not tried a third time
 
 
@@ -54,5 +55,8 @@ class Job:
 
 
 def error_json(error: RelievoError) -> dict[str, str]:
-    """An error as Finished and Failure carry it."""
-    return {"code": error.code, "message": error.message, "hint": error.hint, "field": error.field}
+    """An error as Finished and Failure carry it; what it quotes may be as long as a message, itself it may not."""
+    texts = {"code": error.code, "message": error.message, "hint": error.hint, "field": error.field}
+    return {
+        key: text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 1] + "…" for key, text in texts.items()
+    }

@@ -56,6 +56,7 @@ class Lifecycle:
         self._clients_of = clients_of
         self._max_age_s, self._max_bytes = max_age_s, max_bytes
         self._deadlines: dict[str, float] = {}  # job -> monotonic time at which its worker is killed
+        self._sizes: dict[str, int] = {}  # bytes on disk of jobs that have ended
         self._swept_at = time.monotonic()
         self._known = {spec.name for spec in registry.algorithms()}
 
@@ -130,12 +131,15 @@ class Lifecycle:
         return False
 
     def _finish(self, job: Job, state: JobState, error: RelievoError | None = None) -> None:
+        if state is JobState.SUCCEEDED:
+            try:
+                job.outputs = self.store.outputs(job.id)
+                job.done = job.total
+            except RelievoError as unreadable:
+                state, error = JobState.FAILED, unreadable
         self.scheduler.end(job, state)
         job.error = error_json(error) if error is not None else None
-        if state is JobState.SUCCEEDED:
-            job.outputs = self.store.outputs(job.id)
-            job.done = job.total
-        else:
+        if state is not JobState.SUCCEEDED:
             self.store.drop_outputs(job.id)
         self._note_end(job)
         self.announce(job)
@@ -219,7 +223,7 @@ class Lifecycle:
                 self._finish(job, JobState.CANCELLED)
             else:
                 self._finish(job, JobState.FAILED, WorkerDied(died.reason, hint=died.hint))
-        if died.hopeless:  # nobody will come for those who wait
+        if died.hopeless:  # no worker will come for those who wait
             for job in [job for job in self.scheduler.jobs.values() if job.state is JobState.QUEUED]:
                 self._finish(job, JobState.FAILED, WorkerDied(died.reason, hint=died.hint))
 
@@ -238,12 +242,16 @@ class Lifecycle:
     def remove(self, job: Job) -> None:
         """Forget a job that has ended, and its files."""
         self.scheduler.forget(job.id)
+        self._sizes.pop(job.id, None)
         self.store.drop(job.id)
         self._sweeper.do(self.store.empty_trash)
 
     def _sweep(self) -> None:
-        jobs = list(self.scheduler.jobs.values())
-        sized = [(job, self.store.size_bytes(job.id)) for job in jobs]
+        ended = [job for job in self.scheduler.jobs.values() if job.state.is_final]
+        for job in ended:
+            if job.id not in self._sizes:
+                self._sizes[job.id] = self.store.size_bytes(job.id)
+        sized = [(job, self._sizes[job.id]) for job in ended]
         for job in expired(sized, time.time(), max_age_s=self._max_age_s, max_bytes=self._max_bytes):
             log.info("job %s is removed: too old, or the store is full", job.id)
             self.remove(job)
@@ -264,7 +272,9 @@ class Lifecycle:
         """
         for job_id in self.scheduler.running.values():
             job = self.scheduler.job(job_id)
-            if job.state is JobState.RUNNING:
+            if job.state is JobState.RUNNING and self.store.has_result(job.id):  # done, and not heard any more
+                self._finish(job, JobState.SUCCEEDED)
+            elif job.state is JobState.RUNNING:
                 self.scheduler.requeue(job)
                 job.attempts -= 1
                 job.started_at = 0.0

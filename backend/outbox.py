@@ -74,6 +74,8 @@ class Outbox:
                     break
                 del box.news[topic]
                 box.sent_at[topic] = now
+            if not (box.replies or box.news or box.sent_at):
+                self._boxes.pop(client, None)
 
     @property
     def has_mail(self) -> bool:

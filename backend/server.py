@@ -22,6 +22,7 @@ from pathlib import Path
 
 import zmq
 
+from backend import registry
 from backend.background import Background
 from backend.lifecycle import Lifecycle
 from backend.listening import Connections, Parent, bind, check_address, use_curve
@@ -37,7 +38,7 @@ from shared.version import VERSION
 
 log = logging.getLogger(__name__)
 
-TICK_BUSY_MS, TICK_IDLE_MS = 50, 250
+TICK_KILLING_MS, TICK_BUSY_MS, TICK_IDLE_MS = 5, 50, 250
 MESSAGES_A_TURN = 64  # of one busy client, before workers and clocks get a look-in
 LOG_BYTES, LOG_FILES = 2 << 20, 3
 
@@ -83,6 +84,7 @@ def serve(
     state folder that another backend uses.
     """
     check_address(host, curve)
+    registry.algorithms()  # a module of them that cannot be used is told before anything is opened
     state_dir = (state_dir or default_state_dir()).absolute()
     settings = ServerSettings(
         state_dir=state_dir,
@@ -201,6 +203,8 @@ class Server:
 
     def _timeout_ms(self) -> int:
         tick_ms = TICK_BUSY_MS if self._is_busy or self._outbox.has_mail or not self._workforce.ready else TICK_IDLE_MS
+        if self._workforce.is_killing:
+            tick_ms = TICK_KILLING_MS
         deadline = self._lifecycle.next_deadline
         if deadline is not None:
             tick_ms = min(tick_ms, max(int((deadline - time.monotonic()) * 1000) + 1, 0))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend import registry
-from backend.background import Background
+from backend.background import Background, foresee
 from backend.job import Job, error_json
 from backend.lifecycle import Lifecycle
 from backend.outbox import Outbox
@@ -48,6 +48,8 @@ from shared.params import parse, to_json
 from shared.version import PROTOCOL, PROTOCOL_MAJOR, VERSION
 
 log = logging.getLogger(__name__)
+
+MAX_LISTED_JOBS = 256  # in one Status, whose header has its limit
 
 Reply = Callable[[Message], None]
 
@@ -100,9 +102,9 @@ class Service:
                     "Say Hello first.", hint="The connection was closed meanwhile, or the backend was restarted."
                 )
             self._handle_known(client, owner, message)
-        except RelievoError as error:
+        except Exception as error:  # a defect, a disk that fails: one request gets an answer, the backend goes on
             self._discard_arrays(message)
-            self._reply(client, message, Failure(**error_json(error)))
+            self._reply(client, message, Failure(**error_json(foresee(error))))
 
     def _discard_arrays(self, message: Message) -> None:
         for given in message.arrays.values() if isinstance(message, Submit) else ():
@@ -127,7 +129,7 @@ class Service:
                 if finished:
                     self._lifecycle.announce(job)
             case Query():
-                jobs = [self._own_job(owner, message.job)] if message.job else self._lifecycle.scheduler.of_owner(owner)
+                jobs = [self._own_job(owner, message.job)] if message.job else self._newest_jobs(owner)
                 self._reply(client, message, Status(jobs=[self._status(job) for job in jobs]))
             case Release():
                 self._release(owner, message.job)
@@ -183,9 +185,11 @@ class Service:
         if job_id in self._pending:
             if self._pending[job_id].owner != owner:
                 raise _not_yours(job_id)
+            self._discard_arrays(message)
             self._pending[job_id].replies.append(reply)
             return
         if job_id in self._lifecycle.scheduler.jobs:
+            self._discard_arrays(message)
             reply(self._accepted(self._own_job(owner, job_id)))
             return
         self._lifecycle.scheduler.check_room(owner, sum(pending.owner == owner for pending in self._pending.values()))
@@ -234,7 +238,7 @@ class Service:
         job = self._own_job(owner, message.job)
         if job.state is not JobState.SUCCEEDED:
             if job.error:
-                raise error_from_code(**{**job.error, "message": job.error["message"]})
+                raise error_from_code(**job.error)
             raise InvalidInput(f"The job is {job.state.value}; there is nothing to fetch.", field="job")
         result = self._store.result(job.id)
         return Result(job=job.id, recipe=result.recipe, arrays=result.arrays)
@@ -244,6 +248,9 @@ class Service:
         if not job.state.is_final:
             raise InvalidInput(f"The job is {job.state.value} still.", hint="Cancel it first.", field="job")
         self._lifecycle.remove(job)
+
+    def _newest_jobs(self, owner: str) -> list[Job]:
+        return self._lifecycle.scheduler.of_owner(owner)[-MAX_LISTED_JOBS:]  # those that wait are among them
 
     def _own_job(self, owner: str, job_id: str) -> Job:
         job = self._lifecycle.scheduler.job(_uuid(job_id, "job"))

@@ -50,16 +50,25 @@ class Store:
     """The jobs in one state folder, which one server at a time may use."""
 
     def __init__(self, state_dir: Path) -> None:
-        """Takes the folder for this process. Raises BackendUnavailable when another backend has it."""
+        """Takes the folder for this process. Raises BackendUnavailable when another backend has it, or when it cannot
+        be used.
+        """
         self.root = state_dir
         self._jobs, self._incoming, self._trash = (state_dir / name for name in ("jobs", "incoming", "trash"))
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _lock(state_dir / "lock")
-        for folder in (self._incoming, self._trash):
-            shutil.rmtree(folder, ignore_errors=True)  # halves of a run that was killed
-        for folder in (self._jobs, self._incoming, self._trash):
-            folder.mkdir(exist_ok=True, mode=0o700)
-        self.handoff, self.handoff_offer = Handoff.create(state_dir / "handoff")
+        try:
+            state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _lock(state_dir / "lock")
+            for folder in (self._incoming, self._trash):
+                shutil.rmtree(folder, ignore_errors=True)  # halves of a run that was killed
+            for folder in (self._jobs, self._incoming, self._trash):
+                folder.mkdir(exist_ok=True, mode=0o700)
+            self.handoff, self.handoff_offer = Handoff.create(state_dir / "handoff")
+        except OSError as error:
+            raise BackendUnavailable(
+                f"The folder {state_dir} cannot be used: {error.strerror or error}.",
+                hint="Look at its permissions, or give another --state-dir.",
+                field="state_dir",
+            ) from error
 
     def close(self) -> None:
         self._lock.close()
@@ -93,7 +102,10 @@ class Store:
         jobs = []
         for folder in sorted(self._jobs.iterdir()):
             try:
-                jobs.append(Job.from_json(json.loads((folder / "job.json").read_text(encoding="utf-8"))))
+                job = Job.from_json(json.loads((folder / "job.json").read_text(encoding="utf-8")))
+                if job.id != folder.name:
+                    raise ValueError(f"it says that it is job {job.id}")
+                jobs.append(job)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("job folder %s cannot be read and is left alone: %s", folder.name, error)
         return sorted(jobs, key=lambda job: job.submitted_at)
@@ -109,7 +121,10 @@ class Store:
     def result(self, job_id: str) -> StoredResult:
         folder = self.folder(job_id) / "outputs"
         header = _read_entries(folder / "result.json")
-        return StoredResult(arrays=read_arrays(folder, header["arrays"], mode="r"), recipe=header["recipe"])
+        try:
+            return StoredResult(arrays=read_arrays(folder, header["arrays"], mode="r"), recipe=header["recipe"])
+        except (OSError, ValueError) as error:  # ValueError: a file that is shorter than its array
+            raise InternalError(f"The result's files cannot be read: {error}.", hint="Run the job again.") from error
 
     def drop_inputs(self, job_id: str) -> None:
         self._discard(self.folder(job_id) / "inputs")
@@ -136,7 +151,10 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def size_bytes(self, job_id: str) -> int:
-        return sum(path.stat().st_size for path in self.folder(job_id).rglob("*") if path.is_file())
+        """What a job that has ended takes; a worker may move the files of one that runs while they are counted."""
+        folders = (self.folder(job_id), self.folder(job_id) / "outputs")
+        files = [path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file()]
+        return sum(path.stat().st_size for path in files)
 
 
 def expired(
@@ -164,6 +182,7 @@ def write_result(folder: Path, arrays: Arrays, recipe: Mapping[str, Any]) -> Non
         entries = write_arrays(part, arrays)
         _write_json(part / "result.json", {"arrays": entries, "recipe": recipe}, sync=True)
         _sync_folder(part)
+        shutil.rmtree(folder / "outputs", ignore_errors=True)  # of an attempt that nobody heard of
         os.replace(part, folder / "outputs")
         _sync_folder(folder)
     except OSError as error:

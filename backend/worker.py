@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import zmq
@@ -35,7 +35,7 @@ NICENESS = 5  # the server and Blender come first: an answer in time is worth mo
 
 
 class Worker:
-    """Takes orders until told to stop. One job at a time; a cancel is read between two steps of the algorithm."""
+    """Takes orders until it is killed. One job at a time; a cancel is read between two steps of the algorithm."""
 
     def __init__(self, socket: zmq.Socket, device: Any) -> None:
         self._socket = socket
@@ -43,11 +43,9 @@ class Worker:
         self._job = ""
         self._cancelled = self._kept = False
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
         while True:
             order = json.loads(self._socket.recv())
-            if order["do"] == "stop":
-                return
             if order["do"] == "compute":
                 self._compute(order)
             # a cancel for a job that has just ended is late, and means nothing
@@ -94,8 +92,6 @@ class Worker:
             order = json.loads(self._socket.recv())
             if order["do"] == "cancel" and order["job"] == self._job:
                 self._cancelled, self._kept = True, bool(order["keep"])
-            elif order["do"] == "stop":
-                raise SystemExit(0)
         return self._cancelled
 
     def _report(self, done: int, total: int, stage: str, remaining_s: float | None) -> None:
@@ -180,8 +176,6 @@ def main() -> None:
         json.dumps({"say": "ready", "token": settings["token"], "device": str(device), "devices": devices}).encode()
     )
     Worker(socket, device).run()
-    socket.close()
-    context.term()
 
 
 def _read_line() -> bytes:

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_FRAME_BYTES = 16 << 20
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # between attempts to start a worker that does not come up
 MAX_START_FAILURES = 3
+LOG_TAIL_BYTES = 4096
+_REINSTALL = "Run 'relievo.py doctor', or install the backend anew."
 EXIT_HOPELESS = 78  # as worker.py says it, which this module must not import
 
 
@@ -50,8 +52,8 @@ class Said:
 
 @dataclass(frozen=True)
 class Died:
-    """was_ready: whether it had ever come up. reason: a sentence for a person. hopeless: it has failed to start too
-    often.
+    """was_ready: whether it had ever come up. reason: a sentence for a person. hopeless: every device's worker has
+    failed to start too often.
     """
 
     worker: str
@@ -69,6 +71,7 @@ class _Process:
     token: str
     log_path: Path
     identity: bytes = b""  # known once it has shown its token
+    is_killed: bool = False
 
 
 class Workforce:
@@ -84,6 +87,7 @@ class Workforce:
         self._processes: dict[str, _Process] = {}
         self._due: dict[str, float] = {}  # device -> monotonic time of the next attempt to start its worker
         self._failures: dict[str, int] = {}  # device -> attempts in a row that did not come up
+        self._hopeless: set[str] = set()  # devices whose worker will not come up
         self._count = 0
 
     def want(self, device: str) -> None:
@@ -94,7 +98,12 @@ class Workforce:
     @property
     def ready(self) -> list[str]:
         """The workers that have come up, idle or not."""
-        return [name for name, process in self._processes.items() if process.identity]
+        return [name for name, process in self._processes.items() if process.identity and not process.is_killed]
+
+    @property
+    def is_killing(self) -> bool:
+        """Whether a worker that was killed is not gone yet: the system takes its gigabytes back first."""
+        return any(process.is_killed for process in self._processes.values())
 
     @property
     def pids(self) -> dict[str, int]:
@@ -121,12 +130,13 @@ class Workforce:
         try:
             values = json.loads(head)
             token = str(values["token"]).encode()
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             log.warning("a stranger knocked on the workers' door")
             return
         for process in self._processes.values():
             if hmac.compare_digest(token, process.token.encode()) and not process.identity:
                 process.identity = identity
+                self._hopeless.discard(process.device)
                 log.info("worker %s is ready on %s (pid %d)", process.name, values["device"], process.popen.pid)
                 yield Ready(process.name, values["device"], values["devices"])
 
@@ -138,24 +148,29 @@ class Workforce:
                 continue
             del self._processes[process.name]
             _close_pipe(process.popen)
-            failures = 0 if process.identity else self._failures.get(process.device, 0) + 1
-            self._failures[process.device] = failures
-            self._due[process.device] = now + (
-                min(FIRST_PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S) if failures else 0.0
-            )
             reason, hint = _explain(code, process)
             log.warning("worker %s ended with %s: %s", process.name, code, reason)
-            yield Died(
-                process.name,
-                bool(process.identity),
-                reason,
-                hint,
-                failures >= MAX_START_FAILURES or code == EXIT_HOPELESS,
-            )
-        for device, due in list(self._due.items()):
-            if due <= now:
-                del self._due[device]
+            was_ready = bool(process.identity)
+            hopeless = self._try_again(process.device, now, failed=not was_ready, at_once=code == EXIT_HOPELESS)
+            yield Died(process.name, was_ready, reason, hint, hopeless)
+        for device in [device for device, due in self._due.items() if due <= now]:
+            del self._due[device]
+            try:
                 self._start(device)
+            except OSError as error:  # no process to be had, or the installation is being replaced
+                log.warning("the worker on %s cannot be started: %s", device, error)
+                reason = f"The computing process cannot be started: {error.strerror or error}."
+                hopeless = self._try_again(device, now, failed=True)
+                yield Died(device, False, reason, _REINSTALL, hopeless)
+
+    def _try_again(self, device: str, now: float, *, failed: bool, at_once: bool = False) -> bool:
+        """Plan the next attempt; whether there is no hope left on any device. at_once: this one need fail only once."""
+        failures = self._failures.get(device, 0) + 1 if failed else 0
+        self._failures[device] = failures
+        self._due[device] = now + (min(FIRST_PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S) if failures else 0.0)
+        if failures >= MAX_START_FAILURES or at_once:
+            self._hopeless.add(device)
+        return self._hopeless >= {*self._due, *(process.device for process in self._processes.values())}
 
     def _start(self, device: str) -> None:
         self._count += 1
@@ -182,11 +197,11 @@ class Workforce:
             log.warning("worker %s did not take its settings: %s", name, error)
 
     def kill(self, worker: str) -> None:
-        """End a worker at once and wait until it is gone; check() reports it and starts another."""
+        """End a worker at once; check() reports it when it is gone, and starts another."""
         process = self._processes.get(worker)
         if process is not None:
             process.popen.kill()
-            process.popen.wait()
+            process.is_killed = True
 
     def close(self) -> None:
         """End every worker, whatever it does."""
@@ -210,11 +225,10 @@ def _close_pipe(popen: subprocess.Popen) -> None:
 
 def _explain(code: int, process: _Process) -> tuple[str, str]:
     """A sentence for how a worker ended, and what to do."""
-    lines = process.log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = lines[-1] if lines else ""
+    last = _last_line(process.log_path)
     if not process.identity:
         what = "The computing process does not start" + (f": {last}" if last else f" (exit code {code}).")
-        return what, "Run 'relievo.py doctor', or install the backend anew."
+        return what, _REINSTALL
     if code == -getattr(signal, "SIGKILL", 9):
         return (
             "The computing process was killed, as systems do that run out of memory.",
@@ -226,3 +240,14 @@ def _explain(code: int, process: _Process) -> tuple[str, str]:
             f"Its last words are in {process.log_path}.",
         )
     return f"The computing process ended by itself (exit code {code}).", f"Its last words are in {process.log_path}."
+
+
+def _last_line(path: Path) -> str:
+    """What the process said last; a log may be long."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES, 0))
+            lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
+    except OSError as error:
+        return str(error)
+    return lines[-1] if lines else ""

@@ -33,6 +33,7 @@ MAGIC = MAGIC_PREFIX + bytes([PROTOCOL_MAJOR])
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 64
 MAX_AXES = 8
+MAX_ID_CHARS = 128  # every answer repeats it
 MAX_TOTAL_BYTES = 4 << 30
 DTYPES: Mapping[str, np.dtype] = {
     name: np.dtype(name) for name in ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8")
@@ -158,6 +159,11 @@ def _parse_header(text: bytes) -> dict[str, Any]:
         raise ProtocolError(f"The header is not JSON: {error}.") from error
     if not isinstance(header, dict):
         raise ProtocolError("The header is not a JSON object.")
+    if b"\\ud" in text.lower():  # half a surrogate pair is JSON, but no text that could be sent back
+        try:
+            json.dumps(header, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, RecursionError) as error:
+            raise ProtocolError("The header holds text that is not Unicode.") from error
     return header
 
 
@@ -173,6 +179,8 @@ def _fields(cls: type[Message]) -> tuple[tuple[str, Any, bool], ...]:
 def _check_field(message: str, name: str, value: Any, annotation: Any) -> Any:
     if not _fits(value, annotation):
         raise ProtocolError(f"{message}.{name} is of a wrong type ({type(value).__name__}).", field=name)
+    if name in ("id", "reply_to") and len(value) > MAX_ID_CHARS:
+        raise ProtocolError(f"{message}.{name} has {len(value)} characters; the most is {MAX_ID_CHARS}.", field=name)
     return float(value) if annotation is float else value
 
 
@@ -245,7 +253,7 @@ def _check_shape(port: str, shape: Any) -> tuple[int, ...]:
 
 def _check_attributes(port: str, attributes: Any) -> dict[str, Any]:
     if not isinstance(attributes, dict) or not all(
-        isinstance(value, (str, int, float, list)) for value in attributes.values()
+        isinstance(value, (str, bool, list)) or _fits(value, float) for value in attributes.values()
     ):
         raise ProtocolError(f"The attributes of array {port!r} are not numbers and texts.", field=port)
     return attributes

@@ -8,7 +8,9 @@ message here.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import logging
 import math
 import os
 import re
@@ -23,6 +25,8 @@ from typing import Any
 import numpy as np
 
 from .errors import ProtocolError
+
+log = logging.getLogger(__name__)
 
 MIN_BYTES = 1 << 20  # below, a frame is as fast
 PROOF = "proof"
@@ -99,13 +103,21 @@ class Handoff:
         """Remove the file behind values that were taken and are not wanted, unless it has been moved away."""
         source = mapped_file(values)
         if source is not None and source.parent == self.folder:
-            source.unlink(missing_ok=True)
+            _remove(source)
 
     def sweep(self, max_age_s: float = MAX_AGE_S) -> None:
         """Remove what nobody took."""
         for path in self.folder.iterdir():
-            if path.name != PROOF and time.time() - path.lstat().st_ctime > max_age_s:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # taken while we look
+                if path.name != PROOF and time.time() - path.lstat().st_ctime > max_age_s:
+                    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # Windows removes no file that is mapped: the next sweep tries again
+        log.debug("%s stays for now: %s", path.name, error)
 
 
 def write_values(path: Path, values: np.ndarray) -> None:

@@ -59,7 +59,7 @@ class Cancel(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Query(Message):
-    """How a job stands; with job "" every job of this owner."""
+    """How a job stands; with job "" the newest jobs of this owner, those that wait or run among them."""
 
     job: str = ""
 

@@ -17,7 +17,7 @@ from shared.arrays import CLASS_MAP, HEIGHT_MAP, Array, height_map
 from shared.codec import decode, encode
 from shared.errors import ProtocolError, VersionMismatch
 from shared.handoff import Handoff
-from shared.messages import MESSAGES, Finished, Hello, Ping, Preview, Progress, Submit
+from shared.messages import MESSAGES, Finished, Hello, Ping, Preview, Progress, Query, Submit
 
 HEIGHTS = np.arange(6, dtype=np.float32).reshape(2, 3)
 SUBMIT = Submit(id="i", job="j", algorithm="noise", params={"seed": 7}, arrays={"height": (height_map(HEIGHTS, 5.0),)})
@@ -149,6 +149,7 @@ REFUSED_DESCRIPTORS: dict[str, Any] = {
     "no port": descriptor(port=""),
     "attributes as list": descriptor(attributes=[1]),
     "nested attributes": descriptor(attributes={"a": {"b": 1}}),
+    "a number beyond all floats": descriptor(attributes={"pixel_size_m": 10**400}),
     "a file nobody agreed on": descriptor(file="0" * 32),
     "no object": "height",
 }
@@ -192,6 +193,25 @@ def test_another_major_version_is_told_apart() -> None:
         decode([codec.MAGIC_PREFIX + b"\x02", b"{}"])
     with pytest.raises(ProtocolError):
         decode([b"HTTP\x01", b"{}"])
+
+
+@pytest.mark.parametrize("text", [r'{"type":"Ping","id":"\ud800"}', r'{"type":"Query","job":"\uDC00x"}'])
+def test_half_a_surrogate_pair_is_refused(text: str) -> None:
+    """JSON can spell it; an answer that repeated it could not be sent."""
+    with pytest.raises(ProtocolError, match="Unicode"):
+        decode([codec.MAGIC, text.encode()])
+
+
+def test_a_whole_surrogate_pair_is_text() -> None:
+    message = decode([codec.MAGIC, rb'{"type":"Query","job":"\ud83d\ude00"}'])
+    assert message == Query(job="\U0001f600")
+
+
+def test_a_long_id_is_refused() -> None:
+    for name in ("id", "reply_to"):
+        decode(with_header({"type": "Ping", name: "x" * codec.MAX_ID_CHARS}))
+        with pytest.raises(ProtocolError, match=name):
+            decode(with_header({"type": "Ping", name: "x" * (codec.MAX_ID_CHARS + 1)}))
 
 
 def test_deep_json_is_refused() -> None:

@@ -78,7 +78,7 @@ def test_every_field_is_documented_with_type_and_default(name: str) -> None:
     assert documented == expected
 
 
-@pytest.mark.parametrize("name", ["MAX_HEADER_BYTES", "MAX_ARRAYS", "MAX_AXES", "MAX_TOTAL_BYTES"])
+@pytest.mark.parametrize("name", ["MAX_HEADER_BYTES", "MAX_ARRAYS", "MAX_AXES", "MAX_ID_CHARS", "MAX_TOTAL_BYTES"])
 def test_limits(name: str) -> None:
     assert f"| `{name}` | {getattr(codec, name)} |" in DOCUMENT
 

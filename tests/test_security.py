@@ -77,6 +77,10 @@ BROKEN = {
     "cut in the header": [bytes(encode(Ping())[0]), bytes(encode(Ping())[1])[:-3]],
     "many frames": [b"x"] * 2000,
     "large header": [MAGIC_PREFIX + b"\x01", b" " * (2 << 20)],
+    "id that cannot be repeated": [MAGIC_PREFIX + b"\x01", rb'{"type":"Ping","id":"\ud800"}'],
+    "long id": [MAGIC_PREFIX + b"\x01", b'{"type":"Ping","id":"%s"}' % (b"x" * ((1 << 20) - 30))],
+    "long type": [MAGIC_PREFIX + b"\x01", b'{"type":"%s"}' % ("\ue000" * 300_000).encode()],
+    "token that is no text": [MAGIC_PREFIX + b"\x01", rb'{"type":"Hello","token":"\udfff","owner":"","protocol":""}'],
     "another version": [MAGIC_PREFIX + b"\x63", b"{}"],
 }
 

@@ -90,6 +90,29 @@ def test_a_refused_job_leaves_no_handed_over_file(backend: BackendProcess, peer:
     assert [path.name for path in (backend.state_dir / "handoff").iterdir()] == ["proof"]
 
 
+def test_a_job_that_is_sent_twice_leaves_no_handed_over_file(backend: BackendProcess, peer: Peer) -> None:
+    peer.join_handoff()
+    job, big = str(uuid.uuid4()), height_map(np.ones((1024, 512)), 10.0)
+    for name in ("first", "at once", "later"):
+        peer.send(Submit(id=name, job=job, algorithm="probe", arrays={"height": (big,)}))
+        if name != "first":
+            assert isinstance(peer.wait(lambda m, name=name: m.reply_to == name), Accepted)
+    peer.finished(job)
+    assert [path.name for path in (backend.state_dir / "handoff").iterdir()] == ["proof"]
+
+
+def test_a_result_whose_file_is_gone_is_told(backend: BackendProcess, peer: Peer) -> None:
+    job = peer.submit()
+    peer.result(job)
+    outputs = backend.state_dir / "jobs" / job / "outputs"
+    (outputs / "0.raw").unlink()
+    assert refusal(peer.ask(Fetch(job=job))).code == "internal"
+    (outputs / "result.json").unlink()
+    assert refusal(peer.ask(Fetch(job=job))).code == "internal"
+    assert isinstance(peer.ask(Release(job=job)), Released)
+    assert isinstance(peer.result(peer.submit()), Result)
+
+
 def test_a_seed_gives_the_same_bytes(peer: Peer) -> None:
     first, second, other = (peer.result(peer.submit(noise=5.0, seed=seed)) for seed in (1, 1, 2))
     values = [result.arrays["height"][0].values.tobytes() for result in (first, second, other)]  # type: ignore[attr-defined]

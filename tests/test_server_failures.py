@@ -145,6 +145,19 @@ def test_two_servers_do_not_share_a_folder(backend: BackendProcess) -> None:
     assert backend.endpoint.pid == backend.popen.pid, "the first one's connection file is untouched"
 
 
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    process = BackendProcess(tmp_path / "file" / "state")
+    assert process.wait() == 1
+    assert process.output().startswith("backend_unavailable: The folder")
+
+
+def test_a_broken_module_of_algorithms_is_told(tmp_path: Path) -> None:
+    process = BackendProcess(tmp_path, wrapper=["env", "RELIEVO_EXTRA_ALGORITHMS=no_such_module"])
+    assert process.wait() == 1
+    assert "no_such_module" in process.output()
+
+
 def test_a_port_in_use_is_told(backend: BackendProcess, tmp_path: Path) -> None:
     port = int(backend.endpoint.address.rpartition(":")[2])
     second = BackendProcess(tmp_path, port=port)
@@ -225,6 +238,31 @@ def test_an_unreadable_job_does_not_stop_the_others(tmp_path: Path) -> None:
         assert isinstance(client.result(client.submit()), Result)
         client.close()
     assert "cannot be read" in (tmp_path / "backend.log").read_text()
+
+
+def test_a_result_that_the_last_backend_did_not_hear_of_is_kept(tmp_path: Path) -> None:
+    """Its worker had stored it when the end came: on disk the job runs still, and its outputs are there."""
+    owner = str(uuid.uuid4())
+    jobs = []
+    with BackendProcess(tmp_path) as backend:
+        client = backend.client(owner)
+        for _ in range(3):
+            jobs.append(client.submit())
+            client.result(jobs[-1])
+        client.close()
+    states = ("running", "cancelling", "queued")  # the last as an interrupted attempt that is made anew
+    for job, state in zip(jobs, states, strict=True):
+        path = tmp_path / "jobs" / job / "job.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"state": state}))
+        inputs = path.parent / "inputs"
+        inputs.mkdir()
+        (inputs / "arrays.json").write_text('{"arrays": []}')
+    with BackendProcess(tmp_path) as backend:
+        client = backend.client(owner)
+        for job in jobs:
+            wait_succeeded(client, job)
+            assert isinstance(client.ask(Fetch(job=job)), Result)
+        client.close()
 
 
 def test_it_ends_when_nobody_needs_it(tmp_path: Path) -> None:
