@@ -200,7 +200,7 @@ def add_gradient(image, filters, low, scale, table, weight, out):
 
 
 @njit(cache=True, parallel=True)
-def adam_step(image, ascent, mean, square, rate, decay_mean, decay_square, correct_mean, correct_square):
+def adam_step(image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square):
     """One step of Adam (Kingma and Ba 2015, algorithm 1) along `ascent`, in place; all arrays float32 [H, W].
 
     A pixel near the edge lies under fewer patches; Adam would divide their noise by its own size and draw a rough
@@ -217,4 +217,4 @@ def adam_step(image, ascent, mean, square, rate, decay_mean, decay_square, corre
             s = decay_square * square[y, x] + (one - decay_square) * g * g
             mean[y, x] = m
             square[y, x] = s
-            image[y, x] += share * rate * (m * correct_mean) / (np.sqrt(s * correct_square) + np.float32(1e-6))
+            image[y, x] += share * rate * (m * correct_mean) / (np.sqrt(s * correct_square) + floor)

@@ -27,6 +27,9 @@ PATCH = kernel.PATCH
 BINS = 1024  # of the moving map's histogram
 TARGET_BINS = 4096
 QUANTILES = 2048
+FLOOR = (
+    0.5  # of the ascent's root mean square: Adam's epsilon; a small one draws lines where the ascent is nearly nothing
+)
 MARGIN = 0.3  # the table reaches this share of the target's span beyond each of its ends
 ALL = np.empty((0, 0), np.uint8)
 EVEN = np.empty((0, 0), np.float32)
@@ -176,8 +179,9 @@ class Adam:
         rate = self._rate * (1 - 0.95 * self._taken / self._steps)
         self._taken += 1
         first, second = self._decay
+        floor = max(FLOOR * float(np.sqrt(np.mean(np.square(direction)))), 1e-12)
         kernel.adam_step(
-            height, direction, self._mean, self._square, np.float32(rate), np.float32(first), np.float32(second),
+            height, direction, self._mean, self._square, np.float32(rate), np.float32(floor), np.float32(first), np.float32(second),
             np.float32(1 / (1 - first**self._taken)), np.float32(1 / (1 - second**self._taken)),
         )  # fmt: skip
 
