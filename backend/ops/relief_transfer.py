@@ -254,7 +254,7 @@ def steps_at(pixels: int, steps: int) -> int:
     return round(steps * min(max(math.sqrt(CHEAP_PX / pixels), 1.0), 4.0))
 
 
-def resample(height: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resample(height: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """A map at another size, float32 C-contiguous: bicubic, antialiased where it shrinks."""
     if height.shape == tuple(size):
         return np.ascontiguousarray(height, np.float32)
@@ -263,7 +263,7 @@ def resample(height: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return F.interpolate(image, size=tuple(size), mode="bicubic", align_corners=False, antialias=shrinks)[0, 0].numpy()
 
 
-def _nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _nearest(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     rows, columns = ((np.arange(n) + 0.5) * side / n for n, side in zip(size, labels.shape, strict=True))
     return np.ascontiguousarray(labels[np.ix_(rows.astype(np.int64), columns.astype(np.int64))])
 
