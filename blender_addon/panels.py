@@ -204,11 +204,10 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         active = context.active_object
         column.prop(settings, "object", text="")
         if settings.object is None:
-            usable = active is not None and active.type == "MESH"
-            column.label(
-                text=f"Selected: {active.name}" if usable else "Select a mesh",
-                icon="RESTRICT_SELECT_OFF" if usable else "ERROR",
-            )
+            if active is not None and active.type == "MESH":
+                column.label(text=f"Selected: {active.name}", icon="RESTRICT_SELECT_OFF")
+            else:
+                column.label(text="Select a mesh", icon="ERROR")
         column.prop(settings, "resolution")
         column.prop(settings, "fill_gaps")
 

@@ -39,10 +39,11 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
         return True
     except Exception as error:  # whatever bpy says: the result is kept and the report can be copied
         log.exception("placing %s", job.label)
-        job.error = InternalError(
+        defect = InternalError(
             f"The result could not be put into the scene: {error}.", hint="Copy the report and send it to us."
         )
-        session.hold(job, job.error.message)
+        job.error = defect
+        session.hold(job, defect.message)
         return True
     job.purpose[SHOWN_KEY] = made.name
     job.purpose["shown_uid"] = made.session_uid

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend_process import BackendProcess, Peer
+import build_addon
+
+build_addon.link()  # blender_addon/shared, so that the add-on's modules can be imported where they lie
+
+from tests.backend_process import BackendProcess, Peer  # noqa: E402  # needs the link where it imports the add-on
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
