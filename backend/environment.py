@@ -162,7 +162,8 @@ def _check_space(environment: Environment) -> None:
     free = shutil.disk_usage(environment.root).free
     if has_torch and not environment.python.exists() and free < NEEDED_BYTES[environment.variant]:
         raise InstallFailed(
-            f"The backend needs about {NEEDED_BYTES[environment.variant] / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {environment.root}.",
+            f"The backend needs about {NEEDED_BYTES[environment.variant] / 1e9:.1f} GB; "
+            f"{free / 1e9:.1f} GB are free in {environment.root}.",
             hint="Free some space there, or choose another folder.",
         )
 

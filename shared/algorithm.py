@@ -57,7 +57,11 @@ class AlgorithmSpec:
         for preset in self.presets:
             if preset.name == name:
                 return preset
-        raise InvalidInput(f"{self.label} has no preset {name!r}.", hint=suggestion(name, [p.name for p in self.presets]), field="preset")
+        raise InvalidInput(
+            f"{self.label} has no preset {name!r}.",
+            hint=suggestion(name, [p.name for p in self.presets]),
+            field="preset",
+        )
 
     @property
     def digest(self) -> str:
@@ -72,8 +76,13 @@ class AlgorithmSpec:
             | {"choices": [value for value, _ in parameter.choices]}
             for parameter in self.parameters
         ]
-        return {"name": self.name, "version": self.version, "parameters": parameters,
-                "inputs": [_port_json(port) for port in self.inputs], "outputs": [_port_json(port) for port in self.outputs]}
+        return {
+            "name": self.name,
+            "version": self.version,
+            "parameters": parameters,
+            "inputs": [_port_json(port) for port in self.inputs],
+            "outputs": [_port_json(port) for port in self.outputs],
+        }
 
 
 _CONTRACT_FIELDS = ("name", "type", "default", "min", "max", "unit")
@@ -105,7 +114,9 @@ def _check_port(spec: AlgorithmSpec, port: Port, given: tuple[Array, ...]) -> An
         raise InvalidInput(f"Input {port.name!r} takes one array; {len(given)} were given.", field=port.name)
     for array in given:
         if array.kind is not port.kind:
-            raise InvalidInput(f"Input {port.name!r} takes a {port.kind.name}, not a {array.kind.name}.", field=port.name)
+            raise InvalidInput(
+                f"Input {port.name!r} takes a {port.kind.name}, not a {array.kind.name}.", field=port.name
+            )
         check(array, port.name)
     return given if port.many else (given[0] if given else None)
 
@@ -115,4 +126,6 @@ def find(algorithms: tuple[AlgorithmSpec, ...], name: str) -> AlgorithmSpec:
     for spec in algorithms:
         if spec.name == name:
             return spec
-    raise UnknownAlgorithm(f"There is no algorithm {name!r}.", hint=suggestion(name, [spec.name for spec in algorithms]), field=name)
+    raise UnknownAlgorithm(
+        f"There is no algorithm {name!r}.", hint=suggestion(name, [spec.name for spec in algorithms]), field=name
+    )

@@ -40,21 +40,44 @@ class ArrayKind:
 
 
 HEIGHT_MAP = ArrayKind(
-    name="HEIGHT_MAP", dtype="float32", axes="HW", unit="m", attributes=("pixel_size_m",),
+    name="HEIGHT_MAP",
+    dtype="float32",
+    axes="HW",
+    unit="m",
+    attributes=("pixel_size_m",),
     help="Heights in metres on a square grid of pixel_size_m metres a pixel.",
 )
 AREA_MAP = ArrayKind(
-    name="AREA_MAP", dtype="float32", axes="HW", unit="m2", min=0.0, attributes=("pixel_size_m",),
+    name="AREA_MAP",
+    dtype="float32",
+    axes="HW",
+    unit="m2",
+    min=0.0,
+    attributes=("pixel_size_m",),
     help="An area a pixel, such as the land that drains through it.",
 )
 THICKNESS_MAP = ArrayKind(
-    name="THICKNESS_MAP", dtype="float32", axes="HW", unit="m", min=0.0, attributes=("pixel_size_m",),
+    name="THICKNESS_MAP",
+    dtype="float32",
+    axes="HW",
+    unit="m",
+    min=0.0,
+    attributes=("pixel_size_m",),
     help="A thickness in metres a pixel: of sediment laid down, of rock worn away.",
 )
-MASK = ArrayKind(name="MASK", dtype="float32", axes="HW", unit="", min=0.0, max=1.0, help="How much, from 0 (none) to 1 (all).")
-CLASS_MAP = ArrayKind(name="CLASS_MAP", dtype="uint8", axes="HW", unit="", help="A class number a pixel, counted from 0.")
+MASK = ArrayKind(
+    name="MASK", dtype="float32", axes="HW", unit="", min=0.0, max=1.0, help="How much, from 0 (none) to 1 (all)."
+)
+CLASS_MAP = ArrayKind(
+    name="CLASS_MAP", dtype="uint8", axes="HW", unit="", help="A class number a pixel, counted from 0."
+)
 COLOR_IMAGE = ArrayKind(
-    name="COLOR_IMAGE", dtype="float32", axes="HW3", unit="", min=0.0, help="Linear RGB with Rec. 709 primaries.",
+    name="COLOR_IMAGE",
+    dtype="float32",
+    axes="HW3",
+    unit="",
+    min=0.0,
+    help="Linear RGB with Rec. 709 primaries.",
 )
 
 KINDS: Mapping[str, ArrayKind] = MappingProxyType(
@@ -84,7 +107,9 @@ class Array:
 
 def height_map(values: np.ndarray, pixel_size_m: float, **attributes: Any) -> Array:
     """A HEIGHT_MAP from any real array [H, W]."""
-    return Array(HEIGHT_MAP, np.ascontiguousarray(values, dtype=np.float32), {"pixel_size_m": float(pixel_size_m), **attributes})
+    return Array(
+        HEIGHT_MAP, np.ascontiguousarray(values, dtype=np.float32), {"pixel_size_m": float(pixel_size_m), **attributes}
+    )
 
 
 def check(array: Array, name: str = "") -> Array:
@@ -97,8 +122,11 @@ def check(array: Array, name: str = "") -> Array:
     for attribute in kind.attributes:
         value = array.attributes.get(attribute)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-            raise InvalidInput(f"{what} has {attribute} {value!r}; it takes a number above 0.",
-                               hint="Give the metres a pixel with --pixel-size." if attribute == "pixel_size_m" else "", field=name)
+            raise InvalidInput(
+                f"{what} has {attribute} {value!r}; it takes a number above 0.",
+                hint="Give the metres a pixel with --pixel-size." if attribute == "pixel_size_m" else "",
+                field=name,
+            )
     if values.dtype.kind == "f":
         _check_values(kind, values, what, name)
     return array
@@ -114,8 +142,11 @@ def _check_shape(kind: ArrayKind, shape: tuple[int, ...], what: str, name: str) 
         if axis.isdigit() and length != int(axis):
             raise InvalidInput(f"{what} is {text}; a {kind.name} has {axis} channels.", field=name)
         if axis in "HW" and length > MAX_SIDE:
-            raise InvalidInput(f"{what} is {text}; the longest side taken is {MAX_SIDE}.",
-                               hint="Cut it into tiles or scale it down.", field=name)
+            raise InvalidInput(
+                f"{what} is {text}; the longest side taken is {MAX_SIDE}.",
+                hint="Cut it into tiles or scale it down.",
+                field=name,
+            )
 
 
 def _check_values(kind: ArrayKind, values: np.ndarray, what: str, name: str) -> None:
@@ -125,8 +156,11 @@ def _check_values(kind: ArrayKind, values: np.ndarray, what: str, name: str) -> 
         low, high = (float(np.nanmin(values)), float(np.nanmax(values))) if not np.isnan(values).all() else (0.0, 0.0)
     if not (math.isfinite(low) and math.isfinite(high)):
         bad = int(values.size - np.count_nonzero(np.isfinite(values)))
-        raise InvalidInput(f"{what} has {bad} of {values.size} cells without data (NaN or infinite).",
-                           hint="Fill them first (--fill-nodata, or Fill Gaps in Blender) or crop the map.", field=name)
+        raise InvalidInput(
+            f"{what} has {bad} of {values.size} cells without data (NaN or infinite).",
+            hint="Fill them first (--fill-nodata, or Fill Gaps in Blender) or crop the map.",
+            field=name,
+        )
     if (kind.min is not None and low < kind.min) or (kind.max is not None and high > kind.max):
         bounds = f"{kind.min} to {kind.max}" if kind.max is not None else f"{kind.min} and up"
         raise InvalidInput(f"{what} runs from {low:g} to {high:g}; a {kind.name} is {bounds}.", field=name)

@@ -128,8 +128,23 @@ class InstallFailed(RelievoError):
 
 
 ERRORS: tuple[type[RelievoError], ...] = (
-    InternalError, InvalidParameter, InvalidInput, UnknownAlgorithm, ProtocolError, VersionMismatch, AccessDenied, UnknownJob,
-    JobCancelled, WorkerDied, OutOfMemory, StorageFull, QueueFull, BackendUnavailable, AddressInUse, InsecureAddress, InstallFailed,
+    InternalError,
+    InvalidParameter,
+    InvalidInput,
+    UnknownAlgorithm,
+    ProtocolError,
+    VersionMismatch,
+    AccessDenied,
+    UnknownJob,
+    JobCancelled,
+    WorkerDied,
+    OutOfMemory,
+    StorageFull,
+    QueueFull,
+    BackendUnavailable,
+    AddressInUse,
+    InsecureAddress,
+    InstallFailed,
 )
 
 _BY_CODE = {error.code: error for error in ERRORS}

@@ -55,7 +55,15 @@ def param(
     labels gives a Literal's values names for people.
     """
     description = _Description(
-        label=label, help=help, min=min, max=max, soft_min=soft_min, soft_max=soft_max, step=step, unit=unit, group=group,
+        label=label,
+        help=help,
+        min=min,
+        max=max,
+        soft_min=soft_min,
+        soft_max=soft_max,
+        step=step,
+        unit=unit,
+        group=group,
         labels=dict(labels or {}),
     )
     return dataclasses.field(default=default, metadata={_KEY: description})
@@ -104,8 +112,19 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
     else:
         raise TypeError(f"parameter {field.name!r} has type {annotation!r}; use bool, int, float, str or Literal")
     return Param(
-        name=field.name, type=kind, default=field.default, label=meta.label, help=meta.help, min=meta.min, max=meta.max,  # type: ignore[arg-type]
-        soft_min=meta.soft_min, soft_max=meta.soft_max, step=meta.step, unit=meta.unit, group=meta.group, choices=choices,
+        name=field.name,
+        type=kind,
+        default=field.default,
+        label=meta.label,
+        help=meta.help,
+        min=meta.min,
+        max=meta.max,  # type: ignore[arg-type]
+        soft_min=meta.soft_min,
+        soft_max=meta.soft_max,
+        step=meta.step,
+        unit=meta.unit,
+        group=meta.group,
+        choices=choices,
     )
 
 
@@ -131,7 +150,8 @@ def _check_choice(parameter: Param, value: Any) -> str:
         return value
     raise InvalidParameter(
         f"{parameter.name} is {value!r}; it takes one of {', '.join(values)}.",
-        hint=suggestion(value, values) if isinstance(value, str) else "", field=parameter.name,
+        hint=suggestion(value, values) if isinstance(value, str) else "",
+        field=parameter.name,
     )
 
 

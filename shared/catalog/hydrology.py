@@ -15,56 +15,118 @@ class HydrologyParams:
     """How much water, and by which law. Amounts are relative to the map, so that they look alike at any scale."""
 
     amount: float = param(
-        0.5, label="Erosion", min=0.0, max=1.0, step=0.05,
+        0.5,
+        label="Erosion",
+        min=0.0,
+        max=1.0,
+        step=0.05,
         help="How far rivers have cut back into the land: 0 leaves it, 1 reaches the highest divides",
     )
     smoothing: float = param(
-        0.2, label="Soil Creep", min=0.0, max=1.0, step=0.05,
+        0.2,
+        label="Soil Creep",
+        min=0.0,
+        max=1.0,
+        step=0.05,
         help="How far soil has crept down the slopes between the rivers and rounded them",
     )
     deposition: float = param(
-        0.3, label="Sediment", min=0.0, max=2.0, soft_max=1.0, step=0.05,
+        0.3,
+        label="Sediment",
+        min=0.0,
+        max=2.0,
+        soft_max=1.0,
+        step=0.05,
         help="How readily rivers lay down what they carry: 0 carries all away, 1 fills valley floors",
     )
     uplift: float = param(
-        0.0, label="Uplift", min=0.0, max=5.0, soft_max=1.0, step=0.05,
+        0.0,
+        label="Uplift",
+        min=0.0,
+        max=5.0,
+        soft_max=1.0,
+        step=0.05,
         help="How far the highest land rises while it wears, as a share of the relief: keeps old mountains high",
     )
     valley_size: float = param(
-        1.0, label="Smallest Valley", min=0.0, max=20.0, soft_max=5.0, step=0.1, unit="%",
+        1.0,
+        label="Smallest Valley",
+        min=0.0,
+        max=20.0,
+        soft_max=5.0,
+        step=0.1,
+        unit="%",
         help="Ground narrower than this share of the map gathers too little water to be cut",
     )
     steps: int = param(
-        40, label="Steps", min=1, max=1000, soft_max=100,
+        40,
+        label="Steps",
+        min=1,
+        max=1000,
+        soft_max=100,
         help="Time steps: more let rivers find better ways and take longer",
     )
     seed: int = param(
-        0, label="Seed", help="Which way water turns where slopes are nearly alike", min=0, max=2147483647,
+        0,
+        label="Seed",
+        help="Which way water turns where slopes are nearly alike",
+        min=0,
+        max=2147483647,
     )
     depressions: Literal["breach", "fill", "keep"] = param(
-        "breach", label="Depressions", group="Water",
+        "breach",
+        label="Depressions",
+        group="Water",
         help="What becomes of hollows that hold water: a channel is cut, they are filled, or they stay as lakes",
         labels={"breach": "Cut Channels", "fill": "Fill", "keep": "Keep as Lakes"},
     )
     flow_model: Literal["multiple", "single"] = param(
-        "multiple", label="Flow Map", group="Water",
+        "multiple",
+        label="Flow Map",
+        group="Water",
         help="How the flow map spreads water: over all lower neighbours, smooth, or down the steepest, thin lines",
         labels={"multiple": "Spread", "single": "Thin Lines"},
     )
     wander: float = param(
-        1.0, label="Wander", group="Water", min=0.0, max=1.0, step=0.05,
+        1.0,
+        label="Wander",
+        group="Water",
+        min=0.0,
+        max=1.0,
+        step=0.05,
         help="How far water strays from the steepest of the eight directions, which hides the grid on even slopes",
     )
     area_exponent: float = param(
-        0.45, label="Area Exponent", group="Erosion Law", min=0.1, max=1.0, soft_min=0.3, soft_max=0.6, step=0.01,
+        0.45,
+        label="Area Exponent",
+        group="Erosion Law",
+        min=0.1,
+        max=1.0,
+        soft_min=0.3,
+        soft_max=0.6,
+        step=0.01,
         help="m in K A^m S^n: higher favours large rivers over small gullies",
     )
     slope_exponent: float = param(
-        1.0, label="Slope Exponent", group="Erosion Law", min=0.3, max=3.0, soft_min=0.6, soft_max=2.0, step=0.05,
+        1.0,
+        label="Slope Exponent",
+        group="Erosion Law",
+        min=0.3,
+        max=3.0,
+        soft_min=0.6,
+        soft_max=2.0,
+        step=0.05,
         help="n in K A^m S^n: above 1 steep reaches wear faster and valleys keep sharp steps",
     )
     talus_angle: float = param(
-        50.0, label="Talus Angle", group="Erosion Law", unit="deg", min=5.0, max=90.0, soft_min=25.0, step=1.0,
+        50.0,
+        label="Talus Angle",
+        group="Erosion Law",
+        unit="deg",
+        min=5.0,
+        max=90.0,
+        soft_min=25.0,
+        step=1.0,
         help="Steepest slope that holds beside a channel; 90 lets cliffs stand",
     )
 
@@ -77,31 +139,71 @@ SPEC = AlgorithmSpec(
     params=HydrologyParams,
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain that water runs over"),
-        Port(name="mask", kind=MASK, label="Mask", optional=True,
-             help="where ground may change: 1 freely, 0 not at all"),
+        Port(
+            name="mask", kind=MASK, label="Mask", optional=True, help="where ground may change: 1 freely, 0 not at all"
+        ),
     ),
     outputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain after the water"),
-        Port(name="flow", kind=AREA_MAP, label="Flow",
-             help="the area that drains through each cell; its logarithm draws rivers"),
-        Port(name="sediment", kind=MASK, label="Sediment",
-             help="how far sediment hides the rock: river beds, fans and valley floors"),
-        Port(name="wear", kind=MASK, label="Wear",
-             help="where ground was worn away: 0.5 is one tenth of the relief"),
+        Port(
+            name="flow",
+            kind=AREA_MAP,
+            label="Flow",
+            help="the area that drains through each cell; its logarithm draws rivers",
+        ),
+        Port(
+            name="sediment",
+            kind=MASK,
+            label="Sediment",
+            help="how far sediment hides the rock: river beds, fans and valley floors",
+        ),
+        Port(name="wear", kind=MASK, label="Wear", help="where ground was worn away: 0.5 is one tenth of the relief"),
     ),
     presets=(
-        Preset(name="young", label="Young Valleys", help="First gullies in land that keeps its shape",
-               values={"amount": 0.25, "smoothing": 0.1, "deposition": 0.15}),
+        Preset(
+            name="young",
+            label="Young Valleys",
+            help="First gullies in land that keeps its shape",
+            values={"amount": 0.25, "smoothing": 0.1, "deposition": 0.15},
+        ),
         Preset(name="mature", label="Mature", help="Branching valleys up to the divides", values={}),
-        Preset(name="old", label="Old Land", help="Low, rounded, wide floors",
-               values={"amount": 0.7, "smoothing": 0.6, "deposition": 1.0, "steps": 60}),
-        Preset(name="alpine", label="Alpine", help="Land that rises as it wears: sharp ridges and deep valleys",
-               values={"amount": 0.6, "smoothing": 0.1, "deposition": 0.1, "uplift": 0.6, "talus_angle": 45.0,
-                       "steps": 80}),
-        Preset(name="badlands", label="Badlands", help="Soft ground cut into many sharp gullies",
-               values={"amount": 0.5, "smoothing": 0.05, "deposition": 0.2, "area_exponent": 0.4,
-                       "valley_size": 0.4, "talus_angle": 60.0}),
-        Preset(name="drain", label="Drain Only", help="No erosion: only lets every hollow run dry, for a flow map",
-               values={"amount": 0.0, "smoothing": 0.0, "deposition": 0.0, "steps": 1, "wander": 0.0}),
+        Preset(
+            name="old",
+            label="Old Land",
+            help="Low, rounded, wide floors",
+            values={"amount": 0.7, "smoothing": 0.6, "deposition": 1.0, "steps": 60},
+        ),
+        Preset(
+            name="alpine",
+            label="Alpine",
+            help="Land that rises as it wears: sharp ridges and deep valleys",
+            values={
+                "amount": 0.6,
+                "smoothing": 0.1,
+                "deposition": 0.1,
+                "uplift": 0.6,
+                "talus_angle": 45.0,
+                "steps": 80,
+            },
+        ),
+        Preset(
+            name="badlands",
+            label="Badlands",
+            help="Soft ground cut into many sharp gullies",
+            values={
+                "amount": 0.5,
+                "smoothing": 0.05,
+                "deposition": 0.2,
+                "area_exponent": 0.4,
+                "valley_size": 0.4,
+                "talus_angle": 60.0,
+            },
+        ),
+        Preset(
+            name="drain",
+            label="Drain Only",
+            help="No erosion: only lets every hollow run dry, for a flow map",
+            values={"amount": 0.0, "smoothing": 0.0, "deposition": 0.0, "steps": 1, "wander": 0.0},
+        ),
     ),
 )

@@ -20,76 +20,142 @@ class NoiseParams:
     width_px: int = param(
         512, label="Width", help="columns of the height map", min=1, max=16384, soft_min=64, unit="px"
     )
-    height_px: int = param(
-        512, label="Height", help="rows of the height map", min=1, max=16384, soft_min=64, unit="px"
-    )
+    height_px: int = param(512, label="Height", help="rows of the height map", min=1, max=16384, soft_min=64, unit="px")
     pixel_size_m: float = param(
         30.0, label="Pixel size", help="ground that a pixel covers", min=0.001, max=100000.0, soft_max=100.0, unit="m"
     )
     relief_m: float = param(
-        1500.0, label="Relief", min=0.0, max=20000.0, soft_max=9000.0, unit="m",
+        1500.0,
+        label="Relief",
+        min=0.0,
+        max=20000.0,
+        soft_max=9000.0,
+        unit="m",
         help="typical height of the highest points over the lowest; the same for every tile, so one tile may show less",
     )
     feature_m: float = param(
-        6000.0, label="Feature size", min=0.01, max=10000000.0, soft_min=100.0, soft_max=50000.0, unit="m",
+        6000.0,
+        label="Feature size",
+        min=0.01,
+        max=10000000.0,
+        soft_min=100.0,
+        soft_max=50000.0,
+        unit="m",
         help="size of the largest hills: the wavelength of the first octave",
     )
     basis: Literal["perlin", "worley-f1", "worley-f2-f1", "explicit"] = param(
-        "perlin", label="Basis", help="what one octave looks like",
+        "perlin",
+        label="Basis",
+        help="what one octave looks like",
         labels={
-            "perlin": "Perlin", "worley-f1": "Worley: distance", "worley-f2-f1": "Worley: cells",
+            "perlin": "Perlin",
+            "worley-f1": "Worley: distance",
+            "worley-f2-f1": "Worley: cells",
             "explicit": "Explicit layers",
         },
     )
     fractal: Literal["fbm", "ridged", "billow"] = param(
-        "fbm", label="Fractal", help="how octaves are added: as they are, as sharp crests, or as rounded heaps",
+        "fbm",
+        label="Fractal",
+        help="how octaves are added: as they are, as sharp crests, or as rounded heaps",
         labels={"fbm": "fBm", "ridged": "Ridged", "billow": "Billow"},
     )
     octaves: int = param(
-        8, label="Octaves", help="layers of detail; those finer than two pixels are left out", min=1, max=20,
-        soft_max=12
+        8,
+        label="Octaves",
+        help="layers of detail; those finer than two pixels are left out",
+        min=1,
+        max=20,
+        soft_max=12,
     )
     gain: float = param(
-        0.5, label="Gain", help="height of an octave against the one before: higher is rougher", min=0.0,
-        max=1.0, step=0.05
+        0.5,
+        label="Gain",
+        help="height of an octave against the one before: higher is rougher",
+        min=0.0,
+        max=1.0,
+        step=0.05,
     )
     warp: float = param(
-        0.0, label="Warp", min=0.0, max=4.0, soft_max=0.6, step=0.05,
+        0.0,
+        label="Warp",
+        min=0.0,
+        max=4.0,
+        soft_max=0.6,
+        step=0.05,
         help="how far the ground is pushed about, in feature sizes: bends ridges and valleys",
     )
     seed: int = param(0, label="Seed", help="another number, another terrain", min=0, max=2**31 - 1)
 
     lacunarity: float = param(
-        2.0, label="Lacunarity", help="how much finer each octave is than the one before", min=1.1, max=8.0,
-        soft_max=3.0, group="Shape",
+        2.0,
+        label="Lacunarity",
+        help="how much finer each octave is than the one before",
+        min=1.1,
+        max=8.0,
+        soft_max=3.0,
+        group="Shape",
     )
     stretch: float = param(
-        1.0, label="Stretch", help="length of features from west to east against their length from north to south",
-        min=0.05, max=20.0, soft_min=0.25, soft_max=4.0, group="Shape",
+        1.0,
+        label="Stretch",
+        help="length of features from west to east against their length from north to south",
+        min=0.05,
+        max=20.0,
+        soft_min=0.25,
+        soft_max=4.0,
+        group="Shape",
     )
     lowlands: float = param(
-        0.0, label="Lowlands", help="flattens the low ground and leaves the peaks", min=0.0, max=1.0, step=0.05,
+        0.0,
+        label="Lowlands",
+        help="flattens the low ground and leaves the peaks",
+        min=0.0,
+        max=1.0,
+        step=0.05,
         group="Shape",
     )
     base_m: float = param(
-        0.0, label="Base height", help="height of the lowest ground; below zero lies under the sea", min=-20000.0,
-        max=20000.0, soft_min=-2000.0, soft_max=4000.0, unit="m", group="Shape",
+        0.0,
+        label="Base height",
+        help="height of the lowest ground; below zero lies under the sea",
+        min=-20000.0,
+        max=20000.0,
+        soft_min=-2000.0,
+        soft_max=4000.0,
+        unit="m",
+        group="Shape",
     )
     cells: int = param(
-        0, label="Cells across", help="features from west to east instead of a feature size; 0: use the feature size",
-        min=0, max=4096, soft_max=64, group="Shape",
+        0,
+        label="Cells across",
+        help="features from west to east instead of a feature size; 0: use the feature size",
+        min=0,
+        max=4096,
+        soft_max=64,
+        group="Shape",
     )
 
     tileable: bool = param(
         False, label="Tileable", help="left edge meets right edge and top meets bottom, without a seam", group=_TILES
     )
     origin_x: int = param(
-        0, label="Origin X", help="column of the left edge in the whole terrain: tiles of one seed meet exactly",
-        min=-(2**31), max=2**31 - 1, unit="px", group=_TILES,
+        0,
+        label="Origin X",
+        help="column of the left edge in the whole terrain: tiles of one seed meet exactly",
+        min=-(2**31),
+        max=2**31 - 1,
+        unit="px",
+        group=_TILES,
     )
     origin_y: int = param(
-        0, label="Origin Y", help="row of the top edge in the whole terrain, counted downwards",
-        min=-(2**31), max=2**31 - 1, unit="px", group=_TILES,
+        0,
+        label="Origin Y",
+        help="row of the top edge in the whole terrain, counted downwards",
+        min=-(2**31),
+        max=2**31 - 1,
+        unit="px",
+        group=_TILES,
     )
 
     kernel: Literal["gaussian", "blackman-harris", "bartlett", "cosine", "bartlett-hann"] = param(
@@ -98,7 +164,11 @@ class NoiseParams:
     kernel_px: int = param(20, label="Kernel size", help="taps of the window", min=1, max=512, soft_max=64, unit="px",
                            group=_EXPLICIT)  # fmt: skip
     layers: int = param(
-        4, label="Layers", help="layers of white noise, each twice as coarse as the one before", min=1, max=12,
+        4,
+        label="Layers",
+        help="layers of white noise, each twice as coarse as the one before",
+        min=1,
+        max=12,
         group=_EXPLICIT,
     )
     sigma_1: float = param(1.0, label="Sigma 1", help="width of the Gaussian of the first layer", min=0.05, max=256.0,
@@ -110,7 +180,9 @@ class NoiseParams:
     sigma_4: float = param(4.0, label="Sigma 4", help="width of the Gaussian of the fourth layer and of those after it",
                            min=0.05, max=256.0, soft_max=20.0, unit="px", group=_EXPLICIT)  # fmt: skip
     legacy: bool = param(
-        False, label="As first published", group=_EXPLICIT,
+        False,
+        label="As first published",
+        group=_EXPLICIT,
         help="windows with peak 1 instead of sum 1, four gradients, each map stretched to its own extremes: no tiles",
     )
 
