@@ -62,6 +62,7 @@ class Background:
             if then is not None:
                 self._finished.put((then, error))
                 self._waker.send(b"")
+            del item, work, then  # they hold the arrays of a job: let go of them now, not when the next one comes
         self._waker.close()
 
 

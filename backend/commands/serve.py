@@ -31,6 +31,9 @@ def main(argv: Sequence[str]) -> int:
         "--endpoint", type=Path, metavar="FILE", help="connection file [default: endpoint.json in the state folder]"
     )
     parser.add_argument("--parent-pid", type=int, default=0, metavar="PID", help="end when this process has ended")
+    parser.add_argument(
+        "--idle-exit", type=float, metavar="S", help="end after S seconds without a client or a job [default: never]"
+    )
     options = parser.parse_args(argv)
 
     from backend.server import serve
@@ -43,4 +46,5 @@ def main(argv: Sequence[str]) -> int:
         state_dir=options.state,
         endpoint_path=options.endpoint,
         parent_pid=options.parent_pid,
+        idle_exit_s=options.idle_exit,
     )
