@@ -18,6 +18,7 @@ from .errors import InvalidParameter
 
 _KEY = "relievo"
 P = TypeVar("P")
+TypeName = Literal["bool", "int", "float", "str", "choice"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class Param:
     """
 
     name: str
-    type: Literal["bool", "int", "float", "str", "choice"]
+    type: TypeName
     default: Any
     label: str
     help: str
@@ -91,7 +92,7 @@ class Param:
     choices: tuple[tuple[str, str], ...]
 
 
-_TYPES = {bool: "bool", int: "int", float: "float", str: "str"}
+_TYPES: dict[type, TypeName] = {bool: "bool", int: "int", float: "float", str: "str"}
 
 
 def describe(params_type: type) -> tuple[Param, ...]:
@@ -104,7 +105,7 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
     meta: _Description = field.metadata[_KEY]
     choices: tuple[tuple[str, str], ...] = ()
     if typing.get_origin(annotation) is Literal:
-        kind = "choice"
+        kind: TypeName = "choice"
         values = typing.get_args(annotation)
         choices = tuple((value, meta.labels.get(value, value.replace("-", " ").capitalize())) for value in values)
     elif annotation in _TYPES:
@@ -118,7 +119,7 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
         label=meta.label,
         help=meta.help,
         min=meta.min,
-        max=meta.max,  # type: ignore[arg-type]
+        max=meta.max,
         soft_min=meta.soft_min,
         soft_max=meta.soft_max,
         step=meta.step,
