@@ -116,7 +116,7 @@ class Server:
         self._session = str(uuid.uuid4())
         self._stopping = False
         self._handoff = store.handoff
-        self._last_heard = time.monotonic()
+        self._last_heard = 0.0
         self._parent = Parent(settings.parent_pid) if settings.parent_pid else None
         public_key = ""
         self._router = self._context.socket(zmq.ROUTER)
@@ -177,6 +177,7 @@ class Server:
                 self._close()
 
     def _loop(self) -> None:
+        self._last_heard = time.monotonic()  # from now on somebody can be
         poller = zmq.Poller()
         for socket in (self._router, self._workforce.socket, self._background.socket, self._connections.socket):
             poller.register(socket, zmq.POLLIN)

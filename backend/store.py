@@ -81,7 +81,9 @@ class Store:
         folder = self._incoming / job.id
         try:
             (folder / "inputs").mkdir(parents=True)
-            write_arrays(folder / "inputs", arrays, self.handoff.folder)
+            entries = write_arrays(folder / "inputs", arrays, self.handoff.folder)
+            _write_json(folder / "inputs" / "arrays.json", {"arrays": entries}, sync=True)
+            _sync_folder(folder / "inputs")
             _write_json(folder / "job.json", job.to_json(), sync=True)
             _sync_folder(folder)
             os.replace(folder, self.folder(job.id))
@@ -196,7 +198,7 @@ def read_inputs(folder: Path) -> Arrays:
 
 
 def write_arrays(folder: Path, arrays: Arrays, handed_over: Path | None = None) -> list[dict[str, Any]]:
-    """Each array as N.raw, and arrays.json that says what each is. Everything is on disk on return.
+    """Each array as N.raw, on disk on return; what each is, for the JSON beside them.
 
     Raw bytes, not .npy: a file that a client handed over becomes the job's by a rename.
     """
@@ -215,7 +217,6 @@ def write_arrays(folder: Path, arrays: Arrays, handed_over: Path | None = None) 
                     "attributes": dict(array.attributes),
                 }
             )
-    _write_json(folder / "arrays.json", {"arrays": entries}, sync=True)
     return entries
 
 

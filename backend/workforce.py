@@ -28,6 +28,7 @@ MAX_FRAME_BYTES = 16 << 20
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # between attempts to start a worker that does not come up
 MAX_START_FAILURES = 3
 LOG_TAIL_BYTES = 4096
+_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
 _REINSTALL = "Run 'relievo.py doctor', or install the backend anew."
 EXIT_HOPELESS = 78  # as worker.py says it, which this module must not import
 
@@ -186,7 +187,7 @@ class Workforce:
                 stdout=log_file,
                 stderr=log_file,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                creationflags=_WINDOWS_FLAGS,
             )
         self._processes[name] = _Process(name, device, popen, token, log_path)
         try:

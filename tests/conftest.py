@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ import build_addon
 build_addon.link()  # blender_addon/shared, so that the add-on's modules can be imported where they lie
 
 from tests.backend_process import BackendProcess, Peer  # noqa: E402  # needs the link where it imports the add-on
+
+if importlib.util.find_spec("hypothesis"):  # Blender's environments have none
+    from hypothesis import settings
+
+    settings.register_profile("relievo", deadline=None)  # a busy machine must not fail a test for being slow
+    settings.load_profile("relievo")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -18,7 +18,7 @@ from shared.endpoint import Endpoint, normalise_address, read_endpoint, write_en
 from shared.errors import BackendUnavailable, InsecureAddress
 from shared.messages import Failure, Fetch, Hello, Ping, Pong, Query, Result, Shutdown, Submit, Welcome
 from shared.version import PROTOCOL
-from tests.backend_process import BackendProcess, Peer, refusal
+from tests.backend_process import PATIENCE_S, BackendProcess, Peer, refusal
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="file modes are a POSIX matter")
 
@@ -98,9 +98,9 @@ def test_broken_frames_get_a_failure_and_the_server_lives_on(
 def test_random_bytes_on_the_bare_port_do_no_harm(backend: BackendProcess, peer: Peer) -> None:
     host, port = backend.endpoint.address.removeprefix("tcp://").split(":")
     for _ in range(5):
-        with socket.create_connection((host, int(port)), timeout=5) as bare:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as bare:
             bare.sendall(b"GET / HTTP/1.1\r\n\r\n" + os.urandom(1000))
-    with socket.create_connection((host, int(port)), timeout=5) as silent:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as silent:
         silent.send(b"\xff")
         assert isinstance(peer.ask(Ping()), Pong)
 
@@ -112,7 +112,7 @@ def test_a_chosen_identity_cannot_take_over_a_session(backend: BackendProcess) -
     known.setsockopt(zmq.ROUTING_ID, b"blender")
     known.connect(backend.endpoint.address)
     known.send_multipart(encode(Hello(token=backend.endpoint.token, owner=first.owner, protocol=PROTOCOL)))
-    assert known.poll(5000)
+    assert known.poll(1000 * PATIENCE_S)
     answer = decode(known.recv_multipart())
     assert isinstance(answer, Failure)
     assert answer.code == "protocol"

@@ -266,9 +266,9 @@ def test_a_result_that_the_last_backend_did_not_hear_of_is_kept(tmp_path: Path) 
 
 
 def test_it_ends_when_nobody_needs_it(tmp_path: Path) -> None:
-    with BackendProcess(tmp_path, idle_exit_s=0.5) as backend:
+    with BackendProcess(tmp_path, idle_exit_s=1.5) as backend:
         client = backend.client()
-        time.sleep(1.0)
+        time.sleep(2.0)
         assert backend.popen.poll() is None, "a connected client that is silent is still there"
         client.close()
         assert backend.wait() == 0

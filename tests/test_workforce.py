@@ -13,7 +13,7 @@ import zmq
 
 from backend import workforce as workforce_module
 from backend.workforce import MAX_START_FAILURES, Died, Workforce
-from tests.backend_process import wait_for
+from tests.backend_process import PATIENCE_S, wait_for
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ def workforce(tmp_path: Path) -> Iterator[Workforce]:
 def failed_starts(workforce: Workforce, devices: list[str]) -> dict[str, list[Died]]:
     """What is told of each device until each has failed as often as it takes; the clock is ours."""
     now, told = 0.0, {device: [] for device in devices}
+    patience = time.monotonic() + PATIENCE_S
     while min(map(len, told.values())) < MAX_START_FAILURES:
+        assert time.monotonic() < patience, told
         now += workforce_module.LONGEST_PAUSE_S
         for died in workforce.check(now):
             told[next(device for device in devices if died.worker.startswith(device))].append(died)
