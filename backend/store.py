@@ -54,6 +54,7 @@ class Store:
         be used.
         """
         self.root = state_dir
+        self._stuck: set[Path] = set()  # what was dropped and could not be moved to the trash yet
         self._jobs, self._incoming, self._trash = (state_dir / name for name in ("jobs", "incoming", "trash"))
         try:
             state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -144,11 +145,15 @@ class Store:
             os.replace(folder, self._trash / uuid.uuid4().hex)
         except FileNotFoundError:
             return
-        except OSError as error:  # Windows keeps a file that is mapped: the next sweep tries again
+        except OSError as error:  # Windows keeps a file that is mapped: empty_trash() tries again
             log.info("%s stays for now: %s", folder.name, error)
+            self._stuck.add(folder)
 
     def empty_trash(self) -> None:
         """Remove what was dropped. Slow for large results: call it where nobody waits."""
+        for folder in list(self._stuck):
+            self._stuck.discard(folder)
+            self._discard(folder)
         for folder in self._trash.iterdir():
             shutil.rmtree(folder, ignore_errors=True)
 
