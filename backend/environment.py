@@ -215,16 +215,26 @@ def find_interpreter() -> str:
     if sys.version_info[:2] in PYTHON_VERSIONS and importable("venv") and importable("ensurepip"):
         return sys.executable
     for major, minor in PYTHON_VERSIONS:
-        if found := shutil.which(f"python{major}.{minor}"):
+        found = shutil.which(f"python{major}.{minor}")
+        if found and _runs([found, "-c", "import ensurepip, venv"]):  # a version manager's shim may lead nowhere
             return found
-    if uv := shutil.which("uv"):
+    if uv := find_uv():
         subprocess.run([uv, "python", "install", "3.11"], capture_output=True)  # does nothing where it is there already
         if found := _capture([uv, "python", "find", "3.11"]):
             return found
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    reason = "comes without venv" if sys.version_info[:2] in PYTHON_VERSIONS else f"is {here}"
     raise InstallFailed(
-        f"Relievo's backend needs Python 3.11 to 3.13; this is {sys.version_info.major}.{sys.version_info.minor}.",
-        hint="Install Python 3.11, or uv, which fetches it by itself.",
+        f"The backend runs on Python 3.11 to 3.13. The one at hand {reason}, and no other was found on this machine.",
+        hint="Install uv (docs.astral.sh/uv), which fetches a Python by itself, or Python 3.11 from python.org. "
+        "Then try again.",
     )
+
+
+def find_uv() -> str:
+    """uv's program, "" where there is none. Programs that a desktop starts do not have its folder in their PATH."""
+    own = os.pathsep.join(str(Path.home() / folder) for folder in (".local/bin", ".cargo/bin"))
+    return shutil.which("uv") or shutil.which("uv", path=own) or ""
 
 
 def importable(module: str) -> bool:
@@ -236,8 +246,12 @@ def _capture(command: list[str]) -> str:
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
+def _runs(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
 def _create(environment: Environment, interpreter: str, line: Callable[[str], None]) -> None:
-    uv = shutil.which("uv")
+    uv = find_uv()
     if uv:
         _run([uv, "venv", "--allow-existing", "--python", interpreter, str(environment.root)], line)
     else:
@@ -245,7 +259,7 @@ def _create(environment: Environment, interpreter: str, line: Callable[[str], No
 
 
 def _install(environment: Environment, wanted: list[str], line: Callable[[str], None], *extra: str) -> None:
-    uv = shutil.which("uv")
+    uv = find_uv()
     command = (
         [uv, "pip", "install", "--python", str(environment.python)]
         if uv
@@ -283,7 +297,7 @@ def _install_torch(environment: Environment, requirement: str, line: Callable[[s
     if sys.platform == "darwin" or environment.wheels or (environment.variant == "cuda" and sys.platform == "linux"):
         return _install(environment, plain, line)
     try:
-        if not shutil.which("uv"):
+        if not find_uv():
             return _install_with_own_uv(environment, plain, line)
         return _install(
             environment, plain, line, f"--torch-backend={'cpu' if environment.variant == 'cpu' else 'auto'}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .client import Client, Transport
-from .process import BackendProcess, Installation, Installer, InstallProgress, find_installation
+from .process import BackendProcess, Installation, Installer, InstallProgress, find_installation, size_of
 from .shared.endpoint import Endpoint, normalise_address, read_endpoint
 from .shared.errors import BackendUnavailable, RelievoError, error_from_code
 from .shared.handoff import Handoff
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 0.5  # between looks at the connection file
 RESTARTS, RESTARTS_WITHIN_S = 3, 600.0
+ENDS_WITHIN_S = 10.0  # a backend that is asked to end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,8 @@ class Connection:
         self.process = BackendProcess(self.installation, data_dir / "state")
         self.serve_options: tuple[str, ...] = ()
         self.installer_log: Sequence[str] = ()
+        self.selftest: dict[str, Any] | None = None  # what the environment installed last said of itself
+        self.size_bytes, self.results_bytes = 0, 0  # on disk, as measure() has found
         self.client: Client | None = None
         self.handshakes = 0
         self._error: RelievoError | None = None
@@ -162,10 +165,19 @@ class Connection:
             self.installer.cancel()
 
     def remove(self) -> None:
-        """Delete the installed backend."""
+        """Delete the installed backend. Waits until it has ended: what runs still writes into its folder."""
         self.stop()
+        deadline = time.monotonic() + ENDS_WITHIN_S
+        while self.process.poll() in ("starting", "running") and time.monotonic() < deadline:
+            time.sleep(0.05)
         Installer(self.data_dir).remove()
+        self.selftest, self.progress, self.size_bytes = None, None, 0
         self._find_installation()
+
+    def measure(self) -> None:
+        """Count what the installation and the kept results take on disk. Walks tens of thousands of files."""
+        self.size_bytes = size_of(self.installation.root) if self.installation.managed else 0
+        self.results_bytes = size_of(self.data_dir / "state")
 
     def close(self) -> None:
         """Blender ends or the add-on is switched off: stop what we started, leave no socket behind."""
@@ -266,6 +278,7 @@ class Connection:
             return
         self.installer = None
         self._find_installation()
+        self.selftest = self.progress.selftest or self.selftest
         self._error = self.progress.error
         if self._error is None and self.installation.state == "ready":
             self.start()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import bpy
 
-from .connection import Place
+from .connection import Connection, Place
 from .process import default_data_dir
 from .shared.version import PROTOCOL, VERSION
+from .standing import selftest_sentence
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,14 @@ class Options:
     variant: str = "auto"
     wheels: Path | None = None
     device: str = ""
+    results_gb: float = 20.0
+    results_days: int = 7
 
     @property
     def serve_options(self) -> tuple[str, ...]:
-        return ("--device", self.device) if self.device else ()
+        """Further words for `serve`."""
+        kept = ("--max-bytes", str(int(self.results_gb * 1e9)), "--max-age", str(self.results_days * 86400))
+        return (*(("--device", self.device) if self.device else ()), *kept)
 
 
 class RelievoPreferences(bpy.types.AddonPreferences):
@@ -71,6 +76,21 @@ class RelievoPreferences(bpy.types.AddonPreferences):
         name="Device",
         description="What to compute on, such as cpu or cuda:1; empty for all there are. Needs a new start",
     )
+    results_gb: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Results Kept",
+        description="Gigabytes of finished results on disk, past which the oldest are deleted. Needs a new start",
+        default=Options.results_gb,
+        min=0.1,
+        soft_max=100.0,
+        precision=1,
+    )
+    results_days: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="For Days",
+        description="Days after which a finished result is deleted. Needs a new start",
+        default=Options.results_days,
+        min=1,
+        soft_max=90,
+    )
 
     def draw(self, context: bpy.types.Context) -> None:
         from . import panels, pump  # at call time: both import this module
@@ -90,16 +110,42 @@ class RelievoPreferences(bpy.types.AddonPreferences):
         if self.place == "OWN":
             for name in ("variant", "wheels", "device"):
                 layout.prop(self, name)
+            row = layout.row(align=True)
+            row.prop(self, "results_gb")
+            row.prop(self, "results_days", text="")
             layout.prop(self, "data_dir", placeholder=str(default_data_dir()))
-            row = layout.row()
-            row.operator("relievo.update_backend", icon="FILE_REFRESH")
-            row.operator("relievo.remove_backend", icon="TRASH")
+            _draw_installation(layout)
         else:
             layout.operator("relievo.reconnect", icon="FILE_REFRESH")
         row = layout.row()
         row.operator("relievo.open_log", icon="TEXT")
         row.operator("relievo.open_data_folder", icon="FILE_FOLDER")
         layout.label(text=f"Relievo {VERSION}, protocol {PROTOCOL}")
+
+
+def _draw_installation(layout: bpy.types.UILayout) -> None:
+    """What is installed, as far as it is known without looking: draw() does no I/O."""
+    from . import pump
+
+    session = pump.current()
+    row = layout.row()
+    row.operator("relievo.update_backend", icon="FILE_REFRESH")
+    row.operator("relievo.remove_backend", icon="TRASH")
+    row.operator("relievo.measure_backend", icon="DISK_DRIVE")
+    if session is not None:
+        for line in (selftest_sentence(session.connection.selftest), size_sentence(session.connection)):
+            if line:
+                layout.label(text=line, icon="INFO")
+
+
+def size_sentence(connection: Connection) -> str:
+    """What lies on disk as it was last measured, "" where it was not."""
+    if not (connection.size_bytes or connection.results_bytes):
+        return ""
+    return (
+        f"On disk: backend {connection.size_bytes / 1e9:.2f} GB, "
+        f"jobs, results and log {connection.results_bytes / 1e6:.1f} MB"
+    )
 
 
 def _is_local(address: str) -> bool:
@@ -123,6 +169,8 @@ def read(context: bpy.types.Context) -> Options:
         variant=page.variant,
         wheels=Path(bpy.path.abspath(page.wheels)) if page.wheels else None,
         device=page.device.strip(),
+        results_gb=page.results_gb,
+        results_days=page.results_days,
     )
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -89,10 +90,15 @@ class Installation:
         """ "cpu" or "cuda", "" where nothing is installed."""
         return str(self._marker.get("variant", ""))
 
-    @property
-    def size_bytes(self) -> int:
-        """What the folder takes on disk. Walks it (tens of milliseconds): not for a draw() call."""
-        return sum(entry.stat().st_size for entry in self.root.rglob("*") if entry.is_file() and not entry.is_symlink())
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder, 0 where there is none. A backend that runs may delete some meanwhile."""
+    total = 0
+    for entry in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            status = entry.lstat()
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return total
 
 
 def find_installation(data_dir: Path) -> Installation:

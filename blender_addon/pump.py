@@ -92,6 +92,7 @@ def wait(job: Job) -> None:
 def connect() -> None:
     """See to it that a backend is there or on its way: start ours where it is stopped. Raises BackendUnavailable."""
     connection = session().connection
+    connection.serve_options = preferences.read(bpy.context).serve_options
     if connection.standing.state in (LinkState.STOPPED, LinkState.FAILED, LinkState.NOT_INSTALLED, LinkState.OUTDATED):
         connection.start()
 

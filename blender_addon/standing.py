@@ -115,6 +115,14 @@ def _mend(connection: Connection) -> str:
     return "update" if code == "version_mismatch" else "start"
 
 
+def selftest_sentence(selftest: dict[str, Any] | None) -> str:
+    """What an installation's self-test found, "" where none was made."""
+    if not selftest:
+        return ""
+    memory = f", {selftest['memory_bytes'] / 2**30:.0f} GB" if selftest.get("memory_bytes") else ""
+    return f"Self-test passed: {selftest['device']}{memory}, PyTorch {selftest['torch']}, {selftest['seconds']:.2g} s"
+
+
 def describe_devices(devices: list[dict[str, Any]]) -> str:
     """ "NVIDIA RTX 4070, 11 GB" or "CPU, 8 cores": the first device, which is the best one."""
     if not devices:

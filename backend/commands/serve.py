@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,10 +35,19 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--idle-exit", type=float, metavar="S", help="end after S seconds without a client or a job [default: never]"
     )
+    parser.add_argument(
+        "--max-bytes", type=_positive, metavar="N", help="bytes of finished results to keep [default: 20 GB]"
+    )
+    parser.add_argument(
+        "--max-age", type=_positive, metavar="S", help="seconds to keep a finished result [default: 7 days]"
+    )
     options = parser.parse_args(argv)
 
     from backend.server import serve
 
+    # a limit that is not given is the server's own
+    limits = {"max_bytes": options.max_bytes and int(options.max_bytes), "max_age_s": options.max_age}
+    kept = {name: value for name, value in limits.items() if value is not None}
     return serve(
         host=options.host,
         port=options.port,
@@ -47,4 +57,16 @@ def main(argv: Sequence[str]) -> int:
         endpoint_path=options.endpoint,
         parent_pid=options.parent_pid,
         idle_exit_s=options.idle_exit,
+        **kept,
     )
+
+
+def _positive(text: str) -> float:
+    """argparse names the option and the value where this raises."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+    return value

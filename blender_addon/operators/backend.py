@@ -9,9 +9,9 @@ from typing import Any
 import bpy
 
 from .. import preferences, pump
-from ..shared.errors import InvalidInput
+from ..shared.errors import InvalidInput, JobCancelled
 from ..shared.version import PROTOCOL, VERSION
-from ..standing import LinkState
+from ..standing import LinkState, selftest_sentence
 from .reporting import reports_errors
 
 
@@ -45,11 +45,24 @@ class Installing:
             raise InvalidInput(
                 f"There is no folder {options.wheels}.", hint="Pick the folder of wheels in the preferences."
             )
+        connection.serve_options = options.serve_options
         connection.install(options.variant, options.wheels)
         if bpy.app.background:
-            pump.session().wait_ready(timeout_s=3600.0)
+            _wait_installed()
+            self.report({"INFO"}, selftest_sentence(connection.selftest))
         pump.hurry()
         return {"FINISHED"}
+
+
+def _wait_installed() -> None:
+    """Until the backend runs. Raises what went wrong; Ctrl-C cancels, and leaves no installer behind."""
+    session = pump.session()
+    try:
+        session.wait_ready(timeout_s=3600.0)
+    except KeyboardInterrupt:
+        session.connection.cancel_install()
+        session.pump()
+        raise session.connection.error or JobCancelled("Installing was cancelled.") from None
 
 
 class RELIEVO_OT_install_backend(Installing, bpy.types.Operator):
@@ -90,6 +103,21 @@ class RELIEVO_OT_remove_backend(bpy.types.Operator):
     @reports_errors
     def execute(self, _context: bpy.types.Context) -> set[str]:
         pump.session().connection.remove()
+        pump.redraw()
+        return {"FINISHED"}
+
+
+class RELIEVO_OT_measure_backend(bpy.types.Operator):
+    """Count what the installed backend and the kept results take on disk"""
+
+    bl_idname = "relievo.measure_backend"
+    bl_label = "Measure"
+
+    @reports_errors
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        connection = pump.session().connection
+        connection.measure()
+        self.report({"INFO"}, preferences.size_sentence(connection))
         pump.redraw()
         return {"FINISHED"}
 
@@ -190,7 +218,7 @@ class RELIEVO_OT_copy_backend_report(bpy.types.Operator):
             f"Relievo {VERSION}, protocol {PROTOCOL}, Blender {bpy.app.version_string}, {platform.platform()}",
             f"backend: {standing.state.value}: {standing.sentence} {standing.hint}".rstrip(),
             f"installation: {installed.state} {installed.version} {installed.root}",
-            f"devices: {connection.devices}",
+            f"devices: {connection.devices}; self-test: {connection.selftest}",
             *(list(connection.installer_log)[-40:]),
             connection.process.log_tail(),
         ]
@@ -233,6 +261,7 @@ CLASSES = (
     RELIEVO_OT_update_backend,
     RELIEVO_OT_cancel_install,
     RELIEVO_OT_remove_backend,
+    RELIEVO_OT_measure_backend,
     RELIEVO_OT_start_backend,
     RELIEVO_OT_stop_backend,
     RELIEVO_OT_reconnect,
