@@ -177,6 +177,11 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             self._draw_mesh(column, context, settings)
         elif settings.source == "EXEMPLAR":
             column.prop(settings, "exemplar", text="")
+        elif settings.source == "MATERIALS":
+            column.label(text="Pass index of each material: 0 is the first exemplar", icon="INFO")
+        elif settings.source == "OBJECTS":
+            column.prop(settings, "collection", text="")
+            column.label(text="Pass index of each object: 0 is the first exemplar", icon="INFO")
         elif settings.source == "NOISE":
             seed = context.scene.relievo.noise.seed
             column.label(text=f"Noise engine's settings, seed {seed}", icon="INFO")

@@ -14,7 +14,7 @@ import bpy
 from . import exemplars, property_table
 from .build import record
 from .shared.algorithm import AlgorithmSpec, Port, Preset
-from .shared.arrays import HEIGHT_MAP
+from .shared.arrays import CLASS_MAP, HEIGHT_MAP
 from .shared.catalog import ALGORITHMS
 from .shared.params import Param
 
@@ -65,6 +65,23 @@ def source_items(port: Port) -> list[tuple[str, str, str, str, int]]:
         ]
         if exemplars.names():
             items.append(("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3))
+    if port.kind is CLASS_MAP:
+        items[0] = (
+            "IMAGE",
+            "Image",
+            "An image of flat colours, from the darkest class to the brightest",
+            *items[0][3:],
+        )
+        items += [
+            ("MATERIALS", "Materials", "The pass indices of the materials on the mesh of the heights", "MATERIAL", 5),
+            (
+                "OBJECTS",
+                "Objects",
+                "The pass indices of objects that lie over the mesh of the heights",
+                "OBJECT_DATA",
+                6,
+            ),
+        ]
     if port.optional:
         items.append(("NONE", "None", "Leave this input out", "X", 4))
     return items
@@ -123,6 +140,10 @@ def _source_group(spec: AlgorithmSpec, port: Port) -> type:
             name="Width", description="Width of the image on the ground", default=10000.0, min=0.01, **length
         ),
     }
+    if port.kind is CLASS_MAP:
+        annotations["collection"] = bpy.props.PointerProperty(
+            type=bpy.types.Collection, name="Collection", description="Objects whose pass indices are the classes"
+        )
     if exemplars.names():
         annotations["exemplar"] = bpy.props.EnumProperty(
             name="Landscape",

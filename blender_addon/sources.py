@@ -15,7 +15,7 @@ import bpy
 
 from . import exemplars
 from .build import record
-from .draw import images, meshes
+from .draw import classes, images, meshes
 from .shared.algorithm import AlgorithmSpec, Port
 from .shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, MASK, Array
 from .shared.errors import InvalidInput
@@ -23,9 +23,8 @@ from .shared.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Source:
-    """kind: "image", "object", "exemplar" or "noise". name: of the datablock or landscape. options:
-
-    how it is read, in metres.
+    """kind: "image", "object", "exemplar", "noise", or for classes "materials" or "objects". name: of the datablock
+    or landscape; for classes of the mesh whose extent they have. options: how it is read, in metres.
     """
 
     kind: str
@@ -46,13 +45,13 @@ def from_json(values: Mapping[str, Any]) -> Source:
 
 
 def from_text(text: str) -> Source:
-    """ "image:NAME", "object:NAME", "exemplar:NAME", "noise", or a bare name: of a mesh object, else an image, else
-    a landscape.
+    """ "image:NAME", "object:NAME", "exemplar:NAME", "materials:NAME", "noise", or a bare name: of a mesh object,
+    else an image, else a landscape.
 
     Raises InvalidInput when there is nothing of that name.
     """
     kind, _, name = text.strip().partition(":")
-    if kind in ("image", "object", "exemplar") and name:
+    if kind in ("image", "object", "exemplar", "materials") and name:
         return Source(kind, name)
     name = text.strip()
     if name == "noise":
@@ -81,7 +80,31 @@ def chosen(
     group = getattr(scene.relievo, spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
     scale = record.metres_per_unit(scene)
+    if port.kind is CLASS_MAP and settings[0].source in ("MATERIALS", "OBJECTS"):
+        return (_classes_from_settings(settings[0], group, spec, port, active),)
     return tuple(_from_settings(entry, port, active, scale) for entry in settings if entry.source != "NONE")
+
+
+def _classes_from_settings(
+    settings: Any, group: Any, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None
+) -> Source:
+    """Classes drawn from the scene cover the map of the heights, so these have to come from a mesh."""
+    label = port.label or port.name
+    heights = next(other for other in spec.inputs if other.kind is HEIGHT_MAP and not other.many)
+    ground = getattr(group, f"from_{heights.name}")
+    if ground.source != "OBJECT":
+        raise InvalidInput(
+            f"{label} from the scene need a mesh to lie on.",
+            hint=f"Set {heights.label or heights.name} to Mesh.",
+            field=port.name,
+        )
+    options: dict[str, Any] = {"resolution_px": ground.resolution}
+    if settings.source == "OBJECTS":
+        if settings.collection is None:
+            raise InvalidInput(f"{label}: no collection is picked.", hint="Pick one under From.", field=port.name)
+        options["collection"] = settings.collection.name
+    mesh = _picked_mesh(ground, heights, active)
+    return Source(settings.source.lower(), mesh.name, options)
 
 
 def _from_settings(settings: Any, port: Port, active: bpy.types.Object | None, scale: float) -> Source:
@@ -97,17 +120,22 @@ def _from_settings(settings: Any, port: Port, active: bpy.types.Object | None, s
         }
         return Source("image", settings.image.name, options if port.kind is HEIGHT_MAP else {})
     if settings.source == "OBJECT":
-        mesh = settings.object or (active if active is not None and active.type == "MESH" else None)
-        if mesh is None:
-            raise InvalidInput(
-                f"{label}: no mesh is picked or selected.",
-                hint="Select a mesh or pick one under From.",
-                field=port.name,
-            )
+        mesh = _picked_mesh(settings, port, active)
         return Source("object", mesh.name, {"resolution_px": settings.resolution, "fill_gaps": settings.fill_gaps})
     if settings.source == "EXEMPLAR":
         return Source("exemplar", settings.exemplar)
     return Source("noise")
+
+
+def _picked_mesh(settings: Any, port: Port, active: bpy.types.Object | None) -> bpy.types.Object:
+    mesh = settings.object or (active if active is not None and active.type == "MESH" else None)
+    if mesh is None:
+        raise InvalidInput(
+            f"{port.label or port.name}: no mesh is picked or selected.",
+            hint="Select a mesh or pick one under From.",
+            field=port.name,
+        )
+    return mesh
 
 
 def what_is_missing(scene: bpy.types.Scene, spec: AlgorithmSpec, active: bpy.types.Object | None) -> str:
@@ -130,23 +158,44 @@ def read(source: Source, port: Port, context: bpy.types.Context) -> Array:
     """
     if source.kind == "exemplar":
         return exemplars.read(source.name)
+    if source.kind in ("materials", "objects"):
+        return _read_classes(source, port, context)
     if source.kind == "object":
-        mesh = bpy.data.objects.get(source.name)
-        if mesh is None:
-            raise InvalidInput(
-                f"The mesh {source.name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name
-            )
+        mesh = _named(bpy.data.objects, "mesh", source.name, port)
         depsgraph = context.evaluated_depsgraph_get()
         options = {"resolution_px": 512, "fill_gaps": True, **source.options}
         return meshes.height_map(
             mesh, depsgraph, longest_side_px=int(options["resolution_px"]), fill_gaps=bool(options["fill_gaps"])
         )
-    image = bpy.data.images.get(source.name)
-    if image is None:
+    return _read_image(_named(bpy.data.images, "image", source.name, port), source, port)
+
+
+def _named(datablocks: bpy.types.bpy_prop_collection, what: str, name: str, port: Port) -> Any:
+    found = datablocks.get(name)
+    if found is None:
         raise InvalidInput(
-            f"The image {source.name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name
+            f"The {what} {name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name
         )
-    return _read_image(image, source, port)
+    return found
+
+
+def _read_classes(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    """Pass indices of the mesh's own materials, or of a collection's objects within the mesh's extent."""
+    ground = _named(bpy.data.objects, "mesh", source.name, port)
+    depsgraph = context.evaluated_depsgraph_get()
+    side = int(source.options.get("resolution_px", 512))
+    if source.kind == "materials":
+        return classes.class_map([ground], depsgraph, by="MATERIAL", longest_side_px=side)
+    collection = _named(bpy.data.collections, "collection", str(source.options.get("collection", "")), port)
+    items = [item for item in collection.all_objects if item.type == "MESH" and item != ground]
+    if not items:
+        raise InvalidInput(
+            f"There is no mesh in the collection {collection.name!r}.",
+            hint="Lay meshes with a pass index over the terrain.",
+            field=port.name,
+        )
+    where = meshes.footprint(meshes.triangles(ground, depsgraph), longest_side_px=side)
+    return classes.class_map(items, depsgraph, by="OBJECT", where=where)
 
 
 def _read_image(image: bpy.types.Image, source: Source, port: Port) -> Array:
