@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.job import Job
+from backend.service import MAX_LISTED_JOBS
 from shared.arrays import height_map
+from shared.jobs import JobState
 from shared.messages import Cancel, Fetch, Goodbye, Query, Result, Shutdown, Status, Submit
 from tests.backend_process import ROOT, BackendProcess, Peer, refusal, wait_for
 
@@ -262,6 +265,25 @@ def test_a_result_that_the_last_backend_did_not_hear_of_is_kept(tmp_path: Path) 
         for job in jobs:
             wait_succeeded(client, job)
             assert isinstance(client.ask(Fetch(job=job)), Result)
+        client.close()
+
+
+def test_a_long_past_fits_into_an_answer(tmp_path: Path) -> None:
+    """A client that never releases its jobs must still be able to ask how they stand: a header has its limit."""
+    owner, now = str(uuid.uuid4()), time.time()
+    error = {"code": "internal", "message": "x" * 1000, "hint": "y" * 1000, "field": ""}
+    for number in range(MAX_LISTED_JOBS + 300):
+        job = Job(id=str(uuid.uuid4()), owner=owner, algorithm="probe", state=JobState.FAILED, error=error)
+        job.submitted_at = job.finished_at = now - 1000 + number
+        folder = tmp_path / "jobs" / job.id
+        folder.mkdir(parents=True)
+        (folder / "job.json").write_text(json.dumps(job.to_json()))
+    with BackendProcess(tmp_path) as backend:
+        client = backend.client(owner)
+        reply = client.ask(Query())
+        assert isinstance(reply, Status)
+        assert len(reply.jobs) == MAX_LISTED_JOBS
+        assert reply.jobs[-1]["submitted_at"] == now - 1000 + MAX_LISTED_JOBS + 299, "the newest are told"
         client.close()
 
 
