@@ -2,7 +2,7 @@
 """Builds the add-on: one folder with the add-on, the code both sides share, the backend's sources and pyzmq's wheels; then a zip.
 
     python3 build_addon.py                      dist/relievo-VERSION-blender-4.2-5.0.zip and dist/relievo-VERSION-blender-5.1.zip
-    python3 build_addon.py --split-platforms    one zip a platform besides: under 3 MB each
+    python3 build_addon.py --split-platforms    one zip a platform besides: about 3 MB each
     python3 build_addon.py --link               for development: blender_addon can be run where it lies
 
 Blender's own tool checks each zip where a Blender is at hand (an environment made by `relievo.py prepare`, or --blender PROGRAM).
