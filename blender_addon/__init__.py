@@ -9,9 +9,9 @@ from __future__ import annotations
 
 
 def _modules() -> tuple:
-    from . import operators, panels, preferences, properties, pump
+    from . import image_panel, operators, panels, preferences, properties, pump
 
-    return preferences, properties, operators, panels, pump
+    return preferences, properties, operators, panels, image_panel, pump
 
 
 def register() -> None:

@@ -17,7 +17,7 @@ from .shared.arrays import HEIGHT_MAP
 from .shared.catalog import ALGORITHMS
 from .shared.jobs import JobState
 from .shared.params import Param
-from .standing import LinkState
+from .standing import LinkState, selftest_sentence
 
 # (operator, label, icon) that mends a state of the connection
 _MENDING = {
@@ -71,6 +71,8 @@ def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_p
         row.label(text=standing.sentence, icon="CHECKMARK")
         if standing.action:
             row.operator("relievo.stop_backend", text="", icon="PAUSE")
+        if not session.jobs and (passed := selftest_sentence(session.connection.selftest)) and not in_preferences:
+            wrapped(layout, passed, "BLANK1")  # right after installing, until there is something to see
         return
     box = layout if in_preferences else layout.box()
     wrapped(box, standing.sentence, _STATE_ICONS.get(standing.state, "INFO"))
@@ -140,6 +142,7 @@ class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
         row.operator("relievo.update_terrain")
         row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER")
         row.operator("relievo.copy_recipe", text="", icon="COPYDOWN")
+        box.operator("relievo.set_up_view", icon="LIGHT_SUN")
 
 
 class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):

@@ -11,13 +11,23 @@ import numpy as np
 from ..shared.arrays import COLOR_IMAGE, Array
 from ..shared.errors import InvalidInput
 
-_KEY = "relievo_map"  # custom property of the images made here
+_KEY, _PIXEL_SIZE_KEY = "relievo_map", "relievo_pixel_size_m"  # custom properties of the images made here
 
 
 def ours(name: str) -> bpy.types.Image | None:
     """The image of this name if it was made here and may be written over."""
     image = bpy.data.images.get(name)
     return image if image is not None and _KEY in image else None
+
+
+def kind_of(image: bpy.types.Image) -> str:
+    """Name of the array kind of an image made here, "" for any other."""
+    return str(image.get(_KEY, ""))
+
+
+def pixel_size_of(image: bpy.types.Image) -> float:
+    """Metres a pixel of an image made here, 0 where that is not known."""
+    return float(image.get(_PIXEL_SIZE_KEY, 0.0))
 
 
 def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.types.Image:
@@ -40,6 +50,8 @@ def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.t
     if tuple(image.size) != (columns, rows):
         image.scale(columns, rows)
     image[_KEY] = array.kind.name
+    if "pixel_size_m" in array.attributes:
+        image[_PIXEL_SIZE_KEY] = float(array.attributes["pixel_size_m"])
     image.use_half_precision = False  # the viewport's texture; half floats step by a metre from 1 km up
     image.pixels.foreach_set(_pixels(array).ravel())
     image.update()

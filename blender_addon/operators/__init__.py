@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import backend, engines, inputs, jobs
+from . import backend, engines, inputs, jobs, scene
 
-MODULES = (backend, engines, inputs, jobs)
+MODULES = (backend, engines, inputs, jobs, scene)
 
 
 def register() -> None:

@@ -175,3 +175,94 @@ def test_no_module_imports_torch_or_the_backend():
 )
 def test_every_module_says_what_it_is_for(name):
     assert importlib.import_module(f"blender_addon.{name}").__doc__
+
+
+# Inputs and views that need no backend ------------------------------------------------------------------------
+
+
+def port_of(spec, name: str):
+    return next(port for port in spec.inputs if port.name == name)
+
+
+def ground_of_two_materials(name: str) -> bpy.types.Object:
+    """A flat grid 8 m wide, its left half of the first material, its right half of the second."""
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=8, y_subdivisions=4, size=8.0)
+    item = bpy.context.active_object
+    item.name = name
+    for number in (0, 3):
+        material = bpy.data.materials.new(f"Class {number}")
+        material.pass_index = number
+        item.data.materials.append(material)
+    for polygon in item.data.polygons:
+        polygon.material_index = int(polygon.center.x > 0)
+    return item
+
+
+def test_classes_come_from_the_materials_of_the_mesh_of_the_heights():
+    scene, spec = bpy.context.scene, find(ALGORITHMS, "morphology")
+    settings, port = scene.relievo.morphology, port_of(spec, "classes")
+    settings.from_classes.source = "MATERIALS"
+    settings.from_height.source = "NOISE"
+    assert "Set Height" in sources.what_is_missing(scene, spec, None)
+    settings.from_height.source = "OBJECT"
+    ground = settings.from_height.object = ground_of_two_materials("Ground")
+    settings.from_height.resolution = 65
+    (height,), (picked,) = (sources.chosen(scene, spec, port_of(spec, name), None) for name in ("height", "classes"))
+    drawn = sources.read(picked, port, bpy.context).values
+    assert drawn.shape == sources.read(height, port_of(spec, "height"), bpy.context).values.shape
+    assert (drawn[:, :30] == 0).all()
+    assert (drawn[:, 35:] == 3).all()
+    again = sources.from_json(picked.to_json())
+    assert np.array_equal(sources.read(again, port, bpy.context).values, drawn)
+    assert sources.from_text(f"materials:{ground.name}").kind == "materials"
+
+
+def test_classes_come_from_objects_laid_on_the_mesh_of_the_heights():
+    scene, spec = bpy.context.scene, find(ALGORITHMS, "morphology")
+    settings, port = scene.relievo.morphology, port_of(spec, "classes")
+    ground = ground_of_two_materials("Ground")
+    settings.from_height.source, settings.from_height.object, settings.from_height.resolution = "OBJECT", ground, 65
+    settings.from_classes.source = "OBJECTS"
+    assert "no collection" in sources.what_is_missing(scene, spec, None)
+    collection = settings.from_classes.collection = bpy.data.collections.new("Regions")
+    scene.collection.children.link(collection)
+    (picked,) = sources.chosen(scene, spec, port, None)
+    with pytest.raises(sources.InvalidInput, match="no mesh in the collection"):
+        sources.read(picked, port, bpy.context)
+    bpy.ops.mesh.primitive_cube_add(size=2.0, location=(-3.0, 3.0, 1.0))  # over the top left corner
+    cube = bpy.context.active_object
+    cube.pass_index = 2
+    collection.objects.link(cube)
+    drawn = sources.read(picked, port, bpy.context).values
+    assert drawn.shape == (65, 65)
+    assert (drawn[:16, :16] == 2).all()
+    assert (drawn[18:] == 0).all()
+    assert (drawn[:, 18:] == 0).all()
+
+
+def test_set_up_view_adds_sun_sky_and_camera_and_nothing_twice():
+    scene = bpy.context.scene
+    ground_of_two_materials("Ground")
+    for _ in range(2):
+        assert bpy.ops.relievo.set_up_view(sun_elevation=30.0) == {"FINISHED"}
+    kinds = [item.type for item in bpy.data.objects]
+    assert (kinds.count("LIGHT"), kinds.count("CAMERA")) == (1, 1)
+    assert scene.camera.type == "CAMERA"
+    assert scene.world is not None
+    bpy.ops.object.select_all(action="DESELECT")
+    bpy.context.view_layer.objects.active = None
+    assert not bpy.ops.relievo.set_up_view.poll()
+
+
+def test_a_terrain_of_an_images_heights():
+    image = bpy.data.images.new("bumps", 24, 16, float_buffer=True, is_data=True)
+    pixels = np.random.default_rng(0).random((16, 24, 4)).astype(np.float32)
+    image.pixels.foreach_set(pixels.ravel())
+    assert bpy.ops.relievo.terrain_from_image(image="bumps", width_m=240.0, meaning="RANGE", low_m=5.0, high_m=25.0)
+    made = bpy.context.active_object
+    positions = np.array([vertex.co for vertex in made.data.vertices])
+    assert np.ptp(positions[:, 0]) == pytest.approx(230.0), "24 samples at 10 m"
+    top_first = pixels[::-1, :, 0].ravel() * 20.0 + 5.0
+    np.testing.assert_allclose(positions[:, 2], top_first, atol=1e-4)
+    with pytest.raises(RuntimeError, match="no image 'nothing'"):
+        bpy.ops.relievo.terrain_from_image(image="nothing")

@@ -1,0 +1,161 @@
+"""Operators that change the scene without computing: light and camera for a terrain, a terrain of an image's heights.
+
+No backend is asked, so both work while none is installed.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import requests, viewport
+from ..build import images, stage, terrain
+from ..draw import images as drawn
+from ..properties import OUTPUT_KINDS
+from ..shared.errors import InvalidInput
+from .reporting import reports_errors
+
+
+class RELIEVO_OT_set_up_view(bpy.types.Operator):
+    """Add a low sun, a sky and a camera that show the selected terrain's relief, and look through that camera"""
+
+    bl_idname = "relievo.set_up_view"
+    bl_label = "Set Up View"
+    bl_options = {"REGISTER", "UNDO"}
+
+    sun_azimuth: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Sun Direction",
+        description="Where the sun stands, clockwise from +Y",
+        default=stage.View.sun_azimuth,
+        min=0.0,
+        max=360.0,
+    )
+    sun_elevation: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Sun Height",
+        description="Degrees above the horizon; low shows relief",
+        default=stage.View.sun_elevation,
+        min=1.0,
+        max=90.0,
+    )
+    azimuth: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Camera Direction",
+        description="Where the camera stands, clockwise from +Y",
+        default=stage.View.azimuth,
+        min=0.0,
+        max=360.0,
+    )
+    elevation: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Camera Height",
+        description="Degrees above the horizon",
+        default=stage.View.elevation,
+        min=1.0,
+        max=89.0,
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        item = context.active_object
+        if item is None or item.type != "MESH":
+            cls.poll_message_set("Select a terrain")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        view = stage.View(
+            azimuth=self.azimuth,
+            elevation=self.elevation,
+            sun_azimuth=self.sun_azimuth,
+            sun_elevation=self.sun_elevation,
+        )
+        stage.set_up(context.scene, context.active_object, view)
+        if context.space_data is not None and context.space_data.type == "VIEW_3D":
+            context.space_data.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}
+
+
+class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
+    """Make a terrain of an image's heights as they are"""
+
+    bl_idname = "relievo.terrain_from_image"
+    bl_label = "Terrain from Image"
+    bl_options = {"REGISTER", "UNDO"}
+
+    image: bpy.props.StringProperty(name="Image", description="Empty for the image editor's", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    width_m: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Width", description="Width of the image on the ground, in metres", default=10000.0, min=0.01
+    )
+    meaning: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Values",
+        description="What the image's values mean",
+        items=[
+            ("METRES", "Metres", "Every value is a height in metres"),
+            ("RANGE", "0 to 1", "Black is the lowest point, white the highest"),
+        ],
+    )
+    low_m: bpy.props.FloatProperty(name="Lowest", description="Height of black, in metres", default=0.0)  # type: ignore[valid-type]
+    high_m: bpy.props.FloatProperty(name="Highest", description="Height of white, in metres", default=1000.0)  # type: ignore[valid-type]
+    output: bpy.props.EnumProperty(name="Result", items=OUTPUT_KINDS[:-1], default="MESH")  # type: ignore[valid-type]
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        image = edited_image(context)
+        if image is not None:
+            self.image = image.name
+            self.meaning = "METRES" if image.is_float else "RANGE"
+            if pixel_size_m := images.pixel_size_of(image):
+                self.width_m = pixel_size_m * image.size[0]
+                self.meaning = "METRES"
+        return context.window_manager.invoke_props_dialog(self)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(self, "width_m")
+        column.prop(self, "meaning")
+        if self.meaning == "RANGE":
+            column.prop(self, "low_m")
+            column.prop(self, "high_m")
+        column.prop(self, "output")
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        image = bpy.data.images.get(self.image) if self.image else edited_image(context)
+        if image is None:
+            raise InvalidInput(f"There is no image {self.image!r}." if self.image else "No image is shown.")
+        if context.mode != "OBJECT":
+            raise InvalidInput("A terrain is made in Object Mode only.", hint="Leave the current mode first.")
+        scale, offset_m = (self.high_m - self.low_m, self.low_m) if self.meaning == "RANGE" else (1.0, 0.0)
+        columns = max(1, image.size[0])
+        heights = drawn.height_map(image, pixel_size_m=self.width_m / columns, scale=scale, offset_m=offset_m)
+        x, y, z = requests.free_place(context.scene, tuple(context.scene.cursor.location))
+        recipe = requests.recipe_on(image)
+        made = terrain.make(
+            {"height": heights},
+            kind=self.output,
+            name=image.name,
+            location=(x, y, z),
+            recipe={**recipe, "scene": {**recipe.get("scene", {}), "output": self.output}} if recipe else None,
+            scene=context.scene,
+        )
+        viewport.select(made)
+        if not bpy.app.background:
+            viewport.frame(made)
+        return {"FINISHED"}
+
+
+def edited_image(context: bpy.types.Context) -> bpy.types.Image | None:
+    """The image that the image editor shows, if this is one."""
+    space = context.space_data
+    return space.image if space is not None and space.type == "IMAGE_EDITOR" else None
+
+
+CLASSES = (RELIEVO_OT_set_up_view, RELIEVO_OT_terrain_from_image)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
