@@ -40,8 +40,9 @@ _EVENTS: dict[int, Transport] = {
     zmq.EVENT_DISCONNECTED: Transport.DOWN,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: Transport.REFUSED,
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: Transport.REFUSED,
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: Transport.REFUSED,
 }
+# A wrong key breaks off every handshake without a reason given; a backend that is just ending breaks off one.
+BROKEN_HANDSHAKES = 3
 
 
 class Client:
@@ -58,6 +59,7 @@ class Client:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._monitor: zmq.Socket | None = None
+        self._broken_handshakes = 0
         try:
             self._configure()
             self._socket.connect(endpoint.address)
@@ -130,6 +132,11 @@ class Client:
         while self._monitor is not None and self._monitor.poll(0):
             event = recv_monitor_message(self._monitor, zmq.NOBLOCK)["event"]
             transport = _EVENTS.get(event)
+            if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+                self._broken_handshakes += 1
+                transport = Transport.REFUSED if self._broken_handshakes >= BROKEN_HANDSHAKES else Transport.DOWN
+            elif transport is Transport.UP:
+                self._broken_handshakes = 0
             if transport is None or (transport is Transport.DOWN and self.transport is Transport.REFUSED):
                 continue
             self.transport = transport
