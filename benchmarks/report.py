@@ -1,0 +1,192 @@
+"""docs/performance.md's table and picture, made from the kept results. Measures nothing.
+
+python -m benchmarks.report     after a bench has been run anew
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+BEGIN, END = "<!-- results: made by benchmarks/report.py -->", "<!-- end of results -->"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One line of the table. share: how far past the target it is, above 1 is reached; for the picture."""
+
+    what: str
+    against: str
+    asked: str
+    measured: str
+    share: float
+
+    @property
+    def reached(self) -> bool:
+        return self.share >= 1.0
+
+
+def main() -> int:
+    claims = [claim for path in sorted(RESULTS.glob("*.json")) for claim in read(path)]
+    page = DOCS / "performance.md"
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{table(claims)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    draw(claims, DOCS / "images" / "performance.png")
+    return 0
+
+
+def read(path: Path) -> Iterator[Claim]:
+    """The claims of one result file; a benchmark that this page does not know is an error."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    yield from _READERS[kept["benchmark"]](kept["result"])
+
+
+def table(claims: list[Claim]) -> str:
+    rows = [
+        f"| {c.what} | {c.against} | {c.asked} | {c.measured} | {'yes' if c.reached else '**no**'} |" for c in claims
+    ]
+    return "\n".join(["| what | against | asked | measured | reached |", "|---|---|---|---|---|", *rows])
+
+
+def draw(claims: list[Claim], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot, ticker
+
+    figure, axes = pyplot.subplots(figsize=(9, 0.42 * len(claims) + 1.2), dpi=110)
+    names = [f"{claim.what}  ({claim.measured})" for claim in claims]
+    shares = [min(max(claim.share, 0.1), 100.0) for claim in claims]
+    axes.barh(
+        names[::-1], shares[::-1], color=["#4b7f52" if c.reached else "#b5523b" for c in claims[::-1]], height=0.62
+    )
+    axes.axvline(1.0, color="#333333", linewidth=1.2)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.set_xlabel("how many times better than asked (1 = the target)")
+    axes.tick_params(axis="y", labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+# One reader a benchmark ----------------------------------------------------------------------------------------
+
+
+def _ratio(what: str, against: str, asked: float, fast_s: float, slow_s: float) -> Claim:
+    ratio = slow_s / fast_s
+    measured = f"{ratio:.3g}x ({_time(fast_s)} against {_time(slow_s)})"
+    return Claim(what=what, against=against, asked=f"≥ {asked:g}x", measured=measured, share=ratio / asked)
+
+
+def _most(what: str, against: str, most: float, value: float, unit: str) -> Claim:
+    share = most / max(value, 1e-9)
+    return Claim(
+        what=what,
+        against=against,
+        asked=f"≤ {most:g} {unit}".rstrip(),
+        measured=f"{value:.3g} {unit}".rstrip(),
+        share=share,
+    )
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+    )
+
+
+def _noise(result: dict[str, Any]) -> Iterator[Claim]:
+    for peer, version in result["peers"].items():
+        timing = result[peer]
+        yield _ratio(
+            "Noise, 1024², 8 octaves", f"{peer} {version}", timing["target"], timing["fast_s"], timing["slow_s"]
+        )
+
+
+def _hydrology(result: dict[str, Any]) -> Iterator[Claim]:
+    timing = result["no_tied_passes"]
+    against = f"fastscapelib {result['peers']['fastscapelib']}, equal to {timing['max_difference_m']:.0e} m"
+    yield _ratio("Hydrology step, 1024²", against, result["target"], timing["fast_s"], timing["slow_s"])
+
+
+def _terrain_mesh(result: dict[str, Any]) -> Iterator[Claim]:
+    against = f"`foreach_set` and `calc_edges`, Blender {result['blender']}"
+    yield _ratio("Terrain mesh, 2049²", against, 8.0, result["build_s"], result["baseline_s"])
+    yield _most("Height update of that mesh", "", 50.0, result["update_ms"], "ms")
+
+
+def _wire(result: dict[str, Any]) -> Iterator[Claim]:
+    trip = result["round_trip"]
+    against = f"memcpy of the same bytes ({trip['memcpy_ms']:.1f} ms)"
+    yield _most(
+        "64 MiB to the server's disk and back", against, result["targets"]["ratio"], trip["by file"]["ratio"], "x"
+    )
+    yield _most(
+        "Answer to 1 KiB, one busy worker, p99",
+        "",
+        result["targets"]["p99_ms"],
+        result["answer_ms"]["busy"]["p99"],
+        "ms",
+    )
+
+
+def _memory(result: dict[str, Any]) -> Iterator[Claim]:
+    yield _most("Relief transfer, 2048², peak memory", "whole process", result["target_gib"], result["peak_gib"], "GiB")
+
+
+def _morphology(result: dict[str, Any]) -> Iterator[Claim]:
+    ours = result["ours_s"]
+    yield _most("Relief transfer, 512², drainage included", "", result["most_s"], ours, "s")
+    names = {"gpdm": "own GPDM, scaled up from some of its steps", "merizzi": "the S0 loop, 20 of 2000 steps scaled up"}
+    for peer, against in names.items():
+        yield _ratio("Relief transfer, 512²", against, result[peer]["target"], ours, result[peer]["seconds"])
+    share = result["held_out_gpdm"] / result["held_out_ours"]
+    yield Claim(
+        what=f"Held-out distance, {result['gate_side_px']}²", against="own GPDM, all its steps", share=share,
+        asked=f"≤ {result['held_out_gpdm']:.4f}", measured=f"{result['held_out_ours']:.4f}",
+    )  # fmt: skip
+
+
+_GATES = (
+    ("slope", "Slope W1", 0.08), ("curvature", "Curvature W1", 0.08), ("spectrum", "log-PSD RMSE", 0.3),
+    ("drainage", "Drainage-area W1", 0.03),
+)  # fmt: skip
+
+
+def _quality(result: dict[str, Any]) -> Iterator[Claim]:
+    pairs = result["pairs"]
+    against = f"worst of {len(pairs)}: noise to real terrain, 512²"
+    for key, name, most in _GATES:
+        yield _most(f"Relief: {name}", against, most, max(pair[key] for pair in pairs), "")
+    layout = min(pair["layout"] for pair in pairs)
+    yield Claim(
+        what="Relief: layout correlation", against=against, asked="≥ 0.8", measured=f"{layout:.3g}", share=layout / 0.8
+    )
+    more = max(pair["pits"] - pair["pits_real"] for pair in pairs)
+    yield Claim(
+        what="Relief: pit cells beyond the real terrain's", against=against, asked="≤ 1 point",
+        measured=f"{100 * more:.2g} points", share=0.01 / more if more > 0.001 else 10.0,
+    )  # fmt: skip
+
+
+_READERS = {
+    "noise": _noise,
+    "hydrology": _hydrology,
+    "terrain-mesh": _terrain_mesh,
+    "wire": _wire,
+    "memory": _memory,
+    "morphology": _morphology,
+    "morphology-quality": _quality,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
