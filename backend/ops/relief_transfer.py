@@ -4,7 +4,8 @@ From coarse to fine, at each level of a pyramid:
   1. the map is re-told in exemplar patches (backend.ops.patch_match): structure;
   2. Adam on the sliced Wasserstein distance between patches (backend.ops.sliced_wasserstein): the right share of
      everything;
-  3. every few steps the map is moved to the nearest one that drains (backend.ops.drainage_lock), so that the steps
+  3. every few steps its spectrum is brought nearer to the exemplars' (backend.ops.spectrum_match) and the map is
+     moved to the nearest one that drains (backend.ops.drainage_lock), so that the steps
      that follow mend what draining did to slopes and curvature, and draining mends what they did to the rivers.
 Step 3 is the point. Transport alone leaves a quarter of the cells in pits; filling or breaching at the end ruins
 slope and curvature; taking turns, each correction is small, and trunk valleys are found at coarse levels where
@@ -28,6 +29,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 
 from backend.ops import patch_match, sliced_wasserstein
 from backend.ops.drainage_lock import drain
+from backend.ops.spectrum_match import Spectrum
 
 LEVEL_RATIO = 0.7
 LEAST_EXEMPLAR_PX = 20  # at the coarsest level: a 7 x 7 patch needs room to differ from its neighbours
@@ -47,7 +49,7 @@ class TransferSettings:
     """steps: of transport a level. landform_px: the largest landform taken from the exemplar, in pixels of the map.
 
     layout 0..1: how firmly heights averaged over LAYOUT_SIGMA_PX stay the user's. drainage: whether water must run
-    off.
+    off. spectrum 0..1: how far towards the exemplars' power spectrum each turn goes.
     """
 
     steps: int = 40
@@ -58,11 +60,12 @@ class TransferSettings:
     landform_px: float = 112.0
     layout: float = 0.1
     drainage: bool = True
-    drain_every: int = 10
+    drain_every: int = 5
     cut_share: float = 0.6
     rounds: int = 3
     stride: int = 1
     sharpen: float = 0.2
+    spectrum: float = 0.5
 
 
 def transfer_relief(
@@ -139,6 +142,9 @@ class _Level:
     ) -> None:
         self._groups, self._labels, self._ratio, self._settings = groups, labels, ratio, settings
         self._atlas = patch_match.Atlas.of(groups)
+        self._spectrum = None
+        if settings.spectrum > 0 and len(groups) == 1:
+            self._spectrum = Spectrum.of(groups[0], settings.landform_px * ratio)
         self._shares = [sliced_wasserstein.EVEN]
         if len(groups) > 1:
             sigma = max(1.0, SOFT_BORDER_PX * ratio)
@@ -147,7 +153,7 @@ class _Level:
     def field(
         self, coarser: patch_match.Field | None, coarser_ratio: float, rng: np.random.Generator
     ) -> patch_match.Field:
-        stride = self._settings.stride
+        stride = self._settings.stride if self._labels.size <= CHEAP_PX else 2 * self._settings.stride
         if coarser is None:
             return patch_match.Field(self._labels.shape, self._atlas, self._labels, stride, rng)
         return coarser.resized(self._labels.shape, self._atlas, self._labels, stride, self._ratio / coarser_ratio)
@@ -164,7 +170,7 @@ class _Level:
     ) -> tuple[np.ndarray, bool]:
         """The map after this level, and whether to go on."""
         settings = self._settings
-        rounds = settings.rounds if height.size <= CHEAP_PX else max(1, settings.rounds - 1)
+        rounds = settings.rounds if height.size <= CHEAP_PX else 1
         for turn in range(rounds):
             sweeps = 12 if level == 0 and turn == 0 else 4
             height = field.retell(height, sweeps=sweeps, seed=level * 8 + turn)
@@ -173,7 +179,7 @@ class _Level:
         banks = self._banks(generator)
         steps = steps_at(height.size, settings.steps)
         adam = sliced_wasserstein.Adam(height, settings.rate, steps)
-        row_step = 1 if height.size < 40000 else 4
+        row_step = 1 if height.size < 40000 else 4 if height.size <= CHEAP_PX else 8
         labels = self._labels if len(self._groups) > 1 else sliced_wasserstein.ALL
         direction = np.empty_like(height)
         for step in range(steps):
@@ -184,8 +190,11 @@ class _Level:
                     labels=labels, label=s, weight=share, out=direction,
                 )  # fmt: skip
             adam.step(height, direction)
-            if settings.drainage and (step + 1) % settings.drain_every == 0:
-                height = drain(height, cut_share=settings.cut_share)
+            if (step + 1) % settings.drain_every == 0:
+                if self._spectrum and step + 1 < steps:
+                    height = self._spectrum.matched(height, settings.spectrum)
+                if settings.drainage:
+                    height = drain(height, cut_share=settings.cut_share)
             if not watch(0.3 + 0.7 * (step + 1) / steps, "transporting relief", height):
                 return height, False
         return height, True
@@ -196,7 +205,7 @@ class _Level:
         settings = self._settings
         whiten = sliced_wasserstein.whitening(self._groups[0][0], settings.sharpen)
         banks = []
-        for n in range(settings.banks):
+        for n in range(settings.banks if self._labels.size <= CHEAP_PX else settings.banks // 2):
             broad = max(2, settings.filters - 2 * settings.derivatives)
             filters = np.concatenate([
                 sliced_wasserstein.derivative_filters(settings.derivatives, generator),
@@ -250,8 +259,9 @@ def _standing_out(height: np.ndarray) -> np.ndarray:
 
 
 def steps_at(pixels: int, steps: int) -> int:
-    """More steps where they are cheap: up to four times as many on the small levels, which the large ones refine."""
-    return round(steps * min(max(math.sqrt(CHEAP_PX / pixels), 1.0), 4.0))
+    """More steps where they are cheap: four times as many on the smallest levels, half on the largest, which only
+    refine."""
+    return max(1, round(steps * min(max(math.sqrt(CHEAP_PX / pixels), 0.5), 4.0)))
 
 
 def resample(height: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -106,11 +106,13 @@ def radial_spectrum(height: np.ndarray, pixel_size_m: float) -> np.ndarray:
 
 
 def spectrum_error(height: np.ndarray, real: np.ndarray, pixel_size_m: float) -> float:
-    """Root mean square over the rings of log10(spectrum / real spectrum): 0.3 is a factor of two in power.
+    """Root mean square over the rings of ln(spectrum / real spectrum): 0.3 is 35 % in power, or 16 % in amplitude.
 
+    Natural, for in it transport alone scores 0.28 on the Ticino Alps and fractal noise 2.3, as was first reported
+    for this method (0.29 and 2.73 on another map); decades would make the same gate 2.3 times as wide.
     Maps of unlike size are compared on the frequencies of the smaller one, by linear interpolation of log power.
     """
-    spectra = [np.log10(np.maximum(radial_spectrum(z, pixel_size_m), 1e-12)) for z in (height, real)]
+    spectra = [np.log(np.maximum(radial_spectrum(z, pixel_size_m), 1e-12)) for z in (height, real)]
     sides = [min(np.shape(z)) for z in (height, real)]
     if sides[0] == sides[1]:
         difference = spectra[0] - spectra[1]
@@ -122,7 +124,12 @@ def spectrum_error(height: np.ndarray, real: np.ndarray, pixel_size_m: float) ->
 
 
 def drainage_error(height: np.ndarray, real: np.ndarray) -> float:
-    """W1 of log10 drainage area in cells, as a share of its whole range: divided by log10 of the real map's cells."""
+    """W1 of log10 drainage area in cells, as a share of its whole range: divided by log10 of the real map's cells.
+
+    So that maps of unlike size compare. Transport alone, which leaves a quarter of the cells in pits, scores 0.023 on
+    the Ticino Alps and fractal noise 0.046; in plain decades that is 0.12 and 0.24, five times what was first
+    reported for this method.
+    """
     return wasserstein(log_area(height), log_area(real)) / float(np.log10(np.size(real)))
 
 
