@@ -15,7 +15,7 @@ class HydrologyParams:
     """How much water, and by which law. Amounts are relative to the map, so that they look alike at any scale."""
 
     amount: float = param(
-        0.5,
+        0.3,
         label="Erosion",
         min=0.0,
         max=1.0,
@@ -23,7 +23,7 @@ class HydrologyParams:
         help="How far rivers have cut back into the land: 0 leaves it, 1 reaches the highest divides",
     )
     smoothing: float = param(
-        0.2,
+        0.5,
         label="Soil Creep",
         min=0.0,
         max=1.0,
@@ -119,7 +119,7 @@ class HydrologyParams:
         help="n in K A^m S^n: above 1 steep reaches wear faster and valleys keep sharp steps",
     )
     talus_angle: float = param(
-        50.0,
+        60.0,
         label="Talus Angle",
         group="Erosion Law",
         unit="deg",
@@ -171,19 +171,18 @@ SPEC = AlgorithmSpec(
             name="old",
             label="Old Land",
             help="Low, rounded, wide floors",
-            values={"amount": 0.7, "smoothing": 0.6, "deposition": 1.0, "steps": 60},
+            values={"amount": 0.5, "smoothing": 1.0, "deposition": 1.0, "steps": 60},
         ),
         Preset(
             name="alpine",
             label="Alpine",
             help="Land that rises as it wears: sharp ridges and deep valleys",
             values={
-                "amount": 0.6,
-                "smoothing": 0.1,
+                "amount": 0.35,
+                "smoothing": 0.5,
                 "deposition": 0.1,
-                "uplift": 0.6,
-                "talus_angle": 45.0,
-                "steps": 80,
+                "uplift": 0.15,
+                "steps": 60,
             },
         ),
         Preset(
@@ -191,12 +190,11 @@ SPEC = AlgorithmSpec(
             label="Badlands",
             help="Soft ground cut into many sharp gullies",
             values={
-                "amount": 0.5,
-                "smoothing": 0.05,
+                "amount": 0.4,
+                "smoothing": 0.15,
                 "deposition": 0.2,
                 "area_exponent": 0.4,
                 "valley_size": 0.4,
-                "talus_angle": 60.0,
             },
         ),
         Preset(
