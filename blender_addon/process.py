@@ -147,6 +147,7 @@ class Installer:
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
         self._rest = b""
+        self._trying = False
         self._progress = InstallProgress("Starting", 0.0)
 
     def start(self) -> None:
@@ -167,17 +168,20 @@ class Installer:
         command = [_blenders_python(), "-m", "backend.environment", str(root / "venv"), "--variant", self.variant]
         if self.wheels:
             command += ["--wheels", str(self.wheels)]
+        self._reader = open(log, "rb")  # noqa: SIM115
+        # it runs in the add-on's folder, which is not ours to write
+        self._run(command, payload_dir(), {"PYTHONDONTWRITEBYTECODE": "1"})
+
+    def _run(self, command: list[str], folder: Path, environ: dict[str, str]) -> None:
         self._process = subprocess.Popen(
             command,
-            cwd=payload_dir(),
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            env=_clean_environ()
-            | {"PYTHONDONTWRITEBYTECODE": "1"},  # it runs in the add-on's folder, which is not ours to write
+            env=_clean_environ() | environ,
             **_own_group(),
         )
-        self._reader = open(log, "rb")  # noqa: SIM115
 
     def poll(self) -> InstallProgress:
         """What has happened since; never blocks. After done it answers the same for ever."""
@@ -186,7 +190,9 @@ class Installer:
         ended = self._process.poll() is not None  # asked first, so that nothing written before the end is missed
         self._read()
         if ended and not self._progress.done:
-            self._finish()
+            self._go_on()
+        if self._progress.done:
+            self._close()
         return self._progress
 
     def cancel(self) -> None:
@@ -238,29 +244,29 @@ class Installer:
                 stage=fields["stage"], fraction=fields["fraction"], line=fields.get("line") or self._progress.line
             )
 
-    def _finish(self) -> None:
+    def _go_on(self) -> None:
+        """After the environment comes the code, after the code one small job of each engine, and then it is ready."""
         assert self._process is not None
-        if self._process.returncode != 0:
-            last = self.log[-1] if self.log else f"it ended with status {self._process.returncode}"
-            self._set(
-                done=True,
-                error=InstallFailed(
-                    f"The installer broke off: {last}", hint="Press Install again: it goes on where it was."
-                ),
-            )
-        else:
-            try:
+        try:
+            if self._process.returncode != 0:
+                last = self.log[-1] if self.log else f"it ended with status {self._process.returncode}"
+                hint = "Press Install again: it goes on where it was."
+                self._set(done=True, error=InstallFailed(f"The installer broke off: {last}", hint=hint))
+            elif not self._trying:
+                self._trying = True
                 _copy_sources(payload_dir(), self.installation.source)
+                # numba compiles in these jobs, and keeps it: the user's first terrain does not wait for that
+                self._set(stage="Compiling, and trying each engine", fraction=0.97, line="")
+                command = [str(self.installation.python), "-m", "backend", "prepare", "--blender", "none"]
+                self._run(command, self.installation.source, {})
+            else:
                 self._mark(ready=True)
                 self._set(stage="Ready", fraction=1.0, done=True)
-            except OSError as error:
-                self._set(
-                    done=True,
-                    error=InstallFailed(
-                        f"The backend's code could not be copied: {error.strerror}.", hint="Free some space."
-                    ),
-                )
-        self._close()
+        except OSError as error:
+            failed = InstallFailed(
+                f"The backend's code could not be copied: {error.strerror}.", hint="Free some space."
+            )
+            self._set(done=True, error=failed)
 
     def _mark(self, *, ready: bool) -> None:
         variant = (
