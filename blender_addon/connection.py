@@ -71,7 +71,8 @@ class Connection:
         self.serve_options: tuple[str, ...] = ()
         self.installer_log: Sequence[str] = ()
         self.selftest: dict[str, Any] | None = None  # what the environment installed last said of itself
-        self.size_bytes, self.results_bytes = 0, 0  # on disk, as measure() has found
+        self.size_bytes: int = 0  # on disk, as measure() has found
+        self.results_bytes: int | None = None  # None: not measured yet
         self.client: Client | None = None
         self.handshakes = 0
         self._error: RelievoError | None = None
@@ -171,7 +172,7 @@ class Connection:
         while self.process.poll() in ("starting", "running") and time.monotonic() < deadline:
             time.sleep(0.05)
         Installer(self.data_dir).remove()
-        self.selftest, self.progress, self.size_bytes = None, None, 0
+        self.selftest, self.progress, self.size_bytes, self.results_bytes = None, None, 0, None
         self._find_installation()
 
     def measure(self) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
-from . import requests
+from . import panels, requests
 from .build import images
 from .shared.algorithm import find
 from .shared.catalog import ALGORITHMS
 from .shared.errors import UnknownAlgorithm
+from .shared.params import Param
 
 _KINDS = {
     "HEIGHT_MAP": "Heights in metres",
@@ -39,6 +42,8 @@ class RELIEVO_PT_image(bpy.types.Panel):
         if pixel_size_m := images.pixel_size_of(image):
             size += f", {pixel_size_m:.4g} m each"
         layout.label(text=size, icon="BLANK1")
+        if kind in ("HEIGHT_MAP", "AREA_MAP", "THICKNESS_MAP"):
+            panels.wrapped(layout, "Numbers, no colours: above 1 they look white", "INFO")
         self._draw_recipe(layout, image)
         if kind in ("", "HEIGHT_MAP"):
             layout.operator_context = "INVOKE_DEFAULT"
@@ -61,7 +66,16 @@ class RELIEVO_PT_image(bpy.types.Panel):
             if parameter.name != "seed" and value != parameter.default:
                 row = box.row()
                 row.label(text=parameter.label)
-                row.label(text=f"{value:.4g} {parameter.unit}" if isinstance(value, float) else f"{value}")
+                row.label(text=_shown(parameter, value))
+
+
+def _shown(parameter: Param, value: Any) -> str:
+    """A parameter's value as the sidebar shows it."""
+    if parameter.choices:
+        return dict(parameter.choices).get(value, str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g} {parameter.unit}".strip() if isinstance(value, int | float) else str(value)
 
 
 def register() -> None:

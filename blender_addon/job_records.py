@@ -62,6 +62,11 @@ class Job:
         return self.outputs is not None and not self.applied and not self.held and not self.silent
 
     @property
+    def can_be_kept(self) -> bool:
+        """Whether it can be asked to end early with what it has: before its own first step there is nothing."""
+        return self.wants_preview and bool(self.done) and not self.feeds and not self.cancel and not self.is_settled
+
+    @property
     def fraction(self) -> float:
         return min(1.0, self.done / self.total) if self.total else 0.0
 

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from . import property_table, pump, requests, results
-from .job_records import Job
+from .job_records import Job, format_seconds
 from .session import Session
 from .shared.algorithm import AlgorithmSpec, Port, find
 from .shared.arrays import HEIGHT_MAP
@@ -305,14 +305,15 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
     def _draw_settled(self, job: Job) -> None:
         box = self.layout.box().column(align=True)
         row = box.row(align=True)
-        row.label(text=job.label, icon=_job_icon(job))
         sentence = results.sentence_of(job)
+        is_brief = job.applied or job.state is JobState.CANCELLED
+        brief = format_seconds(job.seconds) if job.applied else sentence
+        row.label(text=f"{job.label}, {brief}" if is_brief else job.label, icon=_job_icon(job))
         if job.applied:
-            row.label(text=sentence)
             row.operator("relievo.show_job", text="", icon="VIEWZOOM").job = job.id
             row.operator("relievo.again_job", text="", icon="FILE_REFRESH").job = job.id
         row.operator("relievo.forget_job", text="", icon="X").job = job.id
-        if not job.applied:
+        if not is_brief:
             wrapped(box, f"{sentence[:1].upper()}{sentence[1:]}")
         if job.error is not None:
             self._draw_error(box, job)
@@ -337,7 +338,7 @@ def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
     column = layout.box().column(align=True)
     row = column.row(align=True)
     row.label(text=job.label)
-    if job.wants_preview and job.done and not job.cancel:
+    if job.can_be_kept:
         row.operator("relievo.keep_job", text="Keep").job = job.id
     row.operator("relievo.cancel_job", text="", icon="X").job = job.id
     column.progress(factor=job.fraction, text=results.sentence_of(job))

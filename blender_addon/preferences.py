@@ -77,7 +77,7 @@ class RelievoPreferences(bpy.types.AddonPreferences):
         description="What to compute on, such as cpu or cuda:1; empty for all there are. Needs a new start",
     )
     results_gb: bpy.props.FloatProperty(  # type: ignore[valid-type]
-        name="Results Kept",
+        name="Results Kept (GB)",
         description="Gigabytes of finished results on disk, past which the oldest are deleted. Needs a new start",
         default=Options.results_gb,
         min=0.1,
@@ -85,7 +85,7 @@ class RelievoPreferences(bpy.types.AddonPreferences):
         precision=1,
     )
     results_days: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="For Days",
+        name="Results Kept (Days)",
         description="Days after which a finished result is deleted. Needs a new start",
         default=Options.results_days,
         min=1,
@@ -110,9 +110,8 @@ class RelievoPreferences(bpy.types.AddonPreferences):
         if self.place == "OWN":
             for name in ("variant", "wheels", "device"):
                 layout.prop(self, name)
-            row = layout.row(align=True)
-            row.prop(self, "results_gb")
-            row.prop(self, "results_days", text="")
+            for name in ("results_gb", "results_days"):
+                layout.prop(self, name)
             layout.prop(self, "data_dir", placeholder=str(default_data_dir()))
             _draw_installation(layout)
         else:
@@ -140,12 +139,16 @@ def _draw_installation(layout: bpy.types.UILayout) -> None:
 
 def size_sentence(connection: Connection) -> str:
     """What lies on disk as it was last measured, "" where it was not."""
-    if not (connection.size_bytes or connection.results_bytes):
+    if connection.results_bytes is None:
         return ""
     return (
-        f"On disk: backend {connection.size_bytes / 1e9:.2f} GB, "
-        f"jobs, results and log {connection.results_bytes / 1e6:.1f} MB"
+        f"On disk: backend {_as_size(connection.size_bytes)}, "
+        f"jobs, results and log {_as_size(connection.results_bytes)}"
     )
+
+
+def _as_size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB" if count >= 1e5 else "nothing"
 
 
 def _is_local(address: str) -> bool:

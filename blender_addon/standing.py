@@ -129,6 +129,7 @@ def describe_devices(devices: list[dict[str, Any]]) -> str:
         return "no device"
     device = devices[0]
     if device.get("kind") == "cpu":
-        return f"CPU, {device.get('cores', '?')} cores"
+        cores = device.get("cores", "?")
+        return f"CPU, {cores} core{'' if cores == 1 else 's'}"
     name = str(device.get("label") or device.get("name", "?"))
     return f"{name}, {int(device.get('memory_bytes', 0)) / 2**30:.0f} GB"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
+from mathutils import Vector
 
 DEPTH_STEPS = 1e5  # far over near, as in Blender's own default; with more of them far surfaces show through one another
 
@@ -40,8 +41,33 @@ def _frame_in(window: bpy.types.Window, area: bpy.types.Area, made: bpy.types.Ob
     space.clip_end = max(space.clip_end, 4.0 * max(made.dimensions))
     space.clip_start = max(space.clip_start, space.clip_end / DEPTH_STEPS)
     region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=window, area=area, region=region):
+    with bpy.context.temp_override(window=window, area=area, region=region), _at_once():
         bpy.ops.view3d.view_selected()
+    _clear_of_sidebar(area, region, space.region_3d)
+
+
+def _clear_of_sidebar(area: bpy.types.Area, region: bpy.types.Region, view: bpy.types.RegionView3D) -> None:
+    """Blender frames in the middle of the whole region, of which the sidebar may cover a third."""
+    sidebar = next(other for other in area.regions if other.type == "UI")
+    share = sidebar.width / max(region.width, 1)
+    if not bpy.context.preferences.system.use_region_overlap or not view.is_perspective or not 0.02 < share < 0.6:
+        return
+    free = region.width - sidebar.width
+    view.view_distance *= min(region.width, region.height) / min(free, region.height)
+    half_width = view.view_distance / view.window_matrix[0][0]  # of what is seen at the middle's distance
+    view.view_location += view.view_rotation @ Vector((share * half_width, 0.0, 0.0))
+
+
+@contextmanager
+def _at_once() -> Iterator[None]:
+    """Without the glide between two views, which would go on after what is set here."""
+    view = bpy.context.preferences.view
+    before = view.smooth_view
+    view.smooth_view = 0
+    try:
+        yield
+    finally:
+        view.smooth_view = before
 
 
 @contextmanager

@@ -52,7 +52,10 @@ class RELIEVO_OT_keep_job(JobOperator, bpy.types.Operator):
 
     @reports_errors
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        pump.session().cancel(self.find(), keep=True)
+        job = self.find()
+        if not job.can_be_kept:
+            raise InvalidInput(f"{job.label} has nothing to keep yet.", hint="Wait for its preview, or cancel it.")
+        pump.session().cancel(job, keep=True)
         pump.hurry()
         return {"FINISHED"}
 
