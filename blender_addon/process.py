@@ -37,17 +37,6 @@ def payload_dir() -> Path:
     return packed if packed.is_dir() else ADDON.parent
 
 
-def default_data_dir() -> Path:
-    """The user's data folder by the platform's custom; one for all Blenders, so that they share one installation."""
-    if os.name == "nt":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library/Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-    return base / "relievo"
-
-
 # What is installed ---------------------------------------------------------------------------------------------------------------
 
 

@@ -17,8 +17,8 @@ from bpy.app.handlers import persistent
 from . import preferences, previews, results
 from .connection import Place
 from .job_records import Job
-from .process import default_data_dir
 from .session import Session
+from .shared.endpoint import default_data_dir
 from .shared.jobs import JobState
 from .standing import LinkState
 
