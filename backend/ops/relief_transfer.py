@@ -37,6 +37,7 @@ LEAST_MAP_PX = 12
 LAYOUT_SIGMA_PX = 16.0
 ONE_THREAD_PX = 96 * 96
 CHEAP_PX = 256 * 256
+SPECTRUM_PX = 160 * 160  # smaller maps hold too few waves of each length to know a spectrum by
 SPECKLE_LEVEL = 0.995
 SOFT_BORDER_PX = 3.0  # deviation of the blend between two classes
 DROP_M = 1e-3
@@ -143,7 +144,7 @@ class _Level:
         self._groups, self._labels, self._ratio, self._settings = groups, labels, ratio, settings
         self._atlas = patch_match.Atlas.of(groups)
         self._spectrum = None
-        if settings.spectrum > 0 and len(groups) == 1:
+        if settings.spectrum > 0 and len(groups) == 1 and labels.size / ratio**2 >= SPECTRUM_PX:
             self._spectrum = Spectrum.of(groups[0], settings.landform_px * ratio)
         self._shares = [sliced_wasserstein.EVEN]
         if len(groups) > 1:
@@ -178,7 +179,7 @@ class _Level:
                 return height, False
         banks = self._banks(generator)
         steps = steps_at(height.size, settings.steps)
-        adam = sliced_wasserstein.Adam(height, settings.rate, steps)
+        adam = sliced_wasserstein.Adam(height, rate_at(height.size / self._ratio**2, settings.rate), steps)
         row_step = 1 if height.size < 40000 else 4 if height.size <= CHEAP_PX else 8
         labels = self._labels if len(self._groups) > 1 else sliced_wasserstein.ALL
         direction = np.empty_like(height)
@@ -262,6 +263,13 @@ def steps_at(pixels: int, steps: int) -> int:
     """More steps where they are cheap: four times as many on the smallest levels, half on the largest, which only
     refine."""
     return max(1, round(steps * min(max(math.sqrt(CHEAP_PX / pixels), 0.5), 4.0)))
+
+
+def rate_at(pixels: float, rate: float) -> float:
+    """Longer steps, up to three times, for small maps: they have fewer levels to travel in. Large ones would lose
+    their layout.
+    """
+    return rate * min(max(math.sqrt(CHEAP_PX / pixels), 1.0), 3.0)
 
 
 def resample(height: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

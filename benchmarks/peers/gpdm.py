@@ -11,7 +11,7 @@ and the gradient is written out and not recorded.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,55 +20,83 @@ import torch.nn.functional as F
 
 PATCH = 7
 COARSEST_PX = 32
+CHECK_EVERY = 10
 
 
 @dataclass(kw_only=True)
 class Gpdm:
     """steps of Adam a scale, projections a step, ratio between scales. step_s: mean seconds of a step at each size,
-    once run."""
+    and spent_s: all of them, once run."""
 
     steps: int = 300
     projections: int = 64
     ratio: float = 0.85
     rate: float = 0.01
     step_s: dict[int, float] = field(default_factory=dict)
+    spent_s: float = 0.0
 
     def sizes(self, side: int) -> list[int]:
         """From coarse to fine."""
         return [round(side * self.ratio**n) for n in range(64) if side * self.ratio**n >= COARSEST_PX][::-1]
 
     def run(
-        self, layout: np.ndarray, exemplar: np.ndarray, *, seed: int = 0, timed_steps: int | None = None
+        self,
+        layout: np.ndarray,
+        exemplar: np.ndarray,
+        *,
+        seed: int = 0,
+        timed_steps: int | None = None,
+        good_enough: Callable[[np.ndarray], bool] = lambda height: False,
     ) -> np.ndarray:
         """Square maps [N, N] in metres to a map in metres; `timed_steps` a scale in place of all of them, for
-        timing only."""
+        timing only. good_enough(map in metres) is asked every CHECK_EVERY steps at the finest scale and ends the
+        run; asking costs no time of the peer's."""
         middle, half = (exemplar.max() + exemplar.min()) / 2, (exemplar.max() - exemplar.min()) / 2
         target = torch.from_numpy(((exemplar - middle) / half).astype(np.float32))[None, None]
         start = (layout - layout.mean()) / layout.std() * exemplar.std() + exemplar.mean()
         start = torch.from_numpy(((start - middle) / half).astype(np.float32))[None, None]
         generator = torch.Generator().manual_seed(seed)
         image = None
+        self.spent_s = 0.0
+
+        def metres(state: torch.Tensor) -> np.ndarray:
+            return state.detach()[0, 0].numpy() * half + middle
+
         for side in self.sizes(layout.shape[0]):
             goal = _resize(target, round(exemplar.shape[0] * side / layout.shape[0]))
             image = _resize(start if image is None else image, side)
             steps = self.steps if timed_steps is None else timed_steps
-            began = time.perf_counter()
-            image = self._descend(image, goal, steps, generator)
-            self.step_s[side] = (time.perf_counter() - began) / steps
+            last = side == layout.shape[0]
+            before = self.spent_s
+            taken, image = self._descend(image, goal, steps, generator, lambda z: last and good_enough(metres(z)))
+            self.step_s[side] = (self.spent_s - before) / taken
         assert image is not None
-        return image[0, 0].numpy() * half + middle
+        return metres(image)
 
     def seconds(self) -> float:
         """Seconds of a whole run, from the steps that were timed."""
         return self.steps * sum(self.step_s.values())
 
-    def _descend(self, image: torch.Tensor, goal: torch.Tensor, steps: int, generator: torch.Generator) -> torch.Tensor:
+    def _descend(
+        self,
+        image: torch.Tensor,
+        goal: torch.Tensor,
+        steps: int,
+        generator: torch.Generator,
+        enough: Callable[[torch.Tensor], bool],
+    ) -> tuple[int, torch.Tensor]:
         image = image.clone().requires_grad_()
         adam = torch.optim.Adam([image], lr=self.rate)
+        taken = 0
         for filters in self._draws(steps, generator):
+            began = time.perf_counter()
             image.grad = self._gradient(image.detach(), goal, filters)
             adam.step()
-        return image.detach()
+            self.spent_s += time.perf_counter() - began
+            taken += 1
+            if taken % CHECK_EVERY == 0 and enough(image):
+                break
+        return taken, image.detach()
 
     def _draws(self, steps: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
         for _ in range(steps):
