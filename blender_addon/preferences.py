@@ -11,7 +11,7 @@ from pathlib import Path
 import bpy
 
 from .connection import Connection, Place
-from .process import default_data_dir
+from .shared.endpoint import default_data_dir
 from .shared.version import PROTOCOL, VERSION
 from .standing import selftest_sentence
 
