@@ -43,6 +43,7 @@ def session() -> Session:
             else options.place
         )
         _session = Session(root, f"Blender {bpy.app.version_string}", place=place, adopt=not bpy.app.background)
+        _session.connection.serve_options = options.serve_options
         _session.connection.attach()
     return _session
 

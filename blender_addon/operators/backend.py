@@ -159,8 +159,9 @@ class RELIEVO_OT_reconnect(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        connection = pump.session().connection
-        connection.use(preferences.read(context).place)
+        connection, options = pump.session().connection, preferences.read(context)
+        connection.serve_options = options.serve_options
+        connection.use(options.place)
         connection.start()
         if bpy.app.background:
             pump.session().wait_ready()

@@ -23,6 +23,7 @@ from blender_addon.shared.algorithm import find
 from blender_addon.shared.catalog import ALGORITHMS
 from blender_addon.shared.endpoint import read_endpoint
 from blender_addon.shared.jobs import JobState
+from blender_addon.sources import Source
 from tests.blender.addon_probe import EXTRA_ALGORITHMS, PROBE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,6 +226,25 @@ def test_a_preview_is_seen_and_a_cancel_takes_it_away():
     step_until(lambda: job.state is JobState.CANCELLED, "the cancel")
     pump.step()
     assert fingerprint() == before
+
+
+def test_keep_takes_what_there_is_once_there_is_something():
+    job = submit({"steps": 1000, "step_s": 0.02, "early": True}, preview=True)
+    with pytest.raises(RuntimeError, match="nothing to keep yet"):
+        bpy.ops.relievo.keep_job(job=job.id)
+    step_until(lambda: job.can_be_kept, "the first steps")
+    assert bpy.ops.relievo.keep_job(job=job.id) == {"FINISHED"}
+    assert not job.can_be_kept, "once is enough"
+    step_until(lambda: job.applied, "the early end")
+    assert len(terrains()) == 1
+
+
+def test_keep_is_no_cancel_of_an_input_that_is_still_computed():
+    feeds, given = {"height": {"width_px": 48, "height_px": 32}}, {"height": (Source("noise"),)}
+    job = submit({"steps": 5}, feeds=feeds, sources=given, preview=True)
+    with pytest.raises(RuntimeError, match="nothing to keep yet"):
+        bpy.ops.relievo.keep_job(job=job.id)
+    step_until(lambda: job.applied, "the result")
 
 
 def test_a_preview_that_the_user_edits_is_theirs():
