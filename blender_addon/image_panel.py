@@ -6,8 +6,9 @@ from typing import Any
 
 import bpy
 
-from . import panels, requests
+from . import requests
 from .build import images
+from .connection_panel import wrapped
 from .shared.algorithm import find
 from .shared.catalog import ALGORITHMS
 from .shared.errors import UnknownAlgorithm
@@ -43,7 +44,7 @@ class RELIEVO_PT_image(bpy.types.Panel):
             size += f", {pixel_size_m:.4g} m each"
         layout.label(text=size, icon="BLANK1")
         if kind in ("HEIGHT_MAP", "AREA_MAP", "THICKNESS_MAP"):
-            panels.wrapped(layout, "Numbers, no colours: above 1 they look white", "INFO")
+            wrapped(layout, "Numbers, no colours: above 1 they look white", "INFO")
         self._draw_recipe(layout, image)
         if kind in ("", "HEIGHT_MAP"):
             layout.operator_context = "INVOKE_DEFAULT"

@@ -11,6 +11,7 @@ from pathlib import Path
 import bpy
 
 from .connection import Connection, Place
+from .connection_panel import draw_connection
 from .shared.endpoint import default_data_dir
 from .shared.version import PROTOCOL, VERSION
 from .standing import selftest_sentence
@@ -93,12 +94,12 @@ class RelievoPreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context: bpy.types.Context) -> None:
-        from . import panels, pump  # at call time: both import this module
+        from . import pump  # at call time: it imports this module
 
         layout = self.layout
         layout.use_property_split, layout.use_property_decorate = True, False
         box = layout.box()
-        panels.draw_connection(box, pump.current(), in_preferences=True)
+        draw_connection(box, pump.current(), in_preferences=True)
         layout.prop(self, "place", expand=True)
         if self.place == "FILE":
             layout.prop(self, "endpoint_path")

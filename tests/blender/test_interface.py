@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import blender_addon
-from blender_addon import operators, panels, properties, property_table, pump, sources
+from blender_addon import connection_panel, operators, properties, property_table, pump, sources
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.catalog import ALGORITHMS
 
@@ -137,7 +137,9 @@ def test_every_icon_is_one_of_blenders():
     icons = {item.identifier for item in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items}
     for spec in ALGORITHMS:
         assert spec.icon in icons
-    assert {icon for _, _, icon in panels._MENDING.values()} | set(panels._STATE_ICONS.values()) <= icons
+    assert {icon for _, _, icon in connection_panel._MENDING.values()} | set(
+        connection_panel._STATE_ICONS.values()
+    ) <= icons
 
 
 def test_every_operator_says_what_it_does():
