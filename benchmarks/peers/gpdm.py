@@ -62,20 +62,25 @@ class Gpdm:
         def metres(state: torch.Tensor) -> np.ndarray:
             return state.detach()[0, 0].numpy() * half + middle
 
+        def enough(state: torch.Tensor) -> bool:
+            return good_enough(metres(state))
+
         for side in self.sizes(layout.shape[0]):
             goal = _resize(target, round(exemplar.shape[0] * side / layout.shape[0]))
             image = _resize(start if image is None else image, side)
             steps = self.steps if timed_steps is None else timed_steps
             last = side == layout.shape[0]
             before = self.spent_s
-            taken, image = self._descend(image, goal, steps, generator, lambda z: last and good_enough(metres(z)))
+            taken, image = self._descend(image, goal, steps, generator, enough if last else lambda state: False)
             self.step_s[side] = (self.spent_s - before) / taken
         assert image is not None
         return metres(image)
 
-    def seconds(self) -> float:
-        """Seconds of a whole run, from the steps that were timed."""
-        return self.steps * sum(self.step_s.values())
+    def seconds(self, finest_steps: int | None = None) -> float:
+        """Seconds of a whole run, from the steps that were timed; or of all scales and `finest_steps` of the last."""
+        finest = self.step_s[max(self.step_s)]
+        whole = self.steps * sum(self.step_s.values())
+        return whole if finest_steps is None else whole - (self.steps - finest_steps) * finest
 
     def _descend(
         self,
