@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+import backend  # before torch, which loads OpenMP: it sets how waiting threads wait
 from benchmarks.machine import describe_machine, print_machine, save_result, time_once
 from benchmarks.peers.gpdm import CHECK_EVERY, Gpdm
 from benchmarks.peers.merizzi import Merizzi
@@ -119,7 +120,6 @@ def _timed_distance(layout: np.ndarray, exemplar: np.ndarray, values: dict[str, 
 
 def maps(side: int) -> tuple[np.ndarray, np.ndarray]:
     """Layout and exemplar, float32 [side, side] m, at the exemplar's pixel size."""
-    import backend
     from backend import exemplars
 
     alpine = exemplars.load("alpine")
@@ -136,8 +136,6 @@ def maps(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 def transfer(layout: np.ndarray, exemplar: np.ndarray, **settings: Any) -> np.ndarray:
     """Ours, through the public call; the lock on the layout is off, for the peers have none."""
-    import backend
-
     values = {"height": layout, "exemplar": [exemplar], "layout": 0.0, "seed": 1} | settings
     return backend.run("morphology", pixel_size_m=1.0, device="cpu", **values)["height"].values
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+import backend  # before torch, which loads OpenMP: it sets how waiting threads wait
 from benchmarks.machine import describe_machine, print_machine, save_result
 
 SIDE, PIXEL_SIZE_M = 512, 90.0
@@ -59,7 +60,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(name: str, seed: int, options: argparse.Namespace) -> dict:
     """One terrain and one noise: run, print a line, return the figures."""
-    import backend
     from backend.ops import terrain_statistics
 
     real, layout = load(options.data / f"{name}.tif"), noise(seed)
@@ -114,8 +114,6 @@ def load(path: Path) -> np.ndarray:
 
 def noise(seed: int) -> np.ndarray:
     """The layout: default fractal noise with features of 18 km."""
-    import backend
-
     made = backend.run("noise", seed=seed, width_px=SIDE, height_px=SIDE, pixel_size_m=PIXEL_SIZE_M, feature_m=18000.0)
     return made["height"].values
 
