@@ -206,7 +206,7 @@ def _explicit(number: int, kernel_px: int, layers: int, sigmas: tuple[float, flo
 SPEC = AlgorithmSpec(
     name="noise",
     label="Noise",
-    icon="RNDCURVE",
+    icon="MOD_NOISE",
     summary="A height map out of nothing but a seed: fractal, ridged, cellular or layered noise.",
     params=NoiseParams,
     inputs=(),
