@@ -44,7 +44,9 @@ def main(argv: list[str] | None = None) -> int:
         gap = np.abs(ours() - peer())
         timing = time_pair(ours, peer, repeats=options.repeats)
         row = timing._asdict() | {
-            "ratio": timing.ratio, "pits": pit_count(height), "max_difference_m": float(gap.max()),
+            "ratio": timing.ratio,
+            "pits": pit_count(height),
+            "max_difference_m": float(gap.max()),
             "agree_within_1mm": float((gap <= TOLERANCE_M).mean()),
         }
         result[name.replace(" ", "_")] = row

@@ -49,9 +49,7 @@ def time_once(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def time_pair(
-    fast: Callable[[], Any], slow: Callable[[], Any], repeats: int = 7, warm_up: int = 1
-) -> PairTiming:
+def time_pair(fast: Callable[[], Any], slow: Callable[[], Any], repeats: int = 7, warm_up: int = 1) -> PairTiming:
     """Time two callables in turns, so that a busy neighbour hurts both alike, and return the median of each.
 
     ``warm_up`` calls of each come first and are not counted (compilation, page faults, caches). Where ``slow``

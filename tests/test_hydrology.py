@@ -54,7 +54,8 @@ def edge_sum(values: np.ndarray) -> float:
 # ---------------------------------------------------------------- depressions
 
 SMALL = float_arrays(
-    np.float32, st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    np.float32,
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
     elements=st.one_of(st.integers(-3, 3).map(float), st.floats(-500, 9000, width=32)),
 )
 

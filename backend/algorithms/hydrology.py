@@ -97,8 +97,12 @@ class _Ground:
 
 
 def _erode(
-    ground: _Ground, law: erosion.ErosionLaw, params: HydrologyParams, pixel_size_m: float,
-    strength: np.ndarray | None, job: JobContext,
+    ground: _Ground,
+    law: erosion.ErosionLaw,
+    params: HydrologyParams,
+    pixel_size_m: float,
+    strength: np.ndarray | None,
+    job: JobContext,
 ) -> None:
     """params.steps time steps on `ground`; ends early when somebody asks for the result as it stands."""
     total = params.steps + 2

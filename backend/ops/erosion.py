@@ -65,8 +65,13 @@ def stream_rate(
 
 
 def incise(
-    height: np.ndarray, flow: Flow, law: ErosionLaw, rate: np.ndarray, *,
-    settling: np.ndarray | None = None, lakes: bool = True,
+    height: np.ndarray,
+    flow: Flow,
+    law: ErosionLaw,
+    rate: np.ndarray,
+    *,
+    settling: np.ndarray | None = None,
+    lakes: bool = True,
 ) -> np.ndarray:
     """Heights [H, W] float64 after stream power at `rate` along `flow`, outlets held; no uplift, no creep.
 
@@ -75,13 +80,25 @@ def incise(
     spared, as in fastscapelib.
     """
     return stream_power_cpu.incise(
-        height, NOTHING if settling is None else settling, flow.codes, flow.order, rate, flow.pixel_size_m,
-        law.slope_exponent, law.steepest, lakes,
+        height,
+        NOTHING if settling is None else settling,
+        flow.codes,
+        flow.order,
+        rate,
+        flow.pixel_size_m,
+        law.slope_exponent,
+        law.steepest,
+        lakes,
     )
 
 
 def incise_and_settle(
-    height: np.ndarray, flow: Flow, law: ErosionLaw, rate: np.ndarray, *, guess: np.ndarray | None = None,
+    height: np.ndarray,
+    flow: Flow,
+    law: ErosionLaw,
+    rate: np.ndarray,
+    *,
+    guess: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """As `incise`, with the deposition of what is worn away upstream, found by iteration (Yuan et al. 2019, section 2).
 
@@ -121,8 +138,10 @@ def lower_rim(before: np.ndarray, after: np.ndarray) -> None:
     inner_row = np.clip(np.arange(rows), 1, rows - 2)
     inner_col = np.clip(np.arange(cols), 1, cols - 2)
     sides = (
-        (slice(None), 0, inner_row, 1), (slice(None), cols - 1, inner_row, cols - 2),
-        (0, slice(None), 1, inner_col), (rows - 1, slice(None), rows - 2, inner_col),
+        (slice(None), 0, inner_row, 1),
+        (slice(None), cols - 1, inner_row, cols - 2),
+        (0, slice(None), 1, inner_col),
+        (rows - 1, slice(None), rows - 2, inner_col),
     )
     for row, col, in_row, in_col in sides:
         edge, inside = after[row, col], after[in_row, in_col]

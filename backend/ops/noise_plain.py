@@ -68,9 +68,7 @@ def gradient_octave(tables: tuple[np.ndarray, ...], axes_only: bool, device: tor
     return c0 * curves[0] + c1 * curves[1] + (c2 * curves[2] + c3 * curves[3])
 
 
-def perlin_at(
-    i: Tensor, j: Tensor, fx: Tensor, fy: Tensor, columns: Tensor, rows: Tensor, axes_only: bool
-) -> Tensor:
+def perlin_at(i: Tensor, j: Tensor, fx: Tensor, fy: Tensor, columns: Tensor, rows: Tensor, axes_only: bool) -> Tensor:
     """Gradient noise [H, W] at (fx, fy) in the cell (i, j); columns, rows: keys of the cells (int64)."""
     corners = []
     for dy in (0, 1):
@@ -83,9 +81,7 @@ def perlin_at(
     return SQRT2 * (top + w * (bottom - top))
 
 
-def worley_at(
-    i: Tensor, j: Tensor, fx: Tensor, fy: Tensor, columns: Tensor, rows: Tensor, second_too: bool
-) -> Tensor:
+def worley_at(i: Tensor, j: Tensor, fx: Tensor, fy: Tensor, columns: Tensor, rows: Tensor, second_too: bool) -> Tensor:
     """Distance [H, W] in cells to the nearest point, or how much further away the second is; one point a cell.
     Two cells around always suffice: nine points lie within 1.81 of any place, and all beyond that square are
     further than 2."""
