@@ -83,7 +83,7 @@ def draw(claims: list[Claim], path: Path) -> None:
 
 def _ratio(what: str, against: str, asked: float, fast_s: float, slow_s: float) -> Claim:
     ratio = slow_s / fast_s
-    measured = f"{ratio:.3g}x ({_time(fast_s)} against {_time(slow_s)})"
+    measured = f"{ratio:.1f}x ({_time(fast_s)} against {_time(slow_s)})"
     return Claim(what=what, against=against, asked=f"≥ {asked:g}x", measured=measured, share=ratio / asked)
 
 
