@@ -66,9 +66,10 @@ def main(argv: list[str] | None = None) -> int:
     rivals = {"gpdm": gpdm_s, "merizzi": Merizzi().seconds(SIDE, options.loop_steps)}
     times += ours()
     ours_s = statistics.median(times)
-    reached = ours_s <= MOST_S
+    gate = quality["default"]["held_out"] <= quality["gpdm_held_out"]  # a speed at a worse result proves nothing
+    reached = gate and ours_s <= MOST_S
     result: dict[str, Any] = {"side_px": SIDE, "ours_s": ours_s, "best_s": min(times), "most_s": MOST_S}
-    result |= {"held_out": held_out, "time_to_quality": quality}
+    result |= {"held_out": held_out, "time_to_quality": quality, "gate": gate}
     print(f"\n{SIDE} px, ours with a held-out distance of {held_out:.5f}")
     print(f"{'peer':<10}{'ours s':>9}{'peer s':>11}{'ratio':>9}{'target':>9}")
     for name, seconds in rivals.items():
@@ -76,6 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         reached = reached and ratio >= TARGETS[name]
         result[name] = {"seconds": seconds, "ratio": ratio, "target": TARGETS[name]}
         print(f"{name:<10}{ours_s:>9.2f}{seconds:>11.1f}{ratio:>8.0f}x{TARGETS[name]:>8.0f}x")
+    print(f"gate, held-out distance at most that of all GPDM's steps: {'ok' if gate else 'FAILED'}")
     print(f"ours at most {MOST_S:g} s: {ours_s:.2f} s, drainage included (best of {len(times)}: {min(times):.2f} s)")
     result["reached"] = reached
     print(f"\n{save_result('morphology', result, machine).name}: {'reached' if reached else 'NOT reached'}")

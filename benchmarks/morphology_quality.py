@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--terrains", nargs="+", default=TERRAINS, help="names of tiles (default: the four of the claim)"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[3], help="seeds of the noise (default: 3)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4, 5], help="seeds of the noise (default: 3 4 5)")
     parser.add_argument("--copies", action="store_true", help="also measure the share of copied patches (slow)")
     parser.add_argument("--pictures", type=Path, help="folder for a hillshade of each pair")
     options = parser.parse_args(argv)

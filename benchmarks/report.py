@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,12 @@ def _morphology(result: dict[str, Any]) -> Iterator[Claim]:
         "merizzi": "the S0 loop, 20 of 2000 steps, scaled up",
     }
     for peer, against in names.items():
-        yield _ratio("Relief transfer, 512²", against, result[peer]["target"], ours, result[peer]["seconds"])
+        claim = _ratio("Relief transfer, 512²", against, result[peer]["target"], ours, result[peer]["seconds"])
+        if peer == "gpdm" and not result["gate"]:  # faster, but at a higher distance: the claim is not shown
+            quality = result["time_to_quality"]
+            share = quality["gpdm_held_out"] / quality["default"]["held_out"]
+            claim = replace(claim, asked=f"{claim.asked}, distance not higher", share=min(claim.share, share))
+        yield claim
     quality = result["time_to_quality"]
     side, default, final = quality["side_px"], quality["default"], quality["gpdm_held_out"]
     yield _ratio(
@@ -174,7 +179,7 @@ _GATES = (
 
 def _quality(result: dict[str, Any]) -> Iterator[Claim]:
     pairs = result["pairs"]
-    against = f"worst of {len(pairs)}: noise to real terrain, 512²"
+    against = f"worst of {len(pairs)}: 4 terrains, 3 seeds, 512²"
     for key, name, most in _GATES:
         yield _most(f"Relief: {name}", against, most, max(pair[key] for pair in pairs), "")
     layout = min(pair["layout"] for pair in pairs)
