@@ -24,7 +24,7 @@ def run(
     device: str = "auto",
     on_progress: Callable[[int, int, str, float | None], None] | None = None,
     **values: Any,
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     """Compute in this process, with no server: `run("morphology", height=..., exemplar=..., seed=7)`.
 
     values: the algorithm's input ports and parameters by name. A port takes an `shared.arrays.Array`, or a bare NumPy
@@ -32,7 +32,8 @@ def run(
     many. preset: one of the algorithm's presets; parameters given beside it win. device: "auto", "cpu", "cuda:0".
     on_progress(done, total, stage, remaining_s) is called while it runs; whatever it raises ends the run.
 
-    Returns every output port as an Array: `run(...)["height"].values` is the map. Raises shared.errors.RelievoError.
+    Returns every output port as an Array: `run(...)["height"].values` is the map; a port of many gives a tuple of them.
+    Raises shared.errors.RelievoError.
     """
     from backend import registry
     from shared.params import parse
@@ -51,7 +52,9 @@ def run(
     from backend.device import pick_device
 
     job = JobContext(seed=job_seed(params), device=pick_device(device), on_progress=on_progress)
-    return compute(spec, params, arrays, job).outputs
+    outputs = compute(spec, params, arrays, job).outputs
+    many = {port.name for port in spec.outputs if port.many}
+    return {name: given if name in many else given[0] for name, given in outputs.items()}
 
 
 def _as_arrays(port: Any, value: Any, pixel_size_m: float | None) -> tuple[Array, ...]:

@@ -16,7 +16,7 @@ import torch
 
 from backend import registry
 from backend.context import JobContext
-from shared.algorithm import AlgorithmSpec, Arrays, check_inputs
+from shared.algorithm import AlgorithmSpec, Arrays, Port, check_inputs
 from shared.arrays import Array, check
 from shared.errors import InternalError, OutOfMemory, RelievoError, StorageFull
 from shared.recipe import make_recipe
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Computed:
-    """outputs: every output port that the run made, by name. recipe: what repeats it, as JSON."""
+    """outputs: a tuple of arrays for every output port that the run made. recipe: what repeats it, as JSON."""
 
-    outputs: dict[str, Array]
+    outputs: dict[str, tuple[Array, ...]]
     recipe: dict[str, Any]
 
 
@@ -42,7 +42,8 @@ def compute(
     """
     inputs = check_inputs(spec, arrays)
     try:
-        outputs = dict(registry.implementation(spec.name)(params, inputs, job))
+        made = dict(registry.implementation(spec.name)(params, inputs, job))
+        outputs = {name: given if isinstance(given, tuple) else (given,) for name, given in made.items()}
         _check_outputs(spec, outputs)
         recipe = make_recipe(spec, params, arrays, device=str(job.device), sources=sources)
     except RelievoError:
@@ -76,18 +77,23 @@ def foresee(error: BaseException, what: str) -> RelievoError:
     )
 
 
-def _check_outputs(spec: AlgorithmSpec, outputs: dict[str, Array]) -> None:
+def _check_outputs(spec: AlgorithmSpec, outputs: dict[str, tuple[Array, ...]]) -> None:
     ports = {port.name: port for port in spec.outputs}
     unknown = outputs.keys() - ports.keys()
     missing = {name for name, port in ports.items() if not port.optional} - outputs.keys()
     if unknown or missing:
         raise InternalError(f"{spec.label} made {sorted(outputs)}; it declares {sorted(ports)}.")
-    for name, array in outputs.items():
-        if array.kind is not ports[name].kind:
-            raise InternalError(
-                f"{spec.label} made a {array.kind.name} for {name!r}; it declares a {ports[name].kind.name}."
-            )
-        try:
-            check(array)
-        except RelievoError as error:
-            raise InternalError(f"{spec.label} made a wrong {name!r}: {error.message}") from error
+    for name, given in outputs.items():
+        if len(given) > 1 and not ports[name].many:
+            raise InternalError(f"{spec.label} made {len(given)} arrays for {name!r}; it declares one.")
+        for array in given:
+            _check_output(spec, ports[name], array)
+
+
+def _check_output(spec: AlgorithmSpec, port: Port, array: Array) -> None:
+    if array.kind is not port.kind:
+        raise InternalError(f"{spec.label} made a {array.kind.name} for {port.name!r}; it declares a {port.kind.name}.")
+    try:
+        check(array)
+    except RelievoError as error:
+        raise InternalError(f"{spec.label} made a wrong {port.name!r}: {error.message}") from error

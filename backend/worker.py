@@ -85,7 +85,7 @@ class Worker:
         )
         job.step(0, 1, "starting")  # a job that was cancelled on its way here
         computed = compute(spec, params, arrays, job)
-        store.write_result(folder, {port: (array,) for port, array in computed.outputs.items()}, computed.recipe)
+        store.write_result(folder, computed.outputs, computed.recipe)
 
     def _is_cancelled(self) -> bool:
         while self._socket.poll(0):

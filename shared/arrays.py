@@ -24,13 +24,13 @@ MAX_SIDE = 65536  # pixels; a larger map is cut into tiles by its sender
 class ArrayKind:
     """What an array means.
 
-    axes: a letter an axis: H rows from the top, W columns from the left, C channels, N items, and digits for a fixed length.
+    axes: a letter an axis: H rows from the top, W columns from the left, C channels, N items, or digits for a fixed length.
     attributes: names of the numbers that must come with it. nan: whether NaN is a value of this kind ("no data").
     """
 
     name: str
     dtype: str
-    axes: str
+    axes: tuple[str, ...]
     unit: str
     help: str
     min: float | None = None
@@ -42,7 +42,7 @@ class ArrayKind:
 HEIGHT_MAP = ArrayKind(
     name="HEIGHT_MAP",
     dtype="float32",
-    axes="HW",
+    axes=("H", "W"),
     unit="m",
     attributes=("pixel_size_m",),
     help="Heights in metres on a square grid of pixel_size_m metres a pixel.",
@@ -50,7 +50,7 @@ HEIGHT_MAP = ArrayKind(
 AREA_MAP = ArrayKind(
     name="AREA_MAP",
     dtype="float32",
-    axes="HW",
+    axes=("H", "W"),
     unit="m2",
     min=0.0,
     attributes=("pixel_size_m",),
@@ -59,29 +59,83 @@ AREA_MAP = ArrayKind(
 THICKNESS_MAP = ArrayKind(
     name="THICKNESS_MAP",
     dtype="float32",
-    axes="HW",
+    axes=("H", "W"),
     unit="m",
     min=0.0,
     attributes=("pixel_size_m",),
     help="A thickness in metres a pixel: of sediment laid down, of rock worn away.",
 )
 MASK = ArrayKind(
-    name="MASK", dtype="float32", axes="HW", unit="", min=0.0, max=1.0, help="How much, from 0 (none) to 1 (all)."
+    name="MASK", dtype="float32", axes=("H", "W"), unit="", min=0.0, max=1.0, help="How much, from 0 (none) to 1 (all)."
 )
 CLASS_MAP = ArrayKind(
-    name="CLASS_MAP", dtype="uint8", axes="HW", unit="", help="A class number a pixel, counted from 0."
+    name="CLASS_MAP", dtype="uint8", axes=("H", "W"), unit="", help="A class number a pixel, counted from 0."
 )
 COLOR_IMAGE = ArrayKind(
     name="COLOR_IMAGE",
     dtype="float32",
-    axes="HW3",
+    axes=("H", "W", "3"),
     unit="",
     min=0.0,
     help="Linear RGB with Rec. 709 primaries.",
 )
+COUNT_MAP = ArrayKind(name="COUNT_MAP", dtype="uint16", axes=("H", "W"), unit="", help="How many, a pixel.")
+UV_MAP = ArrayKind(
+    name="UV_MAP",
+    dtype="float32",
+    axes=("H", "W", "2"),
+    unit="",
+    nan=True,
+    help="Where in the texture each pixel of a photograph looks: u to the right, v up, NaN where it sees no surface.",
+)
+DEPTH_MAP = ArrayKind(
+    name="DEPTH_MAP",
+    dtype="float32",
+    axes=("H", "W"),
+    unit="m",
+    min=0.0,
+    nan=True,
+    help="How far in front of the camera's plane each pixel's surface lies, NaN where it sees none.",
+)
+MESH = ArrayKind(
+    name="MESH",
+    dtype="float32",
+    axes=("N", "3", "5"),
+    unit="m",
+    nan=True,
+    help="Triangles by their corners x, y, z, u, v, counter-clockwise from outside; u and v are NaN where there are none.",
+)
+CAMERAS = ArrayKind(
+    name="CAMERAS",
+    dtype="float64",
+    axes=("N", "27"),
+    unit="",
+    help="Posed cameras, a row each as shared/cameras/camera.py packs them; the attribute names lists their photographs.",
+)
+PHOTOGRAPH = ArrayKind(
+    name="PHOTOGRAPH",
+    dtype="uint8",
+    axes=("N",),
+    unit="",
+    help="The bytes of an image file (JPEG, PNG, TIFF or WebP), decoded where it is used; the attribute name says which.",
+)
+TEXTURE = ArrayKind(
+    name="TEXTURE",
+    dtype="uint16",
+    axes=("H", "W", "3"),
+    unit="",
+    help="sRGB colours in 16 bits over the unit square of UV space; the attribute tile is its UDIM number.",
+)
+REPORT = ArrayKind(name="REPORT", dtype="uint8", axes=("N",), unit="", help="What was found, as JSON in UTF-8.")
 
 KINDS: Mapping[str, ArrayKind] = MappingProxyType(
-    {kind.name: kind for kind in (HEIGHT_MAP, AREA_MAP, THICKNESS_MAP, MASK, CLASS_MAP, COLOR_IMAGE)}
+    {
+        kind.name: kind
+        for kind in (
+            *(HEIGHT_MAP, AREA_MAP, THICKNESS_MAP, MASK, CLASS_MAP, COUNT_MAP, COLOR_IMAGE),
+            *(MESH, CAMERAS, PHOTOGRAPH, UV_MAP, DEPTH_MAP, TEXTURE, REPORT),
+        )
+    }
 )
 
 
@@ -141,7 +195,7 @@ def _check_shape(kind: ArrayKind, shape: tuple[int, ...], what: str, name: str) 
             raise InvalidInput(f"{what} is empty ({text}).", field=name)
         if axis.isdigit() and length != int(axis):
             raise InvalidInput(f"{what} is {text}; a {kind.name} has {axis} channels.", field=name)
-        if axis in "HW" and length > MAX_SIDE:
+        if axis in ("H", "W") and length > MAX_SIDE:
             raise InvalidInput(
                 f"{what} is {text}; the longest side taken is {MAX_SIDE}.",
                 hint="Cut it into tiles or scale it down.",

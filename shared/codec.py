@@ -31,7 +31,7 @@ MAGIC_PREFIX = b"RLVO"
 MAGIC = MAGIC_PREFIX + bytes([PROTOCOL_MAJOR])
 
 MAX_HEADER_BYTES = 1 << 20
-MAX_ARRAYS = 64
+MAX_ARRAYS = 4096  # a scan brings a photograph, and sometimes three maps, for each camera
 MAX_AXES = 8
 MAX_ID_CHARS = 128  # every answer repeats it
 MAX_TOTAL_BYTES = 4 << 30

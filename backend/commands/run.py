@@ -263,9 +263,10 @@ def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar) -> Array:
         "inputs": recipe_files.inputs(spec, {}, recipe, None),
         "reading": recipe.get("reading", NO_READING),
     }
-    made = _compute(spec, inner, bar)[0].outputs.get(item["port"])
-    if made is None:
+    given = _compute(spec, inner, bar)[0].outputs.get(item["port"])
+    if not given:
         raise InvalidInput(f"The recipe names no output {item['port']!r} of {spec.name}.", field="recipe")
+    made = given[0]
     if item["array_sha256"] and made.sha256 != item["array_sha256"]:
         logger.warning("%s gives other bytes here than when the recipe was written; the result may differ.", spec.label)
     return made

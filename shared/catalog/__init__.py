@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..algorithm import AlgorithmSpec
-from . import hydrology, morphology, noise
+from . import hydrology, morphology, noise, scan_texture
 
-ALGORITHMS: tuple[AlgorithmSpec, ...] = (noise.SPEC, morphology.SPEC, hydrology.SPEC)
+ALGORITHMS: tuple[AlgorithmSpec, ...] = (noise.SPEC, morphology.SPEC, hydrology.SPEC, scan_texture.SPEC)

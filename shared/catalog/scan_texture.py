@@ -1,0 +1,155 @@
+"""The declaration of the scan texture engine: one clean texture from posed photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..algorithm import AlgorithmSpec, Port, Preset
+from ..arrays import CAMERAS, COUNT_MAP, DEPTH_MAP, MASK, MESH, PHOTOGRAPH, REPORT, TEXTURE, UV_MAP
+from ..params import param
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanTextureParams:
+    """How photographs become one texture. Colours are sRGB-encoded values 0..1 throughout, as cameras store them."""
+
+    size: int = param(
+        2048,
+        label="Size",
+        unit="px",
+        min=16,
+        max=16384,
+        soft_min=256,
+        help="Side of the square texture, of each UDIM tile where there are several",
+    )
+    robustness: Literal["l1", "huber", "none"] = param(
+        "l1",
+        label="Outliers",
+        help="What becomes of highlights, passers-by and other pixels that most photographs contradict",
+        labels={"l1": "Ignore", "huber": "Weaken", "none": "Average In"},
+    )
+    color_correction: Literal["white-balance", "exposure", "none"] = param(
+        "white-balance",
+        label="Colour Correction",
+        help="What is made equal between photographs: exposure, or exposure and white balance, or nothing",
+    )
+    alignment: Literal["warp", "shift", "none"] = param(
+        "warp",
+        label="Alignment",
+        help="How photographs whose poses are a pixel off are brought onto each other",
+        labels={"warp": "Bend", "shift": "Shift", "none": "None"},
+    )
+    smoothness: float = param(
+        0.002,
+        label="Smoothness",
+        min=0.0,
+        max=1.0,
+        soft_max=0.1,
+        help="How strongly neighbouring texels are held together: fills what no photograph has seen, quietens noise",
+    )
+    hold_out: int = param(
+        0,
+        label="Hold Out Every",
+        group="Measure",
+        min=0,
+        max=1000,
+        help="Keep every so-many-th photograph back and report how well the texture predicts it; 0 uses all",
+    )
+    seed: int = param(0, label="Seed", group="Measure", min=0, max=2147483647, help="Only the refinement draws numbers")
+
+
+SPEC = AlgorithmSpec(
+    name="scan_texture",
+    label="Scan",
+    summary="Makes one clean texture for a scanned mesh from photographs with known cameras",
+    icon="OUTLINER_OB_CAMERA",
+    params=ScanTextureParams,
+    inputs=(
+        Port(
+            name="images",
+            kind=PHOTOGRAPH,
+            many=True,
+            label="Photographs",
+            help="the photographs, in the cameras' order",
+        ),
+        Port(
+            name="mesh",
+            kind=MESH,
+            optional=True,
+            label="Mesh",
+            help="the scanned surface; needed unless UV maps are given",
+        ),
+        Port(name="cameras", kind=CAMERAS, optional=True, label="Cameras", help="where each photograph was taken from"),
+        Port(
+            name="occluders",
+            kind=MESH,
+            optional=True,
+            label="Occluders",
+            help="surfaces that hide the mesh in the photographs and take no texture",
+        ),
+        Port(
+            name="uv_maps",
+            kind=UV_MAP,
+            optional=True,
+            many=True,
+            label="UV Maps",
+            help="for each photograph where its pixels look in the texture, in place of mesh and cameras",
+        ),
+        Port(
+            name="depth_maps",
+            kind=DEPTH_MAP,
+            optional=True,
+            many=True,
+            label="Depth Maps",
+            help="for each UV map how far away its surface is, to know its silhouettes",
+        ),
+        Port(
+            name="facing_maps",
+            kind=MASK,
+            optional=True,
+            many=True,
+            label="Facing Maps",
+            help="for each UV map the cosine between the surface's normal and the line of sight",
+        ),
+        Port(
+            name="masks",
+            kind=MASK,
+            optional=True,
+            many=True,
+            label="Masks",
+            help="for each photograph what counts: 1 fully, 0 not at all",
+        ),
+    ),
+    outputs=(
+        Port(name="texture", kind=TEXTURE, many=True, label="Texture", help="the texture, an image for each UDIM tile"),
+        Port(
+            name="coverage",
+            kind=COUNT_MAP,
+            many=True,
+            label="Coverage",
+            help="how many photographs have seen each texel",
+        ),
+        Port(
+            name="confidence",
+            kind=MASK,
+            many=True,
+            label="Confidence",
+            help="how surely each texel is known: 0 is a guess from its surroundings",
+        ),
+        Port(
+            name="mesh",
+            kind=MESH,
+            optional=True,
+            label="Mesh",
+            help="the mesh with the UVs that the texture belongs to",
+        ),
+        Port(
+            name="report",
+            kind=REPORT,
+            label="Report",
+            help="each photograph's residual, gain and shift, the held-out ones' PSNR, and those that did not fit",
+        ),
+    ),
+    presets=(Preset(name="scan", label="Scan", help="Photographs of a still object with known cameras", values={}),),
+)
