@@ -53,13 +53,15 @@ class OutputFolder:
         assert self._stage is not None, "write() belongs inside the with block"
         outputs: dict[str, Any] = {}
         names: list[str] = []
-        for port, array in computed.outputs.items():
-            georeference = matching_georeference(array, arrays)
+        for port, given in computed.outputs.items():
             outputs[port] = {}
-            for format_name in request["formats"]:
-                name = port + rasters.FORMATS[format_name]
-                outputs[port][name] = rasters.write(array, self._stage / name, georeference=georeference)
-                names.append(name)
+            for array in given:
+                georeference = matching_georeference(array, arrays)
+                stem = f"{port}.{array.attributes['tile']}" if "tile" in array.attributes else port
+                for format_name in request["formats"]:
+                    name = stem + rasters.FORMATS[format_name]
+                    outputs[port][name] = rasters.write(array, self._stage / name, georeference=georeference)
+                    names.append(name)
         recipe = recipe_files.with_files(computed.recipe, request, outputs)
         write_bytes(self._stage / recipe_files.NAME, (json.dumps(recipe, indent=1) + "\n").encode())
         names.append(recipe_files.NAME)
