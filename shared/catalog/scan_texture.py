@@ -48,6 +48,129 @@ class ScanTextureParams:
         soft_max=0.1,
         help="How strongly neighbouring texels are held together: fills what no photograph has seen, quietens noise",
     )
+    unwrap: Literal["missing", "never", "always"] = param(
+        "missing",
+        label="Unwrap",
+        help="Whether the mesh gets new UVs: only where it has none, never, or in every case",
+        labels={"missing": "If It Has No UVs", "never": "Never", "always": "Always"},
+    )
+    mips: bool = param(
+        True,
+        label="Fill the Surroundings",
+        help="Carry the colours on around the charts, so that the smaller copies a renderer makes (mips) do not bleed",
+    )
+    pixel_model: Literal["area", "point"] = param(
+        "area",
+        label="A Pixel Is",
+        group="Solver",
+        help="What a photograph's pixel is taken to show: the mean of the texels under it, which lets a texture finer than"
+        " the photographs gain detail, or the texels at its centre alone",
+        labels={"area": "An Area", "point": "A Point"},
+    )
+    passes: int = param(
+        4,
+        label="Passes",
+        group="Solver",
+        min=1,
+        max=50,
+        soft_max=10,
+        help="How often all photographs are read at full size, pixels weighed anew by how well they fit each time",
+    )
+    tolerance: float = param(
+        0.02,
+        label="Tolerance",
+        group="Solver",
+        min=0.001,
+        max=0.5,
+        soft_max=0.1,
+        help="Differences of colour below this count as noise, those above as outliers; 1 is from black to white",
+    )
+    gradient_weight: float = param(
+        0.0,
+        label="Gradients",
+        group="Solver",
+        min=0.0,
+        max=100.0,
+        soft_max=10.0,
+        help="How much the differences between neighbouring pixels count beside the pixels themselves; helps where the"
+        " light changes from photograph to photograph",
+    )
+    seam_weight: float = param(
+        1.0,
+        label="Seams",
+        group="Solver",
+        min=0.0,
+        max=100.0,
+        soft_max=10.0,
+        help="How firmly the two sides of a cut in the UVs are held to one colour; 0 lets seams show",
+    )
+    view_angle_power: float = param(
+        1.0,
+        label="View Angle",
+        group="Weights",
+        min=0.0,
+        max=16.0,
+        soft_max=4.0,
+        help="How much a frontal view outweighs a grazing one: the power of the cosine; 0 counts both alike",
+    )
+    steepest_view: float = param(
+        80.0,
+        label="Steepest View",
+        group="Weights",
+        min=10.0,
+        max=90.0,
+        unit="deg",
+        help="Surfaces turned further away from the camera than this are not taken from that photograph",
+    )
+    silhouette_px: float = param(
+        2.0,
+        label="Silhouettes",
+        group="Weights",
+        min=0.0,
+        max=64.0,
+        soft_max=16.0,
+        unit="px",
+        help="Pixels this near to where one surface hides another, or the mesh ends, are trusted less",
+    )
+    border_px: float = param(
+        4.0,
+        label="Image Border",
+        group="Weights",
+        min=0.0,
+        max=1024.0,
+        soft_max=64.0,
+        unit="px",
+        help="Pixels this near to the border of their photograph are trusted less, so that none ends abruptly",
+    )
+    warp_cell_px: float = param(
+        64.0,
+        label="Bending Size",
+        group="Alignment",
+        min=8.0,
+        max=1024.0,
+        soft_max=256.0,
+        unit="px",
+        help="Distance of the points at which a photograph may be bent",
+    )
+    most_shift_px: float = param(
+        4.0,
+        label="Most Shift",
+        group="Alignment",
+        min=0.5,
+        max=64.0,
+        soft_max=16.0,
+        unit="px",
+        help="A photograph is never moved or bent further than this",
+    )
+    misfit: float = param(
+        4.0,
+        label="Misfit",
+        group="Alignment",
+        min=1.5,
+        max=100.0,
+        soft_max=10.0,
+        help="A photograph whose residual is this many times the others' is left out and named in the report",
+    )
     hold_out: int = param(
         0,
         label="Hold Out Every",
@@ -55,6 +178,16 @@ class ScanTextureParams:
         min=0,
         max=1000,
         help="Keep every so-many-th photograph back and report how well the texture predicts it; 0 uses all",
+    )
+    memory_limit: float = param(
+        0.0,
+        label="Memory",
+        group="Measure",
+        min=0.0,
+        max=4096.0,
+        soft_max=64.0,
+        unit="GiB",
+        help="Most memory to work with; larger textures are solved in blocks. 0 takes 1.5, or what is free where that is less",
     )
     seed: int = param(0, label="Seed", group="Measure", min=0, max=2147483647, help="Only the refinement draws numbers")
 
