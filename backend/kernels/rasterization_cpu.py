@@ -12,8 +12,9 @@ import numpy as np
 from numba import njit, prange
 
 BAND = 16  # rows of a strip: its depths and owners (12 bytes a pixel) stay in a core's second cache up to 5000 columns
-PLANES = 10  # of a record: 1/z, u/z and v/z as a x + b y + c each, and the scale that turns 1/z into the facing
+RECORD = 11  # numbers a triangle: 1/z, u/z and v/z as a x + b y + c each; facing = [9] / (z |d|); pixel area = [10] z^3
 _MARGIN_PX = 1e-6  # far above the rounding of a projected corner, far below a pixel
+_ZERO, _ONE, _FOUR, _INFINITE = np.float32(0.0), np.float32(1.0), np.float32(4.0), np.float32(np.inf)
 
 
 @njit(cache=True)
@@ -114,7 +115,7 @@ def _edge(xa, ya, za, xb, yb, zb, lens, sign, edges, row):
 
 @njit(cache=True)
 def _set_up(triangle, pose, lens, has_uv, edges, record):
-    """Edge functions [3, 3] and the record [PLANES] of a triangle; False if the camera sees it edge on."""
+    """Edge functions [3, 3] and the record [RECORD] of a triangle; False if the camera sees it edge on."""
     x0, y0, z0 = _corner(triangle, 0, pose)
     x1, y1, z1 = _corner(triangle, 1, pose)
     x2, y2, z2 = _corner(triangle, 2, pose)
@@ -130,6 +131,9 @@ def _set_up(triangle, pose, lens, has_uv, edges, record):
     size = abs(determinant)
     a, b = nx / lens[0] / determinant, ny / lens[1] / determinant
     record[0], record[1], record[2] = a, b, nz / determinant - (a * lens[2] + b * lens[3])
+    u1, v1 = np.float64(triangle[1, 3]) - triangle[0, 3], np.float64(triangle[1, 4]) - triangle[0, 4]
+    u2, v2 = np.float64(triangle[2, 3]) - triangle[0, 3], np.float64(triangle[2, 4]) - triangle[0, 4]
+    record[10] = abs((u1 * v2 - u2 * v1) / (determinant * lens[0] * lens[1]))
     for channel in range(2):
         start = np.float64(triangle[0, 3 + channel]) if has_uv else np.nan
         to_1 = (triangle[1, 3 + channel] - start) / size
@@ -197,6 +201,18 @@ def _fill(triangle, pose, lens, near, top, bottom, edges, record, box, number, n
 
 
 @njit(cache=True)
+def _stretch(u_x, u_y, v_x, v_y, size):
+    """Ratio of the singular values s1 >= s2 of [[u_x, u_y], [v_x, v_y]], all float32, with size = s1 s2.
+
+    (s1 + s2)² and (s1 - s2)² are the two sums of squares below, so that no small difference of large numbers is taken.
+    """
+    p, q, r, s = u_x + v_y, u_y - v_x, u_x - v_y, u_y + v_x
+    twice = np.sqrt(p * p + q * q) + np.sqrt(r * r + s * s)
+    ratio = twice * twice / (_FOUR * size)
+    return _INFINITE if size == _ZERO else (_ONE if ratio < _ONE else ratio)
+
+
+@njit(cache=True)
 def _shade_run(record, row, begin, end, lens, window, uv, depth, facing, footprint, stretch):
     """What the pixels begin..end - 1 of a row see of one triangle, into the row's arrays."""
     a, b, c = record[0], record[1], record[2]
@@ -213,15 +229,13 @@ def _shade_run(record, row, begin, end, lens, window, uv, depth, facing, footpri
         dx = (x - lens[2]) / lens[0]
         facing[column] = record[9] / (z * np.sqrt(dx * dx + dy * dy + 1.0))
         if not (window[0] <= u < window[2] and window[1] <= v < window[3]):
-            u, v = np.nan, np.nan
+            u, v, z = np.nan, np.nan, np.nan  # and all that follows from them
         uv[column, 0], uv[column, 1] = u, v
         u_x, u_y = np.float32((ua - u * a) * z), np.float32((ub - u * b) * z)
         v_x, v_y = np.float32((va - v * a) * z), np.float32((vb - v * b) * z)
-        size = abs(u_x * v_y - u_y * v_x)
-        straight = np.sqrt((u_x + v_y) ** 2 + (u_y - v_x) ** 2)
-        mirrored = np.sqrt((u_x - v_y) ** 2 + (u_y + v_x) ** 2)
+        size = np.float32(record[10] * z * z * z)
         footprint[column] = np.sqrt(size)
-        stretch[column] = max((straight + mirrored) ** 2 / (np.float32(4.0) * size), np.float32(1.0))
+        stretch[column] = _stretch(u_x, u_y, v_x, v_y, size)
 
 
 @njit(cache=True)
@@ -248,7 +262,7 @@ def _draw_strip(
 ):
     width, count = depth.shape[1], mesh.shape[0]
     nearness, owner = np.zeros((bottom - top, width)), np.full((bottom - top, width), -1, np.int32)
-    records, numbers = np.empty((members.size, PLANES)), np.empty(members.size, np.int32)
+    records, numbers = np.empty((members.size, RECORD)), np.empty(members.size, np.int32)
     edges, box, number = np.empty((3, 3)), np.empty(4), 0
     for index in members:
         seen = index < count

@@ -21,8 +21,11 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+import torch
+from torch import Tensor
 
 from backend.kernels import rasterization_cpu as kernel
+from backend.ops import rasterization_plain
 from shared.cameras.camera import Camera
 from shared.errors import InvalidInput
 
@@ -115,10 +118,7 @@ def draw(
     rows = projection.height - first_row if rows is None else rows
     if rows < 1 or first_row < 0 or first_row + rows > projection.height:
         raise ValueError(f"rows {first_row} to {first_row + rows} of {projection.height}")
-    shape = (rows, projection.width)
-    drawn = SurfaceMap(
-        np.empty((*shape, 2), np.float32), *(np.empty(shape, np.float32) for _ in range(4)), np.empty(shape, np.int32)
-    )
+    drawn = _blank(rows, projection.width)
     strips = np.arange(first_row // kernel.BAND, (first_row + rows - 1) // kernel.BAND + 1)
     threads = numba.get_num_threads()
     kernel.draw_strips(
@@ -140,6 +140,41 @@ def draw(
         drawn.triangle,
     )
     return drawn
+
+
+def draw_plain(
+    projection: Projection,
+    first_row: int = 0,
+    rows: int | None = None,
+    *,
+    uv_window: tuple[float, float, float, float] | None = None,
+    device: torch.device | str = "cpu",
+) -> dict[str, Tensor]:
+    """draw with plain torch operations on a device: the fields of a SurfaceMap by name, as tensors there."""
+    triangles = torch.from_numpy(np.concatenate([projection.mesh, projection.occluders])).to(device)
+    return rasterization_plain.draw(
+        triangles,
+        len(projection.mesh),
+        torch.from_numpy(projection.pose).to(device),
+        torch.from_numpy(projection.lens).to(device),
+        projection.near_m,
+        projection.width,
+        first_row,
+        projection.height - first_row if rows is None else rows,
+        uv_window or _EVERYWHERE,
+    )
+
+
+def _blank(rows: int, width: int) -> SurfaceMap:
+    shape = (rows, width)
+    return SurfaceMap(
+        uv=np.empty((*shape, 2), np.float32),
+        depth=np.empty(shape, np.float32),
+        facing=np.empty(shape, np.float32),
+        footprint=np.empty(shape, np.float32),
+        stretch=np.empty(shape, np.float32),
+        triangle=np.empty(shape, np.int32),
+    )
 
 
 def _triangles(values: np.ndarray, name: str) -> np.ndarray:
