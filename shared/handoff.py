@@ -67,12 +67,14 @@ class Handoff:
         return cls(folder, owns_taken=True) if proof and proof == offer.get("proof") else None
 
     def put(self, values: np.ndarray) -> str:
-        """The name of a file that holds these C-contiguous values; a mapped file is linked, not copied. Raises
-        OSError.
+        """The name of a file that holds these C-contiguous values. Raises OSError.
+
+        The backend links a mapped file, for it maps its own results; a client copies, for what it maps is the user's
+        own photograph, which must not change under an accepted job when the user edits it.
         """
         name = uuid.uuid4().hex
         source = mapped_file(values)
-        if source is not None:
+        if source is not None and not self._owns_taken:
             try:
                 os.link(source, self.folder / name)
                 return name

@@ -329,6 +329,17 @@ def test_a_result_is_linked_and_its_name_is_gone_once_taken(sides: tuple[Handoff
     assert [path.name for path in backend.folder.iterdir()] == ["proof"]
 
 
+def test_a_clients_mapped_file_is_copied_so_that_the_user_may_edit_it(
+    sides: tuple[Handoff, Handoff], tmp_path: Path
+) -> None:
+    backend, client = sides
+    BIG.tofile(tmp_path / "photograph")
+    mapped = np.memmap(tmp_path / "photograph", np.float32, "r", shape=BIG.shape)
+    back = decode(raw(encode(Preview(job="j", arrays={"x": (height_map(mapped, 1.0),)}), client)), backend)
+    np.zeros_like(BIG).tofile(tmp_path / "photograph")
+    np.testing.assert_array_equal(back.arrays["x"][0].values, BIG)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "proof", "", "0" * 31, "0" * 32, "/etc/passwd", "0" * 32 + "\n"])
 def test_only_names_of_the_folder_are_opened(sides: tuple[Handoff, Handoff], name: str) -> None:
     with pytest.raises(ProtocolError):
