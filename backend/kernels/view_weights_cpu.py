@@ -1,0 +1,198 @@
+"""Loops over what a photograph sees: how far its silhouettes are, how much each pixel counts, and where a bent photograph looks.
+
+The rules and their reasons are in backend/ops/view_weights.py. Every row belongs to one thread, so that no byte depends on their
+number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+
+@njit(cache=True)
+def _jumps(depth, y, x, dy, dx, step):
+    """Whether the surface breaks between a pixel and its neighbour in front of or behind it.
+
+    On a plane 1/z is linear in the picture: what one side predicts for the neighbour and what is there differ by the bend
+    alone. Where the further pixel is missing the neighbour itself is taken as the prediction's base.
+    """
+    height, width = depth.shape
+    near, here = depth[y + dy, x + dx], depth[y, x]
+    by, bx = y - dy, x - dx
+    before = depth[by, bx] if 0 <= by < height and 0 <= bx < width else np.float32(np.nan)
+    if np.isnan(before):
+        return abs(here - near) > np.float32(8.0) * step * min(here, near)
+    bend = 1.0 / near - 2.0 / here + 1.0 / before
+    return abs(bend) > step / max(here, near)
+
+
+@njit(cache=True, parallel=True)
+def silhouettes(uv, depth, facing, has_depth, step, edges):
+    """Mark (1) the seen pixels beside which the surface ends or another hides it. edges: uint8 [h, W], written.
+
+    step: the least relative bend of 1/z that counts as a break.
+    """
+    height, width = edges.shape
+    for y in prange(height):
+        for x in range(width):
+            edges[y, x] = 0
+            if np.isnan(uv[y, x, 0]) or facing[y, x] <= 0:
+                continue
+            for k in range(4):
+                dy, dx = (0, 0, 1, -1)[k], (1, -1, 0, 0)[k]
+                b, a = y + dy, x + dx
+                if b < 0 or b >= height or a < 0 or a >= width:
+                    continue
+                if np.isnan(uv[b, a, 0]) or facing[b, a] <= 0 or (has_depth and _jumps(depth, y, x, dy, dx, step)):
+                    edges[y, x] = 1
+                    break
+
+
+@njit(cache=True, parallel=True)
+def weigh(uv, facing, footprint, edges, radius, power, least_facing, least_weight, weights):
+    """weights [h, W] float32, written: 0 where nothing is seen, else cos^power, faded towards silhouettes within radius px."""
+    height, width = edges.shape
+    reach = int(np.ceil(radius))
+    for y in prange(height):
+        for x in range(width):
+            cosine, size = facing[y, x], footprint[y, x]
+            if np.isnan(uv[y, x, 0]) or not cosine > least_facing or not (0.0 < size < 1.0):
+                weights[y, x] = 0
+                continue
+            nearest = np.float32((reach + 1) * (reach + 1))
+            if radius > 0:
+                for b in range(max(y - reach, 0), min(y + reach + 1, height)):
+                    for a in range(max(x - reach, 0), min(x + reach + 1, width)):
+                        if edges[b, a]:
+                            nearest = min(nearest, np.float32((b - y) * (b - y) + (a - x) * (a - x)))
+            fade = min(np.float32(1), nearest / np.float32((radius + 1) * (radius + 1)))
+            weights[y, x] = min(np.float32(cosine), np.float32(1)) ** np.float32(power) * max(fade, least_weight)
+
+
+@njit(cache=True)
+def _slope(uv, reach, y, x, dy, dx, channel):
+    """Change of u or v to the neighbour, NaN where that one lies in another chart or on another surface."""
+    height, width = reach.shape
+    b, a = y + dy, x + dx
+    if b < 0 or b >= height or a < 0 or a >= width:
+        return np.float32(np.nan)
+    du, dv = uv[b, a, 0] - uv[y, x, 0], uv[b, a, 1] - uv[y, x, 1]
+    if not max(abs(du), abs(dv)) <= reach[y, x]:
+        return np.float32(np.nan)
+    return (du if channel == 0 else dv) * np.float32(dy + dx)
+
+
+@njit(cache=True)
+def _towards(uv, reach, y, x, offset, vertical, channel):
+    """offset times the derivative along a row or a column: of the side that offset points to, else of the other."""
+    side = 1 if offset >= 0 else -1
+    slope = _slope(uv, reach, y, x, side * vertical, side * (1 - vertical), channel)
+    if np.isnan(slope):
+        slope = _slope(uv, reach, y, x, -side * vertical, -side * (1 - vertical), channel)
+    return np.float32(0) if np.isnan(slope) else np.float32(offset) * slope
+
+
+@njit(cache=True, parallel=True)
+def bend(uv, footprint, weights, reach, nodes, cell, first_row, halo, rows, new_uv, new_footprint, new_weights):
+    """Look every pixel p up at p - d(p) of the drawn maps, d bilinear between nodes.
+
+    uv [h, W, 2], footprint, weights, reach [h, W]: drawn rows, `halo` of them before the first that is written; reach: the
+    largest change of u or v between neighbours of one chart. nodes [gy, gx, 2] float32 px (x, y), cell px apart, the first at
+    the photograph's corner. first_row: of the photograph, of the first written row. UVs are carried on by their derivative, for
+    they are smooth where colours are not.
+    """
+    height, width = reach.shape
+    for i in prange(rows):
+        for j in range(width):
+            dx, dy = displacement(nodes, cell, j + 0.5, first_row + i + 0.5)
+            sx, sy = j - dx, i + halo - dy
+            x, y = int(np.floor(sx + 0.5)), int(np.floor(sy + 0.5))
+            new_weights[i, j] = 0
+            if x < 0 or x >= width or y < 0 or y >= height or np.isnan(uv[y, x, 0]):
+                new_uv[i, j, 0] = new_uv[i, j, 1] = np.nan
+                continue
+            for k in range(2):
+                along = _towards(uv, reach, y, x, sx - x, 0, k) + _towards(uv, reach, y, x, sy - y, 1, k)
+                new_uv[i, j, k] = uv[y, x, k] + along
+            new_footprint[i, j] = footprint[y, x]
+            new_weights[i, j] = weights[y, x]
+
+
+@njit(cache=True)
+def displacement(nodes, cell, x, y):
+    """The displacement (x, y) px at a place of the photograph, bilinear between nodes."""
+    rows, columns = nodes.shape[:2]
+    gx, gy = min(x / cell, columns - 1.0), min(y / cell, rows - 1.0)
+    x0, y0 = min(int(gx), max(columns - 2, 0)), min(int(gy), max(rows - 2, 0))
+    x1, y1 = min(x0 + 1, columns - 1), min(y0 + 1, rows - 1)
+    fx, fy = gx - x0, gy - y0
+    a, b, c, d = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+    return (
+        a * nodes[y0, x0, 0] + b * nodes[y0, x1, 0] + c * nodes[y1, x0, 0] + d * nodes[y1, x1, 0],
+        a * nodes[y0, x0, 1] + b * nodes[y0, x1, 1] + c * nodes[y1, x0, 1] + d * nodes[y1, x1, 1],
+    )
+
+
+@njit(cache=True, parallel=True)
+def frame(weights, mask, has_mask, pixels, top, saturated, dim, first_row, height, border):
+    """Fade weights [rows, W] towards the photograph's border, by its mask, and where its sensor was full. In place.
+
+    pixels [rows, W, 3]: as decoded; top: what they count as 1; from `saturated` of it on a pixel keeps `dim` of its weight.
+    """
+    rows, width = weights.shape
+    full = saturated * top
+    for i in prange(rows):
+        for j in range(width):
+            weight = weights[i, j]
+            if weight == 0:
+                continue
+            if border > 0:
+                y = first_row + i
+                inside = min(min(j, width - 1 - j), min(y, height - 1 - y)) + np.float32(0.5)
+                weight *= min(np.float32(1), inside / np.float32(border))
+            if has_mask:
+                weight *= mask[i, j]
+            if max(pixels[i, j, 0], max(pixels[i, j, 1], pixels[i, j, 2])) >= full:
+                weight *= dim
+            weights[i, j] = weight
+
+
+@njit(cache=True, parallel=True)
+def slopes(uv, footprint, stretch, most_jump):
+    """Footprint and stretch of a given UV map [H, W, 2] by differences, NaN where no neighbour is of the same chart.
+
+    The smaller of the two one-sided differences is taken on each axis: a chart's border spoils one side only. most_jump: a
+    change of u or v above it is never within a chart.
+    """
+    height, width = footprint.shape
+    for y in prange(height):
+        for x in range(width):
+            footprint[y, x] = stretch[y, x] = np.nan
+            if np.isnan(uv[y, x, 0]):
+                continue
+            ux, vx = _smaller(uv, y, x, 0, 1)
+            uy, vy = _smaller(uv, y, x, 1, 0)
+            if not (max(abs(ux), abs(vx)) <= most_jump and max(abs(uy), abs(vy)) <= most_jump):
+                continue
+            area = abs(ux * vy - uy * vx)
+            squares = ux * ux + vx * vx + uy * uy + vy * vy
+            if area > 0:
+                spread = np.sqrt(max(squares * squares - 4 * area * area, 0.0))
+                footprint[y, x] = np.sqrt(area)
+                stretch[y, x] = (squares + spread) / (2 * area)
+
+
+@njit(cache=True)
+def _smaller(uv, y, x, dy, dx):
+    """The smaller of the differences to the next and from the previous pixel; infinite where neither is seen."""
+    height, width = uv.shape[:2]
+    best_u, best_v = np.inf, np.inf
+    for side in (1, -1):
+        b, a = y + side * dy, x + side * dx
+        if b < 0 or b >= height or a < 0 or a >= width or np.isnan(uv[b, a, 0]):
+            continue
+        du, dv = side * (uv[b, a, 0] - uv[y, x, 0]), side * (uv[b, a, 1] - uv[y, x, 1])
+        if abs(du) + abs(dv) < abs(best_u) + abs(best_v):
+            best_u, best_v = du, dv
+    return best_u, best_v
