@@ -1,0 +1,200 @@
+"""Seams of a texture: edges that are one on the mesh and two in UV, as pairs of UV positions that must carry one colour,
+and how far a finished texture keeps to that.
+
+The rows go into the solve as equality observations (backend/ops/texel_solver.py); nothing here changes a texture.
+Texture coordinates as everywhere: u right, v up, texel (i, j) of S x S centred at u = (j + 0.5) / S, v = 1 - (i + 0.5) / S.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.ops.mesh_edges import SharedEdges, shared_edges
+from backend.ops.texture_charts import FIRST_TILE, tile_numbers, tile_origin
+
+
+@dataclass(frozen=True, eq=False)
+class SeamEdges:
+    """E seam edges, both sides from the same end to the same end; UVs are the tile's own, 0..1.
+
+    uv_a, uv_b [E, 2, 2] float64: ends, then u and v. tile_a, tile_b [E] int32. length_m [E]. inward_a, inward_b [E, 2]: the
+    change of UV a metre of the surface, straight away from the edge into its triangle. foot_a, foot_b [E]: where along
+    the edge (0 to 1) the triangle's third corner stands. height_a_m, height_b_m [E]: how far away it stands.
+    """
+
+    uv_a: np.ndarray
+    uv_b: np.ndarray
+    tile_a: np.ndarray
+    tile_b: np.ndarray
+    length_m: np.ndarray
+    inward_a: np.ndarray
+    inward_b: np.ndarray
+    foot_a: np.ndarray
+    foot_b: np.ndarray
+    height_a_m: np.ndarray
+    height_b_m: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return len(self.length_m)
+
+
+@dataclass(frozen=True, eq=False)
+class SeamRows:
+    """M pairs of places in UV that are one place on the mesh. uv_a, uv_b [M, 2] float32; tile_a, tile_b [M] int32.
+
+    weight [M] float32: texels of the seam that a row stands for, 1 where rows are a texel apart.
+    """
+
+    uv_a: np.ndarray
+    uv_b: np.ndarray
+    weight: np.ndarray
+    tile_a: np.ndarray
+    tile_b: np.ndarray
+
+    def within(self, tile: int) -> SeamRows:
+        """The rows with both sides in one tile, which alone a solve of that tile can take."""
+        keep = (self.tile_a == tile) & (self.tile_b == tile)
+        return SeamRows(
+            self.uv_a[keep], self.uv_b[keep], self.weight[keep], self.tile_a[keep], self.tile_b[keep]
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SeamQuality:
+    """Mean absolute differences of colour, over channels and over the seams' length, in the texture's own units.
+
+    across: between two places on either side of a seam, one texel apart on the mesh. inside: between two as far apart on
+    one side of it. jump: between the two sides of the seam itself. samples: how many places were compared.
+    """
+
+    across: float
+    inside: float
+    jump: float
+    samples: int
+
+    @property
+    def ratio(self) -> float:
+        """1 where a seam cannot be told from the chart beside it; 1 as well for a texture without any difference."""
+        return self.across / self.inside if self.inside > 0 else (float("inf") if self.across > 0 else 1.0)
+
+
+def find_seams(mesh: np.ndarray, edges: SharedEdges | None = None) -> SeamEdges:
+    """The seams of a MESH [N, 3, 5]. edges: shared_edges(mesh), where it is known already. Raises what tile_numbers does."""
+    edges = shared_edges(mesh) if edges is None else edges
+    tiles = tile_numbers(mesh)
+    a = _side(mesh, tiles, edges.triangle_a[edges.seam], edges.corners_a[edges.seam])
+    b = _side(mesh, tiles, edges.triangle_b[edges.seam], edges.corners_b[edges.seam])
+    return SeamEdges(a[0], b[0], a[1], b[1], a[2], a[3], b[3], a[4], b[4], a[5], b[5])
+
+
+def _side(mesh: np.ndarray, tiles: np.ndarray, triangles: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, ...]:
+    """UVs of the edge's ends, tile, length, inward, foot and height of one side of E edges."""
+    values = mesh[triangles[:, None], corners].astype(np.float64)
+    tile = tiles[triangles]
+    uv = values[..., 3:] - tile_origin(tile)[:, None]
+    along, across = (values[:, corner, :3] - values[:, 0, :3] for corner in (1, 2))
+    length = np.linalg.norm(along, axis=1)
+    foot = (along * across).sum(axis=1) / np.maximum(length**2, np.finfo(np.float64).tiny)
+    height = np.linalg.norm(across - foot[:, None] * along, axis=1)
+    rise = uv[:, 2] - uv[:, 0] - foot[:, None] * (uv[:, 1] - uv[:, 0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inward = np.where(height[:, None] > 0, rise / height[:, None], 0.0)
+    return uv[:, :2], tile, length, inward, foot, height
+
+
+def seam_rows(
+    edges: SeamEdges,
+    size: int,  # texels to a side of the texture
+    spacing: float = 1.0,  # texels between rows, along the side that has more of them
+) -> SeamRows:
+    """Rows along every seam, at the middles of equal steps of at most `spacing` texels; at least one an edge."""
+    edge, along, step = _places(edges, size, spacing)
+    uv_a, uv_b = (ends[edge, 0] + along[:, None] * (ends[edge, 1] - ends[edge, 0]) for ends in (edges.uv_a, edges.uv_b))
+    return SeamRows(
+        uv_a.astype(np.float32),
+        uv_b.astype(np.float32),
+        step.astype(np.float32),
+        edges.tile_a[edge],
+        edges.tile_b[edge],
+    )
+
+
+def _places(edges: SeamEdges, size: int, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For M places on E edges: the edge, where along it (0 to 1), and the texels it stands for."""
+    texels = np.maximum(*(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1) for ends in (edges.uv_a, edges.uv_b))) * size
+    count = np.maximum(np.ceil(texels / spacing), 1).astype(np.int64)
+    edge = np.repeat(np.arange(edges.count), count)
+    first = np.cumsum(count) - count
+    along = (np.arange(len(edge)) - first[edge] + 0.5) / count[edge]
+    return edge, along, (texels / count)[edge]
+
+
+def measure_seams(
+    textures: Mapping[int, np.ndarray] | np.ndarray,  # [3, S, S] by UDIM tile; an array alone is tile 1001
+    edges: SeamEdges,
+) -> SeamQuality:
+    """How a texture's seams compare with the charts beside them.
+
+    At each place of a seam the step across is that between the points half a texel inwards on either side, the step
+    inside that between half and one and a half texels inwards on the same side; a texel is the larger of the two sides'
+    on the mesh. Places whose points would leave the edge's own triangles are left out, so charts of triangles smaller
+    than two texels count little.
+    """
+    maps = textures if isinstance(textures, Mapping) else {FIRST_TILE: textures}
+    size = min(values.shape[-1] for values in maps.values())
+    edge, along, step = _places(edges, size, 1.0)
+    with np.errstate(divide="ignore"):
+        texel_m = np.maximum(
+            *(1.0 / (size * np.linalg.norm(inward, axis=1)) for inward in (edges.inward_a, edges.inward_b))
+        )[edge]
+    inside = np.ones(len(edge), bool)
+    for foot, height in ((edges.foot_a, edges.height_a_m), (edges.foot_b, edges.height_b_m)):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            depth = 1.5 * texel_m / height[edge]  # the weight of the third corner; the others share the rest
+            end = along - foot[edge] * depth
+            inside &= (depth <= 1) & (end >= 0) & (1 - depth - end >= 0)
+    inside &= np.isin(edges.tile_a[edge], list(maps)) & np.isin(edges.tile_b[edge], list(maps))
+    edge, along, texel_m, weight = edge[inside], along[inside], texel_m[inside], step[inside]
+    if not len(edge):
+        return SeamQuality(0.0, 0.0, 0.0, 0)
+
+    def colors(ends: np.ndarray, inward: np.ndarray, tiles: np.ndarray, texels: float) -> np.ndarray:
+        uv = (
+            ends[edge, 0]
+            + along[:, None] * (ends[edge, 1] - ends[edge, 0])
+            + (texels * texel_m)[:, None] * inward[edge]
+        )
+        return _sample(maps, uv, tiles[edge])
+
+    a, b = (edges.uv_a, edges.inward_a, edges.tile_a), (edges.uv_b, edges.inward_b, edges.tile_b)
+    near_a, near_b = colors(*a, 0.5), colors(*b, 0.5)
+
+    def step_of(first: np.ndarray, second: np.ndarray) -> float:
+        return float(np.average(np.abs(first - second).mean(axis=1), weights=weight))
+
+    return SeamQuality(
+        across=step_of(near_a, near_b),
+        inside=(step_of(near_a, colors(*a, 1.5)) + step_of(near_b, colors(*b, 1.5))) / 2,
+        jump=step_of(colors(*a, 0.0), colors(*b, 0.0)),
+        samples=len(edge),
+    )
+
+
+def _sample(maps: Mapping[int, np.ndarray], uv: np.ndarray, tiles: np.ndarray) -> np.ndarray:
+    """Bilinear colours [M, 3] float64 at uv [M, 2] of each place's tile; beyond the border its last texel goes on."""
+    colors = np.empty((len(uv), 3))
+    for tile in np.unique(tiles):
+        chosen, texture = tiles == tile, maps[int(tile)]
+        height, width = texture.shape[1:]
+        x = np.clip(uv[chosen, 0] * width - 0.5, 0, width - 1)
+        y = np.clip((1 - uv[chosen, 1]) * height - 0.5, 0, height - 1)
+        left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
+        fx, fy = x - left, y - top
+        above = texture[:, top, left] * (1 - fx) + texture[:, top, left + 1] * fx
+        below = texture[:, top + 1, left] * (1 - fx) + texture[:, top + 1, left + 1] * fx
+        colors[chosen] = (above * (1 - fy) + below * fy).T
+    return colors
