@@ -53,7 +53,6 @@ def _value_noise(x: float, y: float, z: float, salt: int) -> float:
     i, j, k = math.floor(x), math.floor(y), math.floor(z)
     a, b, c = x - i, y - j, z - k
     a, b, c = a * a * (3 - 2 * a), b * b * (3 - 2 * b), c * c * (3 - 2 * c)
-    i, j, k = int(i), int(j), int(k)
     near = (1 - a) * (1 - b) * _hash(i, j, k, salt) + a * (1 - b) * _hash(i + 1, j, k, salt)
     near += (1 - a) * b * _hash(i, j + 1, k, salt) + a * b * _hash(i + 1, j + 1, k, salt)
     far = (1 - a) * (1 - b) * _hash(i, j, k + 1, salt) + a * (1 - b) * _hash(i + 1, j, k + 1, salt)
@@ -75,7 +74,7 @@ def _fractal(x: float, y: float, z: float, octaves: int, salt: int) -> float:
 def _stones(x: float, y: float, z: float, salt: int) -> tuple[float, int]:
     """Distance in cells to the border between the two nearest of scattered points, and which point is nearest."""
     x, y, z = x * CELLS_PER_M, y * CELLS_PER_M, z * CELLS_PER_M
-    i, j, k = int(math.floor(x)), int(math.floor(y)), int(math.floor(z))
+    i, j, k = math.floor(x), math.floor(y), math.floor(z)
     nearest, second, which = 1e9, 1e9, 0
     for di in range(-1, 2):
         for dj in range(-1, 2):
@@ -100,7 +99,7 @@ def _ink(sheet: np.ndarray, across: float, down: float) -> float:
     x, y = across / INKED_M * side, down / INKED_M * side
     i, j = math.floor(y), math.floor(x)
     b, a = y - i, x - j
-    i, j = int(i) % side, int(j) % side
+    i, j = i % side, j % side
     ii, jj = (i + 1) % side, (j + 1) % side
     upper = (1 - a) * sheet[i, j] + a * sheet[i, jj]
     return ((1 - b) * upper + b * ((1 - a) * sheet[ii, j] + a * sheet[ii, jj])) / 255.0

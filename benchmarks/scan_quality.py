@@ -82,7 +82,7 @@ def render(texture: np.ndarray, uv: np.ndarray, factor: int) -> np.ndarray:
             for k in range(factor * factor):
                 u = uv[i * factor + k // factor, j * factor + k % factor, 0]
                 v = uv[i * factor + k // factor, j * factor + k % factor, 1]
-                if not (u == u):
+                if np.isnan(u):
                     continue
                 x = min(max(u * side - 0.5, 0.0), side - 1.001)
                 y = min(max((1 - v) * side - 0.5, 0.0), side - 1.001)

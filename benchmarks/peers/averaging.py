@@ -35,7 +35,7 @@ def _splat(photograph: np.ndarray, uv: np.ndarray, facing: np.ndarray, total: np
     for i in range(uv.shape[0]):
         for j in range(uv.shape[1]):
             u, v = uv[i, j, 0], uv[i, j, 1]
-            if not (u == u):
+            if np.isnan(u):
                 continue
             x, y = min(max(u * side - 0.5, 0.0), side - 1.001), min(max((1 - v) * side - 0.5, 0.0), side - 1.001)
             p, q = int(y), int(x)
