@@ -94,5 +94,5 @@ def _pair(mesh: np.ndarray, whole: np.ndarray, ends: np.ndarray, pairs: np.ndarr
         corners.append(np.where((ends[half, 0] <= ends[half, 1])[:, None], forward, backward))
     triangles = whole[pairs // 3]
     uv_a, uv_b = (mesh[triangles[:, side, None], corners[side][:, :2], 3:] for side in range(2))
-    seam = (np.abs(uv_a - uv_b) > UV_TOLERANCE).any(axis=(1, 2))
+    seam = np.asarray(np.any(np.abs(uv_a - uv_b) > UV_TOLERANCE, axis=(1, 2)))
     return SharedEdges(triangles[:, 0], triangles[:, 1], corners[0], corners[1], seam)
