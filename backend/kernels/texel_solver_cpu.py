@@ -1,0 +1,415 @@
+"""Solves the normal equations of a texture block by block on the CPU (multiplicative Schwarz, conjugate gradients inside).
+
+Texels couple with near ones only, so a block with a margin around it knows nearly all it needs: it is solved with the
+texels outside held fast, its inner part is kept, and the next one follows. A block's planes and vectors are copied out of
+the interleaved cells into separate ones that stay in the cache over all iterations; no vector of the texture's size is
+needed. Blocks that do not touch go side by side, in four phases, so that threads change no byte.
+
+Window: the square that is copied out. It holds, from outside in, a ring (as wide as a texel of the coarsest level in
+use: fixed values that the rows of the region reach), the margin, and the block. It may hang over the texture's edge, where
+its planes are zero. Levels within a window are counted from the grid that is solved (0).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+PHASES = 4
+HALF, ONE, ZERO = np.float32(0.5), np.float32(1), np.float32(0)
+
+
+@njit(cache=True)
+def coarsen(fine, fine_side, coarse, coarse_start, coarse_side, result):
+    """The matrix and right sides of the next coarser grid, whose texels stand for 2 x 2 of this one's: P' A P, P' b.
+
+    fine [n*n, 8]: this grid's. coarse: cells that hold the next level's own observations from coarse_start on; their sum
+    goes to result [m*m, 8]. With P repeating values, nine-point stays nine-point.
+    """
+    result[:] = coarse[coarse_start : coarse_start + coarse_side * coarse_side]
+    for row in range(fine_side):
+        for column in range(fine_side):
+            cell = fine[row * fine_side + column]
+            at = (row >> 1) * coarse_side + (column >> 1)
+            odd_row, odd_column = row & 1, column & 1
+            parent = result[at]
+            parent[0] += cell[0]
+            parent[5] += cell[5]
+            parent[6] += cell[6]
+            parent[7] += cell[7]
+            if odd_column:
+                parent[1] += cell[1]
+            else:
+                parent[0] += 2 * cell[1]
+            if odd_row:
+                parent[2] += cell[2]
+            else:
+                parent[0] += 2 * cell[2]
+            if odd_row and odd_column:
+                parent[3] += cell[3]
+            elif odd_row:
+                parent[2] += cell[3]
+            elif odd_column:
+                parent[1] += cell[3]
+            else:
+                parent[0] += 2 * cell[3]
+            if odd_row and odd_column:
+                parent[2] += cell[4]
+            elif odd_row:
+                parent[4] += cell[4]
+            elif odd_column:
+                parent[0] += 2 * cell[4]
+            elif column > 0:
+                result[at - 1, 1] += cell[4]
+
+
+@njit(cache=True)
+def load_level(cells, start, side, top, left, window, planes, right_sides, at):
+    """Copy one level's window out of interleaved cells: planes [5, N] and right_sides [3, N] from position `at` on."""
+    planes[:, at : at + window * window] = ZERO
+    right_sides[:, at : at + window * window] = ZERO
+    first, last = max(0, -left), min(window, side - left)
+    for row in range(max(0, -top), min(window, side - top)):
+        source = start + (top + row) * side + left
+        target = at + row * window
+        for column in range(first, last):
+            cell = cells[source + column]
+            here = target + column
+            planes[0, here] = cell[0]
+            planes[1, here] = cell[1]
+            planes[2, here] = cell[2]
+            planes[3, here] = cell[3]
+            planes[4, here] = cell[4]
+            right_sides[0, here] = cell[5]
+            right_sides[1, here] = cell[6]
+            right_sides[2, here] = cell[7]
+
+
+@njit(cache=True)
+def add_smoothness(planes, smoothness, charts, shift, side, top, left, window):
+    """The Laplacian of the grid: smoothness (T_i - T_j)² for neighbours of one chart. charts [S, S] of level 0, or [1, 1]
+    for one chart; shift: levels between it and the grid.
+    """
+    split = charts.shape[0] > 1
+    edge = charts.shape[0] - 1
+    half = (1 << shift) >> 1
+    for row in range(max(0, -top), min(window, side - top)):
+        for column in range(max(0, -left), min(window, side - left)):
+            here = row * window + column
+            y, x = top + row, left + column
+            own = charts[min((y << shift) + half, edge), min((x << shift) + half, edge)] if split else charts[0, 0]
+            for step in range(2):
+                y1, x1 = y + step, x + 1 - step
+                if y1 >= side or x1 >= side:
+                    continue
+                if split and charts[min((y1 << shift) + half, edge), min((x1 << shift) + half, edge)] != own:
+                    continue
+                planes[0, here] += smoothness
+                planes[1 + step, here] -= smoothness
+                if step == 0 and column + 1 < window:
+                    planes[0, here + 1] += smoothness
+                elif step == 1 and row + 1 < window:
+                    planes[0, here + window] += smoothness
+
+
+@njit(cache=True)
+def shares_of(side, origin, window, shares):
+    """How much of its parent a texel of a level is, along one axis, for a window of the level: 1/2, or 1 for an only child."""
+    for place in range(window):
+        shares[place] = ONE if origin + place == side - 1 and side % 2 == 1 else HALF
+
+
+@njit(cache=True, inline="always")
+def multiply_level(planes, at, window, p, q):
+    """q = A p of one level's window, away from its outermost texels. p, q [N], levels from `at` on."""
+    for row in range(1, window - 1):
+        here = at + row * window
+        for i in range(here + 1, here + window - 1):
+            q[i] = (
+                planes[0, i] * p[i]
+                + planes[1, i] * p[i + 1]
+                + planes[1, i - 1] * p[i - 1]
+                + planes[2, i] * p[i + window]
+                + planes[2, i - window] * p[i - window]
+                + planes[3, i] * p[i + window + 1]
+                + planes[3, i - window - 1] * p[i - window - 1]
+                + planes[4, i] * p[i + window - 1]
+                + planes[4, i - window + 1] * p[i - window + 1]
+            )
+
+
+@njit(cache=True)
+def restrict(values, shares, at, window, parents):
+    """Means of 2 x 2: a level of `values` from the finer one. shares [2, window] along rows and columns."""
+    half = window // 2
+    for row in range(half):
+        top, low = shares[0, 2 * row], shares[0, 2 * row + 1]
+        upper, lower = at + 2 * row * window, at + (2 * row + 1) * window
+        for column in range(half):
+            c = 2 * column
+            left, right = shares[1, c], shares[1, c + 1]
+            values[parents + row * half + column] = top * (left * values[upper + c] + right * values[upper + c + 1]) + (
+                low * (left * values[lower + c] + right * values[lower + c + 1])
+            )
+
+
+@njit(cache=True)
+def spread(values, shares, at, window, parents, squared):
+    """Add to a level of `values` the shares of their parents' values: the transpose of restrict; squared: share²."""
+    half = window // 2
+    for row in range(window):
+        down = shares[0, row]
+        for column in range(window):
+            share = down * shares[1, column]
+            if squared:
+                share *= share
+            values[at + row * window + column] += share * values[parents + (row >> 1) * half + (column >> 1)]
+
+
+@njit(cache=True)
+def multiply(planes, shares, starts, windows, p, q):
+    """q = sum_k R_k' A_k R_k p on a window; p's coarser levels are filled in, q's used."""
+    levels = windows.size
+    for level in range(levels - 1):
+        restrict(p, shares[level], starts[level], windows[level], starts[level + 1])
+    for level in range(levels):
+        multiply_level(planes, starts[level], windows[level], p, q)
+    for level in range(levels - 2, -1, -1):
+        spread(q, shares[level], starts[level], windows[level], starts[level + 1], False)
+
+
+@njit(cache=True)
+def add_seams(seams, p, q):
+    """q += the split or whole seam rows of a window applied to p. seams: places [m, 8] (-1: outside), weights [m, 8]
+    (with the square root of the row's weight), doubled [m].
+    """
+    places, weights, doubled = seams
+    for row in range(places.shape[0]):
+        difference = ZERO
+        for corner in range(8):
+            if places[row, corner] >= 0:
+                difference += weights[row, corner] * p[places[row, corner]]
+        difference *= doubled[row]
+        for corner in range(8):
+            if places[row, corner] >= 0:
+                q[places[row, corner]] += weights[row, corner] * difference
+
+
+@njit(cache=True)
+def invert_diagonal(planes, shares, starts, windows, seams, diagonal):
+    """1 / the diagonal of a window's matrix into the first level of `diagonal` [N]; 0 where that is nothing."""
+    levels = windows.size
+    diagonal[:] = planes[0]
+    for level in range(levels - 2, -1, -1):
+        spread(diagonal, shares[level], starts[level], windows[level], starts[level + 1], True)
+    places, weights, doubled = seams
+    for row in range(places.shape[0]):
+        for corner in range(8):
+            if places[row, corner] >= 0:
+                diagonal[places[row, corner]] += doubled[row] * weights[row, corner] * weights[row, corner]
+    for i in range(windows[0] * windows[0]):
+        diagonal[i] = ONE / diagonal[i] if diagonal[i] > 0 else ZERO
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def product(p, q, window, low, high):
+    """sum p q over the region [low, high)² of a window."""
+    total = 0.0
+    for row in range(low, high):
+        part = ZERO
+        for i in range(row * window + low, row * window + high):
+            part += p[i] * q[i]
+        total += part
+    return total
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def descend(x, r, p, q, inverse, step, window, low, high):
+    """x += step p, r -= step q; returns r' M r, and the sum of (M r)²: how far the texels still want to move."""
+    total, moves = 0.0, 0.0
+    for row in range(low, high):
+        part, move = ZERO, ZERO
+        for i in range(row * window + low, row * window + high):
+            x[i] += step * p[i]
+            left = r[i] - step * q[i]
+            r[i] = left
+            wanted = inverse[i] * left
+            part += wanted * left
+            move += wanted * wanted
+        total += part
+        moves += move
+    return total, moves
+
+
+@njit(cache=True)
+def turn(p, r, inverse, share, window, low, high):
+    """p = M r + share p."""
+    for row in range(low, high):
+        for i in range(row * window + low, row * window + high):
+            p[i] = inverse[i] * r[i] + share * p[i]
+
+
+@njit(cache=True)
+def conjugate_gradients(planes, shares, starts, windows, seams, inverse, x, r, p, q, low, high, iterations, tolerance):
+    """Add to x what solves A e = r in the region, zero outside; Jacobi-preconditioned (Saad 2003, algorithm 9.1).
+
+    Stops when the root mean square of M r is below the tolerance. r, p and q are changed. Returns the iterations made.
+    """
+    window = windows[0]
+    p[:] = ZERO
+    enough = tolerance * tolerance * (high - low) * (high - low)
+    energy, moves = descend(x, r, p, q, inverse, ZERO, window, low, high)
+    share = ZERO
+    for iteration in range(iterations):
+        if moves <= enough:
+            return iteration
+        turn(p, r, inverse, share, window, low, high)
+        multiply(planes, shares, starts, windows, p, q)
+        add_seams(seams, p, q)
+        curvature = product(p, q, window, low, high)
+        if not curvature > 0:
+            return iteration
+        step = np.float32(energy / curvature)
+        before = energy
+        energy, moves = descend(x, r, p, q, inverse, step, window, low, high)
+        share = np.float32(energy / before)
+    return iterations
+
+
+@njit(cache=True)
+def local_seams(rows, corners, amounts, side, top, left, window, low, high):
+    """The seam rows `rows` of a block as `add_seams` takes them: only corners in the region are unknowns.
+
+    A row that reaches beyond the region is doubled: with the far side held, (a - b)² is at most 2 (a - m)² + 2 (b - m)² about
+    the present mean m, so that two blocks which move towards each other at once meet and do not change places.
+    """
+    places = np.full((rows.size, 8), -1, np.int32)
+    weights = np.zeros((rows.size, 8), np.float32)
+    doubled = np.ones(rows.size, np.float32)
+    for number in range(rows.size):
+        for corner in range(8):
+            y, x = corners[rows[number], corner] // side - top, corners[rows[number], corner] % side - left
+            if low <= y < high and low <= x < high:
+                places[number, corner] = y * window + x
+                weights[number, corner] = amounts[rows[number], corner]
+            elif amounts[rows[number], corner] != 0:
+                doubled[number] = np.float32(2)
+    return places, weights, doubled
+
+
+@njit(cache=True)
+def load_values(texture, side, top, left, window, p):
+    """A window of one channel of the texture [n*n] into p; zero beyond the texture."""
+    p[: window * window] = ZERO
+    first, last = max(0, -left), min(window, side - left)
+    for row in range(max(0, -top), min(window, side - top)):
+        source = (top + row) * side + left
+        for column in range(first, last):
+            p[row * window + column] = texture[source + column]
+
+
+@njit(cache=True)
+def relax_block(grid, texture, charts, smoothness, shift, seam_rows, seam_table, top, left, ring, margin, block, iterations,
+                tolerance, work):  # fmt: skip
+    """Solve one block of a grid with all around it held fast; see `relax`. work: planes, right sides and vectors.
+
+    top, left: of the window, in texels of the grid. Returns the iterations of its three channels.
+    """
+    base, cells, table, first = grid
+    corners, amounts, differences = seam_table
+    planes, right_sides, shares, vectors = work
+    x, r, p, q, inverse = vectors[0], vectors[1], vectors[2], vectors[3], vectors[4]
+    levels = table.shape[1] - first
+    windows, starts = np.zeros(levels, np.int64), np.zeros(levels, np.int64)
+    side = table[0, first]
+    at = 0
+    for level in range(levels):
+        windows[level], starts[level] = (block + 2 * (ring + margin)) >> level, at
+        own, start = table[0, first + level], table[1, first + level]
+        y, z = top >> level, left >> level
+        if level == 0:
+            load_level(base, 0, own, y, z, windows[0], planes, right_sides, 0)
+        else:
+            load_level(cells, start, own, y, z, windows[level], planes, right_sides, at)
+        shares_of(own, y, windows[level], shares[level, 0])
+        shares_of(own, z, windows[level], shares[level, 1])
+        at += windows[level] * windows[level]
+    window = windows[0]
+    add_smoothness(planes, smoothness, charts, shift, side, top, left, window)
+    low, high = ring, window - ring
+    seams = local_seams(seam_rows, corners, amounts, side, top, left, window, low, high)
+    invert_diagonal(planes, shares, starts, windows, seams, inverse)
+    spent = 0
+    for channel in range(3):
+        for level in range(levels - 2, -1, -1):
+            spread(right_sides[channel], shares[level], starts[level], windows[level], starts[level + 1], False)
+        load_values(texture[channel], side, top, left, window, p)
+        multiply(planes, shares, starts, windows, p, q)
+        for i in range(window * window):
+            r[i] = right_sides[channel, i] - q[i] if inverse[i] > 0 else ZERO
+            x[i] = p[i]
+        for number in range(seam_rows.size):
+            for corner in range(8):
+                place = seams[0][number, corner]
+                if place >= 0:
+                    r[place] -= seams[1][number, corner] * differences[channel, seam_rows[number]]
+        spent += conjugate_gradients(
+            planes, shares, starts, windows, seams, inverse, x, r, p, q, low, high, iterations, tolerance
+        )
+        inner = ring + margin
+        for row in range(inner, min(inner + block, side - top)):
+            target = (top + row) * side + left
+            for column in range(inner, min(inner + block, side - left)):
+                texture[channel, target + column] = x[row * window + column]
+    return spent
+
+
+@njit(cache=True, parallel=True)
+def seam_differences(texture, corners, amounts, differences):
+    """What every seam row says of the texture as it stands: differences [3, M]."""
+    for row in prange(corners.shape[0]):
+        for channel in range(3):
+            total = ZERO
+            for corner in range(8):
+                total += amounts[row, corner] * texture[channel, corners[row, corner]]
+            differences[channel, row] = total
+
+
+@njit(cache=True, parallel=True)
+def relax(base, cells, table, first, texture, charts, smoothness, shift, corners, amounts, seam_starts, seam_rows,
+          ring, margin, block, sweeps, iterations, tolerance):  # fmt: skip
+    """`sweeps` over all blocks of a grid, in place: texture [3, n*n] towards the solution. Returns the iterations.
+
+    base [n*n, 8]: the grid's own cells, and those of the levels first+1 and on of `cells` by `table` act on its means. charts
+    [S, S] or [1, 1] for none, shift: levels between it and the grid. Seam rows: corners [M, 8] texels, amounts [M, 8], and for
+    block b the rows seam_rows[seam_starts[b]:seam_starts[b+1]]. block, margin and ring are multiples of the coarsest level's
+    texel, the ring at least one of them.
+    """
+    side = table[0, first]
+    levels = table.shape[1] - first
+    across = (side + block - 1) // block
+    outset = ring + margin
+    window = block + 2 * outset
+    total = 0
+    for level in range(levels):
+        total += (window >> level) * (window >> level)
+    differences = np.zeros((3, corners.shape[0]), np.float32)
+    spent = np.zeros(across * across, np.int64)
+    for _ in range(sweeps):
+        for phase in range(PHASES):
+            seam_differences(texture, corners, amounts, differences)
+            rows, columns = (across + 1 - phase // 2) // 2, (across + 1 - phase % 2) // 2
+            for number in prange(rows * columns):
+                y, x = 2 * (number // max(columns, 1)) + phase // 2, 2 * (number % max(columns, 1)) + phase % 2
+                index = y * across + x
+                planes, right_sides = np.empty((5, total), np.float32), np.empty((3, total), np.float32)
+                shares, vectors = np.empty((levels, 2, window), np.float32), np.zeros((5, total), np.float32)
+                spent[index] += relax_block(
+                    (base, cells, table, first), texture, charts, smoothness, shift,
+                    seam_rows[seam_starts[index] : seam_starts[index + 1]], (corners, amounts, differences),
+                    y * block - outset, x * block - outset, ring, margin, block, iterations, tolerance,
+                    (planes, right_sides, shares, vectors),
+                )  # fmt: skip
+    return spent.sum()

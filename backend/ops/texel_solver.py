@@ -1,0 +1,192 @@
+"""The texture that explains the observations best: (sum_k R_k' A_k R_k + lambda L) T = sum_k R_k' b_k, and seam rows.
+
+Coarse to fine when there is nothing to start from: the system of a grid half as fine is P' A P of this one's, P repeating
+values, still a nine-point stencil; levels coarser than the grid act on it as they are. The Laplacian L over neighbouring
+texels fills what nobody has seen, smoothly, and its weight is told relative to what a seen texel weighs on average, so that
+it means the same for any number of photographs and any exposure of weights. In two dimensions its energy does not
+depend on the grid: every grid takes the same lambda.
+
+On a CPU the blocks of backend/kernels/texel_solver_cpu.py, in place, with little memory beside the observations; elsewhere
+conjugate gradients over the whole texture in plain torch. It must not know pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from backend.kernels import texel_solver_cpu as kernel
+from backend.ops import texel_pyramid
+from backend.ops.texel_stencil import TexelSystem, row_sums
+
+BLOCK, MARGIN = 256, 16
+COARSEST_SIDE = 64  # of the grid that a solution from nothing begins on
+ONE_CHART = np.zeros((1, 1), np.uint8)
+
+
+@dataclass(frozen=True)
+class Seams:
+    """Pairs of places that show the same point of the surface: rows weight |T(uv_a) - T(uv_b)|².
+
+    uv_a, uv_b [M, 2] float32, u right, v up, 0..1. weight [M] float32, relative to what a seen texel weighs on average.
+    """
+
+    uv_a: np.ndarray
+    uv_b: np.ndarray
+    weight: np.ndarray
+
+    def rows(self, size: int, level: int, side: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Texels [M, 8] int64 of a level and their weights [M, 8] float32, each times the root of the row's weight."""
+        found = [
+            texel_pyramid.cells(torch.as_tensor(uv, dtype=torch.float32), size, level, side)
+            for uv in (self.uv_a, self.uv_b)
+        ]
+        root = torch.as_tensor(self.weight, dtype=torch.float32).mul(scale).sqrt()[:, None]
+        steps = torch.tensor((0, 1, side, side + 1))
+        corners = torch.cat([index[:, None] + steps for index, _ in found], 1)
+        amounts = torch.cat([found[0][1] * root, -found[1][1] * root], 1)
+        return corners.numpy(), amounts.numpy()
+
+
+NO_SEAMS = Seams(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
+
+
+def solve(
+    system: TexelSystem,
+    start: Tensor | None = None,
+    *,
+    smoothness: float = 0.002,
+    charts: np.ndarray | None = None,
+    seams: Seams = NO_SEAMS,
+    sweeps: int = 2,
+    iterations: int = 40,
+    tolerance: float = 1e-4,
+) -> Tensor:
+    """The texture [3, S, S] float32 of a system; `start`, which is changed in place, or a new one from coarse to fine.
+
+    smoothness: weight of (T_i - T_j)² for neighbours relative to the mean weight of a seen texel. charts [S, S] uint8,
+    uint16 or int32: smoothness holds only between texels of one number. sweeps: over all blocks, each with at most
+    `iterations` of conjugate gradients, ended when the root mean square of the step that its diagonal asks for is
+    below `tolerance` (units of colour).
+    """
+    weight = mean_weight(system)
+    problem = Problem(
+        smoothness=smoothness * weight,
+        charts=ONE_CHART if charts is None else np.ascontiguousarray(charts),
+        seams=seams,
+        seam_scale=weight,
+        sweeps=sweeps,
+        iterations=iterations,
+        tolerance=tolerance,
+    )
+    if start is not None:
+        relax(system, system.level(0).reshape(-1, 8), 0, start, problem)
+        return start
+    grids = coarser_grids(system)
+    texture: Tensor | None = None
+    while grids:
+        level = len(grids) - 1
+        cells, side = grids.pop(), system.sides[level]
+        texture = mean_color(system) if texture is None else texture
+        texture = F.interpolate(texture[None], (side, side), mode="bilinear")[0]
+        relax(system, cells, level, texture, problem)
+    assert texture is not None
+    return texture
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What `solve` was asked: smoothness and seam_scale in absolute weights."""
+
+    smoothness: float
+    charts: np.ndarray
+    seams: Seams
+    seam_scale: float
+    sweeps: int
+    iterations: int
+    tolerance: float
+
+
+def mean_weight(system: TexelSystem) -> float:
+    """The mean observation weight of the texels that have any; 1 where nobody has seen anything."""
+    weight = system.observation_weight()
+    seen = int(torch.count_nonzero(weight > 0))
+    return float(weight.sum(dtype=torch.float64)) / seen if seen else 1.0
+
+
+def mean_color(system: TexelSystem) -> Tensor:
+    """The weighted mean of all observations, [3, 1, 1]; mid grey where there is none."""
+    right_sides = system.cells[:, 5:].sum(0, dtype=torch.float64)
+    weight = sum(float(row_sums(system.level(level)).sum(dtype=torch.float64)) for level in range(system.levels + 1))
+    color = right_sides / weight if weight > 0 else torch.full_like(right_sides, 0.5)
+    return color.to(torch.float32)[:, None, None]
+
+
+def coarser_grids(system: TexelSystem) -> list[Tensor]:
+    """The cells of grids 0 (the system's own) and coarser, [n*n, 8] each, down to about COARSEST_SIDE texels a side."""
+    grids = [system.level(0).reshape(-1, 8)]
+    for level in range(1, system.levels + 1):
+        if system.sides[level - 1] <= COARSEST_SIDE:
+            break
+        result = torch.empty((system.sides[level] ** 2, 8))
+        kernel.coarsen(
+            grids[-1].numpy(),
+            system.sides[level - 1],
+            system.cells.numpy(),
+            int(system.table[1, level]),
+            system.sides[level],
+            result.numpy(),
+        )
+        grids.append(result)
+    return grids
+
+
+def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> int:
+    """Bring the texture of a grid [3, n, n] nearer to the solution, in place. Returns the iterations that took."""
+    side = system.sides[level]
+    last = max([level, *(k for k in range(level + 1, system.levels + 1) if bool(system.level(k)[..., 0].any()))])
+    coarsest = 1 << (last - level)
+    ring, margin = coarsest, max(MARGIN, coarsest)
+    block = max(coarsest, min(BLOCK, -(-side // coarsest) * coarsest))
+    corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
+    starts, rows = _seams_of_blocks(corners, side, block, margin)
+    return kernel.relax(
+        cells.numpy(),
+        system.cells.numpy(),
+        system.table[:, : last + 1],
+        level,
+        texture.reshape(3, -1).numpy(),
+        problem.charts,
+        np.float32(problem.smoothness),
+        level,
+        corners,
+        amounts,
+        starts,
+        rows,
+        ring,
+        margin,
+        block,
+        problem.sweeps if side > block else 1,
+        problem.iterations,
+        problem.tolerance,
+    )
+
+
+def _seams_of_blocks(corners: np.ndarray, side: int, block: int, margin: int) -> tuple[np.ndarray, np.ndarray]:
+    """For every block of a grid the seam rows with a corner in its region: starts [blocks + 1], rows."""
+    across = -(-side // block)
+    pairs = []
+    y, x = corners // side, corners % side
+    numbers = np.broadcast_to(np.arange(len(corners))[:, None], corners.shape)
+    for dy in (-margin, margin):
+        for dx in (-margin, margin):
+            row = np.clip(y + dy, 0, side - 1) // block
+            column = np.clip(x + dx, 0, side - 1) // block
+            pairs.append(np.stack((row * across + column, numbers), -1).reshape(-1, 2))
+    found = np.unique(np.concatenate(pairs), axis=0) if len(corners) else np.zeros((0, 2), np.int64)
+    starts = np.searchsorted(found[:, 0], np.arange(across * across + 1))
+    return starts, np.ascontiguousarray(found[:, 1])
