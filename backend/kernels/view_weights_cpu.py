@@ -196,3 +196,33 @@ def _smaller(uv, y, x, dy, dx):
         if abs(du) + abs(dv) < abs(best_u) + abs(best_v):
             best_u, best_v = du, dv
     return best_u, best_v
+
+
+@njit(cache=True, parallel=True)
+def reduce_maps(
+    uv, depth, facing, footprint, stretch, times, same_chart, out_uv, out_depth, out_facing, out_footprint, out_stretch
+):
+    """Means of times x times pixels of drawn maps; NaN where a block sees nothing somewhere, or two charts."""
+    rows, columns = out_depth.shape
+    count = np.float32(times * times)
+    for i in prange(rows):
+        for j in range(columns):
+            low_u, low_v, high_u, high_v = np.inf, np.inf, -np.inf, -np.inf
+            u, v, z, cosine, size, longer, reach = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            for y in range(i * times, (i + 1) * times):
+                for x in range(j * times, (j + 1) * times):
+                    low_u, high_u = min(low_u, uv[y, x, 0]), max(high_u, uv[y, x, 0])
+                    low_v, high_v = min(low_v, uv[y, x, 1]), max(high_v, uv[y, x, 1])
+                    u += uv[y, x, 0]
+                    v += uv[y, x, 1]
+                    z += depth[y, x]
+                    cosine += facing[y, x]
+                    size += footprint[y, x]
+                    longer += stretch[y, x]
+                    reach = max(reach, footprint[y, x] * np.sqrt(stretch[y, x]))
+            out_depth[i, j], out_facing[i, j] = z / count, cosine / count
+            if not max(high_u - low_u, high_v - low_v) <= same_chart * reach * (times - 1) or np.isnan(u + size):
+                out_uv[i, j, 0] = out_uv[i, j, 1] = out_footprint[i, j] = out_stretch[i, j] = np.nan
+                continue
+            out_uv[i, j, 0], out_uv[i, j, 1] = u / count, v / count
+            out_footprint[i, j], out_stretch[i, j] = size / count * times, longer / count
