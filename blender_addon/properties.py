@@ -11,10 +11,10 @@ from typing import Any
 
 import bpy
 
-from . import exemplars, property_table
+from . import pickers, property_table
 from .build import record
-from .shared.algorithm import AlgorithmSpec, Port, Preset
-from .shared.arrays import CLASS_MAP, HEIGHT_MAP
+from .shared.algorithm import AlgorithmSpec, Preset
+from .shared.arrays import TEXTURE
 from .shared.catalog import ALGORITHMS
 from .shared.params import Param
 
@@ -50,110 +50,11 @@ OUTPUT_KINDS = (
     ("IMAGES", "Images", "Only packed 32-bit images, one for each output, and nothing in the scene", "IMAGE_DATA", 4),
 )
 
-
-def _is_terrain_source(port: Port) -> bool:
-    return port.kind is HEIGHT_MAP
-
-
-def source_items(port: Port) -> list[tuple[str, str, str, str, int]]:
-    """Where an input of this port can come from; numbers are fixed, so that saved scenes keep their meaning."""
-    items = [("IMAGE", "Image", "An image of this file", "IMAGE_DATA", 0)]
-    if _is_terrain_source(port):
-        items += [
-            ("OBJECT", "Mesh", "The surface of a mesh, seen from above", "MESH_DATA", 1),
-            ("NOISE", "New Noise", "A new terrain from the Noise engine with its present settings", "RNDCURVE", 2),
-        ]
-        if exemplars.names():
-            items.append(("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3))
-    if port.kind is CLASS_MAP:
-        items[0] = (
-            "IMAGE",
-            "Image",
-            "An image of flat colours, from the darkest class to the brightest",
-            *items[0][3:],
-        )
-        items += [
-            ("MATERIALS", "Materials", "The pass indices of the materials on the mesh of the heights", "MATERIAL", 5),
-            (
-                "OBJECTS",
-                "Objects",
-                "The pass indices of objects that lie over the mesh of the heights",
-                "OBJECT_DATA",
-                6,
-            ),
-        ]
-    if port.optional:
-        items.append(("NONE", "None", "Leave this input out", "X", 4))
-    return items
-
-
-def default_source(port: Port) -> str:
-    """So that Generate does something at once: a new noise to work on, a shipped landscape to learn from."""
-    if port.optional:
-        return "NONE"
-    if not _is_terrain_source(port):
-        return "IMAGE"
-    return "EXEMPLAR" if port.many and exemplars.names() else "NOISE"
-
-
-def _source_group(spec: AlgorithmSpec, port: Port) -> type:
-    length = {"unit": "LENGTH", "precision": 1}
-    annotations = {
-        "source": bpy.props.EnumProperty(
-            name=port.label or port.name,
-            description=port.help.rstrip("."),
-            items=source_items(port),
-            default=default_source(port),
-        ),
-        "image": bpy.props.PointerProperty(
-            type=bpy.types.Image, name="Image", description="The image whose pixels are taken"
-        ),
-        # no poll: with one, the 4.2 wheel ends in a segmentation fault; draw/meshes.py refuses what is no mesh
-        "object": bpy.props.PointerProperty(
-            type=bpy.types.Object, name="Mesh", description="The mesh whose surface is taken"
-        ),
-        "resolution": bpy.props.IntProperty(
-            name="Resolution",
-            description="Pixels along the longer side of the mesh",
-            default=512,
-            min=32,
-            max=8192,
-            subtype="PIXEL",
-        ),
-        "fill_gaps": bpy.props.BoolProperty(
-            name="Fill Gaps",
-            description="Let the surroundings flow into holes, and into the corners of an outline that is no rectangle",
-            default=True,
-        ),
-        "meaning": bpy.props.EnumProperty(
-            name="Values",
-            description="What the image's values mean",
-            default="RANGE",
-            items=[
-                ("RANGE", "0 to 1", "Black is the lowest point, white the highest"),
-                ("METRES", "Metres", "Every value is a height in metres"),
-            ],
-        ),
-        "low": bpy.props.FloatProperty(name="Lowest", description="Height of black", default=0.0, **length),
-        "high": bpy.props.FloatProperty(name="Highest", description="Height of white", default=1000.0, **length),
-        "size": bpy.props.FloatProperty(
-            name="Width", description="Width of the image on the ground", default=10000.0, min=0.01, **length
-        ),
-    }
-    if port.kind is CLASS_MAP:
-        annotations["collection"] = bpy.props.PointerProperty(
-            type=bpy.types.Collection, name="Collection", description="Objects whose pass indices are the classes"
-        )
-    if exemplars.names():
-        annotations["exemplar"] = bpy.props.EnumProperty(
-            name="Landscape",
-            description="A landscape that comes with Relievo",
-            items=[
-                (name, name.replace("-", " ").capitalize(), exemplars.help_of(name).capitalize())
-                for name in exemplars.names()
-            ],
-        )
-    return type(f"RELIEVO_PG_{spec.name}_{port.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
+TEXTURE_DEPTHS = (
+    ("BYTE", "8-bit", "PNG in sRGB, as photographs are"),
+    ("SHORT", "16-bit", "PNG in sRGB with 65536 levels: for heavy grading and for textures that are worked on"),
+    ("FLOAT", "EXR", "32-bit floating point in linear light: for compositing"),
+)
 
 
 def parameter_annotations(spec: AlgorithmSpec, *, scene_units: bool) -> dict[str, Any]:
@@ -164,7 +65,7 @@ def parameter_annotations(spec: AlgorithmSpec, *, scene_units: bool) -> dict[str
 
 def _algorithm_groups(spec: AlgorithmSpec) -> list[type]:
     """The group of an algorithm, behind the groups that it points to."""
-    sources = [_source_group(spec, port) for port in spec.inputs]
+    sources = [pickers.group(spec, port) for port in spec.inputs]
     annotations = parameter_annotations(spec, scene_units=True)
     for port, group in zip(spec.inputs, sources, strict=True):
         annotations[f"from_{port.name}"] = bpy.props.PointerProperty(type=group)
@@ -179,8 +80,11 @@ class RELIEVO_PG_output(bpy.types.PropertyGroup):
     kind: bpy.props.EnumProperty(
         name="Result", description="What to make of the terrain", items=OUTPUT_KINDS, default="MESH"
     )  # type: ignore[valid-type]
+    depth: bpy.props.EnumProperty(
+        name="Depth", description="How a texture is stored", items=TEXTURE_DEPTHS, default="BYTE"
+    )  # type: ignore[valid-type]
     preview: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Live Preview", description="Show the terrain while it is being computed", default=True
+        name="Live Preview", description="Show the result while it is being computed", default=True
     )
     frame: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Frame New Terrain",
@@ -200,6 +104,22 @@ def _root_group() -> type:
     for spec in ALGORITHMS:
         annotations[spec.name] = bpy.props.PointerProperty(type=_groups[spec.name][-1])
     return type("RELIEVO_PG_scene", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
+
+
+def makes_textures(spec: AlgorithmSpec) -> bool:
+    """Whether the engine's result is a texture on a mesh that is there, and no terrain."""
+    return any(port.kind is TEXTURE for port in spec.outputs)
+
+
+def result_items(spec: AlgorithmSpec) -> tuple[tuple, ...]:
+    """What the engine's result can become, as items of an enumeration."""
+    return TEXTURE_DEPTHS if makes_textures(spec) else OUTPUT_KINDS
+
+
+def result_kind(scene: bpy.types.Scene, spec: AlgorithmSpec) -> str:
+    """What the scene's settings say that the engine's result is to become."""
+    output = scene.relievo.output
+    return output.depth if makes_textures(spec) else output.kind
 
 
 # Reading and writing ------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from .build.record import RECIPE_KEY
 from .job_records import Job
 from .session import Session
 from .shared.algorithm import AlgorithmSpec, find
-from .shared.arrays import Array
 from .shared.catalog import ALGORITHMS
 from .shared.errors import InvalidInput
 from .shared.params import parse
@@ -46,13 +45,13 @@ class Request:
 def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "") -> Request:
     """What Generate asks for. Raises InvalidInput where an input is missing."""
     scene, output = context.scene, context.scene.relievo.output
-    picked = {port.name: sources.chosen(scene, spec, port, context.active_object) for port in spec.inputs}
+    picked = sources.collect(scene, spec, context.active_object)
     return Request(
         spec=spec,
         params=properties.read(scene, spec),
         sources=picked,
         feeds=noise_feeds(scene, picked),
-        output=output.kind,
+        output=properties.result_kind(scene, spec),
         preview=output.preview,
         frame=output.frame,
         target=target,
@@ -93,7 +92,7 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
         params={**recipe["params"], **(changes or {})},
         sources=given,
         feeds=feeds,
-        output=scene.get("output", "MESH"),
+        output=scene.get("output") or properties.result_items(spec)[0][0],
         target=target,
     )
 
@@ -105,13 +104,10 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     Raises InvalidInput or InvalidParameter and leaves everything as it was.
     """
     parse(request.spec.params, request.params)  # before the first of several jobs is sent
-    arrays: dict[str, tuple[Array, ...]] = {}
-    ports = {port.name: port for port in request.spec.inputs}
-    for name, given in request.sources.items():
-        arrays[name] = tuple(sources.read(source, ports[name], context) for source in given if source.kind != "noise")
+    arrays = sources.read_all(request.sources, request.spec, context)
     noise = find(ALGORITHMS, "noise")
     feeds = {port: (session.submit(noise, params, {}, silent=True), "height") for port, params in request.feeds.items()}
-    target = bpy.data.objects.get(request.target) if request.target else None
+    target = _target(request)
     purpose = {
         "generation": generation,
         "output": request.output,
@@ -119,10 +115,25 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
         "location": free_place(context.scene, tuple(context.scene.cursor.location)),
-        "target": request.target,
+        "target": target.name if target is not None else "",
         "target_uid": target.session_uid if target is not None else 0,
+        "uv_layer": _uv_layer(request),
     }
     return session.submit(request.spec, request.params, arrays, feeds=feeds, purpose=purpose, preview=request.preview)
+
+
+def _target(request: Request) -> bpy.types.Object | None:
+    """The object that the result goes to: a texture to the mesh that was read, a terrain to the one that it replaces."""
+    if properties.makes_textures(request.spec):
+        return sources.surface_of(request.spec, request.sources)
+    return bpy.data.objects.get(request.target) if request.target else None
+
+
+def _uv_layer(request: Request) -> str:
+    """Name of the UVs that went with the mesh, "" where it had none."""
+    surface = sources.surface_of(request.spec, request.sources)
+    layer = surface.data.uv_layers.active if surface is not None else None
+    return layer.name if layer is not None else ""
 
 
 def free_place(scene: bpy.types.Scene, wanted: tuple[float, float, float]) -> list[float]:

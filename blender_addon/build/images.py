@@ -8,7 +8,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ..shared.arrays import COLOR_IMAGE, Array
+from ..shared.arrays import COLOR_IMAGE, Array, ArrayKind
 from ..shared.errors import InvalidInput
 
 _KEY, _PIXEL_SIZE_KEY = "relievo_map", "relievo_pixel_size_m"  # custom properties of the images made here
@@ -23,6 +23,11 @@ def ours(name: str) -> bpy.types.Image | None:
 def kind_of(image: bpy.types.Image) -> str:
     """Name of the array kind of an image made here, "" for any other."""
     return str(image.get(_KEY, ""))
+
+
+def mark(image: bpy.types.Image, kind: ArrayKind) -> None:
+    """Say what an image made here holds."""
+    image[_KEY] = kind.name
 
 
 def pixel_size_of(image: bpy.types.Image) -> float:
@@ -49,7 +54,7 @@ def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.t
         image.colorspace_settings.name = space
     if tuple(image.size) != (columns, rows):
         image.scale(columns, rows)
-    image[_KEY] = array.kind.name
+    mark(image, array.kind)
     if "pixel_size_m" in array.attributes:
         image[_PIXEL_SIZE_KEY] = float(array.attributes["pixel_size_m"])
     image.use_half_precision = False  # the viewport's texture; half floats step by a metre from 1 km up

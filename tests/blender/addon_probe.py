@@ -1,7 +1,4 @@
-"""The probe engine of tests/probe_algorithms.py as the add-on knows it:
-
-the same source, over the add-on's copy of shared/.
-"""
+"""The probe engines of tests/ as the add-on knows them: the same source, over the add-on's copy of shared/."""
 
 from __future__ import annotations
 
@@ -9,16 +6,18 @@ import sys
 import types
 from pathlib import Path
 
-_SOURCE = Path(__file__).resolve().parents[1] / "probe_algorithms.py"
+_FOLDER = Path(__file__).resolve().parents[1]
 
 
-def _load() -> types.ModuleType:
-    module = types.ModuleType("tests_blender_probe")
+def _load(name: str) -> types.ModuleType:
+    module = types.ModuleType(f"tests_blender_{name}")
     sys.modules[module.__name__] = module  # dataclasses look their module up by name
-    text = _SOURCE.read_text(encoding="utf-8").replace("from shared.", "from blender_addon.shared.")
-    exec(compile(text, str(_SOURCE), "exec"), module.__dict__)
+    source = _FOLDER / f"{name}.py"
+    text = source.read_text(encoding="utf-8").replace("from shared.", "from blender_addon.shared.")
+    exec(compile(text, str(source), "exec"), module.__dict__)
     return module
 
 
-PROBE = _load().PROBE
-EXTRA_ALGORITHMS = "tests.probe_algorithms"
+PROBE = _load("probe_algorithms").PROBE
+TEXTURE_PROBE = _load("texture_probe_algorithms").TEXTURE_PROBE
+EXTRA_ALGORITHMS = "tests.probe_algorithms,tests.texture_probe_algorithms"
