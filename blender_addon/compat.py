@@ -4,6 +4,9 @@ version.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 import bpy
 
 IS_5 = bpy.app.version >= (5, 0, 0)
@@ -77,3 +80,46 @@ def _identifier(modifier: bpy.types.NodesModifier, name: str) -> str | None:
         return None
     sockets = (entry for entry in modifier.node_group.interface.items_tree if entry.item_type == "SOCKET")
     return next((entry.identifier for entry in sockets if entry.in_out == "INPUT" and entry.name == name), None)
+
+
+def write_passes(scene: bpy.types.Scene, folder: str, passes: Mapping[str, str]) -> bpy.types.NodeTree | None:
+    """Have every render of the scene write passes into single-layer 32-bit EXR files in a folder; pass_file() says where.
+
+    passes: a name that is also the Render Layers node's output -> "FLOAT", "VECTOR" or "RGBA". Returns the node tree
+    that has to be removed with the scene, None where it goes with the scene. The compositor is a node group from 5.0 on.
+    """
+    tree, owned = _compositor(scene)
+    layers = tree.nodes.new("CompositorNodeRLayers")
+    layers.scene = scene
+    file = tree.nodes.new("CompositorNodeOutputFile")
+    if IS_5:
+        file.format.media_type = "IMAGE"
+        file.directory, file.file_name = folder, ""
+        file.file_output_items.clear()
+    else:
+        file.base_path = folder
+        file.file_slots.clear()
+    file.format.file_format, file.format.color_depth, file.format.exr_codec = "OPEN_EXR", "32", "NONE"
+    for name, kind in passes.items():
+        if IS_5:
+            file.file_output_items.new(kind, name)
+        else:
+            file.file_slots.new(name)
+    for name in passes:
+        tree.links.new(layers.outputs[name], file.inputs[name])
+    return owned
+
+
+def _compositor(scene: bpy.types.Scene) -> tuple[bpy.types.NodeTree, bpy.types.NodeTree | None]:
+    if IS_5:
+        tree = bpy.data.node_groups.new(scene.name, "CompositorNodeTree")
+        scene.compositing_node_group = tree
+        return tree, tree
+    scene.use_nodes = True
+    scene.node_tree.nodes.clear()
+    return scene.node_tree, None
+
+
+def pass_file(scene: bpy.types.Scene, folder: str, name: str) -> str:
+    """Where write_passes() has put a pass: 4.x puts the frame behind the name."""
+    return os.path.join(folder, f"{name}.exr" if IS_5 else f"{name}{scene.frame_current:04d}.exr")

@@ -1,47 +1,39 @@
 """Where an input comes from: an image, a mesh, a shipped landscape, a new noise. From settings or a recipe to an
 array.
 
-A Source is plain data, so that a recipe can name it and a later Regenerate can find it again; datablocks are looked
-up by name at the moment they are read and never kept.
+Datablocks are looked up by name at the moment they are read and never kept. What belongs to cameras is chosen in
+scan_sources.py and read in scan_reading.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import bpy
 
-from . import exemplars
+from . import exemplars, scan_reading, scan_sources
 from .build import record
 from .draw import classes, images, meshes
+from .scan_sources import follows_cameras
 from .shared.algorithm import AlgorithmSpec, Port
-from .shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, MASK, Array
+from .shared.arrays import CAMERAS, CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, MASK, MESH, Array
 from .shared.errors import InvalidInput
+from .source import Source, from_json
 
-
-@dataclass(frozen=True)
-class Source:
-    """kind: "image", "object", "exemplar", "noise", or for classes "materials" or "objects". name: of the datablock
-    or landscape; for classes of the mesh whose extent they have. options: how it is read, in metres.
-    """
-
-    kind: str
-    name: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @property
-    def text(self) -> str:
-        """As an operator takes it: "object:Terrain"."""
-        return f"{self.kind}:{self.name}" if self.name else self.kind
-
-
-def from_json(values: Mapping[str, Any]) -> Source:
-    return Source(str(values["kind"]), str(values.get("name", "")), dict(values.get("options", {})))
+__all__ = [
+    "Source",
+    "chosen",
+    "collect",
+    "follows_cameras",
+    "from_json",
+    "from_text",
+    "read",
+    "read_all",
+    "summary",
+    "surface_of",
+    "what_is_missing",
+]
 
 
 def from_text(text: str) -> Source:
@@ -70,13 +62,43 @@ def from_text(text: str) -> Source:
 # Settings -> sources ------------------------------------------------------------------------------------------
 
 
-def chosen(
-    scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None
-) -> tuple[Source, ...]:
-    """What the sidebar's pickers say for a port.
+def collect(
+    scene: bpy.types.Scene,
+    spec: AlgorithmSpec,
+    active: bpy.types.Object | None,
+    texts: Mapping[str, str] | None = None,
+) -> dict[str, tuple[Source, ...]]:
+    """Where each input of an engine comes from: what an operator was told, by port, and what the pickers say for the rest.
 
     Raises InvalidInput, saying what to do, where something is missing.
     """
+    texts = {name: text for name, text in (texts or {}).items() if text}
+    given: dict[str, tuple[Source, ...]] = {}
+    for port in spec.inputs:
+        text = texts.get(port.name, "")
+        if scan_sources.follows_cameras(spec, port):
+            if text:
+                raise InvalidInput(
+                    f"{port.label or port.name} come with the cameras.", hint="Name the cameras.", field=port.name
+                )
+        elif not text:
+            given[port.name] = chosen(scene, spec, port, active)
+        elif port.kind in (MESH, CAMERAS):
+            given |= scan_sources.from_text(text, spec, port)
+        else:
+            given[port.name] = tuple(from_text(part) for part in (text.split(";") if port.many else [text]))
+    return scan_sources.completed(spec, given) if scan_sources.has_cameras(spec) else given
+
+
+def chosen(
+    scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None
+) -> tuple[Source, ...]:
+    """What the sidebar's picker of a port says, and for ports of many its pickers.
+
+    Raises InvalidInput, saying what to do, where something is missing.
+    """
+    if port.kind in (MESH, CAMERAS):
+        return scan_sources.chosen(scene, spec, port, active)[port.name]
     group = getattr(scene.relievo, spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
     scale = record.metres_per_unit(scene)
@@ -140,21 +162,59 @@ def _picked_mesh(settings: Any, port: Port, active: bpy.types.Object | None) -> 
 
 def what_is_missing(scene: bpy.types.Scene, spec: AlgorithmSpec, active: bpy.types.Object | None) -> str:
     """Why Generate cannot run, as far as inputs go; "" when it can. Cheap: for draw() and poll()."""
-    for port in spec.inputs:
-        try:
-            chosen(scene, spec, port, active)
-        except InvalidInput as error:
-            return str(error)
+    try:
+        collect(scene, spec, active)
+    except InvalidInput as error:
+        return str(error)
     return ""
+
+
+def summary(scene: bpy.types.Scene, spec: AlgorithmSpec, active: bpy.types.Object | None) -> list[str]:
+    """What of the scene is going to be used, in short lines, for an engine that works from cameras; nothing where something is
+    missing. Cheap: for draw().
+    """
+    if not scan_sources.has_cameras(spec):
+        return []
+    try:
+        return scan_sources.summary(spec, collect(scene, spec, active))
+    except InvalidInput:
+        return []
+
+
+def surface_of(spec: AlgorithmSpec, given: Mapping[str, tuple[Source, ...]]) -> bpy.types.Object | None:
+    """The mesh that an engine's cameras look at, None for an engine without or where it is gone."""
+    port = scan_sources.surface_port(spec)
+    found = given.get(port.name, ()) if port is not None else ()
+    return bpy.data.objects.get(found[0].name) if found else None
 
 
 # Sources -> arrays --------------------------------------------------------------------------------------------
 
 
+def read_all(
+    given: Mapping[str, tuple[Source, ...]], spec: AlgorithmSpec, context: bpy.types.Context
+) -> dict[str, tuple[Array, ...]]:
+    """The arrays that all of a job's sources stand for now, by port; new noises are left out.
+
+    Raises InvalidInput when something is gone or cannot be read.
+    """
+    ports = {port.name: port for port in spec.inputs}
+    scan = scan_reading.Reading(context, given)
+    made = {}
+    for name, entries in given.items():
+        port = ports[name]
+        made[name] = tuple(
+            scan.read(source, port) if scan_reading.is_read_here(source, port) else read(source, port, context)
+            for source in entries
+            if source.kind != "noise"
+        )
+    return made
+
+
 def read(source: Source, port: Port, context: bpy.types.Context) -> Array:
     """The array that a source stands for now. Raises InvalidInput when it is gone or cannot be read.
 
-    Not for "noise".
+    Not for "noise", nor for what belongs to a scan.
     """
     if source.kind == "exemplar":
         return exemplars.read(source.name)

@@ -118,7 +118,7 @@ def triangles(items: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: b
     if not given:
         raise InvalidInput("No mesh is selected.", hint="Select a mesh.")
     for item in given:
-        _bring_up_to_date(item, depsgraph)
+        bring_up_to_date(item, depsgraph)
     scale = metres_per_unit(depsgraph.scene)
     points, corners, materials, owners, offset = [], [], [], [], 0
     for number, item in enumerate(given):
@@ -131,7 +131,8 @@ def triangles(items: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: b
     return Triangles(np.concatenate(points), np.concatenate(corners), np.concatenate(materials), np.concatenate(owners))
 
 
-def _bring_up_to_date(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> None:
+def bring_up_to_date(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> None:
+    """What is being edited becomes part of what is evaluated. Raises InvalidInput for what is not a mesh."""
     if item.type != "MESH":
         raise InvalidInput(
             f"{item.name!r} is not a mesh.", hint="Convert it to a mesh, or pick another object.", field=item.name
@@ -147,7 +148,7 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
     None where that would not be the same as looking: another resolution, a turned or uneven object, vertices moved
     sideways.
     """
-    _bring_up_to_date(item, depsgraph)
+    bring_up_to_date(item, depsgraph)
     shape = grid.shape_of(item.data)
     world = np.array(item.matrix_world, np.float64)
     upright = (
@@ -186,19 +187,7 @@ def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.nd
         else evaluated.to_mesh()
     )
     try:
-        if not len(mesh.polygons):
-            raise InvalidInput(
-                f"The mesh {item.name!r} has no faces.", hint="Fill it, or pick another mesh.", field=item.name
-            )
-        local = np.empty(len(mesh.vertices) * 3, np.float32)
-        mesh.attributes["position"].data.foreach_get("vector", local)
-        if not np.isfinite(local).all():
-            bad = int(np.count_nonzero(~np.isfinite(local.reshape(-1, 3)).all(axis=1)))
-            raise InvalidInput(
-                f"{bad} of {len(mesh.vertices)} vertices of {item.name!r} have no position (NaN or infinite).",
-                hint="Mesh > Clean Up, or look at the modifiers.",
-                field=item.name,
-            )
+        local = positions(mesh, item.name)
         mesh.calc_loop_triangles()
         vertices = np.empty(len(mesh.loop_triangles) * 3, np.int32)
         mesh.loop_triangles.foreach_get("vertices", vertices)
@@ -208,7 +197,25 @@ def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.nd
         world = np.array(evaluated.matrix_world, np.float64)
     finally:
         evaluated.to_mesh_clear()
-    return local.reshape(-1, 3).astype(np.float64) @ world[:3, :3].T + world[:3, 3], vertices.reshape(-1, 3), slots
+    return local.astype(np.float64) @ world[:3, :3].T + world[:3, 3], vertices.reshape(-1, 3), slots
+
+
+def positions(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
+    """The vertices of an object's evaluated mesh, float32 [V, 3] in its own space. Raises InvalidInput, with the object's name, for
+    a mesh without faces or with vertices that are nowhere.
+    """
+    if not len(mesh.polygons):
+        raise InvalidInput(f"The mesh {name!r} has no faces.", hint="Fill it, or pick another mesh.", field=name)
+    local = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.attributes["position"].data.foreach_get("vector", local)
+    if not np.isfinite(local).all():
+        bad = int(np.count_nonzero(~np.isfinite(local.reshape(-1, 3)).all(axis=1)))
+        raise InvalidInput(
+            f"{bad} of {len(mesh.vertices)} vertices of {name!r} have no position (NaN or infinite).",
+            hint="Mesh > Clean Up, or look at the modifiers.",
+            field=name,
+        )
+    return local.reshape(-1, 3)
 
 
 def _without_gaps(heights: np.ndarray) -> np.ndarray:

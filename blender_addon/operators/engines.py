@@ -36,7 +36,7 @@ def run(operator: bpy.types.Operator, context: bpy.types.Context, request: Reque
 
 
 class RELIEVO_OT_generate(bpy.types.Operator):
-    """Make a terrain with the settings of the engine that is chosen in the sidebar"""
+    """Compute with the settings of the engine that is chosen in the sidebar"""
 
     bl_idname = "relievo.generate"
     bl_label = "Generate"
@@ -133,17 +133,17 @@ class RELIEVO_OT_apply_preset(bpy.types.Operator):
 def _engine_operator(spec: AlgorithmSpec) -> type:
     annotations: dict[str, Any] = properties.parameter_annotations(spec, scene_units=False)
     for port in spec.inputs:
-        text = f"{port.help}: a mesh, an image, a landscape or noise" + (
-            ", several with ; between them" if port.many else ""
-        )
-        annotations[_port_name(spec, port.name)] = bpy.props.StringProperty(
-            name=port.label or port.name, description=text
-        )
+        if not scan_sources.follows_cameras(spec, port):
+            annotations[_port_name(spec, port.name)] = bpy.props.StringProperty(
+                name=port.label or port.name, description=f"{port.help}: {_words_for(port)}"
+            )
     annotations["preset"] = bpy.props.StringProperty(name="Preset", description="Values for whatever is not given")
-    annotations["output"] = bpy.props.EnumProperty(name="Result", items=properties.OUTPUT_KINDS, default="MESH")
-    annotations["target"] = bpy.props.StringProperty(
-        name="Replace", description="Name of the terrain to replace; empty for a new one"
-    )
+    kinds = properties.result_items(spec)
+    annotations["output"] = bpy.props.EnumProperty(name="Result", items=kinds, default=kinds[0][0])
+    if not properties.makes_textures(spec):
+        annotations["target"] = bpy.props.StringProperty(
+            name="Replace", description="Name of the terrain to replace; empty for a new one"
+        )
 
     def execute(self: Any, context: bpy.types.Context) -> set[str]:
         return run(self, context, _request_from_operator(self, context, spec))
@@ -159,6 +159,15 @@ def _engine_operator(spec: AlgorithmSpec) -> type:
     return type(f"RELIEVO_OT_{spec.name}", (bpy.types.Operator,), body)
 
 
+def _words_for(port: Port) -> str:
+    """What an operator takes for a port."""
+    if port.kind is CAMERAS:
+        return "the name of a collection, or cameras with ; between them"
+    if port.kind is MESH:
+        return "the name of a mesh" + (", or collection:NAME" if port.optional else "")
+    return "a mesh, an image, a landscape or noise" + (", several with ; between them" if port.many else "")
+
+
 def _port_name(spec: AlgorithmSpec, port: str) -> str:
     """A port's own name unless a parameter has it."""
     return (
@@ -172,22 +181,18 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
         name = property_table.property_name(parameter)
         if operator.properties.is_property_set(name) or parameter.name not in params:
             params[parameter.name] = property_table.to_json(parameter, getattr(operator, name))
-    given = {}
-    for port in spec.inputs:
-        text = getattr(operator, _port_name(spec, port.name))
-        if text:
-            given[port.name] = tuple(sources.from_text(part) for part in (text.split(";") if port.many else [text]))
-        else:
-            given[port.name] = sources.chosen(context.scene, spec, port, context.active_object)
-    if operator.target and operator.target not in bpy.data.objects:
-        raise InvalidInput(f"There is no object {operator.target!r} to replace.", field="target")
+    texts = {port.name: getattr(operator, _port_name(spec, port.name), "") for port in spec.inputs}
+    given = sources.collect(context.scene, spec, context.active_object, texts)
+    target = getattr(operator, "target", "")
+    if target and target not in bpy.data.objects:
+        raise InvalidInput(f"There is no object {target!r} to replace.", field="target")
     return Request(
         spec=spec,
         params=params,
         sources=given,
         feeds=requests.noise_feeds(context.scene, given),
         output=operator.output,
-        target=operator.target,
+        target=target,
         preview=not bpy.app.background,
     )
 

@@ -1,0 +1,93 @@
+"""Photographs as a pinhole would have taken them, where the lens bends them: pictures to look at behind a camera.
+
+Blender shows a background image as it is, and straight lines of the mesh would miss the bent ones of the photograph. A backdrop is
+for the eye: no longer than SIDE_PX, kept as a file under a name that tells what it was made from, so that it is made once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..shared.cameras import Camera
+from ..shared.cameras.distortion import undistorted
+from ..shared.errors import InvalidInput
+
+SIDE_PX = 2048
+FOLDER = "relievo_backdrops"  # beside the .blend
+
+
+def folder(cache: Path) -> Path:
+    """Where backdrops are kept: beside the .blend, or in the cache while it has no place of its own."""
+    return Path(bpy.data.filepath).parent / FOLDER if bpy.data.filepath else cache / FOLDER
+
+
+def make(photograph: Path, camera: Camera, into: Path) -> Path:
+    """The file with the straightened photograph, made unless it is there.
+
+    Raises InvalidInput for a photograph that Blender cannot decode, OSError for a folder that cannot be written.
+    """
+    status = photograph.stat()
+    lens = [camera.distortion.model, *camera.distortion.coefficients, camera.fx, camera.fy, camera.cx, camera.cy]
+    told = json.dumps([str(photograph), status.st_mtime_ns, status.st_size, SIDE_PX, *lens])
+    path = into / f"{photograph.stem}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.jpg"
+    if not path.is_file():
+        into.mkdir(parents=True, exist_ok=True)
+        pixels, is_float = _pixels(photograph, longest_px=SIDE_PX)
+        part = path.with_suffix(".part.jpg")
+        _write(undistorted(pixels, camera)[0], part, "JPEG", is_float=is_float)
+        part.replace(path)
+    return path
+
+
+def straightened(data: np.ndarray, camera: Camera) -> np.ndarray:
+    """A photograph's file (bytes, uint8 [N]) at its full size as the bytes of a PNG of what a pinhole would have taken."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "photograph"
+        path.write_bytes(data.data)
+        pixels, is_float = _pixels(path)
+        made = path.with_suffix(".png")
+        _write(undistorted(pixels, camera)[0], made, "PNG", is_float=is_float)
+        return np.frombuffer(made.read_bytes(), np.uint8)
+
+
+def _pixels(path: Path, *, longest_px: int = 0) -> tuple[np.ndarray, bool]:
+    """float32 [H, W, 3] as the file stores them, top row first, and whether that is finer than 8 bits."""
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError as error:
+        raise InvalidInput(f"The photograph {path.name} cannot be read: {error}.", field=path.name) from error
+    try:
+        image.colorspace_settings.name = "Non-Color"
+        if not image.size[0]:
+            raise InvalidInput(f"The photograph {path.name} cannot be decoded.", hint="Copy it anew.", field=path.name)
+        longest = max(image.size)
+        if longest_px and longest > longest_px:
+            image.scale(*(max(1, round(side * longest_px / longest)) for side in image.size))
+        values = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(values)
+        columns, rows = image.size
+        return values.reshape(rows, columns, image.channels)[::-1, :, :3], image.is_float
+    finally:
+        bpy.data.images.remove(image)
+
+
+def _write(pixels: np.ndarray, path: Path, file_format: str, *, is_float: bool) -> None:
+    """float32 [H, W, 3], value for value: 8 bits a channel, or 16 in a PNG."""
+    rows, columns = pixels.shape[:2]
+    image = bpy.data.images.new(path.name, columns, rows, alpha=False, float_buffer=is_float, is_data=True)
+    try:
+        full = np.ones((rows, columns, 4), np.float32)
+        full[..., :3] = pixels[::-1]
+        image.pixels.foreach_set(full.ravel())
+        image.filepath_raw, image.file_format = str(path), file_format
+        image.save(quality=92)
+    except RuntimeError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
+    finally:
+        bpy.data.images.remove(image)

@@ -1,0 +1,102 @@
+"""What of a photograph counts: the mask of a camera, over the photograph as it was taken.
+
+A mask is the camera's second background image, painted over what the camera shows; or an image of this file that is called like
+the photograph with "_mask" behind it, made from the file itself. The two differ where a lens bends the picture: the backdrop
+shows it straightened.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..shared.arrays import MASK, Array
+from ..shared.cameras import Camera
+from ..shared.cameras.distortion import undistort_points, undistorted
+from ..shared.errors import InvalidInput
+from . import images
+from .cameras import PHOTOGRAPH_KEY
+from .photographs import Photograph
+
+SUFFIX = "_mask"
+EVERYTHING = Array(MASK, np.ones((1, 1), np.float32))  # for a photograph without a mask among some that have one
+_CELL_PX = 8  # the lens is followed exactly at the corners of cells this wide, and straight between them
+
+
+def image_of(item: bpy.types.Object) -> bpy.types.Image | None:
+    """The image that is a camera's mask, None where it has none. Cheap: for draw()."""
+    return _over_backdrop(item) or _over_file(item)
+
+
+def _over_backdrop(item: bpy.types.Object) -> bpy.types.Image | None:
+    given = [entry.image for entry in item.data.background_images if entry.image is not None]
+    return given[1] if len(given) > 1 else None
+
+
+def _over_file(item: bpy.types.Object) -> bpy.types.Image | None:
+    shown = next((entry.image.name for entry in item.data.background_images if entry.image is not None), "")
+    stem = Path(str(item.data.get(PHOTOGRAPH_KEY, "")) or shown).stem
+    wanted = f"{stem}{SUFFIX}"
+    return next((image for image in bpy.data.images if stem and Path(image.name).stem == wanted), None)
+
+
+def read(item: bpy.types.Object, photograph: Photograph, camera: Camera | None, *, straightened: bool = False) -> Array:
+    """The mask of a camera object, 1 where the photograph counts and 0 where not; EVERYTHING where it has none.
+
+    camera: as draw/cameras.py reads it, None for one that is no pinhole. straightened: whether the photograph is sent as a
+    pinhole would have taken it. Raises InvalidInput for a mask of another size than the photograph's.
+    """
+    image = image_of(item)
+    if image is None:
+        return EVERYTHING
+    found = images.mask(image)
+    is_bent = camera is not None and not camera.distortion.is_none
+    if is_bent and image == _over_backdrop(item):  # painted over what is shown, at any size
+        return Array(MASK, _resized(found.values, photograph.size) if straightened else as_taken(found.values, camera))
+    width, height = photograph.size
+    if found.values.shape != (height, width):
+        rows, columns = found.values.shape
+        raise InvalidInput(
+            f"The mask {image.name!r} of the camera {item.name!r} is {columns} x {rows}, "
+            f"its photograph is {width} x {height}.",
+            hint="Paint it at the photograph's size.",
+            field=item.name,
+        )
+    return Array(MASK, undistorted(found.values[..., None], camera)[0][..., 0]) if is_bent and straightened else found
+
+
+def _resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The nearest value for each pixel of a picture of this width and height."""
+    y, x = ((np.arange(n) + 0.5) / n * have for n, have in zip(size[::-1], mask.shape, strict=True))
+    return np.ascontiguousarray(mask[y.astype(np.intp)[:, None], x.astype(np.intp)], np.float32)
+
+
+def as_taken(mask: np.ndarray, camera: Camera) -> np.ndarray:
+    """A mask over the straightened photograph, at any size, as one over the photograph as it was taken: float32 [H, W]."""
+    straight = _straight_pixels(camera)
+    known = np.isfinite(straight).all(axis=-1)  # beyond what the lens can be followed to, nothing counts
+    x, y = (
+        np.clip(np.where(known, straight[..., axis] / side * have, 0), 0, have - 1).astype(np.intp)
+        for axis, side, have in ((0, camera.width, mask.shape[1]), (1, camera.height, mask.shape[0]))
+    )
+    return np.where(known, mask[y, x], np.float32(0.0))
+
+
+def _straight_pixels(camera: Camera) -> np.ndarray:
+    """Where each pixel [H, W, 2] of the photograph lies once it is straightened, in pixels; float32."""
+    rows, columns = -(-camera.height // _CELL_PX) + 1, -(-camera.width // _CELL_PX) + 1
+    y, x = np.mgrid[:rows, :columns] * float(_CELL_PX)
+    bent = np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy], axis=-1)
+    ideal = undistort_points(bent.reshape(-1, 2), camera.distortion).reshape(rows, columns, 2)
+    corners = (ideal * (camera.fx, camera.fy) + (camera.cx, camera.cy)).astype(np.float32)
+    return _between(_between(corners, camera.height, 0), camera.width, 1)
+
+
+def _between(values: np.ndarray, length: int, axis: int) -> np.ndarray:
+    """Values at the corners of cells along an axis, linearly at `length` pixel centres."""
+    place = (np.arange(length, dtype=np.float32) + 0.5) / _CELL_PX
+    first = place.astype(np.intp)
+    share = (place - first).reshape([-1 if number == axis else 1 for number in range(values.ndim)])
+    return np.take(values, first, axis) * (1 - share) + np.take(values, first + 1, axis) * share

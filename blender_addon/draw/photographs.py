@@ -1,0 +1,145 @@
+"""A camera's background image -> the bytes of its photograph, as they lie on disk or in the .blend.
+
+Nothing is decoded here unless it has to be: a photograph is sent as the file that it is. Reading Image.size would load all pixels,
+so sizes come from the file's header.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..shared.arrays import PHOTOGRAPH, Array
+from ..shared.cameras.image_header import image_size
+from ..shared.errors import InvalidInput
+from . import cameras
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A camera's photograph. data: uint8 [N], a file's bytes. size: width and height in pixels."""
+
+    name: str
+    data: np.ndarray
+    size: tuple[int, int]
+
+    @property
+    def array(self) -> Array:
+        return Array(PHOTOGRAPH, self.data, {"name": self.name})
+
+
+def backdrop(item: bpy.types.Object) -> bpy.types.Image | None:
+    """The image that stands for the camera's photograph: the first of its background images. Cheap: for draw()."""
+    return next((entry.image for entry in item.data.background_images if entry.image is not None), None)
+
+
+def has_photograph(item: bpy.types.Object) -> bool:
+    """Whether a photograph belongs to this camera; its file may be gone all the same. Cheap: for draw()."""
+    return bool(item.data.get(cameras.PHOTOGRAPH_KEY)) or backdrop(item) is not None
+
+
+def read(item: bpy.types.Object) -> Photograph:
+    """The photograph of a camera object. Raises InvalidInput, naming camera and file, where there is none to be had."""
+    path, image = item.data.get(cameras.PHOTOGRAPH_KEY), backdrop(item)
+    if path:
+        data, name = _on_disk(Path(bpy.path.abspath(str(path))), item), Path(str(path)).name
+    elif image is not None:
+        data, name = _of_image(image, item)
+    else:
+        raise InvalidInput(
+            f"The camera {item.name!r} has no photograph.",
+            hint="Add one under Object Data > Background Images, or take the camera out of the set.",
+            field=item.name,
+        )
+    size = _size(data, name, item)
+    wanted = cameras.recorded_size(item)
+    if wanted is not None and wanted != size:
+        raise InvalidInput(
+            f"Photo {name} is {size[0]} x {size[1]}, its camera {item.name!r} says {wanted[0]} x {wanted[1]}.",
+            hint="Pick the original photograph, or import the cameras that belong to this one.",
+            field=item.name,
+        )
+    return Photograph(name, data, size)
+
+
+def _on_disk(path: Path, item: bpy.types.Object) -> np.ndarray:
+    """The file's bytes, mapped: they are read when they are needed and take no memory until then."""
+    try:
+        if path.stat().st_size:
+            return np.memmap(path, np.uint8, "r").view(np.ndarray)
+    except OSError as error:
+        raise InvalidInput(
+            f"The photograph {path} of the camera {item.name!r} cannot be read: {error.strerror}.",
+            hint="Put it back, or import the cameras again with the right images folder.",
+            field=item.name,
+        ) from error
+    raise InvalidInput(
+        f"The photograph {path} of the camera {item.name!r} is empty.", hint="Copy it anew.", field=item.name
+    )
+
+
+def _of_image(image: bpy.types.Image, item: bpy.types.Object) -> tuple[np.ndarray, str]:
+    """Bytes and name of an image datablock's photograph."""
+    if image.source not in ("FILE", "GENERATED", "VIEWER"):
+        raise InvalidInput(
+            f"The photograph of the camera {item.name!r} is a {image.source.lower()}, not a single picture.",
+            hint="Take one picture an own camera.",
+            field=item.name,
+        )
+    path = Path(bpy.path.abspath(image.filepath, library=image.library))
+    name = path.name or image.name
+    if image.source != "FILE" or image.is_dirty:
+        return _written(image, item), image.name
+    packed = image.packed_file
+    data = np.frombuffer(packed.data, np.uint8) if packed is not None else _on_disk(path, item)
+    return (data, name) if _is_sent_as_it_is(data) else (_written(image, item), name)
+
+
+def _is_sent_as_it_is(data: np.ndarray) -> bool:
+    """Whether these are the bytes of a kind of file that every backend decodes: JPEG, PNG, TIFF or WebP."""
+    try:
+        image_size(data[: 1 << 20].tobytes())
+    except InvalidInput:
+        return False
+    return True
+
+
+def _written(image: bpy.types.Image, item: bpy.types.Object) -> np.ndarray:
+    """An image that is no file of such a kind, or was painted on since, as the bytes of a PNG. The image stays as it is."""
+    if not image.has_data and not image.size[0]:
+        raise InvalidInput(
+            f"The photograph {image.name!r} of the camera {item.name!r} has no pixels.",
+            hint="Check that its file is still there.",
+            field=item.name,
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photograph.png"
+        copy = image.copy()
+        try:
+            copy.file_format = "PNG"
+            copy.filepath_raw = str(path)
+            copy.save()
+        except RuntimeError as error:
+            raise InvalidInput(
+                f"The photograph {image.name!r} of the camera {item.name!r} cannot be sent: {error}.",
+                hint="Save it as JPEG, PNG or TIFF.",
+                field=item.name,
+            ) from error
+        finally:
+            bpy.data.images.remove(copy)
+        return np.frombuffer(path.read_bytes(), np.uint8)
+
+
+def _size(data: np.ndarray, name: str, item: bpy.types.Object) -> tuple[int, int]:
+    try:
+        return image_size(data)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"The photograph {name} of the camera {item.name!r} is no picture that can be read: {error.message}",
+            hint="JPEG, PNG, TIFF and WebP are.",
+            field=item.name,
+        ) from error
