@@ -1,0 +1,113 @@
+"""Straightening a photograph on the CPU: each pixel of the pinhole's picture is fetched, bicubically, from where the lens put it.
+
+Rows are shared between threads and each writes its own, so that the bytes do not depend on their number. What a lens does
+is said in shared/cameras/distortion.py; a test holds this to it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+
+@njit(inline="always")
+def _cubic(t: float, w: np.ndarray) -> None:
+    """The weights of four neighbours, 1 + t, t, 1 - t and 2 - t away (Keys 1981, equation 4, a = -1/2)."""
+    w[0] = t * (t * (1.0 - 0.5 * t) - 0.5)
+    w[1] = t * t * (1.5 * t - 2.5) + 1.0
+    w[2] = t * (t * (2.0 - 1.5 * t) + 0.5)
+    w[3] = t * t * (0.5 * t - 0.5)
+
+
+@njit(inline="always")
+def _clip(value: int, top: int) -> int:
+    return min(max(value, 0), top)
+
+
+@njit(cache=True)
+def _bend_row(
+    v: float, lens: np.ndarray, k: np.ndarray, fisheye: bool, limit: float, at_x: np.ndarray, at_y: np.ndarray
+) -> None:
+    """Where the lens puts the pixels of the row at height v px; NaN beyond its valid radius. lens: fx fy cx cy."""
+    fx, fy, cx, cy = lens[0], lens[1], lens[2], lens[3]
+    y = (v - cy) / fy
+    limit_squared = limit * limit
+    for j in range(at_x.size):
+        x = (j + 0.5 - cx) / fx
+        s = x * x + y * y
+        if fisheye:
+            r = math.sqrt(s)
+            theta = math.atan(r)
+            t = theta * theta
+            scale = theta * (1.0 + t * (k[0] + t * (k[1] + t * (k[2] + t * k[3])))) / r if r > 1e-12 else 1.0
+            bent_x, bent_y = x * scale, y * scale
+        else:
+            radial = (1.0 + s * (k[0] + s * (k[1] + s * k[4]))) / (1.0 + s * (k[5] + s * (k[6] + s * k[7])))
+            bent_x = x * radial + 2.0 * k[2] * x * y + k[3] * (s + 2.0 * x * x)
+            bent_y = y * radial + k[2] * (s + 2.0 * y * y) + 2.0 * k[3] * x * y
+        if s <= limit_squared:
+            at_x[j], at_y[j] = bent_x * fx + cx, bent_y * fy + cy
+        else:
+            at_x[j], at_y[j] = math.nan, math.nan
+
+
+@njit(cache=True, fastmath={"contract"})
+def _fetch_row(
+    source: np.ndarray, at_x: np.ndarray, at_y: np.ndarray, top: float, made: np.ndarray, inside: np.ndarray
+) -> None:
+    """Fill made [3 W] and inside [W] from source [H, 3 W]: columns first, over the 12 numbers of 4 neighbouring pixels at once."""
+    height, width = source.shape[0], source.shape[1] // 3
+    wx, wy = np.empty(4, np.float32), np.empty(4, np.float32)
+    columns = np.empty(12, np.float32)
+    for j in range(at_x.size):
+        x, y = at_x[j], at_y[j]
+        seen = x >= 0.0 and x <= width and y >= 0.0 and y <= height
+        inside[j] = seen
+        if not seen:
+            made[3 * j] = made[3 * j + 1] = made[3 * j + 2] = 0
+            continue
+        left, upper = np.int64(math.floor(x - 0.5)), np.int64(math.floor(y - 0.5))
+        _cubic(np.float32(x - 0.5 - left), wx)
+        _cubic(np.float32(y - 0.5 - upper), wy)
+        if left >= 1 and left + 2 < width and upper >= 1 and upper + 2 < height:
+            start = 3 * (left - 1)
+            for c in range(12):
+                columns[c] = (
+                    wy[0] * np.float32(source[upper - 1, start + c])
+                    + wy[1] * np.float32(source[upper, start + c])
+                    + wy[2] * np.float32(source[upper + 1, start + c])
+                    + wy[3] * np.float32(source[upper + 2, start + c])
+                )
+        else:
+            for c in range(12):
+                at = 3 * _clip(left - 1 + c // 3, width - 1) + c % 3
+                columns[c] = np.float32(0.0)
+                for a in range(4):
+                    columns[c] += wy[a] * np.float32(source[_clip(upper - 1 + a, height - 1), at])
+        for c in range(3):
+            value = wx[0] * columns[c] + wx[1] * columns[3 + c] + wx[2] * columns[6 + c] + wx[3] * columns[9 + c]
+            made[3 * j + c] = min(max(value + np.float32(0.5), np.float32(0.0)), top)
+
+
+@njit(cache=True, parallel=True)
+def undistort(
+    source: np.ndarray,
+    lens: np.ndarray,
+    k: np.ndarray,
+    fisheye: bool,
+    limit: float,
+    top: float,
+    made: np.ndarray,
+    inside: np.ndarray,
+) -> None:
+    """Fill made [H, 3 W] and inside [H, W] bool from source [H, 3 W], colours side by side, both uint8 or both uint16.
+
+    lens [4]: fx fy cx cy in px. k [8]: coefficients in OpenCV's order. limit: the lens's valid radius. top: the largest value.
+    """
+    height, width = inside.shape
+    for i in prange(height):
+        at_x, at_y = np.empty(width), np.empty(width)
+        _bend_row(i + 0.5, lens, k, fisheye, limit, at_x, at_y)
+        _fetch_row(source, at_x, at_y, np.float32(top), made[i], inside[i])

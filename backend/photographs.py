@@ -1,0 +1,185 @@
+"""The bytes of a photograph to its pixels: JPEG, PNG, TIFF and WebP, in 8 or 16 bits.
+
+Decoded where it is needed and as small as it is needed, so that photographs can be streamed. Pixels come as the camera stored them:
+sRGB values, no colour management, no EXIF orientation unless a camera asks for it. No camera, lens or path is known here.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from shared.arrays import MAX_SIDE, Array
+from shared.cameras.image_header import image_size
+from shared.errors import InvalidInput, OutOfMemory
+
+MAX_PIXELS = 1_000_000_000  # of one photograph: 6 GB in 16 bits
+REDUCTIONS = (1, 2, 4, 8)
+
+Image.MAX_IMAGE_PIXELS = (
+    MAX_PIXELS  # Pillow's own limit, meant for strangers' files on servers, is a medium-format camera's
+)
+
+_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap the sides
+_BITS_PER_SAMPLE = 258  # TIFF tag
+
+
+def size_of(array: Array) -> tuple[int, int]:
+    """(width, height) in pixels as stored, from the header alone. Raises InvalidInput, naming the photograph."""
+    name = _name(array)
+    size = image_size(array.values, name)
+    if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
+        raise InvalidInput(
+            f"{name} is {size[0]} x {size[1]} px; the largest photograph taken has {MAX_PIXELS // 1_000_000} Mpx.",
+            hint="Scale it down.",
+            field="images",
+        )
+    return size
+
+
+def decode(array: Array, reduction: int = 1, *, size: tuple[int, int] | None = None) -> np.ndarray:
+    """[H, W, 3] uint8, or uint16 where the file has 16 bits; sRGB values, alpha left out, grey in all three channels.
+
+    reduction: 1, 2, 4 or 8: each pixel is the mean of as many by as many, and what does not fill a last block falls away. size: the
+    (width, height) that its camera says; a picture that fits it only when turned as its EXIF orientation says is turned. Raises
+    InvalidInput, naming the photograph, for what cannot be decoded.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction is {reduction}; it takes one of {REDUCTIONS}")
+    name = _name(array)
+    stored = size_of(array)
+    if min(stored) < reduction:
+        raise ValueError(f"{name} of {stored[0]} x {stored[1]} px cannot be reduced by {reduction}")
+    with _errors_named(name):
+        pixels, orientation = _pixels(array, stored, reduction)
+        if pixels.shape[:2] != (stored[1] // reduction, stored[0] // reduction):
+            pixels = _block_means(pixels, stored, reduction)
+    turn = size is not None and stored != tuple(size) and stored == tuple(size)[::-1]
+    return _turned(pixels, orientation) if turn and orientation > 4 else pixels
+
+
+def color_profile(array: Array) -> str:
+    """The name of the photograph's ICC profile, "" for none or for sRGB: decode() takes its values as sRGB all the same."""
+    with _errors_named(_name(array)), Image.open(io.BytesIO(array.values.tobytes())) as picture:
+        profile = picture.info.get("icc_profile")
+    if not profile:
+        return ""
+    try:
+        found = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
+    except (OSError, ImageCms.PyCMSError):
+        return "unreadable"
+    return "" if "srgb" in found.lower() else found
+
+
+def _name(array: Array) -> str:
+    return str(array.attributes.get("name") or "The photograph")
+
+
+@contextmanager
+def _errors_named(name: str) -> Iterator[None]:
+    """Pillow's and GDAL's many ways of saying that a file is broken, as one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that nobody reads here
+            yield
+    except MemoryError as error:
+        raise OutOfMemory(f"{name} does not fit into memory.", hint="Scale it down.", field="images") from error
+    except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise InvalidInput(
+            f"{name} cannot be decoded: it is damaged, cut short or of an unknown kind ({said}).",
+            hint="Copy or export it anew, or leave it out.",
+            field="images",
+        ) from error
+
+
+def _pixels(array: Array, stored: tuple[int, int], reduction: int) -> tuple[np.ndarray, int]:
+    """[h, w, 3], perhaps reduced in part or not at all, and the EXIF orientation. GDAL reads what Pillow cannot."""
+    try:
+        picture = Image.open(io.BytesIO(array.values.tobytes()))
+    except UnidentifiedImageError:
+        if bytes(array.values[:2]) in (b"II", b"MM"):
+            return _bands(array), 1
+        raise
+    with picture:
+        orientation = int(picture.getexif().get(_ORIENTATION, 1))
+        if picture.mode.startswith("I"):
+            return _grey_16(picture), orientation
+        if _bits(picture) == 16:
+            return _bands(array), orientation
+        return _decode_8(picture, stored, reduction), orientation
+
+
+def _bits(picture: Image.Image) -> int:
+    """Bits a sample in the file; Pillow's own mode hides that it would cut colours of 16 bits down to 8."""
+    if picture.format == "TIFF":
+        bits = picture.tag_v2.get(_BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
+        return int(bits[0] if isinstance(bits, tuple) else bits)
+    if picture.format == "PNG":
+        return 16 if any("16" in str(tile.args) for tile in picture.tile) else 8
+    return 8
+
+
+def _decode_8(picture: Image.Image, stored: tuple[int, int], reduction: int) -> np.ndarray:
+    if _bits(picture) not in (1, 2, 4, 8):
+        raise ValueError(f"its samples have {_bits(picture)} bits")
+    if reduction > 1 and picture.format == "JPEG":
+        picture.draft("RGB" if picture.mode != "L" else "L", (stored[0] // reduction, stored[1] // reduction))
+    picture.load()
+    if reduction > 1 and picture.size == stored:
+        picture = picture.crop((0, 0, stored[0] // reduction * reduction, stored[1] // reduction * reduction))
+        return np.asarray(_rgb(picture).reduce(reduction))
+    return np.asarray(_rgb(picture))
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """Colour without alpha: Pillow would paint a palette's transparent colour, and keeps what lies under other alpha."""
+    if picture.mode in ("P", "PA"):
+        picture = picture.convert("RGBA")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def _grey_16(picture: Image.Image) -> np.ndarray:
+    grey = np.asarray(picture)
+    if grey.dtype != np.uint16 and (grey.min() < 0 or grey.max() > 65535):
+        raise ValueError("its samples have 32 bits")
+    return np.repeat(grey.astype(np.uint16)[..., None], 3, axis=2)
+
+
+def _bands(array: Array) -> np.ndarray:
+    """[H, W, 3] uint8 or uint16 by GDAL: Pillow cuts colours of 16 bits down to 8."""
+    import rasterio
+    from rasterio.io import MemoryFile
+
+    with (
+        rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_NUM_THREADS="1"),
+        MemoryFile(array.values.tobytes()) as memory,
+        memory.open() as dataset,
+    ):
+        if dataset.dtypes[0] not in ("uint8", "uint16"):
+            raise ValueError(f"its samples are {dataset.dtypes[0]}")
+        bands = dataset.read([1, 2, 3] if dataset.count >= 3 else [1, 1, 1])
+    return np.ascontiguousarray(np.moveaxis(bands, 0, 2))
+
+
+def _block_means(pixels: np.ndarray, stored: tuple[int, int], reduction: int) -> np.ndarray:
+    """The rest of a reduction that the decoder has not done, and a last partial block cut away."""
+    width, height = stored[0] // reduction, stored[1] // reduction
+    left = max(min(pixels.shape[0] // height, pixels.shape[1] // width, reduction), 1)
+    if left == 1:
+        return np.ascontiguousarray(pixels[:height, :width])
+    blocks = pixels[: height * left, : width * left].reshape(height, left, width, left, 3)
+    return np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(pixels.dtype)
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Rows and columns exchanged as the EXIF orientations 5 to 8 say (Exif 2.3, table 6)."""
+    flipped = np.swapaxes(pixels, 0, 1)
+    return np.ascontiguousarray(
+        {5: flipped, 6: flipped[:, ::-1], 7: flipped[::-1, ::-1], 8: flipped[::-1]}[orientation]
+    )
