@@ -17,7 +17,7 @@ _MARGIN_PX = 1e-6  # far above the rounding of a projected corner, far below a p
 _ZERO, _ONE, _FOUR, _INFINITE = np.float32(0.0), np.float32(1.0), np.float32(4.0), np.float32(np.inf)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _corner(triangle, corner, pose):
     """A corner in camera space. Every triangle rounds a shared corner alike, which is what keeps edges tight."""
     x, y, z = np.float64(triangle[corner, 0]), np.float64(triangle[corner, 1]), np.float64(triangle[corner, 2])
@@ -28,14 +28,14 @@ def _corner(triangle, corner, pose):
     )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _widen(box, x, y, z, lens):
     px, py = lens[0] * x / z + lens[2], lens[1] * y / z + lens[3]
     box[0], box[1] = min(box[0], px), max(box[1], px)
     box[2], box[3] = min(box[2], py), max(box[3], py)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _bounds(triangle, pose, lens, near, box):
     """Pixel bounds x0, x1, y0, y1 of the part of a triangle at least near in front of the camera; False if there is none."""
     box[0], box[1], box[2], box[3] = np.inf, -np.inf, np.inf, -np.inf
@@ -51,19 +51,19 @@ def _bounds(triangle, pose, lens, near, box):
     return box[0] <= box[1]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _first_centre(low, end):
     """The first pixel whose centre may lie at or beyond low, within 0..end."""
     return np.int64(min(max(np.ceil(low - 0.5 - _MARGIN_PX), 0.0), np.float64(end)))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _last_centre(high, end):
     """The last pixel whose centre may lie at or before high, within -1..end - 1."""
     return np.int64(min(max(np.floor(high - 0.5 + _MARGIN_PX), -1.0), end - 1.0))
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy")
 def row_ranges(triangles, pose, lens, near, width, height, first, last):
     """First and last strip (int32 [N]) that each triangle may touch; first > last where it touches no pixel centre.
 
@@ -87,7 +87,7 @@ def row_ranges(triangles, pose, lens, near, width, height, first, last):
     return broken
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def bin_triangles(first, last, strips):
     """The triangles of each strip: starts int64 [strips + 1] into members int32, the mesh's order kept in each strip."""
     starts = np.zeros(strips + 1, np.int64)
@@ -104,7 +104,7 @@ def bin_triangles(first, last, strips):
     return starts, members
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _edge(xa, ya, za, xb, yb, zb, lens, sign, edges, row):
     """The edge function of a -> b over pixels: swapping a and b, or the sign, negates each number exactly."""
     a = sign * ((ya * zb - yb * za) / lens[0])
@@ -113,7 +113,7 @@ def _edge(xa, ya, za, xb, yb, zb, lens, sign, edges, row):
     edges[row, 2] = sign * (xa * yb - xb * ya) - (a * lens[2] + b * lens[3])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _set_up(triangle, pose, lens, has_uv, edges, record):
     """Edge functions [3, 3] and the record [RECORD] of a triangle; False if the camera sees it edge on."""
     x0, y0, z0 = _corner(triangle, 0, pose)
@@ -144,14 +144,14 @@ def _set_up(triangle, pose, lens, has_uv, edges, record):
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _covers(a, b, rest, column):
     """Whether an edge function a x + b y + c, with rest = b y + c, holds a pixel centre; on the edge one side of two does."""
     value = a * (column + 0.5) + rest
     return value > 0.0 or (value == 0.0 and (a > 0.0 or (a == 0.0 and b > 0.0)))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _trim(a, b, rest, left, right):
     """The pixels left..right that an edge function covers. The quotient guesses; the function itself, monotone, decides."""
     if a == 0.0:
@@ -172,7 +172,7 @@ def _trim(a, b, rest, left, right):
     return left, column
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _claim(nearness, owner, a, rest, left, right, nearest, number):
     """Pixels of one row go to the triangle where it is nearer than what they have; at equal depth the first one stays."""
     for column in range(left, right + 1):
@@ -183,7 +183,7 @@ def _claim(nearness, owner, a, rest, left, right, nearest, number):
         owner[column] = number if wins else owner[column]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _fill(triangle, pose, lens, near, top, bottom, edges, record, box, number, nearness, owner):
     """Z-buffer one triangle into the rows top..bottom - 1 of a strip."""
     height, width = bottom, nearness.shape[1]
@@ -200,7 +200,7 @@ def _fill(triangle, pose, lens, near, top, bottom, edges, record, box, number, n
             _claim(nearness[row - top], owner[row - top], record[0], rest, begin, end, 1.0 / near, number)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _stretch(u_x, u_y, v_x, v_y, size):
     """Ratio of the singular values s1 >= s2 of [[u_x, u_y], [v_x, v_y]], all float32, with size = s1 s2.
 
@@ -212,7 +212,7 @@ def _stretch(u_x, u_y, v_x, v_y, size):
     return _INFINITE if size == _ZERO else (_ONE if ratio < _ONE else ratio)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _shade_run(record, row, begin, end, lens, window, uv, depth, facing, footprint, stretch):
     """What the pixels begin..end - 1 of a row see of one triangle, into the row's arrays."""
     a, b, c = record[0], record[1], record[2]
@@ -238,7 +238,7 @@ def _shade_run(record, row, begin, end, lens, window, uv, depth, facing, footpri
         stretch[column] = _stretch(u_x, u_y, v_x, v_y, size)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _shade(row, owner, numbers, records, lens, window, uv, depth, facing, footprint, stretch, triangle, count):
     begin, width = 0, owner.size
     while begin < width:
@@ -256,7 +256,7 @@ def _shade(row, owner, numbers, records, lens, window, uv, depth, facing, footpr
         begin = end
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _draw_strip(
     mesh, occluders, pose, lens, near, members, top, bottom, window, uv, depth, facing, footprint, stretch, triangle
 ):
@@ -278,7 +278,7 @@ def _draw_strip(
         )  # fmt: skip
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy")
 def draw_strips(
     mesh, occluders, pose, lens, near, order, starts, members, window, first_row,
     uv, depth, facing, footprint, stretch, triangle,
