@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from . import requests
-from .build import images
+from .build import images, texture_images
 from .connection_panel import wrapped
 from .shared.algorithm import find
 from .shared.catalog import ALGORITHMS
@@ -21,6 +21,8 @@ _KINDS = {
     "MASK": "Mask from 0 to 1",
     "CLASS_MAP": "Class numbers",
     "COLOR_IMAGE": "Colours, linear",
+    "COUNT_MAP": "How many photographs saw each texel",
+    "TEXTURE": "A texture made of photographs",
 }
 
 
@@ -45,6 +47,8 @@ class RELIEVO_PT_image(bpy.types.Panel):
         layout.label(text=size, icon="BLANK1")
         if kind in ("HEIGHT_MAP", "AREA_MAP", "THICKNESS_MAP"):
             wrapped(layout, "Numbers, no colours: above 1 they look white", "INFO")
+        if texture_images.WHITE_KEY in image:
+            layout.label(text=f"White is {image[texture_images.WHITE_KEY]}", icon="BLANK1")
         self._draw_recipe(layout, image)
         if kind in ("", "HEIGHT_MAP"):
             layout.operator_context = "INVOKE_DEFAULT"

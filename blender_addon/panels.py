@@ -1,4 +1,5 @@
-"""The sidebar tab "Relievo" in the 3D view, the terrain box of the selected object, and the entry under Add > Mesh.
+"""The sidebar tab "Relievo" in the 3D view, and the entry under Add > Mesh. What goes in is input_panel.py's, what was made of the
+selected object made_panel.py's.
 
 draw() reads settings and the session's records and does nothing else: no I/O, no datablock that may be gone.
 """
@@ -9,22 +10,16 @@ from typing import Any
 
 import bpy
 
-from . import property_table, pump, requests, results
+from . import input_panel, made_panel, properties, property_table, pump, results
 from .connection_panel import draw_connection, wrapped
 from .job_records import Job, format_seconds
-from .shared.algorithm import AlgorithmSpec, Port, find
-from .shared.arrays import HEIGHT_MAP
+from .shared.algorithm import AlgorithmSpec, find
 from .shared.catalog import ALGORITHMS
 from .shared.jobs import JobState
 from .shared.params import Param
+from .sidebar import RelievoTab
 
 # The tab ------------------------------------------------------------------------------------------------------
-
-
-class RelievoTab:
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Relievo"
 
 
 class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
@@ -39,95 +34,7 @@ class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
         column = layout.column(align=True)
         column.scale_y = 1.1
         column.prop(settings, "algorithm", expand=True)
-        if requests.recipe_on(context.active_object) is not None:
-            self._draw_terrain(layout, context.active_object)
-
-    def _draw_terrain(self, layout: bpy.types.UILayout, terrain: bpy.types.Object) -> None:
-        box = layout.box()
-        box.label(text=terrain.name, icon="OUTLINER_OB_MESH")
-        row = box.row(align=True)
-        row.operator("relievo.regenerate", text="Regenerate")
-        row.operator("relievo.vary")
-        row = box.row(align=True)
-        row.operator("relievo.update_terrain")
-        row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER")
-        row.operator("relievo.copy_recipe", text="", icon="COPYDOWN")
-        box.operator("relievo.set_up_view", icon="LIGHT_SUN")
-
-
-class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
-    bl_label = "From"
-    bl_parent_id = "RELIEVO_PT_main"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(_spec(context).inputs)
-
-    def draw(self, context: bpy.types.Context) -> None:
-        spec = _spec(context)
-        group = getattr(context.scene.relievo, spec.name)
-        for port in spec.inputs:
-            self._draw_picker(context, spec, port, getattr(group, f"from_{port.name}"), 0)
-            if port.many:
-                for index, more in enumerate(getattr(group, f"more_{port.name}"), 1):
-                    self._draw_picker(context, spec, port, more, index)
-                add = self.layout.operator("relievo.add_input", text=f"Add {port.label or port.name}", icon="ADD")
-                add.algorithm, add.port = spec.name, port.name
-
-    def _draw_picker(
-        self, context: bpy.types.Context, spec: AlgorithmSpec, port: Port, settings: Any, index: int
-    ) -> None:
-        column = self.layout.column(align=True)
-        row = column.row(align=True)
-        row.use_property_split, row.use_property_decorate = True, False
-        row.prop(settings, "source", text=(port.label or port.name) if index == 0 else " ")
-        if index:
-            remove = row.operator("relievo.remove_input", text="", icon="X")
-            remove.algorithm, remove.port, remove.index = spec.name, port.name, index
-        if settings.source == "IMAGE":
-            self._draw_image(column, spec, port, settings, index)
-        elif settings.source == "OBJECT":
-            self._draw_mesh(column, context, settings)
-        elif settings.source == "EXEMPLAR":
-            column.prop(settings, "exemplar", text="")
-        elif settings.source == "MATERIALS":
-            column.label(text="Pass index of each material: 0 is the first exemplar", icon="INFO")
-        elif settings.source == "OBJECTS":
-            column.prop(settings, "collection", text="")
-            column.label(text="Pass index of each object: 0 is the first exemplar", icon="INFO")
-        elif settings.source == "NOISE":
-            seed = context.scene.relievo.noise.seed
-            column.label(text=f"Noise engine's settings, seed {seed}", icon="INFO")
-
-    def _draw_image(
-        self, column: bpy.types.UILayout, spec: AlgorithmSpec, port: Port, settings: Any, index: int
-    ) -> None:
-        row = column.row(align=True)
-        row.prop(settings, "image", text="")
-        load = row.operator("relievo.load_height_image", text="", icon="FILEBROWSER")
-        load.algorithm, load.port, load.index = spec.name, port.name, index
-        if settings.image is None:
-            column.label(text="Pick or open an image", icon="ERROR")
-            return
-        if port.kind is HEIGHT_MAP:
-            detail = column.column(align=True)
-            detail.use_property_split, detail.use_property_decorate = True, False
-            detail.prop(settings, "size")
-            detail.row().prop(settings, "meaning", expand=True)
-            if settings.meaning == "RANGE":
-                detail.prop(settings, "low")
-                detail.prop(settings, "high")
-
-    def _draw_mesh(self, column: bpy.types.UILayout, context: bpy.types.Context, settings: Any) -> None:
-        active = context.active_object
-        column.prop(settings, "object", text="")
-        if settings.object is None:
-            if active is not None and active.type == "MESH":
-                column.label(text=f"Selected: {active.name}", icon="RESTRICT_SELECT_OFF")
-            else:
-                column.label(text="Select a mesh", icon="ERROR")
-        column.prop(settings, "resolution")
-        column.prop(settings, "fill_gaps")
+        made_panel.draw(layout, context)
 
 
 class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
@@ -143,7 +50,7 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
         group = getattr(context.scene.relievo, spec.name)
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
-        _draw_parameters(column, group, [p for p in spec.parameters if not p.group and p.name != "seed"])
+        _draw_parameters(column, group, [p for p in spec.parameters if not p.group and not _is_dice(p)])
         names = dict.fromkeys(parameter.group for parameter in spec.parameters if parameter.group)
         for name in names:
             header, body = self.layout.panel(f"relievo_{spec.name}_{name}", default_closed=True)
@@ -151,6 +58,11 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
             if body is not None:
                 body.use_property_split, body.use_property_decorate = True, False
                 _draw_parameters(body.column(), group, [p for p in spec.parameters if p.group == name])
+
+
+def _is_dice(parameter: Param) -> bool:
+    """Whether it is drawn beside Generate: another seed is another result, unless the seed is one detail among others."""
+    return parameter.name == "seed" and not parameter.group
 
 
 def _draw_parameters(layout: bpy.types.UILayout, group: Any, parameters: list[Param]) -> None:
@@ -177,6 +89,10 @@ class RELIEVO_PT_result(RelievoTab, bpy.types.Panel):
         output = context.scene.relievo.output
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
+        if properties.makes_textures(_spec(context)):
+            column.prop(output, "depth", text="As")
+            column.prop(output, "preview")
+            return
         column.prop(output, "kind", text="As")
         column.prop(output, "preview")
         column.prop(output, "frame")
@@ -191,8 +107,9 @@ class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
         spec = _spec(context)
         row = self.layout.row(align=True)
         row.scale_y = 1.5
-        row.operator("relievo.generate", icon="PLAY")
-        if any(parameter.name == "seed" for parameter in spec.parameters):
+        makes_textures = properties.makes_textures(spec)
+        row.operator("relievo.generate", text="Texture" if makes_textures else "Generate", icon="PLAY")
+        if any(_is_dice(parameter) for parameter in spec.parameters):
             seed = row.row(align=True)
             seed.scale_x = 0.6
             seed.prop(getattr(context.scene.relievo, spec.name), "seed", text="")
@@ -228,7 +145,9 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
         if job.error is not None:
             self._draw_error(box, job)
         elif job.held:
-            box.operator("relievo.place_job", icon="IMPORT").job = job.id
+            is_texture = job.spec is not None and properties.makes_textures(job.spec)
+            text = "Place as a Material" if is_texture else "Place as a New Object"
+            box.operator("relievo.place_job", text=text, icon="IMPORT").job = job.id
         for warning in job.warnings:
             wrapped(box, warning, "INFO")
 
@@ -279,10 +198,11 @@ def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
 CLASSES = (
     RELIEVO_MT_presets,
     RELIEVO_PT_main,
-    RELIEVO_PT_inputs,
+    input_panel.RELIEVO_PT_inputs,
     RELIEVO_PT_settings,
     RELIEVO_PT_result,
     RELIEVO_PT_generate,
+    made_panel.RELIEVO_PT_photographs,
     RELIEVO_PT_jobs,
 )
 

@@ -165,9 +165,9 @@ def scene_part(job: Job) -> dict[str, Any]:
     }
 
 
-def with_params(request: Request, params: Mapping[str, Any]) -> Request:
-    """The same request with other parameters."""
-    return replace(request, params=params)
+def with_params(request: Request, params: Mapping[str, Any], *, output: str = "") -> Request:
+    """The same request with other parameters, and where output is given, for another kind of result."""
+    return replace(request, params=params, output=output or request.output)
 
 
 def recipe_on(item: bpy.types.ID | None) -> dict[str, Any] | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import backend, cameras, engines, inputs, jobs, scene
+from . import backend, cameras, engines, inputs, jobs, made, scene
 
-MODULES = (backend, cameras, engines, inputs, jobs, scene)
+MODULES = (backend, cameras, engines, inputs, jobs, made, scene)
 
 
 def register() -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import bpy
 
-from .. import properties, property_table, pump, requests, sources
+from .. import properties, property_table, pump, requests, scan_sources, sources
 from ..requests import Request
-from ..shared.algorithm import AlgorithmSpec, find
+from ..shared.algorithm import AlgorithmSpec, Port, find
+from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import ALGORITHMS
 from ..shared.errors import InvalidInput
 from .reporting import reports_errors

@@ -1,18 +1,13 @@
-"""Operators about jobs and finished terrains: cancel, keep, place, show, again, vary, and the recipe."""
+"""Operators about jobs: cancel, keep, place, show, again."""
 
 from __future__ import annotations
 
-import json
 import platform
-import random
-from typing import Any
 
 import bpy
 
-from .. import previews, properties, pump, requests, results, viewport
+from .. import previews, pump, requests, results, viewport
 from ..job_records import Job
-from ..shared.algorithm import find
-from ..shared.catalog import ALGORITHMS
 from ..shared.errors import InvalidInput, UnknownJob
 from ..shared.version import PROTOCOL, VERSION
 from .engines import run
@@ -45,7 +40,7 @@ class RELIEVO_OT_cancel_job(JobOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_keep_job(JobOperator, bpy.types.Operator):
-    """Stop refining and take the terrain as it is now"""
+    """Stop refining and take the result as it is now"""
 
     bl_idname = "relievo.keep_job"
     bl_label = "Keep"
@@ -61,7 +56,7 @@ class RELIEVO_OT_keep_job(JobOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_place_job(JobOperator, bpy.types.Operator):
-    """Put this result into the open scene as a new object"""
+    """Put this result into the open scene, as a new object or, if it is a texture, as a material of its own"""
 
     bl_idname = "relievo.place_job"
     bl_label = "Place as a New Object"
@@ -115,7 +110,7 @@ class RELIEVO_OT_show_job(JobOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_again_job(JobOperator, bpy.types.Operator):
-    """Compute this job once more, with the same settings and inputs, into a new object"""
+    """Compute this job once more, with the same settings and inputs"""
 
     bl_idname = "relievo.again_job"
     bl_label = "Again"
@@ -145,99 +140,6 @@ class RELIEVO_OT_copy_job_report(JobOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-# On the active object -----------------------------------------------------------------------------------------
-
-
-class TerrainOperator:
-    """Acts on the active object, which must carry a recipe."""
-
-    poll_message_set: Any
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if requests.recipe_on(context.active_object) is None:
-            cls.poll_message_set("Select a terrain that Relievo has made")
-            return False
-        return True
-
-    def recipe(self, context: bpy.types.Context) -> dict[str, Any]:
-        recipe = requests.recipe_on(context.active_object)
-        if recipe is None:
-            raise InvalidInput("No terrain that Relievo has made is selected.")
-        return recipe
-
-
-class RELIEVO_OT_regenerate(TerrainOperator, bpy.types.Operator):
-    """Compute the selected terrain anew from its recipe and replace it in place"""
-
-    bl_idname = "relievo.regenerate"
-    bl_label = "Regenerate"
-
-    @reports_errors
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        return run(self, context, requests.from_recipe(self.recipe(context), target=context.active_object.name))
-
-
-class RELIEVO_OT_update_terrain(TerrainOperator, bpy.types.Operator):
-    """Compute the selected terrain with the sidebar's present settings and replace it in place;
-
-    its inputs stay those of its recipe
-    """
-
-    bl_idname = "relievo.update_terrain"
-    bl_label = "Apply Settings"
-
-    @reports_errors
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        request = requests.from_recipe(self.recipe(context), target=context.active_object.name)
-        return run(self, context, requests.with_params(request, properties.read(context.scene, request.spec)))
-
-
-class RELIEVO_OT_vary(TerrainOperator, bpy.types.Operator):
-    """Compute the selected terrain with another seed and replace it in place"""
-
-    bl_idname = "relievo.vary"
-    bl_label = "Vary"
-
-    @reports_errors
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        changes = {"seed": random.randrange(100000)}
-        return run(
-            self,
-            context,
-            requests.from_recipe(self.recipe(context), target=context.active_object.name, changes=changes),
-        )
-
-
-class RELIEVO_OT_settings_from_terrain(TerrainOperator, bpy.types.Operator):
-    """Set the sidebar to what the selected terrain was made with"""
-
-    bl_idname = "relievo.settings_from_terrain"
-    bl_label = "Take Its Settings"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @reports_errors
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        recipe = self.recipe(context)
-        spec = find(ALGORITHMS, recipe["algorithm"])
-        context.scene.relievo.algorithm = spec.name
-        properties.write(context.scene, spec, recipe["params"])
-        return {"FINISHED"}
-
-
-class RELIEVO_OT_copy_recipe(TerrainOperator, bpy.types.Operator):
-    """Copy the selected terrain's recipe to the clipboard: `relievo.py run --recipe` reads it"""
-
-    bl_idname = "relievo.copy_recipe"
-    bl_label = "Copy Recipe"
-
-    @reports_errors
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        context.window_manager.clipboard = json.dumps(self.recipe(context), indent=1)
-        self.report({"INFO"}, "The recipe is on the clipboard")
-        return {"FINISHED"}
-
-
 CLASSES = (
     RELIEVO_OT_cancel_job,
     RELIEVO_OT_keep_job,
@@ -246,11 +148,6 @@ CLASSES = (
     RELIEVO_OT_show_job,
     RELIEVO_OT_again_job,
     RELIEVO_OT_copy_job_report,
-    RELIEVO_OT_regenerate,
-    RELIEVO_OT_update_terrain,
-    RELIEVO_OT_vary,
-    RELIEVO_OT_settings_from_terrain,
-    RELIEVO_OT_copy_recipe,
 )
 
 
