@@ -11,14 +11,20 @@ import math
 import numpy as np
 from numba import njit, prange
 
+LANES = 16  # numbers of a row read at once: 4 pixels of 3, and 4 more to fill a register
+
 
 @njit(inline="always")
-def _cubic(t: float, w: np.ndarray) -> None:
-    """The weights of four neighbours, 1 + t, t, 1 - t and 2 - t away (Keys 1981, equation 4, a = -1/2)."""
-    w[0] = t * (t * (1.0 - 0.5 * t) - 0.5)
-    w[1] = t * t * (1.5 * t - 2.5) + 1.0
-    w[2] = t * (t * (2.0 - 1.5 * t) + 0.5)
-    w[3] = t * t * (0.5 * t - 0.5)
+def _cubic(t: float) -> tuple[float, float, float, float]:
+    """The weights of four neighbours, 1 + t, t, 1 - t and 2 - t away (Keys 1981, equation 4, a = -1/2), in float32."""
+    half, one, two = np.float32(0.5), np.float32(1.0), np.float32(2.0)
+    steep, deep = np.float32(1.5), np.float32(2.5)
+    return (
+        t * (t * (one - half * t) - half),
+        t * t * (steep * t - deep) + one,
+        t * (t * (two - steep * t) + half),
+        t * t * (half * t - half),
+    )
 
 
 @njit(inline="always")
@@ -53,14 +59,16 @@ def _bend_row(
             at_x[j], at_y[j] = math.nan, math.nan
 
 
-@njit(cache=True, fastmath={"contract"})
+@njit(cache=True, fastmath={"contract"}, error_model="numpy")
 def _fetch_row(
-    source: np.ndarray, at_x: np.ndarray, at_y: np.ndarray, top: float, made: np.ndarray, inside: np.ndarray
+    source: np.ndarray, at_x: np.ndarray, at_y: np.ndarray, lanes: int, top: float, made: np.ndarray, inside: np.ndarray
 ) -> None:
-    """Fill made [3 W] and inside [W] from source [H, 3 W]: columns first, over the 12 numbers of 4 neighbouring pixels at once."""
+    """Fill made [3 W] and inside [W] from source [H, 3 W]: first by columns, over the numbers of 4 neighbouring pixels at once.
+
+    lanes: LANES; known as a number only at run time, the loop over it becomes vector instructions instead of being unrolled.
+    """
     height, width = source.shape[0], source.shape[1] // 3
-    wx, wy = np.empty(4, np.float32), np.empty(4, np.float32)
-    columns = np.empty(12, np.float32)
+    columns = np.zeros(LANES, np.float32)
     for j in range(at_x.size):
         x, y = at_x[j], at_y[j]
         seen = x >= 0.0 and x <= width and y >= 0.0 and y <= height
@@ -69,26 +77,33 @@ def _fetch_row(
             made[3 * j] = made[3 * j + 1] = made[3 * j + 2] = 0
             continue
         left, upper = np.int64(math.floor(x - 0.5)), np.int64(math.floor(y - 0.5))
-        _cubic(np.float32(x - 0.5 - left), wx)
-        _cubic(np.float32(y - 0.5 - upper), wy)
-        if left >= 1 and left + 2 < width and upper >= 1 and upper + 2 < height:
-            start = 3 * (left - 1)
-            for c in range(12):
+        a0, a1, a2, a3 = _cubic(np.float32(x - 0.5 - left))
+        b0, b1, b2, b3 = _cubic(np.float32(y - 0.5 - upper))
+        start = 3 * (left - 1)
+        if start >= 0 and start + LANES <= 3 * width and upper >= 1 and upper + 2 < height:
+            row0, row1 = source[upper - 1, start : start + LANES], source[upper, start : start + LANES]
+            row2, row3 = source[upper + 1, start : start + LANES], source[upper + 2, start : start + LANES]
+            for c in range(lanes):
                 columns[c] = (
-                    wy[0] * np.float32(source[upper - 1, start + c])
-                    + wy[1] * np.float32(source[upper, start + c])
-                    + wy[2] * np.float32(source[upper + 1, start + c])
-                    + wy[3] * np.float32(source[upper + 2, start + c])
+                    b0 * np.float32(row0[c])
+                    + b1 * np.float32(row1[c])
+                    + b2 * np.float32(row2[c])
+                    + b3 * np.float32(row3[c])
                 )
         else:
+            first, second = _clip(upper - 1, height - 1), _clip(upper, height - 1)
+            third, last = _clip(upper + 1, height - 1), _clip(upper + 2, height - 1)
             for c in range(12):
                 at = 3 * _clip(left - 1 + c // 3, width - 1) + c % 3
-                columns[c] = np.float32(0.0)
-                for a in range(4):
-                    columns[c] += wy[a] * np.float32(source[_clip(upper - 1 + a, height - 1), at])
+                columns[c] = (
+                    b0 * np.float32(source[first, at])
+                    + b1 * np.float32(source[second, at])
+                    + b2 * np.float32(source[third, at])
+                    + b3 * np.float32(source[last, at])
+                )
         for c in range(3):
-            value = wx[0] * columns[c] + wx[1] * columns[3 + c] + wx[2] * columns[6 + c] + wx[3] * columns[9 + c]
-            made[3 * j + c] = min(max(value + np.float32(0.5), np.float32(0.0)), top)
+            value = a0 * columns[c] + a1 * columns[3 + c] + a2 * columns[6 + c] + a3 * columns[9 + c]
+            made[3 * j + c] = np.int32(min(max(value + np.float32(0.5), np.float32(0.0)), top))
 
 
 @njit(cache=True, parallel=True)
@@ -98,16 +113,18 @@ def undistort(
     k: np.ndarray,
     fisheye: bool,
     limit: float,
+    lanes: int,
     top: float,
     made: np.ndarray,
     inside: np.ndarray,
 ) -> None:
     """Fill made [H, 3 W] and inside [H, W] bool from source [H, 3 W], colours side by side, both uint8 or both uint16.
 
-    lens [4]: fx fy cx cy in px. k [8]: coefficients in OpenCV's order. limit: the lens's valid radius. top: the largest value.
+    lanes: LANES. lens [4]: fx fy cx cy in px. k [8]: coefficients in OpenCV's order. limit: the lens's valid radius.
+    top: the largest value.
     """
     height, width = inside.shape
     for i in prange(height):
         at_x, at_y = np.empty(width), np.empty(width)
         _bend_row(i + 0.5, lens, k, fisheye, limit, at_x, at_y)
-        _fetch_row(source, at_x, at_y, np.float32(top), made[i], inside[i])
+        _fetch_row(source, at_x, at_y, lanes, np.float32(top), made[i], inside[i])

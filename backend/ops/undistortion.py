@@ -37,6 +37,7 @@ def undistort(
         coefficients,
         camera.distortion.model == FISHEYE,
         valid_radius(camera.distortion),
+        undistortion_cpu.LANES,
         float(np.iinfo(pixels.dtype).max),
         made.reshape(height, -1),
         inside,

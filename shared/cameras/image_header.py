@@ -28,8 +28,9 @@ def image_size(source: Path | str | bytes | memoryview | np.ndarray, name: str =
     """
     if isinstance(source, (str, Path)):
         name = name or str(source)
-        source = _mapped(Path(source))
-    data = np.frombuffer(source, np.uint8).data
+        data = np.frombuffer(_mapped(Path(source)), np.uint8).data
+    else:
+        data = np.frombuffer(source, np.uint8).data
     try:
         size = _size(data)
     except (struct.error, IndexError) as error:
