@@ -131,7 +131,7 @@ def orbit(
         turn, rise = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(8, 72))
         center = np.array([np.cos(turn) * np.cos(rise), np.sin(turn) * np.cos(rise), np.sin(rise)])
         center = center * rng.uniform(3.4, 4.8) + (0, 0, 0.6)
-        forward = rng.normal(0, 0.2, 3) + (0, 0, 0.65) - center
+        forward = np.add(rng.normal(0, 0.2, 3), (0, 0, 0.65)) - center
         forward /= np.linalg.norm(forward)
         right = np.cross(forward, [0.0, 0, 1])
         right /= np.linalg.norm(right)
