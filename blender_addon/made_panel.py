@@ -60,14 +60,8 @@ def _draw_texture(
 
 
 def _draw_summary(column: bpy.types.UILayout, found: report.Report) -> None:
-    for line in found.summary:
-        column.label(text=line)
-    misfits = [photograph.name for photograph in found.misfits]
-    if misfits:
-        named = ", ".join(misfits[:4]) + (f" and {len(misfits) - 4} more" if len(misfits) > 4 else "")
-        wrapped(column, f"Did not fit and was left out: {named}", "ERROR")
-    for warning in found.warnings:
-        wrapped(column, warning, "INFO")
+    for sentence in found.summary:
+        wrapped(column, sentence)
 
 
 class RELIEVO_PT_photographs(RelievoTab, bpy.types.Panel):
@@ -89,8 +83,8 @@ class RELIEVO_PT_photographs(RelievoTab, bpy.types.Panel):
             return
         column = self.layout.column(align=True)
         for photograph in found.photographs[:SHOWN]:
-            icon = "CHECKMARK" if photograph.used and not photograph.held_out else "HIDE_ON"
-            column.label(text=photograph.name, icon=icon if photograph.used else "ERROR")
+            icon = "ERROR" if photograph.is_misfit else "CHECKMARK" if photograph.used else "HIDE_ON"
+            column.label(text=photograph.name, icon=icon)
             column.label(text=photograph.sentence, icon="BLANK1")
         if len(found.photographs) > SHOWN:
             column.operator(

@@ -142,18 +142,30 @@ def _place_terrain(placing: _Placing) -> bpy.types.ID:
 def _place_texture(placing: _Placing) -> bpy.types.ID:
     """A texture on the mesh that it was made for, or in a material by itself."""
     purpose, target = placing.job.purpose, placing.target
-    uv_layer = purpose.get("uv_layer", "")
-    unwrapped = [array for given in placing.outputs.values() for array in given if array.kind is MESH]
     if target is None:
-        name = purpose.get("target") or placing.job.label
         return textures.make(
-            placing.outputs, name=name, depth=purpose["output"], uv_layer=uv_layer, recipe=placing.recipe
+            placing.outputs,
+            name=purpose.get("target") or placing.job.label,
+            depth=purpose["output"],
+            uv_layer=purpose.get("uv_layer", ""),
+            recipe=placing.recipe,
         )
-    if not uv_layer and unwrapped:
-        uv_layer = textures.UV_LAYER
-        scans.write_uvs(target, unwrapped[0].values, uv_layer)
-    textures.put_on(target, placing.outputs, depth=purpose["output"], uv_layer=uv_layer, recipe=placing.recipe)
+    textures.put_on(
+        target, placing.outputs, depth=purpose["output"], uv_layer=_uv_layer(placing, target), recipe=placing.recipe
+    )
     return target
+
+
+def _uv_layer(placing: _Placing, target: bpy.types.Object) -> str:
+    """Name of the UVs that the texture belongs to: those that were sent, or new ones where the backend has made some or the
+    user has changed the old ones since.
+    """
+    sent = placing.job.purpose.get("uv_layer", "")
+    returned = next((array for given in placing.outputs.values() for array in given if array.kind is MESH), None)
+    if returned is None or (sent and scans.has_uvs(target, returned.values, sent)):
+        return sent
+    scans.write_uvs(target, returned.values, textures.UV_LAYER)
+    return textures.UV_LAYER
 
 
 _PLACERS: Mapping[ArrayKind, Callable[[_Placing], bpy.types.ID]] = {TEXTURE: _place_texture, HEIGHT_MAP: _place_terrain}

@@ -24,9 +24,8 @@ FOUND = {
         },
         {"name": "b.jpg", "used": False, "reason": "it shows something else"},
     ],
+    "summary": ["1 of 2 photographs made the texture.", "Not used, for it shows something else: b.jpg."],
     "hold_out_psnr": 31.25,
-    "coverage": 0.84,
-    "warnings": ["Two triangles overlap."],
 }
 
 

@@ -33,11 +33,14 @@ class Photograph:
     shift_px: tuple[float, ...] = ()
 
     @property
+    def is_misfit(self) -> bool:
+        """Whether it was to go into the texture, and did not fit."""
+        return not self.used and not self.held_out
+
+    @property
     def standing(self) -> str:
         """ "" for a photograph that went into the texture, else why not."""
-        if not self.used:
-            return self.reason or "did not fit"
-        return "held out" if self.held_out else ""
+        return "" if self.used else self.reason or ("held out" if self.held_out else "did not fit")
 
     @property
     def sentence(self) -> str:
@@ -56,25 +59,14 @@ class Photograph:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
+    """summary: the whole in a few sentences, photographs that did not fit and warnings among them."""
+
+    summary: tuple[str, ...] = ()
     photographs: tuple[Photograph, ...] = ()
-    hold_out_psnr: float | None = None
-    coverage: float | None = None
-    warnings: tuple[str, ...] = ()
 
     @property
     def misfits(self) -> tuple[Photograph, ...]:
-        return tuple(photograph for photograph in self.photographs if not photograph.used)
-
-    @property
-    def summary(self) -> list[str]:
-        """The result in a few lines, the photographs that did not fit by name."""
-        used = sum(photograph.used and not photograph.held_out for photograph in self.photographs)
-        lines = [f"From {used} of {len(self.photographs)} photographs"] if self.photographs else []
-        if self.coverage is not None:
-            lines.append(f"{100.0 * self.coverage:.0f} % of the surface was seen")
-        if self.hold_out_psnr is not None:
-            lines.append(f"Held-out photographs: {self.hold_out_psnr:.1f} dB")
-        return lines
+        return tuple(photograph for photograph in self.photographs if photograph.is_misfit)
 
 
 def write(material: bpy.types.Material, name: str, array: Array) -> None:
@@ -110,10 +102,8 @@ def parse(told: str) -> Report:
     if not isinstance(values, dict):
         raise ValueError("a report is a JSON object")
     return Report(
+        summary=tuple(str(sentence) for sentence in values.get("summary", ())),
         photographs=tuple(_photograph(entry) for entry in values.get("photographs", ())),
-        hold_out_psnr=_number(values, "hold_out_psnr"),
-        coverage=_number(values, "coverage"),
-        warnings=tuple(str(warning) for warning in values.get("warnings", ())),
     )
 
 
@@ -138,11 +128,6 @@ def _number(values: Mapping[str, Any], name: str) -> float | None:
 def to_text(found: Report, name: str) -> str:
     """A report as a person reads it, a line a photograph."""
     lines = [name, "=" * len(name), *found.summary]
-    if found.misfits:
-        lines += ["", "These photographs did not fit and were left out:"]
-        lines += [f"  {photograph.name}: {photograph.standing}" for photograph in found.misfits]
-    if found.warnings:
-        lines += ["", *found.warnings]
     if found.photographs:
         width = max(len(photograph.name) for photograph in found.photographs)
         lines += ["", f"{'photograph':{width}}  residual    PSNR  gain                shift px"]

@@ -75,8 +75,10 @@ def _soup(points: np.ndarray, corners: np.ndarray, uv: np.ndarray) -> np.ndarray
     return values
 
 
-def surface(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Surface:
-    """The triangles of an object as it is now. Raises InvalidInput as mesh() does."""
+def surface(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, uv_layer: str = "") -> Surface:
+    """The triangles of an object as it is now, with the UVs of that layer, "" for the active one. Raises InvalidInput as mesh()
+    does.
+    """
     meshes.bring_up_to_date(item, depsgraph)
     evaluated = item.evaluated_get(depsgraph)
     made = evaluated.to_mesh(preserve_all_data_layers=True, depsgraph=depsgraph)
@@ -84,7 +86,7 @@ def surface(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Surface:
         local = meshes.positions(made, item.name)
         made.calc_loop_triangles()
         loops, corners = (_of_triangles(made, name) for name in ("loops", "vertices"))
-        uv = _uv(made)[loops]
+        uv = _uv(made, uv_layer)[loops]
         is_cut = len(made.loop_triangles) != len(made.polygons)
         world = np.array(evaluated.matrix_world, np.float64)
     finally:
@@ -93,6 +95,12 @@ def surface(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Surface:
         loops, corners, uv = (values[:, [0, 2, 1]] for values in (loops, corners, uv))
     points = (local.astype(np.float64) @ world[:3, :3].T + world[:3, 3]) * metres_per_unit(depsgraph.scene)
     return Surface(points, corners, loops, uv, is_cut)
+
+
+def has_uvs(item: bpy.types.Object, soup: np.ndarray, layer: str) -> bool:
+    """Whether a layer of an object still has the UVs of a MESH [T, 3, 5] that mesh() has read from it."""
+    found = surface(item, bpy.context.evaluated_depsgraph_get(), layer)
+    return len(found.uv) == len(soup) and np.array_equal(found.uv, soup[..., 3:], equal_nan=True)
 
 
 def write_uvs(item: bpy.types.Object, soup: np.ndarray, layer: str) -> None:
@@ -149,9 +157,9 @@ def _of_triangles(made: bpy.types.Mesh, what: str) -> np.ndarray:
     return values.reshape(-1, 3)
 
 
-def _uv(made: bpy.types.Mesh) -> np.ndarray:
-    """UVs of the active layer, float32 [corners, 2]; NaN where there is no layer."""
-    layer = made.uv_layers.active
+def _uv(made: bpy.types.Mesh, name: str) -> np.ndarray:
+    """UVs of a layer, float32 [corners, 2]; NaN where there is none."""
+    layer = made.uv_layers.get(name) if name else made.uv_layers.active
     if layer is None:
         return np.full((len(made.loops), 2), np.nan, np.float32)
     values = np.empty(len(made.loops) * 2, np.float32)

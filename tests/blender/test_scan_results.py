@@ -310,10 +310,10 @@ def test_the_report_is_a_text_and_rows_for_the_panel(cube):
     (material,) = cube.data.materials
     found = report.read(material)
     assert [photograph.name for photograph in found.misfits] == ["b.jpg"]
-    assert found.summary == ["From 1 of 2 photographs", "84 % of the surface was seen", "Held-out photographs: 31.2 dB"]
+    assert found.summary[1] == "Not used, for it shows something else: b.jpg."
     assert found.photographs[0].sentence == "33.5 dB, 2.1 % off in colour, gain 1.10 1.00 0.90, 0.5 px moved"
     text = report.text_of(material).as_string()
-    assert "b.jpg: it shows something else" in text
+    assert "for it shows something else: b.jpg." in text
     assert "+0.30 -0.40" in text
     textured(cube, seed=3)
     assert len(bpy.data.texts) == 1, "a later report takes its place"

@@ -1,0 +1,188 @@
+"""A scan that Blender makes of itself: a textured mesh, photographed by Cycles from all sides, and textured anew from nothing but
+the photographs, the cameras and the bare mesh. What comes out is held to the texture that was photographed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Vector
+
+import blender_addon
+from blender_addon import pump, requests
+from blender_addon.build import report, texture_images, textures
+
+ROOT = Path(__file__).resolve().parents[2]
+VIEWS, SIDE_PX, SAMPLES = 24, 320, 8
+SIZE = 512
+
+
+@pytest.fixture(scope="module")
+def addon(tmp_path_factory):
+    """The add-on registered, with a backend of the checkout that its own process manager starts at the first job."""
+    names = {
+        "RELIEVO_PYTHON": str(ROOT / ".venv/bin/python"),
+        "RELIEVO_SOURCE": str(ROOT),
+        "RELIEVO_THREADS": "2",
+        "RELIEVO_DATA": str(tmp_path_factory.mktemp("relievo")),
+    }
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    blender_addon.register()
+    yield blender_addon
+    blender_addon.unregister()
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture(scope="module")
+def scan(addon, shared_data, tmp_path_factory) -> Path:
+    """A saved file with the bare mesh "Spot" and the collection "Cameras", each with its photograph; rendered once."""
+    folder = tmp_path_factory.mktemp("scan")
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    spot = load_spot(shared_data)
+    wear_glowing(spot, bpy.data.images.load(str(shared_data / "meshes/spot/spot_texture.png")))
+    set_up_rendering()
+    cameras = bpy.data.collections.new("Cameras")
+    bpy.context.scene.collection.children.link(cameras)
+    for number, direction in enumerate(directions(VIEWS)):
+        take_photograph(cameras, folder / f"photograph-{number:02}.png", direction)
+    while spot.data.materials:
+        spot.data.materials.pop()
+    for unused in (*bpy.data.materials, *(image for image in bpy.data.images if "spot_texture" in image.name)):
+        bpy.data.batch_remove([unused])
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scan.blend"))
+    return folder / "scan.blend"
+
+
+def load_spot(shared_data: Path) -> bpy.types.Object:
+    bpy.ops.wm.obj_import(filepath=str(shared_data / "meshes/spot/spot_triangulated.obj"))
+    (spot,) = bpy.context.selected_objects
+    spot.name = "Spot"
+    layer = spot.data.uv_layers.active
+    uv = np.empty(len(layer.uv) * 2, np.float32)
+    layer.uv.foreach_get("vector", uv)
+    layer.uv.foreach_set("vector", np.clip(uv, 0.0, 1.0))
+    return spot
+
+
+def wear_glowing(spot: bpy.types.Object, image: bpy.types.Image) -> None:
+    """The texture alone, without light and shade: what a photograph under even light shows."""
+    spot.data.materials.clear()
+    material = bpy.data.materials.new("Glow")
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    texture, glow = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeEmission")
+    texture.image = image
+    links.new(texture.outputs["Color"], glow.inputs["Color"])
+    links.new(glow.outputs["Emission"], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
+    spot.data.materials.append(material)
+
+
+def set_up_rendering() -> None:
+    """Anti-aliased as a lens does it, and sRGB as it comes, without a film's look."""
+    scene = bpy.context.scene
+    scene.render.engine = "CYCLES"
+    scene.cycles.device, scene.cycles.samples, scene.cycles.use_denoising = "CPU", SAMPLES, False
+    scene.cycles.max_bounces = 0
+    scene.render.use_persistent_data = True  # the mesh and its texture are the same in all
+    scene.render.resolution_x = scene.render.resolution_y = SIDE_PX
+    scene.view_settings.view_transform = "Standard"
+    scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGB"
+
+
+def directions(count: int) -> list[Vector]:
+    """Evenly over a sphere: Fibonacci's spiral."""
+    golden = math.pi * (3.0 - math.sqrt(5.0))
+    found = []
+    for number in range(count):
+        z = 1.0 - 2.0 * (number + 0.5) / count
+        radius = math.sqrt(1.0 - z * z)
+        found.append(Vector((radius * math.cos(golden * number), radius * math.sin(golden * number), z)))
+    return found
+
+
+def take_photograph(cameras: bpy.types.Collection, path: Path, direction: Vector) -> None:
+    """A camera that looks at the mesh's middle, and what it sees as its photograph."""
+    scene = bpy.context.scene
+    item = bpy.data.objects.new(path.stem, bpy.data.cameras.new(path.stem))
+    item.data.lens = 60.0
+    item.location = Vector((0.0, 0.0, 0.1)) + 3.2 * direction
+    item.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
+    cameras.objects.link(item)
+    scene.camera, scene.render.filepath = item, str(path)
+    bpy.ops.render.render(write_still=True)
+    item.data.show_background_images = True
+    item.data.background_images.new().image = bpy.data.images.load(str(path))
+
+
+@pytest.fixture
+def opened(scan, addon):
+    for job in list(pump.session().jobs.values()):
+        pump.session().discard(job)
+    bpy.ops.wm.open_mainfile(filepath=str(scan))
+    return bpy.data.objects["Spot"]
+
+
+def pixels(image: bpy.types.Image) -> np.ndarray:
+    """[H, W, 3], top row first."""
+    values = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(values)
+    return values.reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
+
+
+def original(shared_data: Path, size: int) -> np.ndarray:
+    """The texture that was photographed at the recovered size: each texel the mean of those it covers, in sRGB."""
+    image = bpy.data.images.load(str(shared_data / "meshes/spot/spot_texture.png"))
+    full = pixels(image)
+    factor = len(full) // size
+    return full.reshape(size, factor, size, factor, 3).mean(axis=(1, 3))
+
+
+def test_the_photographed_texture_comes_back(opened, shared_data):
+    assert bpy.ops.relievo.scan_texture(mesh="Spot", cameras="Cameras", size=SIZE) == {"FINISHED"}
+    (material,) = opened.data.materials
+    found = pixels(textures.image_of(material))
+    coverage = bpy.data.images["Spot coverage"]
+    seen = pixels(coverage)[..., 0] * coverage[texture_images.WHITE_KEY] > 0.5
+    assert found.shape == (SIZE, SIZE, 3)
+    assert seen.mean() > 0.3, "most of the mesh is seen by some camera"
+    error = found[seen] - original(shared_data, SIZE)[seen]
+    psnr = -10.0 * math.log10(float(np.mean(error.astype(np.float64) ** 2)))
+    print(f"PSNR {psnr:.2f} dB over {seen.mean():.1%} of the texture")
+    assert psnr >= 30.0
+    told = report.read(material)
+    assert [photograph.name for photograph in told.photographs if not photograph.used] == []
+    assert len(told.photographs) == VIEWS
+    assert requests.recipe_on(material)["scene"]["sources"]["mesh"][0]["name"] == "Spot"
+
+
+def test_regenerate_repeats_it_to_the_byte(opened):
+    bpy.ops.relievo.scan_texture(mesh="Spot", cameras="Cameras", size=128)
+    first = pixels(textures.image_of(opened.data.materials[0])).copy()
+    bpy.context.view_layer.objects.active = opened
+    assert bpy.ops.relievo.regenerate() == {"FINISHED"}
+    assert len(opened.data.materials) == 1
+    assert np.array_equal(pixels(textures.image_of(opened.data.materials[0])), first)
+
+
+def test_a_photograph_of_something_else_is_named(opened, tmp_path):
+    """Its camera says that it shows the mesh; nothing of it agrees with the others."""
+    wrong = tmp_path / "wrong.png"
+    image = bpy.data.images.new("wrong", SIDE_PX, SIDE_PX)
+    noise = np.random.default_rng(0).random((SIDE_PX // 16, SIDE_PX // 16, 4)).astype(np.float32)
+    image.pixels.foreach_set(np.kron(noise, np.ones((16, 16, 1), np.float32)).ravel())
+    image.filepath_raw, image.file_format = str(wrong), "PNG"
+    image.save()
+    camera = bpy.data.objects["photograph-05"].data
+    camera.background_images[0].image = bpy.data.images.load(str(wrong))
+    bpy.ops.relievo.scan_texture(mesh="Spot", cameras="Cameras", size=128)
+    told = report.read(opened.data.materials[0])
+    assert [photograph.name for photograph in told.misfits] == ["wrong.png"]
+    assert any("wrong.png" in sentence for sentence in told.summary)
