@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from backend.meshes.unwrapping import unwrap
-from backend.ops.photographs import size_of
 from backend.ops.scan_views import Maps, ScanView
 from backend.ops.texture_charts import overlap_share, tile_numbers
+from backend.photographs import size_of
 from shared.arrays import Array
 from shared.cameras.camera import Camera, from_array
 from shared.cameras.flips import FLIPS, fitting_flip

@@ -57,14 +57,26 @@ class CellColors:
         scale = 1.0 / np.iinfo(pixels.dtype).max
         kernel.gather_cells(uv, weights, pixels, scale, self._left, self._bottom, self._width, self._side, self._sums)
 
-    def close(self, photograph: int) -> float:
-        """End the present photograph; the next strip belongs to another. Returns the weight that it brought."""
+    def close(self, photograph: int, *, counts: bool = True) -> np.ndarray:
+        """End the present photograph; the next strip belongs to another. Returns the cells that it sees, int32.
+
+        counts: whether it has a say in the fit.
+        """
         seen = np.flatnonzero(self._sums[:, 0] > 0)
-        self._photographs.append(np.full(len(seen), photograph, np.int32))
-        self._cells.append(seen.astype(np.int32))
-        self._means.append(self._sums[seen])
+        if counts:
+            self._photographs.append(np.full(len(seen), photograph, np.int32))
+            self._cells.append(seen.astype(np.int32))
+            self._means.append(self._sums[seen])
         self._sums[seen] = 0.0
-        return float(self._means[-1][:, 0].sum())
+        return seen.astype(np.int32)
+
+    def touches(self, cells: np.ndarray, u0: float, v0: float, u1: float, v1: float) -> bool:
+        """Whether one of these cells has a share of the window u0..u1, v0..v1 of the surface's UVs."""
+        tile, within = np.divmod(cells, self._side**2)
+        u = self._left + tile % self._width + within % self._side / self._side
+        v = self._bottom + tile // self._width + within // self._side / self._side
+        step = 1.0 / self._side
+        return bool(((u < u1) & (u + step > u0) & (v < v1) & (v + step > v0)).any())
 
     def fit(self, photographs: int, mode: str) -> tuple[ColorCorrection, np.ndarray]:
         """Gains and biases of all, and each photograph's mean absolute residual [P], NaN where it shares no cell.

@@ -19,7 +19,7 @@ from backend.ops.scan_views import Strip
 from backend.ops.texel_pyramid import MOST_LEVELS, Pyramid, build_pyramid, sample
 from backend.ops.texel_solver import NO_SEAMS, Seams, solve
 from backend.ops.texel_stencil import Loss, Residuals, TexelSystem
-from backend.ops.texture_charts import chart_map, chart_numbers, in_tile, tile_origin
+from backend.ops.texture_charts import chart_map, chart_numbers, tile_origin
 
 OVERLAP = 64  # texels that a block is solved beyond its core; a multiple of the coarsest texel
 ALIGNED = 1 << MOST_LEVELS
@@ -51,6 +51,24 @@ class Place:
         scale = self.whole / self.side
         shift = np.array([-self.left / self.side, 1.0 - scale + self.top / self.side]) - origin * scale
         return uv * np.float32(scale) + shift.astype(np.float32)
+
+    def window(self) -> tuple[float, float, float, float]:
+        """u0, v0, u1, v1 of the surface's UVs that the sheet shows."""
+        u, v = (float(value) for value in tile_origin(self.tile))
+        end = self.top + self.side
+        return (
+            u + self.left / self.whole, v + 1 - end / self.whole,
+            u + (self.left + self.side) / self.whole, v + 1 - self.top / self.whole,
+        )  # fmt: skip
+
+    def core_window(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends [2] of the UVs that the sheet answers for; open at the tile's own end."""
+        top, left, bottom, right = self.core
+        origin = np.asarray(tile_origin(self.tile))
+        low = origin + np.array([left, self.whole - bottom]) / self.whole
+        high = origin + np.array([right, self.whole - top]) / self.whole
+        last = np.array([right, self.whole - top]) == self.whole
+        return low.astype(np.float32), np.where(last, np.nextafter(high, 1e9), high).astype(np.float32)
 
 
 def whole_tile(tile: int, size: int) -> Place:
@@ -203,10 +221,10 @@ class Sheets:
         """The textures by tile; only for sheets that are whole tiles."""
         return {sheet.place.tile: sheet.texture for sheet in self.sheets if sheet.texture is not None}
 
-    def _here(self, values: np.ndarray) -> np.ndarray | Tensor:
-        if self.device.type == "cpu":
-            return np.ascontiguousarray(values)
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+    def _here(self, values: np.ndarray) -> Tensor:
+        """On the sheets' device; on a CPU without a copy where that can be."""
+        values = np.ascontiguousarray(values)
+        return torch.from_numpy(values if values.flags.writeable else values.copy()).to(self.device)
 
 
 def enlarged(coarse: Tensor, place: Place) -> Tensor:

@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from backend.kernels import view_weights_cpu as kernel
 from backend.kernels.rasterization_cpu import BAND
 from backend.ops.photo_alignment import Displacement
-from backend.ops.photographs import decode
 from backend.ops.rasterization import Projection, SurfaceMap, draw, project
 from backend.ops.undistortion import undistort
 from backend.ops.view_weights import (
@@ -30,6 +29,7 @@ from backend.ops.view_weights import (
     surface_of_maps,
     surface_weights,
 )
+from backend.photographs import decode
 from shared.arrays import Array
 from shared.cameras.camera import Camera, Distortion
 
@@ -219,7 +219,7 @@ def reduced_camera(camera: Camera, reduction: int) -> Camera:
 def _decode(view: ScanView, reduction: int) -> np.ndarray:
     """The photograph [h, w, 3], its view's size over reduction. With UV maps it takes their size, where that is smaller."""
     if view.maps is None:
-        return decode(view.photograph, reduction, camera=view.camera)
+        return decode(view.photograph, reduction, size=(view.width, view.height))
     pixels = decode(view.photograph)
     if reduction == 1 and pixels.shape[:2] == (view.height, view.width):
         return pixels

@@ -1,0 +1,114 @@
+"""Which textures are solved one after another, from photographs how much reduced, and in how many blocks: by size and memory.
+
+Numbers only: nothing here reads a photograph or a mesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.ops.texel_stencil import Loss
+from shared.catalog.scan_texture import ScanTextureParams
+from shared.errors import OutOfMemory
+
+# Bytes a texel while it is solved: eight planes, the texture, both with their mips, charts; and of what is handed back.
+SOLVED_BYTES, MADE_BYTES = 76, 12
+FIXED_BYTES = 400 << 20  # interpreter, torch, compiled loops, strips, the cache of small scans
+PHOTOGRAPH_BYTES = 12  # a pixel: one being decoded, one in work, one undistorted, as 8 bits and a little
+MOST_AT_ONCE = 8192  # texels a side; larger ones gain nothing by being solved as a whole
+SMALLEST_SIDE = 64
+COARSE = (4, 2)
+SURVEY_SIDE = 320  # px of a photograph in the first look
+BLOCK_PASSES = 2
+
+
+@dataclass(frozen=True)
+class Level:
+    """One size: its passes' losses, and how many times photographs are reduced."""
+
+    size: int
+    reduction: int
+    losses: tuple[Loss, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """live: levels solved as a whole, coarse to fine. block_side: 0 where the last of them is the texture itself, else the
+    most texels of a side of the blocks that it is then solved in."""
+
+    size: int
+    largest_live: int
+    block_side: int
+
+
+def memory_plan(params: ScanTextureParams, tiles: int, photograph_pixels: int, available_bytes: int) -> Plan:
+    """Raises OutOfMemory where not even blocks fit, with the largest size that does."""
+    limit = int(params.memory_limit * 2**30) or int(0.8 * available_bytes)
+    if not limit:
+        return Plan(params.size, min(params.size, MOST_AT_ONCE), 0)
+    base = FIXED_BYTES + PHOTOGRAPH_BYTES * photograph_pixels
+
+    def fits(size: int, live: int) -> bool:
+        """Whether a texture of this size can be made while `live` texels a side are solved."""
+        return base + tiles * size**2 * MADE_BYTES + live**2 * SOLVED_BYTES <= limit
+
+    size = params.size
+    if size <= MOST_AT_ONCE and base + tiles * size**2 * SOLVED_BYTES <= limit:
+        return Plan(size, size, 0)
+    live = next((side for side in (4096, 2048, 1024, 512) if side < size and fits(size, side)), 0)
+    if live:
+        together = live
+        while tiles * together**2 > live**2:
+            together //= 2
+        return Plan(size, max(together, SMALLEST_SIDE), live)
+    smaller = next(
+        (side for side in (8192, 4096, 2048, 1024, 512, 256) if side < size and fits(side, min(side, 512))), 0
+    )
+    raise OutOfMemory(
+        f"A texture of {size} texels a side{f' in {tiles} tiles' if tiles > 1 else ''} does not fit into the "
+        f"{limit / 2**30:.1f} GiB there are for it.",
+        hint=f"Use size {smaller} or less." if smaller else "Close other programs, or use smaller photographs.",
+        field="size",
+    )
+
+
+def survey_reduction(width: int, height: int) -> int:
+    """How many times a photograph is reduced in the first look."""
+    reduction = 1
+    while max(width, height) // reduction > SURVEY_SIDE and min(width, height) // (2 * reduction) >= 16:
+        reduction *= 2
+    return reduction
+
+
+def levels(params: ScanTextureParams, largest: int, footprint: float, sides: Sequence[int]) -> list[Level]:
+    """Coarse to fine up to `largest` texels. footprint: UV units that a typical pixel of a full photograph spans;
+    sides: the photographs' shorter sides."""
+    robust = robust_loss(params)
+    made = []
+    for factor in COARSE:
+        size = largest // factor
+        if size >= SMALLEST_SIDE:
+            losses: tuple[Loss, ...] = (robust,) if made else ("l2", robust)
+            made.append(Level(size, _reduction(size, footprint, min(sides)), losses))
+    passes = params.passes if params.robustness != "none" or params.alignment != "none" else min(params.passes, 2)
+    first: tuple[Loss, ...] = () if made else ("l2",)
+    made.append(Level(largest, _reduction(largest, footprint, min(sides)), (*first, *[robust] * passes)))
+    return made
+
+
+def block_level(params: ScanTextureParams, footprint: float, sides: Sequence[int]) -> Level:
+    """The passes over each block of a texture that is too large as a whole."""
+    return Level(params.size, _reduction(params.size, footprint, min(sides)), (robust_loss(params),) * BLOCK_PASSES)
+
+
+def robust_loss(params: ScanTextureParams) -> Loss:
+    return {"l1": "l1", "huber": "huber", "none": "l2"}[params.robustness]  # type: ignore[return-value]
+
+
+def _reduction(size: int, footprint: float, least_side: int) -> int:
+    """The largest power of two by which photographs can shrink without pixels wider than half a texel becoming wider than one."""
+    reduction = 1
+    while 2 * reduction * footprint * size <= 1.0 and least_side // (2 * reduction) >= 32 and reduction < 8:
+        reduction *= 2
+    return reduction

@@ -1,0 +1,234 @@
+"""Scan texture: one clean texture for a mesh from photographs with known cameras (docs: "Scan").
+
+Every pixel of every photograph is an observation of the texels under it; the texture is the robust least squares solution of all of
+them (backend/ops/texel_stencil.py, texel_solver.py), found from coarse to fine in a few passes over the photographs, which are
+streamed. Between passes the photographs' gains, biases and displacements are found anew (scan_passes.py). What fits into memory is
+solved as a whole, the rest in blocks with what the whole has taught (scan_plan.py). Knows no socket, no file and no Blender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.algorithms import scan_plan, scan_report
+from backend.algorithms.scan_inputs import Scan, open_scan
+from backend.algorithms.scan_passes import Passes, Progress
+from backend.algorithms.scan_plan import Level, Plan
+from backend.context import JobContext
+from backend.memory import available_bytes
+from backend.ops.scan_sheets import Place, Sheet, Sheets, Surface, blocks_of_tile, whole_tile
+from backend.ops.scan_views import Strip
+from backend.ops.texel_solver import Seams
+from backend.ops.texel_stencil import Residuals
+from backend.ops.texture_fill import fill_gutter
+from backend.ops.texture_seams import SeamEdges, find_seams, measure_seams, seam_rows
+from shared.arrays import COUNT_MAP, MASK, MESH, TEXTURE, Array
+from shared.catalog.scan_texture import ScanTextureParams
+
+MEASURED_BYTES = 256 << 20  # of textures in floats; seams of larger ones are not measured
+HALF_KNOWN = 1.0  # weight of observations at which a texel is as sure as not: one frontal pixel that fits
+
+
+def run(params: ScanTextureParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+    """inputs: images (PHOTOGRAPHs), and mesh with cameras or uv_maps; see shared/catalog/scan_texture.py.
+
+    Returns texture, coverage, confidence (tuples of Arrays, one a UDIM tile), mesh where one was given, and report. Raises
+    InvalidInput, OutOfMemory, JobCancelled.
+    """
+    numba.set_num_threads(min(job.threads, numba.config.NUMBA_NUM_THREADS))
+    progress = Progress(job)
+    progress.alive()
+    scan = open_scan(params, inputs)
+    largest = max(view.width * view.height for view in scan.views)
+    plan = scan_plan.memory_plan(params, len(scan.tiles), largest, available_bytes())
+    passes = Passes(params, scan, job, progress)
+    progress.plan(passes.pixels * (params.passes + 2.0))
+    footprint = passes.survey()
+    making = _Making(params, scan, plan, passes, job.device if job.device.type == "cuda" else torch.device("cpu"))
+    making.solve(footprint)
+    return making.outputs()
+
+
+class _Making:
+    """One run after its first look at the photographs: the levels, the blocks, and what they leave behind."""
+
+    def __init__(self, params: ScanTextureParams, scan: Scan, plan: Plan, passes: Passes, device: torch.device) -> None:
+        self.params, self.scan, self.plan, self.passes, self.device = params, scan, plan, passes, device
+        self.surface: Surface | None = None
+        self.edges: SeamEdges | None = None
+        mesh = scan.mesh
+        if mesh is not None and np.isfinite(mesh[..., 3:]).all(axis=(1, 2)).any():
+            self.surface = Surface.of(mesh)
+            self.edges = find_seams(mesh) if params.seam_weight > 0 else None
+        size = params.size
+        self.texture = {tile: np.zeros((size, size, 3), np.uint16) for tile in scan.tiles}
+        self.coverage = {tile: np.zeros((size, size), np.uint16) for tile in scan.tiles}
+        self.confidence = {tile: np.zeros((size, size), np.float32) for tile in scan.tiles}
+        self.predictions: dict[int, Residuals] = {}
+        self.chart_texels = 0
+        self.seen_texels = 0
+        self.blocks = 0
+
+    def solve(self, footprint: float) -> None:
+        """Coarse to fine as a whole; then, where the texture is larger than that, in blocks."""
+        params, passes, tiles = self.params, self.passes, self.scan.tiles
+        sides = [min(photograph.view.width, photograph.view.height) for photograph in passes.used]
+        levels = scan_plan.levels(params, self.plan.largest_live, footprint, sides)
+        places = self._blocks() if self.plan.block_side else []
+        self._plan_work(levels, places)
+        coarse: dict[int, Tensor] = {}
+        sheets, going = None, True
+        for level in levels:
+            del sheets
+            sheets = Sheets([whole_tile(tile, level.size) for tile in tiles], self.device, params.pixel_model == "area")
+            if coarse:
+                sheets.start_from(coarse)
+            going = passes.solve_level(sheets, level, self._surface(level.size))
+            coarse = sheets.textures()
+            if not going:
+                break
+        assert sheets is not None
+        if sheets.sheets[0].place.whole == params.size:
+            self._finish(sheets)
+        else:
+            self._solve_blocks(places or [whole_tile(tile, params.size) for tile in tiles], coarse, footprint, going)
+
+    def _solve_blocks(self, places: Sequence[Place], coarse: dict[int, Tensor], footprint: float, going: bool) -> None:
+        """Each block from the coarser whole, with the gains and displacements that were found there."""
+        params, passes = self.params, self.passes
+        sides = [min(photograph.view.width, photograph.view.height) for photograph in passes.used]
+        level = scan_plan.block_level(params, footprint, sides)
+        for number, place in enumerate(places):
+            sheets = Sheets([place], self.device, params.pixel_model == "area")
+            sheets.start_from(coarse)
+            if going:
+                seeing = passes.seeing(*place.window())
+                label = f"{params.size} px, block {number + 1} of {len(places)}"
+                going = passes.solve_level(
+                    sheets, level, self._surface(params.size), learn=False, only=seeing, stage=label
+                )
+            self._finish(sheets)
+        self.blocks = len(places)
+
+    def _blocks(self) -> list[Place]:
+        return [
+            place for tile in self.scan.tiles for place in blocks_of_tile(tile, self.params.size, self.plan.block_side)
+        ]
+
+    def _plan_work(self, levels: Sequence[Level], places: Sequence[Place]) -> None:
+        pixels, tiles = self.passes.pixels, len(self.scan.tiles)
+        work = sum(len(level.losses) * pixels / level.reduction**2 for level in levels)
+        work += pixels * scan_plan.BLOCK_PASSES * len(places)
+        held = sum(p.view.width * p.view.height for p in self.passes.photographs if p.held_out)
+        self.passes.progress.plan(work + held * max(len(places), tiles))
+
+    def _surface(self, size: int) -> Surface | None:
+        """The surface with its seam rows for textures of this size."""
+        if self.surface is None or self.edges is None or not self.edges.count:
+            return self.surface
+        rows = seam_rows(self.edges, size)
+        within = {tile: rows.within(tile) for tile in self.scan.tiles}
+        seams = {tile: Seams(own.uv_a, own.uv_b, own.weight) for tile, own in within.items()}
+        return replace(self.surface, seams=seams)
+
+    # What is handed back ---------------------------------------------------------------------------------------------
+
+    def _finish(self, sheets: Sheets) -> None:
+        """Fill what nobody has seen, hand over the sheets' cores, and let them predict the held-out photographs."""
+        for sheet in sheets.sheets:
+            self.passes.progress.alive()
+            self._hand_over(sheet)
+        held = [photograph for photograph in self.passes.photographs if photograph.held_out and not photograph.reason]
+        if not held:
+            return
+        sheets.look()
+        for view, frame in self.passes.stream.frames([photograph.view for photograph in held]):
+            total: Residuals | None = None
+            for strip in self.passes.stream.strips(frame):
+                self.passes.progress.advance(strip.weights.size, "predicting the held-out photographs")
+                own = _cores(strip, sheets)
+                found = sheets.accumulate(own, np.ones(3), np.zeros(3), loss="l2", threshold=1.0, solve=False)
+                total = found if total is None else total + found
+            if total is not None:
+                before = self.predictions.get(view.index)
+                self.predictions[view.index] = total if before is None else before + total
+
+    def _hand_over(self, sheet: Sheet) -> None:
+        """A sheet's core into the outputs, as 16 bits."""
+        assert sheet.texture is not None
+        place = sheet.place
+        top, left, bottom, right = place.core
+        own = (slice(top - place.top, bottom - place.top), slice(left - place.left, right - place.left))
+        to = (slice(top, bottom), slice(left, right))
+        counts = sheet.system.coverage().cpu().numpy()
+        charts = sheet.charts(self.surface)
+        in_chart = counts > 0 if charts is None else charts > 0
+        weight = sheet.system.observation_weight().cpu().numpy()
+        confidence = np.where(counts > 0, weight / (weight + HALF_KNOWN), 0.0)[own]
+        texture = sheet.texture.cpu().numpy()
+        if in_chart.any():
+            if self.params.mips:
+                fill_gutter(texture, in_chart)
+            else:
+                texture[:, ~in_chart] = 0.0
+        for row in range(0, own[0].stop - own[0].start, 256):  # in parts: a second copy in floats would be large
+            rows = slice(own[0].start + row, min(own[0].start + row + 256, own[0].stop))
+            part = np.clip(texture[:, rows, own[1]], 0.0, 1.0) * 65535.0 + 0.5
+            self.texture[place.tile][top + row : top + row + part.shape[1], to[1]] = part.transpose(1, 2, 0)
+        self.coverage[place.tile][to] = np.where(in_chart, counts, 0)[own]
+        self.confidence[place.tile][to] = np.where(in_chart[own], confidence, 0.0)
+        self.chart_texels += int(np.count_nonzero(in_chart[own]))
+        self.seen_texels += int(np.count_nonzero(in_chart[own] & (counts[own] > 0)))
+
+    def outputs(self) -> dict[str, Any]:
+        """Every output port's Arrays."""
+        tiles, params = self.scan.tiles, self.params
+        several = tiles != [1001]
+        attributes: list[dict[str, Any]] = [{"tile": tile} if several else {} for tile in tiles]
+        held = {index: scan_report.held_out(residuals) for index, residuals in self.predictions.items()}
+        report = scan_report.make_report(
+            self.scan, self.passes, held, size=params.size, blocks=self.blocks, seen_texels=self.seen_texels,
+            coverage=self.seen_texels / max(self.chart_texels, 1), seam_ratio=self._seam_ratio(),
+        )  # fmt: skip
+        made: dict[str, Any] = {
+            "texture": _arrays(TEXTURE, self.texture, tiles, attributes),
+            "coverage": _arrays(COUNT_MAP, self.coverage, tiles, attributes),
+            "confidence": _arrays(MASK, self.confidence, tiles, attributes),
+            "report": report,
+        }
+        if self.scan.mesh is not None:
+            made["mesh"] = Array(MESH, np.ascontiguousarray(self.scan.mesh))
+        self.passes.progress.job.step(1000000, 1000000, "done")
+        return made
+
+    def _seam_ratio(self) -> float | None:
+        floats = 12 * self.params.size**2 * len(self.scan.tiles)
+        if self.edges is None or not self.edges.count or floats > MEASURED_BYTES:
+            return None
+        textures = {tile: _as_float(values) for tile, values in self.texture.items()}
+        return measure_seams(textures, self.edges).ratio
+
+
+def _cores(strip: Strip, sheets: Sheets) -> Strip:
+    """The strip, weighing only what looks into the core of a block, so that no pixel counts in two."""
+    place = sheets.sheets[0].place
+    if place.is_tile:
+        return strip
+    low, high = place.core_window()
+    inside = ((strip.uv >= low) & (strip.uv < high)).all(axis=2)
+    return replace(strip, weights=np.where(inside, strip.weights, np.float32(0)))
+
+
+def _arrays(kind: Any, values: Mapping[int, np.ndarray], tiles: Iterable[int], attributes: list[dict]) -> tuple:
+    return tuple(Array(kind, values[tile], own) for tile, own in zip(tiles, attributes, strict=True))
+
+
+def _as_float(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32) / 65535.0
