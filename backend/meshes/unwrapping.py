@@ -36,7 +36,10 @@ def unwrap(mesh: np.ndarray, *, size: int = 2048) -> np.ndarray:
     packing.resolution = size
     packing.padding = max(1, min(GUTTER_PX, int(size * MOST_GUTTER_SHARE)))
     packing.bilinear = True
-    atlas.generate(pack_options=packing)
+    packing.rotate_charts = False  # xatlas turns a chart by swapping u and v, which mirrors it
+    cutting = xatlas.ChartOptions()
+    cutting.fix_winding = True  # the outside of every triangle stays in front
+    atlas.generate(cutting, packing)
     _, order, uvs = atlas[0]
     if atlas.atlas_count != 1 or len(order) != len(faces) or not np.isfinite(uvs).all():
         raise InvalidInput(

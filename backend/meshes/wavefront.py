@@ -129,11 +129,13 @@ def _real(text, at):
         return np.nan, end
     value = np.float64(mantissa)
     while power > 0 and value != 0.0 and value < np.inf:
-        value *= _POWERS[min(power, 22)]
-        power -= 22
+        step = min(power, 22)
+        value *= _POWERS[step]
+        power -= step
     while power < 0 and value != 0.0:
-        value /= _POWERS[min(-power, 22)]
-        power += 22
+        step = min(-power, 22)
+        value /= _POWERS[step]
+        power += step
     return (-value if negative else value), end
 
 
