@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from backend.kernels.texel_sampling_cpu import ONE, TEXELS_A_PIXEL, choose_level, locate, look_up
+from backend.kernels.texel_sampling_cpu import HALF, ONE, TEXELS_A_PIXEL, TWO, choose_level, locate, look_up
 
 PLANES = 8
 L2, HUBER, REDESCEND = 0, 1, 2
@@ -25,6 +25,7 @@ PHASES = 4
 GROUPS = 64  # pieces of a phase that threads share; more than threads there will be, so that each has equal work
 MOST_PHOTOGRAPHS = 65535
 NOWHERE = -1
+SAME_SURFACE = np.float32(4)  # footprints that neighbouring pixels of one surface may be apart, by the larger axis
 
 
 def tile_side(levels: int, gradient: bool) -> int:
@@ -33,7 +34,7 @@ def tile_side(levels: int, gradient: bool) -> int:
     At the coarsest level a tile of c texels writes from -1 to c (gradient rows: a texel more), and the next one of its
     phase starts c texels further on.
     """
-    return max(64, 2 << (levels + 1 if gradient else levels))
+    return max(64, (4 if gradient else 2) << levels)
 
 
 @njit(cache=True, parallel=True)
@@ -221,40 +222,93 @@ def add_sums(sums, w, m, c, residual, channel):
     sums[19 + channel] += residual * residual
 
 
-@njit(cache=True, parallel=True)
-def accumulate(
-    cells,
-    table,
-    texture,
-    coarse,
-    uv,
-    footprint,
-    weight,
-    color,
-    tones,
-    loss,
-    threshold,
-    solve,
-    starts,
-    runs,
-    order,
-    bounds,
+@njit(cache=True, inline="always")
+def take_difference(
+    cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, strength, p, q
 ):
+    """The gradient row of the neighbours p and q; see backend.ops.texel_stencil. Nothing where a fold lies between them."""
+    texels = np.float32(table[0, 0])
+    x0, y0 = uv[p, 0] * texels, (ONE - uv[p, 1]) * texels
+    x1, y1 = uv[q, 0] * texels, (ONE - uv[q, 1]) * texels
+    distance = max(abs(x1 - x0), abs(y1 - y0))
+    if distance > SAME_SURFACE * max(footprint[p], footprint[q]) * texels:
+        return
+    level, shrink = 0, ONE
+    while shrink * distance > ONE and level < table.shape[1] - 1:
+        level += 1
+        shrink *= HALF
+    if shrink * distance > TWO:
+        return
+    side = table[0, level]
+    column, right = locate((x0 + x1) * HALF, side, shrink)
+    row, low = locate((y0 + y1) * HALF, side, shrink)
+    dx, dy = (x1 - x0) * shrink, (y1 - y0) * shrink
+    left, up = ONE - right, ONE - low
+    a, b, c, d = -up * dx - left * dy, up * dx - right * dy, left * dy - low * dx, low * dx + right * dy
+    at = row * side + column
+    red = (np.float32(color[q, 0]) - np.float32(color[p, 0])) * tones[0, 0] * tones[1, 0]
+    green = (np.float32(color[q, 1]) - np.float32(color[p, 1])) * tones[0, 1] * tones[1, 1]
+    blue = (np.float32(color[q, 2]) - np.float32(color[p, 2])) * tones[0, 2] * tones[1, 2]
+    w = strength * min(weight[p], weight[q])
+    if loss != L2:
+        start = table[1, level] - table[0, 0] * table[0, 0]
+        r, g, v = look_up(texture, coarse, level, start, side, at, a, b, c, d)
+        w *= robust_weight((red - r) ** 2 + (green - g) ** 2 + (blue - v) ** 2, loss, threshold)
+    add_row(cells, table[1, level] + at, side, w, a, b, c, d, red, green, blue)
+
+
+@njit(cache=True)
+def take_gradients(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, strength, width, tiles,
+                   runs):  # fmt: skip
+    """The gradient rows of all pixels of one tile's runs with their right and lower neighbours. width: of the strip."""
+    count = weight.size
+    for run in range(runs.shape[0]):
+        first = np.int64(runs[run, 0])
+        for p in range(first, first + runs[run, 1]):
+            for step in range(2):
+                q = p + width if step else p + 1
+                if q >= count or tiles[q] == NOWHERE or (step == 0 and q % width == 0):
+                    continue
+                take_difference(
+                    cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, strength, p, q
+                )
+
+
+@njit(cache=True, parallel=True)
+def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, solve, gradient, width,
+               tiles, starts, runs, order, bounds):  # fmt: skip
     """Add the pixels of a strip to `cells`, and return their sums [22] float64.
 
-    texture [3, S*S] and coarse [3, N] are the present texture's pyramid, or [3, 1] for none. starts, runs, order and
-    bounds are from `deal_runs` and `schedule`.
+    texture [3, S*S] and coarse [3, N] are the present texture's pyramid, or [3, 1] for none. tones [3, 3]: decoding, gain,
+    offset. gradient: the weight of gradient rows, width: of the strip in pixels. tiles, starts, runs, order and bounds are
+    from `assign_tiles`, `deal_runs` and `schedule`.
     """
     sums = np.zeros((order.size, SUMS))
     for phase in range(PHASES):
         for group in prange(GROUPS):
             for turn in range(bounds[phase, group], bounds[phase, group + 1]):
-                tile = order[turn]
-                own = runs[starts[tile] : starts[tile + 1]]
+                own = runs[starts[order[turn]] : starts[order[turn] + 1]]
                 take_tile(
-                    cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, solve, own,
+                    cells,
+                    table,
+                    texture,
+                    coarse,
+                    uv,
+                    footprint,
+                    weight,
+                    color,
+                    tones,
+                    loss,
+                    threshold,
+                    solve,
+                    own,
                     sums[turn],
-                )  # fmt: skip
+                )
+                if gradient > 0:
+                    take_gradients(
+                        cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, gradient, width,
+                        tiles, own,
+                    )  # fmt: skip
     total = np.zeros(SUMS)
     for turn in range(order.size):
         total += sums[turn]

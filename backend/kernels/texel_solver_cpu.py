@@ -12,8 +12,6 @@ its planes are zero. Levels within a window are counted from the grid that is so
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit, prange
 
@@ -116,9 +114,13 @@ def add_smoothness(planes, smoothness, charts, shift, side, top, left, window):
 
 @njit(cache=True)
 def shares_of(side, origin, window, shares):
-    """How much of its parent a texel of a level is, along one axis, for a window of the level: 1/2, or 1 for an only child."""
+    """How much of its parent a texel of a level is, along one axis of a window: 1/2, 1 for an only child, 0 for none."""
     for place in range(window):
-        shares[place] = ONE if origin + place == side - 1 and side % 2 == 1 else HALF
+        texel = origin + place
+        if texel < 0 or texel >= side:
+            shares[place] = ZERO
+        else:
+            shares[place] = ONE if texel == side - 1 and side % 2 == 1 else HALF
 
 
 @njit(cache=True, inline="always")

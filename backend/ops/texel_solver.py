@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.kernels import texel_solver_cpu as kernel
-from backend.ops import texel_pyramid
-from backend.ops.texel_stencil import TexelSystem, row_sums
+from backend.ops import texel_pyramid, texel_solver_plain
+from backend.ops.texel_stencil import PLANES, TexelSystem, row_sums
 
 BLOCK, MARGIN = 256, 16
 COARSEST_SIDE = 64  # of the grid that a solution from nothing begins on
@@ -84,7 +84,7 @@ def solve(
         tolerance=tolerance,
     )
     if start is not None:
-        relax(system, system.level(0).reshape(-1, 8), 0, start, problem)
+        relax(system, system.level(0).reshape(-1, PLANES), 0, start, problem)
         return start
     grids = coarser_grids(system)
     texture: Tensor | None = None
@@ -128,11 +128,15 @@ def mean_color(system: TexelSystem) -> Tensor:
 
 def coarser_grids(system: TexelSystem) -> list[Tensor]:
     """The cells of grids 0 (the system's own) and coarser, [n*n, 8] each, down to about COARSEST_SIDE texels a side."""
-    grids = [system.level(0).reshape(-1, 8)]
+    grids = [system.level(0).reshape(-1, PLANES)]
     for level in range(1, system.levels + 1):
         if system.sides[level - 1] <= COARSEST_SIDE:
             break
-        result = torch.empty((system.sides[level] ** 2, 8))
+        if system.device.type != "cpu":
+            fine = grids[-1].unflatten(0, (system.sides[level - 1],) * 2)
+            grids.append(texel_solver_plain.coarsen(fine, system.level(level)).reshape(-1, PLANES))
+            continue
+        result = torch.empty((system.sides[level] ** 2, PLANES))
         kernel.coarsen(
             grids[-1].numpy(),
             system.sides[level - 1],
@@ -145,8 +149,11 @@ def coarser_grids(system: TexelSystem) -> list[Tensor]:
     return grids
 
 
-def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> int:
-    """Bring the texture of a grid [3, n, n] nearer to the solution, in place. Returns the iterations that took."""
+def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> None:
+    """Bring the texture of a grid [3, n, n] nearer to the solution, in place."""
+    if system.device.type != "cpu":
+        relax_plain(system, cells, level, texture, problem)
+        return
     side = system.sides[level]
     last = max([level, *(k for k in range(level + 1, system.levels + 1) if bool(system.level(k)[..., 0].any()))])
     coarsest = 1 << (last - level)
@@ -154,7 +161,7 @@ def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, probl
     block = max(coarsest, min(BLOCK, -(-side // coarsest) * coarsest))
     corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
     starts, rows = _seams_of_blocks(corners, side, block, margin)
-    return kernel.relax(
+    kernel.relax(
         cells.numpy(),
         system.cells.numpy(),
         system.table[:, : last + 1],
@@ -174,6 +181,22 @@ def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, probl
         problem.iterations,
         problem.tolerance,
     )
+
+
+def relax_plain(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> None:
+    """`relax` in plain torch: conjugate gradients over the whole grid, as many as the blocks would be given."""
+    side, device = system.sides[level], system.device
+    charts = None if problem.charts is ONE_CHART else torch.from_numpy(problem.charts)
+    corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
+    grid = texel_solver_plain.Grid(
+        [cells.unflatten(0, (side, side)), *(system.level(k) for k in range(level + 1, system.levels + 1))],
+        problem.smoothness,
+        *texel_solver_plain.ties_between(charts, side, level, device),
+        torch.from_numpy(corners).to(device),
+        torch.from_numpy(amounts).to(device),
+    )
+    iterations = problem.iterations * problem.sweeps
+    texture.copy_(texel_solver_plain.conjugate_gradients(grid, texture, iterations, problem.tolerance))
 
 
 def _seams_of_blocks(corners: np.ndarray, side: int, block: int, margin: int) -> tuple[np.ndarray, np.ndarray]:

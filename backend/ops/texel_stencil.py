@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -191,6 +191,8 @@ class TexelSystem:
             raise ValueError(f"a pyramid of sides {pyramid.sides} for a system of sides {self.sides}")
         if photograph is not None and not 0 <= photograph < kernel.MOST_PHOTOGRAPHS:
             raise ValueError(f"photographs are numbered 0 to {kernel.MOST_PHOTOGRAPHS - 1}, not {photograph}")
+        if gradient > 0 and pixels.weight.ndim != 2:
+            raise ValueError("gradient rows need pixels in rows and columns, not a list of them")
         settings = Settings(
             gain=np.asarray(gain, np.float32),
             offset=np.asarray(offset, np.float32),
@@ -203,7 +205,7 @@ class TexelSystem:
             return self._accumulate_cpu(pixels, settings, pyramid, photograph)
         return accumulate_plain(self, pixels, settings, pyramid, photograph)
 
-    def _touched_map(self) -> Tensor:
+    def touched_map(self) -> Tensor:
         """uint16 [S/2, S/2, 2]: photographs that have touched a place, and the last one's number + 1."""
         if self._touched is None:
             side = -(-self.size // 2)
@@ -221,7 +223,7 @@ class TexelSystem:
         starts, runs, counts = kernel.deal_runs(tiles, across * across)
         order, bounds = kernel.schedule(counts, across)
         if photograph is not None:
-            touched = self._touched_map().numpy()
+            touched = self.touched_map().numpy()
             kernel.mark_coverage(
                 touched, photograph + 1, self.size, self.levels, uv, footprint, starts, runs, order, bounds
             )
@@ -238,6 +240,9 @@ class TexelSystem:
             settings.loss,
             np.float32(settings.threshold),
             settings.solve,
+            np.float32(settings.gradient if settings.solve else 0.0),
+            pixels.weight.shape[-1],
+            tiles,
             starts,
             runs,
             order,
@@ -287,7 +292,7 @@ class Pixels:
     color: Tensor
 
     @classmethod
-    def of(cls, uv: object, footprint: object, weight: object, color: object, device: torch.device) -> Pixels:
+    def of(cls, uv: Any, footprint: Any, weight: Any, color: Any, device: torch.device) -> Pixels:
         """Checked: ValueError for shapes that do not go together, a type that is not taken, or another device."""
         parts = cls(*(_tensor(part) for part in (uv, footprint, weight, color)))
         shape = parts.weight.shape
@@ -307,7 +312,7 @@ class Pixels:
         return self.uv.reshape(-1, 2), self.footprint.reshape(-1), self.weight.reshape(-1), self.color.reshape(-1, 3)
 
 
-def _tensor(values: object) -> Tensor:
+def _tensor(values: Any) -> Tensor:
     """Contiguous, sharing memory where that can be; read-only arrays are copied, for kernels are compiled for one kind."""
     if isinstance(values, Tensor):
         return values.contiguous()
@@ -345,6 +350,16 @@ def accumulate_plain(
     if settings.solve:
         for level, (amount, index, weights, shown) in enumerate(rows):
             add_rows_plain(system.level(level), index, robust * amount, weights, residual + shown)
+        if settings.gradient > 0:
+            used = used.reshape(pixels.weight.shape)
+            rows_high, columns = used.shape
+            for first, second in (
+                ((slice(None), slice(columns - 1)), (slice(None), slice(1, None))),
+                (slice(rows_high - 1), slice(1, None)),
+            ):
+                add_gradients_plain(system, pixels, settings, pyramid, used, first, second)
+    if photograph is not None:
+        mark_coverage_plain(system.touched_map(), photograph + 1, system, uv, footprint)
     return Residuals(_sums_plain(robust, model, decoded, residual, squared))
 
 
@@ -376,6 +391,67 @@ def add_rows_plain(level: Tensor, index: Tensor, weight: Tensor, corners: Tensor
             cells.index_put_((index + step,), values, accumulate=True)  # sorts: the same bytes every time
         else:
             cells.index_add_(0, index + step, values)
+
+
+def add_gradients_plain(
+    system: TexelSystem,
+    pixels: Pixels,
+    settings: Settings,
+    pyramid: Pyramid | None,
+    used: Tensor,
+    first: Any,
+    second: Any,
+) -> None:
+    """The gradient rows of the pixels maps[first] with their neighbours maps[second]; used [rows, W]."""
+    precision, size = system.cells.dtype, system.size
+    both = used[first] & used[second]
+    (p, q), (wide_p, wide_q), (weight_p, weight_q), (color_p, color_q) = (
+        [part[place][both].to(precision) for place in (first, second)]
+        for part in (pixels.uv, pixels.footprint, pixels.weight, pixels.color)
+    )
+    step = (q - p) * size * torch.tensor((1.0, -1.0)).to(p)  # texels to the right and down
+    distance = step.abs().amax(-1)
+    close = distance <= float(kernel.SAME_SURFACE) * torch.maximum(wide_p, wide_q) * size
+    level_of = torch.zeros_like(distance, dtype=torch.int64)
+    for level in range(system.levels):
+        level_of = torch.where((level_of == level) & (distance * 2.0**-level > 1), level + 1, level_of)
+    close &= distance * torch.exp2(-level_of.to(precision)) <= 2
+    decoding, gain, _ = torch.from_numpy(settings.tones(pixels.color.dtype)).to(p)
+    for level, side in enumerate(system.sides):
+        here = close & (level_of == level)
+        index, corners = texel_pyramid.cells((p[here] + q[here]) / 2, size, level, side)
+        dx, dy = (step[here] * 2.0**-level).unbind(-1)
+        up, down = corners[:, 0] + corners[:, 1], corners[:, 2] + corners[:, 3]
+        left, right = corners[:, 0] + corners[:, 2], corners[:, 1] + corners[:, 3]
+        slope = torch.stack(
+            (-up * dx - left * dy, up * dx - right * dy, left * dy - down * dx, down * dx + right * dy), -1
+        )
+        target = (color_q[here] - color_p[here]) * decoding * gain
+        weight = settings.gradient * torch.minimum(weight_p[here], weight_q[here])
+        if settings.loss != kernel.L2 and pyramid is not None:
+            flat = pyramid[level].reshape(3, -1)
+            shown = (torch.stack([flat[:, index + step] for step in (0, 1, side, side + 1)], -1) * slope).sum(-1).T
+            weight = weight * robust_weight_plain(((target - shown) ** 2).sum(-1), settings.loss, settings.threshold)
+        add_rows_plain(system.level(level), index, weight, slope, target)
+
+
+def mark_coverage_plain(touched: Tensor, number: int, system: TexelSystem, uv: Tensor, footprint: Tensor) -> None:
+    """Count photograph `number` once at every place of `touched` [h, h, 2], 2 x 2 texels each, that a pixel covers."""
+    side = touched.shape[0]
+    x, y = uv[:, 0] * system.size, (1 - uv[:, 1]) * system.size
+    reach = (0.5 * footprint * system.size).clamp(max=0.87 * 2.0**system.levels)
+    left, right = ((x + sign * reach).to(torch.int64).clamp(0) >> 1 for sign in (-1, 1))
+    top, bottom = ((y + sign * reach).to(torch.int64).clamp(0) >> 1 for sign in (-1, 1))
+    right, bottom = right.clamp(max=side - 1), bottom.clamp(max=side - 1)
+    now = torch.zeros((side, side), dtype=torch.bool, device=uv.device)
+    for down in range(int((bottom - top).max()) + 1 if len(uv) else 0):
+        for across in range(int((right - left).max()) + 1):
+            row, column = top + down, left + across
+            inside = (row <= bottom) & (column <= right)
+            now[row[inside], column[inside]] = True
+    counts, last = touched.to(torch.int32).unbind(-1)
+    counts = counts + (now & (last != number))
+    touched.copy_(torch.stack((counts, torch.where(now, number, last)), -1).to(torch.uint16))
 
 
 def _sums_plain(w: Tensor, m: Tensor, c: Tensor, residual: Tensor, squared: Tensor) -> Tensor:
