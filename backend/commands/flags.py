@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.cli import Parser
+from backend.commands.posed_photographs import takes_folder, takes_views
 from shared.algorithm import AlgorithmSpec, Port
 from shared.errors import InvalidParameter
 from shared.params import Param
@@ -24,13 +25,16 @@ def add_ports(parser: Parser, spec: AlgorithmSpec) -> None:
     if not spec.inputs:
         return
     group = parser.add_argument_group("inputs")
+    if takes_views(spec):
+        text = "photographs with ready UV maps: images/ID.jpg or .png, uvs/ID.exr with R = u, G = 1-v, -1 outside, and masks/ID.png"
+        group.add_argument("--views", metavar="DIR", help=text)
     for port in spec.inputs:
         text = port.help[:1].lower() + port.help[1:].rstrip(".") + _port_note(port)
         options: dict[str, Any] = {"nargs": "+", "action": "extend"} if port.many else {}
         group.add_argument(
             flag(port.name),
             dest=PORT + port.name,
-            metavar="FILE",
+            metavar="PATH" if takes_folder(port) else "FILE",
             default=argparse.SUPPRESS,
             help=_escape(text),
             **options,
@@ -38,7 +42,8 @@ def add_ports(parser: Parser, spec: AlgorithmSpec) -> None:
 
 
 def _port_note(port: Port) -> str:
-    notes = ["optional"] * port.optional + ["several files may be given"] * port.many
+    several = "a folder, or several files" if takes_folder(port) else "several files may be given"
+    notes = ["optional"] * port.optional + [several] * port.many
     return f" ({', '.join(notes)})" if notes else ""
 
 

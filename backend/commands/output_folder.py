@@ -16,10 +16,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from backend import rasters
-from backend.commands import recipe_files
+from backend.commands import formats, recipe_files
 from backend.rasters.georeference import Georeference, from_attributes
 from backend.rasters.writing import storage_error, write_bytes
-from shared.arrays import Array
+from shared.algorithm import AlgorithmSpec
+from shared.arrays import MESH, REPORT, TEXTURE, Array
 
 if TYPE_CHECKING:
     from backend.compute import Computed
@@ -46,26 +47,62 @@ class OutputFolder:
         if self._stage is not None:
             shutil.rmtree(self._stage, ignore_errors=True)
 
+    @property
+    def scratch(self) -> Path:
+        """A folder for files that are needed while the run lasts, gone after it."""
+        assert self._stage is not None, "scratch belongs inside the with block"
+        return self._stage / "scratch"
+
     def write(
-        self, request: Mapping[str, Any], computed: Computed, arrays: Mapping[str, tuple[Array, ...]]
+        self,
+        spec: AlgorithmSpec,
+        request: Mapping[str, Any],
+        computed: Computed,
+        arrays: Mapping[str, tuple[Array, ...]],
     ) -> list[Path]:
-        """Every output in every format, then the recipe; returns their paths in that order."""
+        """Every output in every format that it can have, then the recipe; returns their paths in that order."""
         assert self._stage is not None, "write() belongs inside the with block"
-        outputs: dict[str, Any] = {}
-        names: list[str] = []
-        for port, given in computed.outputs.items():
-            outputs[port] = {}
-            for array in given:
+        chosen = formats.resolve(spec, request["formats"])
+        outputs: dict[str, Any] = {port: {} for port in computed.outputs}
+        late = [
+            port for port, given in computed.outputs.items() if given[0].kind is MESH
+        ]  # they name the textures' files
+        for port in [*(port for port in computed.outputs if port not in late), *late]:
+            for array in computed.outputs[port]:
                 georeference = matching_georeference(array, arrays)
-                stem = f"{port}.{array.attributes['tile']}" if "tile" in array.attributes else port
-                for format_name in request["formats"]:
-                    name = stem + rasters.FORMATS[format_name]
-                    outputs[port][name] = rasters.write(array, self._stage / name, georeference=georeference)
-                    names.append(name)
+                for name in chosen[port]:
+                    outputs[port].update(
+                        self._write_one(array, _stem(port, array), name, georeference, outputs, computed)
+                    )
         recipe = recipe_files.with_files(computed.recipe, request, outputs)
         write_bytes(self._stage / recipe_files.NAME, (json.dumps(recipe, indent=1) + "\n").encode())
-        names.append(recipe_files.NAME)
-        return [self._publish(name) for name in names]
+        return [self._publish(name) for made in (*outputs.values(), (recipe_files.NAME,)) for name in made]
+
+    def _write_one(
+        self,
+        array: Array,
+        stem: str,
+        format_name: str,
+        georeference: Georeference | None,
+        outputs: Mapping[str, Any],
+        computed: Computed,
+    ) -> dict[str, Any]:
+        """Writes an array in a format; for each file made what a reader of it must know."""
+        assert self._stage is not None
+        name = stem + formats.FORMATS[format_name].ending
+        path = self._stage / name
+        if array.kind is REPORT:
+            write_bytes(path, readable_json(json.loads(array.values.tobytes())).encode())
+            return {name: {}}
+        if array.kind is not MESH:
+            return {
+                name: rasters.write(array, path, georeference=georeference, bits=8 if format_name == "png8" else 16)
+            }
+        from backend.meshes.writing import write as write_mesh
+
+        write_mesh(array, path, texture_name=_texture_name(outputs, computed))
+        beside = path.with_suffix(".mtl")
+        return {name: {}} | ({beside.name: {}} if format_name == "obj" and beside.is_file() else {})
 
     def _publish(self, name: str) -> Path:
         assert self._stage is not None
@@ -74,6 +111,41 @@ class OutputFolder:
         except OSError as error:
             raise storage_error(self.path / name, error) from error
         return self.path / name
+
+
+def _stem(port: str, array: Array) -> str:
+    """texture, texture.1002 for a UDIM tile, texture.mip1 for a level of its mip chain."""
+    tile = f".{array.attributes['tile']}" if "tile" in array.attributes else ""
+    return f"{port}{tile}" + (f".mip{array.attributes['mip']}" if array.attributes.get("mip") else "")
+
+
+def _texture_name(outputs: Mapping[str, Any], computed: Computed) -> str | None:
+    """The texture file that a mesh names: a picture that every program reads where there is one, <UDIM> for a tile's number."""
+    for port, given in computed.outputs.items():
+        if given[0].kind is not TEXTURE:
+            continue
+        whole = [array for array in given if not array.attributes.get("mip")]
+        stem = f"{port}.<UDIM>" if "tile" in whole[0].attributes else port
+        endings = dict.fromkeys(Path(name).suffix for name in outputs[port])
+        usual = [ending for ending in endings if ending in formats.PICTURED] + [
+            ending for ending in endings if ending in (".exr", ".tif")
+        ]
+        return stem + usual[0] if usual else None
+    return None
+
+
+def readable_json(content: Any) -> str:
+    """JSON for people: a line a key, and a line an entry in lists of objects, so that each photograph has one."""
+    if not isinstance(content, dict):
+        return json.dumps(content, ensure_ascii=False) + "\n"
+    lines = []
+    for key, value in content.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list) and value and all(isinstance(item, (dict, str)) for item in value):
+            rows = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value)
+            text = f"[\n  {rows}\n ]"
+        lines.append(f" {json.dumps(key, ensure_ascii=False)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def matching_georeference(array: Array, arrays: Mapping[str, tuple[Array, ...]]) -> Georeference | None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from backend import exemplars
-from shared.algorithm import AlgorithmSpec, Port
-from shared.arrays import Array
+from shared.algorithm import AlgorithmSpec
+from shared.cameras import files_of
 from shared.errors import InvalidInput
 from shared.params import suggestion
 from shared.recipe import check_recipe
@@ -68,12 +68,17 @@ def inputs(
             logger.warning("%s is %s here, in place of the recipe's.", port, ", ".join(names))
     for port, items in (recipe or {}).get("inputs", {}).items():
         if port not in chosen:
-            chosen[port] = [_recorded(port, item, recipe_path) for item in items]
+            chosen[port] = [_recorded(port, item, recipe_path) for item in items if not _is_absent(item)]
     known = {port.name for port in spec.inputs}
     for port in chosen:
         if port not in known:
             raise InvalidInput(f"{spec.label} has no input {port!r}.", hint=suggestion(port, known), field=port)
     return chosen
+
+
+def _is_absent(item: Any) -> bool:
+    """Whether the item stands for a photograph's mask that there was none of."""
+    return isinstance(item, dict) and item.get("absent") is True
 
 
 def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
         )
     folder = recipe_path if recipe_path and recipe_path.is_dir() else (recipe_path or Path()).parent
     was = Path(file["path"])
-    found = next((place for place in (was, folder / was, folder / was.name) if place.is_file()), was)
+    found = next((place for place in (was, folder / was, folder / was.name) if place.exists()), was)
     return {"path": str(found), "sha256": str(file.get("sha256", ""))}
 
 
@@ -107,24 +112,10 @@ def shipped_exemplar(name: str) -> Path | None:
     return exemplars.path(name) if name in exemplars.NAMES else None
 
 
-def read(port: Port, item: dict[str, Any], reading: Mapping[str, Any]) -> Array:
-    """The array of one file; notes the file's digest in the item. InvalidInput where a recipe's file has changed."""
-    from backend import rasters
-
-    _check_digest(port.name, item)
-    low_high = reading["height_range_m"]
-    return rasters.read(
-        port.kind,
-        item["path"],
-        pixel_size_m=reading["pixel_size_m"],
-        fill_nodata=reading["fill_nodata"],
-        height_range_m=(low_high[0], low_high[1]) if low_high else None,
-    )
-
-
-def _check_digest(port: str, item: dict[str, Any]) -> None:
+def check_digest(port: str, item: dict[str, Any]) -> None:
+    """Notes the file's digest in the item. Raises InvalidInput where a recipe's file has changed."""
     path = Path(item["path"])
-    if not path.is_file():
+    if not path.exists():
         return  # the reader says what is wrong with it, better
     digest = file_digest(path)
     if item["sha256"] and item["sha256"] != digest:
@@ -137,6 +128,14 @@ def _check_digest(port: str, item: dict[str, Any]) -> None:
 
 
 def file_digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder of cameras, or of a file that has others beside it, that of all of them in turn."""
+    parts = files_of(path) if path.is_dir() else (path,)
+    if len(parts) == 1 and not path.is_dir():
+        return _digest(path)
+    return hashlib.sha256("".join(f"{part.name} {_digest(part)} " for part in parts).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -159,6 +158,8 @@ def with_files(recipe: Mapping[str, Any], request: Mapping[str, Any], outputs: M
 def _origin(taken: Mapping[str, Any]) -> dict[str, Any]:
     if "recipe" in taken:
         return {"recipe": taken["recipe"], "port": taken["port"]}
+    if taken.get("absent"):
+        return {"absent": True}
     return {"file": {"path": str(Path(taken["path"]).resolve()), "sha256": taken["sha256"]}}
 
 

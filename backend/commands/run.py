@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from backend import registry
 from backend.cli import DONE, PROGRAM, Parser, UsageError
-from backend.commands import flags, recipe_files
+from backend.commands import flags, formats, posed_photographs, recipe_files
 from backend.progress import Bar, remaining_text
 from shared.algorithm import AlgorithmSpec, Arrays, Port
-from shared.arrays import Array
+from shared.arrays import CAMERAS, PHOTOGRAPH, REPORT, Array
+from shared.cameras.flips import FLIPS, apply_flip
 from shared.errors import InvalidInput, InvalidParameter
 from shared.params import parse, to_json
 
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMATS = ("npy", "exr", "tif", "png16")  # the keys of rasters.FORMATS, whose import would cost --help half a second
-DEFAULT_FORMATS = ("npy", "tif")
-NO_READING = {"pixel_size_m": None, "fill_nodata": False, "height_range_m": None}
+NO_READING = {"pixel_size_m": None, "fill_nodata": False, "height_range_m": None, "flip": "", "skip_missing": False}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -99,10 +98,9 @@ def parser(spec: AlgorithmSpec) -> Parser:
         nargs="+",
         action="extend",
         metavar="FORMAT",
-        help=f"one or more of {', '.join(FORMATS)} [default: {' '.join(DEFAULT_FORMATS)}]",
+        help=_format_help(spec),
     )
-    if spec.inputs:
-        _add_reading(made)
+    _add_reading(made, spec)
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda:0 ... [default: auto]")
     group.add_argument("--threads", type=int, metavar="N", help="threads to use [default: every core]")
     group.add_argument("--dry-run", action="store_true", help="print the resolved configuration as JSON and stop")
@@ -110,7 +108,26 @@ def parser(spec: AlgorithmSpec) -> Parser:
     return made
 
 
-def _add_reading(made: Parser) -> None:
+def _format_help(spec: AlgorithmSpec) -> str:
+    usual = dict.fromkeys(name for port in spec.outputs for name in formats.defaults(spec, port.kind))
+    return f"one or more of {', '.join(formats.of_spec(spec))} [default: {' '.join(usual)}]"
+
+
+def _add_reading(made: Parser, spec: AlgorithmSpec) -> None:
+    kinds = {port.kind.name: port.kind for port in spec.inputs}
+    if CAMERAS.name in kinds:
+        group = made.add_argument_group("reading files")
+        text = "turn cameras of another convention round: " + "; ".join(
+            f"{name}: {said}" for name, said in FLIPS.items()
+        )
+        group.add_argument("--flip", metavar="NAME", help=flags._escape(text))
+        group.add_argument(
+            "--skip-missing",
+            action="store_true",
+            help="leave cameras out whose photograph is missing instead of stopping",
+        )
+    if not any(kind.attributes for kind in kinds.values()):
+        return
     group = made.add_argument_group("reading files")
     if "--pixel-size" not in made._option_string_actions:  # where the algorithm has one, that is it
         group.add_argument("--pixel-size", type=float, metavar="M", help="metres a pixel, for files that carry none")
@@ -129,12 +146,14 @@ def _epilog(spec: AlgorithmSpec) -> str:
     if spec.presets:
         lines += ["presets:", *(f"  {preset.name:<22}{preset.help}" for preset in spec.presets), ""]
     lines += ["outputs:", *(f"  {port.name:<22}{port.help}" for port in spec.outputs)]
-    if spec.inputs:
-        lines += [
-            "",
-            "Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy.",
-            "The name of an exemplar (see list) can stand for a file.",
-        ]
+    kinds = {port.kind.name for port in spec.inputs}
+    lines += [""] if kinds else []
+    if CAMERAS.name in kinds:
+        lines += ["Cameras read: COLMAP, Bundler, Meshroom (.sfm), NeRF (transforms.json), Relievo's cameras.json."]
+        lines += ["Photographs read: JPEG, PNG, TIFF, WebP. Meshes read: OBJ, PLY, OFF, glTF, STL."]
+    if any(port.kind.attributes for port in spec.inputs):
+        lines += ["Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy."]
+        lines += ["The name of an exemplar (see list) can stand for a file."]
     return "\n".join(lines)
 
 
@@ -160,12 +179,16 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     params = to_json(parse(spec.params, base | values))
     if recipe:
         recipe_files.check_version(spec, recipe)
+    reading = _reading(options, recipe)
+    inputs = recipe_files.inputs(spec, _files(spec, options), recipe, options.recipe)
+    words = options.format or (recipe or {}).get("formats")
+    formats.resolve(spec, words)
     return {
         "algorithm": spec.name,
         "params": params,
-        "inputs": recipe_files.inputs(spec, flags.given(options, flags.PORT), recipe, options.recipe),
-        "reading": _reading(options, recipe),
-        "formats": _formats(options.format or (recipe or {}).get("formats")),
+        "inputs": posed_photographs.arrange(spec, inputs, skip_missing=reading["skip_missing"]),
+        "reading": reading,
+        "formats": list(words or ()),
         "out": str(options.out),
         "device": options.device,
         "threads": _threads(options.threads),
@@ -182,19 +205,28 @@ def _reading(options: argparse.Namespace, recipe: dict[str, Any] | None) -> dict
     height_range_m = getattr(options, "height_range", None) or before.get("height_range_m")
     if height_range_m and not height_range_m[0] < height_range_m[1]:
         raise InvalidParameter("--height-range takes the lower height first.", field="height_range")
+    flip = getattr(options, "flip", None) or before.get("flip") or ""
+    apply_flip((), flip)  # raises for a name that is none
     return {
         "pixel_size_m": pixel_size_m,
         "fill_nodata": bool(getattr(options, "fill_nodata", False) or before.get("fill_nodata")),
         "height_range_m": list(height_range_m) if height_range_m else None,
+        "flip": flip,
+        "skip_missing": bool(getattr(options, "skip_missing", False) or before.get("skip_missing")),
     }
 
 
-def _formats(words: Sequence[str] | None) -> list[str]:
-    names = [name for word in words or DEFAULT_FORMATS for name in str(word).split(",") if name]
-    for name in names:
-        if name not in FORMATS:
-            raise InvalidParameter(f"--format is {name!r}; it takes {', '.join(FORMATS)}.", field="format")
-    return list(dict.fromkeys(names))
+def _files(spec: AlgorithmSpec, options: argparse.Namespace) -> dict[str, Any]:
+    """The files that were named, by port; --views stands for those in its folder."""
+    given = flags.given(options, flags.PORT)
+    folder = getattr(options, "views", None)
+    if not folder:
+        return given
+    found = posed_photographs.views(spec, folder)
+    for port in found:
+        if port in given:
+            raise UsageError(f"--views brings the {port}; {flags.flag(port)} is one too many.")
+    return {**given, **found}
 
 
 def _threads(wanted: int | None) -> int | None:
@@ -209,20 +241,29 @@ def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     if request["threads"]:
         os.environ["NUMBA_NUM_THREADS"] = str(request["threads"])  # read once, when numba is imported
     with OutputFolder(Path(request["out"])) as folder, Bar(spec.label, quiet=quiet) as bar:
-        computed, arrays, seconds = _compute(spec, request, bar)
-        paths = folder.write(request, computed, arrays)
+        computed, arrays, seconds = _compute(spec, request, bar, folder.scratch)
+        bar(1, 1, "writing files")
+        paths = folder.write(spec, request, computed, arrays)
     print("\n".join(str(path) for path in paths))
     if not quiet:
         print(
             f"{spec.label}: {remaining_text(seconds) if seconds >= 1 else f'{seconds:.2f} s'} on {computed.recipe['device']}",
             file=sys.stderr,
         )
+        for sentence in _summary(computed):
+            print(f"  {sentence}", file=sys.stderr)
     return DONE
 
 
-def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar) -> tuple[Computed, Arrays, float]:
+def _summary(computed: Computed) -> list[str]:
+    """What the run's reports say in sentences."""
+    reports = [array for given in computed.outputs.values() for array in given if array.kind is REPORT]
+    return [str(line) for array in reports for line in json.loads(array.values.tobytes()).get("summary", [])]
+
+
+def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar, scratch: Path) -> tuple[Computed, Arrays, float]:
     bar(0, 1, "reading files")
-    arrays = {port.name: _inputs(port, request, bar) for port in spec.inputs}
+    arrays = {port.name: _inputs(spec, port, request, bar, scratch) for port in spec.inputs}
     arrays = {name: given for name, given in arrays.items() if given}
     bar(0, 1, "loading the engine")
     import torch
@@ -242,28 +283,36 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar) -> tuple[Co
     return computed, arrays, time.perf_counter() - start
 
 
-def _inputs(port: Port, request: dict[str, Any], bar: Bar) -> tuple[Array, ...]:
+def _inputs(spec: AlgorithmSpec, port: Port, request: dict[str, Any], bar: Bar, scratch: Path) -> tuple[Array, ...]:
+    from backend.commands.input_files import read_item
+
     items = request["inputs"].get(port.name, [])
     if len(items) > 1 and not port.many:
         raise InvalidInput(f"Input {port.name!r} takes one file; {len(items)} were given.", field=port.name)
+    given = [request["inputs"].get(other.name, []) for other in spec.inputs if other.kind is PHOTOGRAPH]
+    photographs = [item for items in given for item in items]
     return tuple(
-        _repeated(item, request, bar) if "recipe" in item else recipe_files.read(port, item, request["reading"])
+        _repeated(item, request, bar, scratch)
+        if "recipe" in item
+        else read_item(port, item, request["reading"], photographs, scratch)
         for item in items
     )
 
 
-def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar) -> Array:
+def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar, scratch: Path) -> Array:
     """An input that a recipe carries the recipe of: computed anew, and held to its digest."""
     recipe = item["recipe"]
     spec = registry.find_algorithm(recipe["algorithm"])
     recipe_files.check_version(spec, recipe)
+    reading = {**NO_READING, **recipe.get("reading", {})}
+    inputs = recipe_files.inputs(spec, {}, recipe, None)
     inner = {
         **request,
         "params": recipe["params"],
-        "inputs": recipe_files.inputs(spec, {}, recipe, None),
-        "reading": recipe.get("reading", NO_READING),
+        "inputs": posed_photographs.arrange(spec, inputs, skip_missing=reading["skip_missing"]),
+        "reading": reading,
     }
-    given = _compute(spec, inner, bar)[0].outputs.get(item["port"])
+    given = _compute(spec, inner, bar, scratch)[0].outputs.get(item["port"])
     if not given:
         raise InvalidInput(f"The recipe names no output {item['port']!r} of {spec.name}.", field="recipe")
     made = given[0]

@@ -7,6 +7,6 @@ square pixel, north at the top, no holes. Algorithms never come here: they take 
 from __future__ import annotations
 
 from backend.rasters.reading import read, read_height
-from backend.rasters.writing import FORMATS, write
+from backend.rasters.writing import write
 
-__all__ = ["FORMATS", "read", "read_height", "write"]
+__all__ = ["read", "read_height", "write"]

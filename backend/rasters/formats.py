@@ -157,12 +157,14 @@ def _load_exr(path: Path) -> Pixels:
 
 
 def _image_channels(path: Path, names: list[str]) -> list[str]:
-    """R, G and B where they are, else the one data channel, whatever it is called (Y, Z, height); alpha is left out."""
+    """R, G and B, or R and G, where they are, else the one data channel, whatever its name (Y, Z, height); alpha is left out."""
     layers = {name.rpartition(".")[0] for name in names}
     for layer in sorted(layers):
         colour = [f"{layer}.{c}" if layer else c for c in "RGB"]
         if all(name in names for name in colour):
             return colour
+        if all(name in names for name in colour[:2]):  # UV maps need no blue
+            return colour[:2]
     data = [name for name in names if name.rpartition(".")[2] not in ("A", "RY", "BY")]
     if len(data) != 1:
         raise InvalidInput(

@@ -19,13 +19,16 @@ from shared.arrays import (
     AREA_MAP,
     CLASS_MAP,
     COLOR_IMAGE,
+    DEPTH_MAP,
     HEIGHT_MAP,
     MASK,
     THICKNESS_MAP,
+    UV_MAP,
     Array,
     ArrayKind,
     check,
 )
+from shared.cameras.views import uv_from_channels
 from shared.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
@@ -50,6 +53,8 @@ def read(
     pixels = load(path)
     if kind in (HEIGHT_MAP, AREA_MAP, THICKNESS_MAP):
         return check(_metric(kind, path, pixels, pixel_size_m, fill_nodata, height_range_m), path.name)
+    if kind in _WITH_HOLES:
+        return check(Array(kind, _WITH_HOLES[kind](path, pixels)), path.name)
     if kind not in _IMAGES:
         raise InvalidInput(f"A {kind.name} cannot be read from a file.", field=str(path))
     if pixels.hole.any():
@@ -226,6 +231,28 @@ def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
+def _uv(path: Path, pixels: Pixels) -> np.ndarray:
+    """[H, W, 2], v up: an EXR holds u and 1 - v (shared/cameras/views.py), .npy the map as it is."""
+    values = pixels.values
+    if values.dtype.kind != "f" or values.shape[2] < 2:
+        raise InvalidInput(
+            f"{path} is no UV map: it has {values.shape[2]} channels of {values.dtype}.",
+            hint="A UV map is an EXR with R = u and G = 1-v, or .npy [rows, columns, 2] with u and v.",
+            field=str(path),
+        )
+    if pixels.format == "npy":
+        return np.where(pixels.hole[..., None], np.float32(np.nan), values[..., :2]).astype(np.float32)
+    return uv_from_channels(values[..., 0], values[..., 1])
+
+
+def _depth(path: Path, pixels: Pixels) -> np.ndarray:
+    """Metres in front of the camera; what is 0, negative or not finite shows no surface."""
+    band = _one_band(path, pixels).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        return np.where(pixels.hole | ~(band > 0), np.float32(np.nan), band)
+
+
+_WITH_HOLES: dict[ArrayKind, Callable[[Path, Pixels], np.ndarray]] = {UV_MAP: _uv, DEPTH_MAP: _depth}
 _IMAGES: dict[ArrayKind, Callable[[Path, Pixels], np.ndarray]] = {
     MASK: _mask,
     CLASS_MAP: _classes,

@@ -1,4 +1,4 @@
-"""An array into a file, whole or not at all: .npy, 32-bit EXR, GeoTIFF, 16-bit PNG.
+"""An array into a file, whole or not at all: .npy, 32-bit EXR, GeoTIFF, PNG, JPEG.
 
 The same array makes the same bytes: no date, no host, no thread count goes into a file.
 """
@@ -20,25 +20,31 @@ import OpenEXR
 import rasterio
 import rasterio.errors
 from affine import Affine
+from PIL import Image
 from rasterio.io import MemoryFile
 
 from backend.rasters.formats import EXR_PIXEL_SIZE, PNG_COMMENT
 from backend.rasters.georeference import Georeference
-from shared.arrays import CLASS_MAP, COLOR_IMAGE, MASK, Array
+from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, MASK, TEXTURE, Array
 from shared.errors import InvalidInput, StorageFull
 
+JPEG_QUALITY = 95
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
-def write(array: Array, path: str | Path, *, georeference: Georeference | None = None) -> dict[str, Any]:
+def write(
+    array: Array, path: str | Path, *, georeference: Georeference | None = None, bits: int = 16
+) -> dict[str, Any]:
     """Writes the array in the format of the path's ending (.npy, .exr, .tif, .png) and returns what a reader must know.
 
     That is {"offset", "scale"} for a PNG (value = offset + scale * level), which stand in its comment too, and {} otherwise.
-    georeference: where it lies; without it a GeoTIFF says its pixel size only. The file appears complete or not at all. Raises
-    StorageFull, and InvalidInput where the place cannot be written or the ending is unknown.
+    georeference: where it lies; without it a GeoTIFF says its pixel size only. bits: of a PNG's sample, 16 or 8. The file
+    appears complete or not at all. Raises StorageFull, and InvalidInput where the place cannot be written or the ending is
+    unknown.
     """
     path = Path(path)
-    encoder = _ENCODERS.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    encoder = _png_8 if suffix == ".png" and bits == 8 else _ENCODERS.get(suffix)
     if encoder is None:
         raise InvalidInput(
             f"{path.name} has no known ending.", hint=f"Known are: {', '.join(_ENCODERS)}.", field=str(path)
@@ -100,7 +106,10 @@ def _npy(array: Array, path: Path, georeference: Georeference | None) -> dict[st
 
 def _exr(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
     """One channel is called Y, luminance: what Blender and image programs show as grey without being asked."""
-    values = np.ascontiguousarray(array.values, dtype=np.float32)
+    values = array.values
+    if array.kind is TEXTURE:  # a float image is linear wherever it is opened
+        values = texture_to_linear(values)
+    values = np.ascontiguousarray(values, dtype=np.float32)
     channels = {"Y": values} if values.ndim == 2 else {"RGB": values}
     header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     if "pixel_size_m" in array.attributes:
@@ -112,6 +121,8 @@ def _exr(array: Array, path: Path, georeference: Georeference | None) -> dict[st
 def _tif(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
     values = array.values
     options: dict[str, Any] = {"compress": "deflate", "predictor": 3 if values.dtype.kind == "f" else 2, "tiled": True}
+    if values.ndim == 3:
+        options["photometric"] = "RGB"
     if georeference is not None:
         options |= {"transform": georeference.transform, "crs": georeference.crs or None}
     elif "pixel_size_m" in array.attributes:
@@ -126,17 +137,46 @@ def _png(array: Array, path: Path, georeference: Georeference | None) -> dict[st
     note: dict[str, Any] = {"offset": offset, "scale": scale}
     if "pixel_size_m" in array.attributes:
         note["pixel_size_m"] = array.pixel_size_m
-    _put(path, _gdal("PNG", levels, "", {"COMMENT": json.dumps({PNG_COMMENT: note})}))
+    comment = {"COMMENT": json.dumps({PNG_COMMENT: note})}
+    _put(path, _gdal("PNG", levels, "", comment | ({"ZLEVEL": 3} if array.kind is TEXTURE else {})))
     return {"offset": offset, "scale": scale}
+
+
+def _png_8(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    _put(path, _gdal("PNG", _bytes_of(array), "", {}))
+    return {"offset": 0.0, "scale": 1.0 / 255.0}
+
+
+def _jpg(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    """Colours at every pixel (no chroma subsampling): a texture is looked at from nearer than a photograph."""
+    buffer = io.BytesIO()
+    Image.fromarray(_bytes_of(array)).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    _put(path, buffer.getvalue())
+    return {}
+
+
+def _bytes_of(array: Array) -> np.ndarray:
+    """0..1 as 0..255, rounded; colours sRGB-encoded."""
+    if array.kind is TEXTURE:
+        return ((array.values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    values = np.clip(array.values, 0.0, 1.0)
+    return np.rint((linear_to_srgb(values) if array.kind is COLOR_IMAGE else values) * 255.0).astype(np.uint8)
+
+
+def texture_to_linear(values: np.ndarray) -> np.ndarray:
+    """A TEXTURE's uint16 as linear float32, by a table of its 65,536 colours."""
+    encoded = np.arange(65536) / 65535.0
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)[values]
 
 
 def _levels(array: Array) -> tuple[np.ndarray, float, float]:
     """What a PNG stores, and the offset and scale back.
 
-    Classes stay as they are, masks and colours are stretched over 0..1, everything else over its own range.
+    Classes, counts and textures stay as they are, masks and colours are stretched over 0..1, everything else over its own range.
     """
     values = array.values
-    if array.kind is CLASS_MAP:
+    if array.kind in (CLASS_MAP, COUNT_MAP, TEXTURE):
         return values, 0.0, 1.0
     if array.kind is COLOR_IMAGE:
         return np.rint(linear_to_srgb(np.clip(values, 0.0, 1.0)) * 65535.0).astype(np.uint16), 0.0, 1.0 / 65535.0
@@ -170,7 +210,5 @@ _ENCODERS: dict[str, Callable[[Array, Path, Georeference | None], dict[str, Any]
     ".exr": _exr,
     ".tif": _tif,
     ".png": _png,
+    ".jpg": _jpg,
 }
-
-FORMATS: dict[str, str] = {"npy": ".npy", "exr": ".exr", "tif": ".tif", "png16": ".png"}
-"""--format value -> ending"""

@@ -1,0 +1,103 @@
+"""A file to the array that a port takes, by the port's kind.
+
+Photographs are mapped, not loaded. Maps that come with every photograph are written out and mapped likewise, so that memory does
+not grow with the number of photographs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.commands import recipe_files
+from backend.commands.posed_photographs import ABSENT
+from shared.algorithm import Port
+from shared.arrays import CAMERAS, DEPTH_MAP, MASK, MESH, PHOTOGRAPH, UV_MAP, Array
+from shared.cameras import from_array, read, to_array
+from shared.cameras.flips import apply_flip
+from shared.errors import InvalidInput
+
+_SPILLED = (UV_MAP, DEPTH_MAP, MASK)
+FILES_A_PHOTOGRAPH = 5  # itself, its mask, UV, depth and facing maps
+SPARE_FILES = 256  # that a process may open beside them
+
+
+def read_item(
+    port: Port, item: dict[str, Any], reading: Mapping[str, Any], photographs: list[dict[str, Any]], scratch: Path
+) -> Array:
+    """The array of one of the port's files; notes the file's digest in the item.
+
+    photographs: the items of the photographs that cameras belong to. scratch: a folder for maps that are spilled. Raises
+    InvalidInput for a file that cannot be what the port takes, or that a recipe knows otherwise.
+    """
+    if ABSENT in item:
+        return Array(MASK, np.ones((1, 1), np.float32))  # everything counts
+    recipe_files.check_digest(port.name, item)
+    path = Path(item["path"])
+    if port.many:
+        _allow_open_files(len(photographs))
+    if port.kind is PHOTOGRAPH:
+        return Array(PHOTOGRAPH, _mapped(path, port.name), {"name": item.get("name", path.name)})
+    if port.kind is CAMERAS:
+        return _cameras(path, reading, photographs)
+    if port.kind is MESH:
+        from backend.meshes.reading import read as read_mesh
+
+        return read_mesh(path)
+    from backend import rasters
+
+    low_high = reading["height_range_m"]
+    array = rasters.read(
+        port.kind,
+        path,
+        pixel_size_m=reading["pixel_size_m"],
+        fill_nodata=reading["fill_nodata"],
+        height_range_m=(low_high[0], low_high[1]) if low_high else None,
+    )
+    return _spilled(array, path, scratch) if port.many and port.kind in _SPILLED else array
+
+
+def _mapped(path: Path, port: str) -> np.ndarray:
+    """The file's bytes; the disk's pages come in when they are decoded, and go when others need the memory."""
+    try:
+        if path.stat().st_size == 0:
+            raise InvalidInput(f"{path} is empty (0 bytes).", field=port)
+        return np.memmap(path, np.uint8, mode="r")
+    except FileNotFoundError as error:
+        raise InvalidInput(f"There is no photograph {path}.", field=port) from error
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.", field=port) from error
+
+
+def _cameras(path: Path, reading: Mapping[str, Any], photographs: list[dict[str, Any]]) -> Array:
+    """The cameras whose photographs are there, in the order of the photographs, turned as --flip says."""
+    found = read(path, files=[Path(item["path"]) for item in photographs])
+    pairs = zip(found.cameras, found.photographs, strict=True)
+    cameras = [camera for camera, photograph in pairs if photograph is not None or not photographs]
+    array = to_array(apply_flip(cameras, reading.get("flip") or ""))
+    from_array(array)  # raises for what is no camera
+    return array
+
+
+def _spilled(array: Array, path: Path, scratch: Path) -> Array:
+    scratch.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=scratch, suffix=".npy", delete=False) as file:
+        np.save(file, array.values)
+    return Array(array.kind, np.load(file.name, mmap_mode="r"), {**array.attributes, "name": path.name})
+
+
+def _allow_open_files(count: int) -> None:
+    """Every mapped file counts as an open one; systems begin with 1024 or fewer and allow more when asked."""
+    try:
+        import resource
+    except ImportError:  # Windows, which counts none
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_A_PHOTOGRAPH * count + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
