@@ -15,7 +15,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-PHASES = 4
 HALF, ONE, ZERO = np.float32(0.5), np.float32(1), np.float32(0)
 
 
@@ -380,38 +379,33 @@ def seam_differences(texture, corners, amounts, differences):
 
 
 @njit(cache=True, parallel=True)
-def relax(base, cells, table, first, texture, charts, smoothness, shift, corners, amounts, seam_starts, seam_rows,
-          ring, margin, block, sweeps, iterations, tolerance):  # fmt: skip
-    """`sweeps` over all blocks of a grid, in place: texture [3, n*n] towards the solution. Returns the iterations.
+def relax(base, cells, table, first, texture, charts, smoothness, shift, seam_table, seam_starts, seam_rows, places, ring, margin,
+          block, iterations, tolerance):  # fmt: skip
+    """Solve blocks that do not touch, one after the other or side by side: texture [3, n*n] in place. Returns iterations.
 
-    base [n*n, 8]: the grid's own cells, and those of the levels first+1 and on of `cells` by `table` act on its means. charts
-    [S, S] or [1, 1] for none, shift: levels between it and the grid. Seam rows: corners [M, 8] texels, amounts [M, 8], and for
-    block b the rows seam_rows[seam_starts[b]:seam_starts[b+1]]. block, margin and ring are multiples of the coarsest level's
-    texel, the ring at least one of them.
+    places [B, 2]: the blocks' rows and columns, of one phase. base [n*n, 8]: the grid's own cells, and those of the levels
+    first + 1 and on of `cells` by `table` act on its means. charts [S, S] or [1, 1] for none, shift: levels between it and
+    the grid. seam_table: corners [M, 8] texels, amounts [M, 8], and `seam_differences` of the texture before this phase;
+    block b has the rows seam_rows[seam_starts[b]:seam_starts[b+1]]. block, margin and ring are multiples of the coarsest
+    level's texel, the ring at least one of them.
     """
-    side = table[0, first]
     levels = table.shape[1] - first
-    across = (side + block - 1) // block
+    across = (table[0, first] + block - 1) // block
     outset = ring + margin
     window = block + 2 * outset
     total = 0
     for level in range(levels):
         total += (window >> level) * (window >> level)
-    differences = np.zeros((3, corners.shape[0]), np.float32)
-    spent = np.zeros(across * across, np.int64)
-    for _ in range(sweeps):
-        for phase in range(PHASES):
-            seam_differences(texture, corners, amounts, differences)
-            rows, columns = (across + 1 - phase // 2) // 2, (across + 1 - phase % 2) // 2
-            for number in prange(rows * columns):
-                y, x = 2 * (number // max(columns, 1)) + phase // 2, 2 * (number % max(columns, 1)) + phase % 2
-                index = y * across + x
-                planes, right_sides = np.empty((5, total), np.float32), np.empty((3, total), np.float32)
-                shares, vectors = np.empty((levels, 2, window), np.float32), np.zeros((5, total), np.float32)
-                spent[index] += relax_block(
-                    (base, cells, table, first), texture, charts, smoothness, shift,
-                    seam_rows[seam_starts[index] : seam_starts[index + 1]], (corners, amounts, differences),
-                    y * block - outset, x * block - outset, ring, margin, block, iterations, tolerance,
-                    (planes, right_sides, shares, vectors),
-                )  # fmt: skip
+    spent = np.zeros(places.shape[0], np.int64)
+    for number in prange(places.shape[0]):
+        y, x = places[number, 0], places[number, 1]
+        index = y * across + x
+        planes, right_sides = np.empty((5, total), np.float32), np.empty((3, total), np.float32)
+        shares, vectors = np.empty((levels, 2, window), np.float32), np.zeros((5, total), np.float32)
+        spent[number] = relax_block(
+            (base, cells, table, first), texture, charts, smoothness, shift,
+            seam_rows[seam_starts[index] : seam_starts[index + 1]], seam_table,
+            y * block - outset, x * block - outset, ring, margin, block, iterations, tolerance,
+            (planes, right_sides, shares, vectors),
+        )  # fmt: skip
     return spent.sum()

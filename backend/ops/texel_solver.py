@@ -12,8 +12,10 @@ conjugate gradients over the whole texture in plain torch. It must not know pixe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -24,6 +26,7 @@ from backend.ops import texel_pyramid, texel_solver_plain
 from backend.ops.texel_stencil import PLANES, TexelSystem, row_sums
 
 BLOCK, MARGIN = 256, 16
+BLOCKS_A_THREAD = 3  # between two signs of life
 COARSEST_SIDE = 64  # of the grid that a solution from nothing begins on
 ONE_CHART = np.zeros((1, 1), np.uint8)
 
@@ -65,13 +68,14 @@ def solve(
     sweeps: int = 2,
     iterations: int = 40,
     tolerance: float = 1e-4,
+    alive: Callable[[], object] = lambda: None,
 ) -> Tensor:
     """The texture [3, S, S] float32 of a system; `start`, which is changed in place, or a new one from coarse to fine.
 
     smoothness: weight of (T_i - T_j)² for neighbours relative to the mean weight of a seen texel. charts [S, S] uint8,
     uint16 or int32: smoothness holds only between texels of one number. sweeps: over all blocks, each with at most
     `iterations` of conjugate gradients, ended when the root mean square of the step that its diagonal asks for is
-    below `tolerance` (units of colour).
+    below `tolerance` (units of colour). alive: called every tenth of a second or so; what it raises ends the solution.
     """
     weight = mean_weight(system)
     problem = Problem(
@@ -82,6 +86,7 @@ def solve(
         sweeps=sweeps,
         iterations=iterations,
         tolerance=tolerance,
+        alive=alive,
     )
     if start is not None:
         relax(system, system.level(0).reshape(-1, PLANES), 0, start, problem)
@@ -109,6 +114,7 @@ class Problem:
     sweeps: int
     iterations: int
     tolerance: float
+    alive: Callable[[], object]
 
 
 def mean_weight(system: TexelSystem) -> float:
@@ -161,26 +167,39 @@ def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, probl
     block = max(coarsest, min(BLOCK, -(-side // coarsest) * coarsest))
     corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
     starts, rows = _seams_of_blocks(corners, side, block, margin)
-    kernel.relax(
-        cells.numpy(),
-        system.cells.numpy(),
-        system.table[:, : last + 1],
-        level,
-        texture.reshape(3, -1).numpy(),
-        problem.charts,
-        np.float32(problem.smoothness),
-        level,
-        corners,
-        amounts,
-        starts,
-        rows,
-        ring,
-        margin,
-        block,
-        problem.sweeps if side > block else 1,
-        problem.iterations,
-        problem.tolerance,
-    )
+    flat = texture.reshape(3, -1).numpy()
+    differences = np.zeros((3, len(corners)), np.float32)
+    chunk = BLOCKS_A_THREAD * numba.get_num_threads()
+    for places in _phases(-(-side // block)) * (problem.sweeps if side > block else 1):
+        kernel.seam_differences(flat, corners, amounts, differences)
+        for at in range(0, len(places), chunk):
+            problem.alive()
+            kernel.relax(
+                cells.numpy(),
+                system.cells.numpy(),
+                system.table[:, : last + 1],
+                level,
+                flat,
+                problem.charts,
+                np.float32(problem.smoothness),
+                level,
+                (corners, amounts, differences),
+                starts,
+                rows,
+                places[at : at + chunk],
+                ring,
+                margin,
+                block,
+                problem.iterations,
+                problem.tolerance,
+            )
+
+
+def _phases(across: int) -> list[np.ndarray]:
+    """The blocks of a square of across x across as rows and columns [B, 2] int64, in up to four phases without neighbours."""
+    places = np.stack(np.mgrid[0:across, 0:across], -1).reshape(-1, 2)
+    color = places[:, 0] % 2 * 2 + places[:, 1] % 2
+    return [places[color == phase] for phase in range(4) if (color == phase).any()]
 
 
 def relax_plain(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> None:
@@ -196,7 +215,7 @@ def relax_plain(system: TexelSystem, cells: Tensor, level: int, texture: Tensor,
         torch.from_numpy(amounts).to(device),
     )
     iterations = problem.iterations * problem.sweeps
-    texture.copy_(texel_solver_plain.conjugate_gradients(grid, texture, iterations, problem.tolerance))
+    texture.copy_(texel_solver_plain.conjugate_gradients(grid, texture, iterations, problem.tolerance, problem.alive))
 
 
 def _seams_of_blocks(corners: np.ndarray, side: int, block: int, margin: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ It must not choose grids or weights: see backend.ops.texel_solver.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -147,7 +148,9 @@ def add_at(flat: Tensor, index: Tensor, values: Tensor) -> None:
             channel.index_add_(0, index.reshape(-1), added.reshape(-1))
 
 
-def conjugate_gradients(grid: Grid, texture: Tensor, iterations: int, tolerance: float) -> Tensor:
+def conjugate_gradients(
+    grid: Grid, texture: Tensor, iterations: int, tolerance: float, alive: Callable[[], object] = lambda: None
+) -> Tensor:
     """The solution from `texture` [3, n, n] on, channels side by side, with Jacobi's preconditioner (Saad 2003, algorithm 9.1).
 
     Ends when the root mean square of the step that the diagonal asks for is below the tolerance in every channel.
@@ -160,6 +163,7 @@ def conjugate_gradients(grid: Grid, texture: Tensor, iterations: int, tolerance:
     direction = wanted.clone()
     energy = (residual * wanted).sum((1, 2), keepdim=True, dtype=torch.float64)
     for _ in range(iterations):
+        alive()
         if float(wanted.square().mean((1, 2)).max()) <= tolerance**2:
             break
         product = grid.multiply(direction)
