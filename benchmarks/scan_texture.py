@@ -1,4 +1,4 @@
-"""Claim: from 89 spoilt photographs, better textures than S2's loop, Open3D and averaging make, and 100x to 500x as fast as the loop.
+"""Claim: from 89 spoilt photographs, better textures than S2's loop, Open3D and averaging make, 100x to 500x as fast as the loop.
 
 The scene of benchmarks/scan_scene.py, half a pixel of pose error, 3 % highlights, exposures from 0.8 to 1.2. The quality
 gate is first: PSNR of eight clean held-out views, rendered alike for all, each method in the rendering that suits it.
