@@ -86,7 +86,7 @@ def test_tiles_by_number() -> None:
 
 @pytest.mark.parametrize(
     ("corner", "words"),
-    [((-0.5, 0.0), "outside"), ((0.0, -0.2), "outside"), ((10.2, 0.0), "outside"), ((0.8, 0.1), "across")],
+    [((-0.5, 0.0), "outside"), ((0.0, -0.5), "outside"), ((10.2, 0.0), "outside"), ((0.8, 0.1), "across")],
 )
 def test_uvs_that_are_in_no_tile_are_refused_with_their_number(corner: tuple[float, float], words: str) -> None:
     mesh = mesh_of(np.concatenate([square(0.1, 0.1, 0.5), square(*corner, 0.4)]))
@@ -94,6 +94,27 @@ def test_uvs_that_are_in_no_tile_are_refused_with_their_number(corner: tuple[flo
         tc.tile_numbers(mesh)
     assert caught.value.field == "mesh"
     assert caught.value.hint
+
+
+def test_an_odd_triangle_over_the_border_stays_with_the_others() -> None:
+    """An artist's slip: u = -0.05, v a little above 1; and one that is far away takes no texture."""
+    proper = np.concatenate([square(0.2, 0.2, 0.5)] * 60)
+    slips = np.array(
+        [
+            [[-0.05, 0.3], [0.2, 0.3], [0.2, 0.5]],
+            [[-0.08, 0.3], [-0.01, 0.3], [-0.01, 0.5]],
+            [[0.4, 0.9], [0.5, 1.0007], [0.3, 1.0007]],
+            [[-3.0, 0.3], [-2.9, 0.3], [-2.9, 0.5]],
+        ]
+    )
+    mesh = mesh_of(np.concatenate([proper, slips]))
+    numbers = tc.tile_numbers(mesh)
+    assert numbers[-4:].tolist() == [1001, 1001, 1001, 0]
+    assert (numbers[:-4] == 1001).all()
+    assert tc.stray_triangles(mesh) == 4
+    assert tc.stray_triangles(mesh[:-4]) == 0
+    drawn = tc.chart_map(tc.in_tile(mesh, 1001), 32) > 0
+    assert drawn[32 - 10, 0]  # the first slip goes on to the texture's border, and is cut off there
 
 
 triangles = st.lists(

@@ -17,32 +17,61 @@ from shared.errors import InvalidInput
 
 FIRST_TILE = 1001
 ACROSS = 1e-4  # in UV, how far a triangle may reach over its tile's border: rounding, not a layout
+OVERREACH = 0.1  # in UV, how far the odd triangle may, and is still textured
+STRAY_SHARE = 0.05  # of the triangles; more of them is a layout, and a wrong one
 
 
 def tile_numbers(mesh: np.ndarray) -> np.ndarray:
-    """[N] int32: the UDIM tile of every triangle of a MESH, 1001 + floor(u) + 10 floor(v); 0 where it has no UVs.
+    """[N] int32: the UDIM tile of every triangle of a MESH, 1001 + floor(u) + 10 floor(v); 0 where it takes no texture.
 
-    Raises InvalidInput, naming the share, where triangles lie outside of all tiles or across the border of two.
+    The odd triangle that reaches over the border of the tiles that the others lie in, an artist's slip, belongs to the
+    nearest of them; one that is further out than OVERREACH takes none, nor does one without UVs. Raises InvalidInput,
+    naming their number, where more than STRAY_SHARE of the triangles are such.
     """
+    return _place_in_tiles(mesh)[0]
+
+
+def stray_triangles(mesh: np.ndarray) -> int:
+    """How many triangles have UVs that are not wholly in their tile: what reaches over takes the texture's border, or none.
+
+    Raises what tile_numbers raises.
+    """
+    return _place_in_tiles(mesh)[1]
+
+
+def _place_in_tiles(mesh: np.ndarray) -> tuple[np.ndarray, int]:
     uv = mesh[..., 3:].astype(np.float64)
     has_uv = ~np.isnan(uv).any(axis=(1, 2))
     cell = np.zeros((len(mesh), 2))
     cell[has_uv] = np.floor(uv[has_uv].mean(axis=1))
     outside = has_uv & ((cell < 0).any(axis=1) | (cell[:, 0] > 9))
-    across = has_uv & ((uv < cell[:, None] - ACROSS) | (uv > cell[:, None] + 1 + ACROSS)).any(axis=(1, 2))
-    if outside.any():
-        raise InvalidInput(
-            f"The UVs of {outside.sum()} of {len(mesh)} triangles lie outside every UDIM tile.",
-            hint="Move them to u from 0 to 10 and v above 0, or unwrap the mesh anew.",
-            field="mesh",
+    across = has_uv & ~outside & (_overreach(uv, cell) > ACROSS)
+    stray = outside | across
+    count = int(stray.sum())
+    if count > STRAY_SHARE * len(mesh):
+        where, hint = (
+            ("lie outside every UDIM tile", "Move them to u from 0 to 10 and v above 0, or unwrap the mesh anew.")
+            if outside.sum() >= across.sum()
+            else (
+                "reach across the border of a tile: they repeat the texture",
+                "Scale the UVs into 0 to 1 or into UDIM tiles, or unwrap the mesh anew.",
+            )
         )
-    if across.any():
-        raise InvalidInput(
-            f"The UVs of {across.sum()} of {len(mesh)} triangles reach across the border of a tile: they repeat the texture.",
-            hint="Scale the UVs into 0 to 1 or into UDIM tiles, or unwrap the mesh anew.",
-            field="mesh",
-        )
-    return np.where(has_uv, FIRST_TILE + cell[:, 0] + 10 * cell[:, 1], 0).astype(np.int32)
+        raise InvalidInput(f"The UVs of {count} of {len(mesh)} triangles {where}.", hint=hint, field="mesh")
+    numbers = np.where(has_uv, FIRST_TILE + cell[:, 0] + 10 * cell[:, 1], 0).astype(np.int32)
+    if count:
+        used = tile_origin(np.unique(numbers[has_uv & ~stray]))
+        beyond = np.stack([_overreach(uv[stray], origin) for origin in used])  # [tiles, strays]
+        nearest = used[beyond.argmin(axis=0)]
+        found = (FIRST_TILE + nearest[:, 0] + 10 * nearest[:, 1]).astype(np.int32)
+        numbers[stray] = np.where(beyond.min(axis=0) <= OVERREACH, found, 0)
+    return numbers, count
+
+
+def _overreach(uv: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """[N]: how far the corners of triangles [N, 3, 2] lie outside of the unit square at origin [2] or [N, 2]; 0 inside."""
+    away = uv - np.broadcast_to(origin, (len(uv), 2))[:, None]
+    return np.maximum(-away, away - 1.0).max(axis=(1, 2), initial=0.0)
 
 
 def tile_origin(tile: np.ndarray | int) -> np.ndarray:
@@ -52,9 +81,10 @@ def tile_origin(tile: np.ndarray | int) -> np.ndarray:
 
 
 def in_tile(mesh: np.ndarray, tile: int) -> np.ndarray:
-    """The triangles of one tile, float32 [n, 3, 5], their UVs moved into 0..1. Raises what tile_numbers raises."""
+    """The triangles of one tile, float32 [n, 3, 5], their UVs moved into 0..1, which strays reach over. Raises what
+    tile_numbers raises."""
     chosen = mesh[tile_numbers(mesh) == tile].copy()
-    chosen[..., 3:] = np.clip(chosen[..., 3:].astype(np.float64) - tile_origin(tile), 0.0, 1.0)
+    chosen[..., 3:] = chosen[..., 3:].astype(np.float64) - tile_origin(tile)
     return chosen
 
 
@@ -75,7 +105,7 @@ def chart_numbers(mesh: np.ndarray, edges: SharedEdges | None = None) -> np.ndar
 
 
 def chart_map(
-    mesh: np.ndarray,  # MESH [N, 3, 5], UVs in 0..1
+    mesh: np.ndarray,  # MESH [N, 3, 5], UVs in 0..1; what reaches over is cut off
     size: int,  # texels to a side
     numbers: np.ndarray | None = None,  # [N] chart_numbers(mesh), where they are known already
 ) -> np.ndarray:

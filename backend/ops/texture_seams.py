@@ -86,8 +86,9 @@ def find_seams(mesh: np.ndarray, edges: SharedEdges | None = None) -> SeamEdges:
     """The seams of a MESH [N, 3, 5]. edges: shared_edges(mesh), where it is known already. Raises what tile_numbers does."""
     edges = shared_edges(mesh) if edges is None else edges
     tiles = tile_numbers(mesh)
-    a = _side(mesh, tiles, edges.triangle_a[edges.seam], edges.corners_a[edges.seam])
-    b = _side(mesh, tiles, edges.triangle_b[edges.seam], edges.corners_b[edges.seam])
+    seam = edges.seam & (tiles[edges.triangle_a] > 0) & (tiles[edges.triangle_b] > 0)
+    a = _side(mesh, tiles, edges.triangle_a[seam], edges.corners_a[seam])
+    b = _side(mesh, tiles, edges.triangle_b[seam], edges.corners_b[seam])
     return SeamEdges(a[0], b[0], a[1], b[1], a[2], a[3], b[3], a[4], b[4], a[5], b[5])
 
 
