@@ -94,15 +94,18 @@ def intrinsics(
     """fx, fy, cx, cy in pixels of a photograph of this size (width, height), as the camera's background image shows it.
 
     The photograph of an imported camera fills its frame, whatever size the scene is rendered at. One that was set up by
-    hand lies in the frame of the scene's render size as its frame method says.
+    hand lies in the frame of the scene's render size as its frame method says; without any, it is what would be rendered.
     """
     data = item.data
     width, height = size
     if recorded_size(item) is not None:
         frame = shown = (float(width), height / float(data.get(ASPECT_KEY, 1.0)))
-    else:
+    elif (backdrop := backdrop_of(item)) is not None:
         frame = frame_of(scene)
-        shown = _shown(item, frame, size)
+        shown = _shown(item, backdrop, frame, size)
+    else:
+        render = scene.render
+        frame = shown = (width * render.pixel_aspect_x, height * render.pixel_aspect_y)
     is_level = data.sensor_fit == "HORIZONTAL" or (data.sensor_fit == "AUTO" and frame[0] >= frame[1])
     side = frame[0] if is_level else frame[1]
     sensor_mm = data.sensor_height if data.sensor_fit == "VERTICAL" else data.sensor_width
@@ -122,11 +125,15 @@ def frame_of(scene: bpy.types.Scene) -> Pair:
     return render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
 
 
-def _shown(item: bpy.types.Object, frame: Pair, size: tuple[int, int]) -> Pair:
+def backdrop_of(item: bpy.types.Object) -> bpy.types.CameraBackgroundImage | None:
+    """The background image that stands for the camera's photograph: the first that has one. Cheap: for draw()."""
+    return next((entry for entry in item.data.background_images if entry.image is not None), None)
+
+
+def _shown(
+    item: bpy.types.Object, backdrop: bpy.types.CameraBackgroundImage, frame: Pair, size: tuple[int, int]
+) -> Pair:
     """Width and height of the background image in units of the frame, around whose middle it lies."""
-    backdrop = next((entry for entry in item.data.background_images if entry.image is not None), None)
-    if backdrop is None:
-        return frame
     if backdrop.rotation or any(backdrop.offset) or backdrop.use_flip_x or backdrop.use_flip_y:
         raise InvalidInput(
             f"The photograph of the camera {item.name!r} is moved, turned or mirrored in its background.",

@@ -32,23 +32,18 @@ class Photograph:
         return Array(PHOTOGRAPH, self.data, {"name": self.name})
 
 
-def backdrop(item: bpy.types.Object) -> bpy.types.Image | None:
-    """The image that stands for the camera's photograph: the first of its background images. Cheap: for draw()."""
-    return next((entry.image for entry in item.data.background_images if entry.image is not None), None)
-
-
 def has_photograph(item: bpy.types.Object) -> bool:
     """Whether a photograph belongs to this camera; its file may be gone all the same. Cheap: for draw()."""
-    return bool(item.data.get(cameras.PHOTOGRAPH_KEY)) or backdrop(item) is not None
+    return bool(item.data.get(cameras.PHOTOGRAPH_KEY)) or cameras.backdrop_of(item) is not None
 
 
 def read(item: bpy.types.Object) -> Photograph:
     """The photograph of a camera object. Raises InvalidInput, naming camera and file, where there is none to be had."""
-    path, image = item.data.get(cameras.PHOTOGRAPH_KEY), backdrop(item)
+    path, backdrop = item.data.get(cameras.PHOTOGRAPH_KEY), cameras.backdrop_of(item)
     if path:
         data, name = _on_disk(Path(bpy.path.abspath(str(path))), item), Path(str(path)).name
-    elif image is not None:
-        data, name = _of_image(image, item)
+    elif backdrop is not None:
+        data, name = _of_image(backdrop.image, item)
     else:
         raise InvalidInput(
             f"The camera {item.name!r} has no photograph.",

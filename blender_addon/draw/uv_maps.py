@@ -65,7 +65,11 @@ def draw(
     """
     depsgraph = context.evaluated_depsgraph_get()
     origin = scans.origin_of(item, depsgraph) / metres_per_unit(depsgraph.scene)
-    with _stage(item, occluders, depsgraph, Vector(origin)) as scene, tempfile.TemporaryDirectory() as folder:
+    with (
+        _images_of_renders(),
+        _stage(item, occluders, depsgraph, Vector(origin)) as scene,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         tree = compat.write_passes(scene, folder, _PASSES)
         try:
             for camera, size in views:
@@ -77,15 +81,9 @@ def draw(
 
 
 def _render(scene: bpy.types.Scene, folder: str, size: tuple[int, int]) -> View:
-    before = {image.name for image in bpy.data.images}
-    try:
-        if bpy.ops.render.render(scene=scene.name) != {"FINISHED"}:
-            raise JobCancelled("Drawing the UV maps was stopped.")
-        uv, depth, seen = (_pixels(compat.pass_file(scene, folder, name), size) for name in _PASSES)
-    finally:
-        for image in [image for image in bpy.data.images if image.type in ("RENDER_RESULT", "COMPOSITING")]:
-            if image.name not in before:
-                bpy.data.images.remove(image)
+    if bpy.ops.render.render(scene=scene.name) != {"FINISHED"}:
+        raise JobCancelled("Drawing the UV maps was stopped.")
+    uv, depth, seen = (_pixels(compat.pass_file(scene, folder, name), size) for name in _PASSES)
     facing, of_mesh, of_any = (seen[..., channel] for channel in range(3))
     nothing = np.float32(np.nan)
     return View(
@@ -108,6 +106,18 @@ def _pixels(path: str, size: tuple[int, int]) -> np.ndarray:
 
 
 # The scene that is thrown away --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _images_of_renders() -> Iterator[None]:
+    """A first render and a compositor bring images into the file, which are taken out again."""
+    before = {image.name for image in bpy.data.images}
+    try:
+        yield
+    finally:
+        for image in list(bpy.data.images):
+            if image.type in ("RENDER_RESULT", "COMPOSITING") and image.name not in before:
+                bpy.data.images.remove(image)
 
 
 @contextmanager
