@@ -23,6 +23,12 @@ LEVEL_WEIGHTS = (8.0, 2.0, 1.0, 0.0)
 EPOCHS, CONSTANT_SHARE = 60, 1 / 3
 
 
+def schedule(epochs: int) -> Callable[[int], float]:
+    """Of the learning rate: constant for a third, then linear to nothing."""
+    constant = round(epochs * CONSTANT_SHARE)
+    return lambda epoch: 1.0 - max(0, epoch - constant) / (epochs - constant + 1)
+
+
 class NeuralTexGen:
     """photographs: uint8 [V, H, W, 3]; uv_maps: [H, W, 2] each, NaN where there is no surface; size: of the texture."""
 
@@ -40,21 +46,15 @@ class NeuralTexGen:
             self.targets.append(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
             self.masks.append(torch.from_numpy(valid)[:, None])
 
-    def run(
-        self, epochs: int = EPOCHS, schedule: int | None = None, look: Callable[[int], None] | None = None
-    ) -> float:
-        """Seconds of `epochs` epochs of a schedule made for `schedule` of them (default: the same number)."""
-        schedule = schedule or epochs
-        constant = round(schedule * CONSTANT_SHARE)
+    def run(self, epochs: int = EPOCHS, planned: int | None = None, look: Callable[[int], None] | None = None) -> float:
+        """Seconds of `epochs` epochs of a schedule made for `planned` of them (default: the same number)."""
         adam = torch.optim.Adam([self.data], lr=0.01, betas=(0.5, 0.999))
-        rate = torch.optim.lr_scheduler.LambdaLR(
-            adam, lambda epoch: 1.0 - max(0, epoch - constant) / (schedule - constant + 1)
-        )
+        rate = torch.optim.lr_scheduler.LambdaLR(adam, schedule(planned or epochs))
         began = time.perf_counter()
         for epoch in range(epochs):
             adam.zero_grad()
             for grid, target, mask in zip(self.grids, self.targets, self.masks, strict=True):
-                self._loss(grid, target, mask).backward()
+                self.loss(grid, target, mask).backward()
             adam.step()
             rate.step()
             if look:
@@ -65,23 +65,24 @@ class NeuralTexGen:
         """float32 [S, S, 3] 0..1: the levels' sum at the texel centres."""
         with torch.no_grad():
             total = torch.zeros(1, 3, self.size, self.size)
-            for level in self._levels():
+            for level in self.levels(self.data):
                 total += F.interpolate(level, size=(self.size, self.size), mode="bilinear", align_corners=False)
             return ((total[0].permute(1, 2, 0) + 1) / 2).clamp(0, 1).contiguous().numpy()
 
-    def _levels(self) -> list[torch.Tensor]:
+    def levels(self, data: torch.Tensor) -> list[torch.Tensor]:
+        """The parts [1, 3, s, s] of the one tensor that they are stacked in, a quarter of which lies idle."""
         levels, top, side = [], 0, self.size
         for _ in LEVEL_WEIGHTS:
-            levels.append(self.data[:, :, top : top + side, :side])
+            levels.append(data[:, :, top : top + side, :side])
             top, side = top + side, side // 2
         return levels
 
-    def _loss(self, grid: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def loss(self, grid: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Summed over the photographs [B, ...] that share the pass."""
         count, _, height, width = target.shape
         tall = grid.reshape(1, count * height, width, 2)  # one picture below the other: the texture is looked up once
         made, regulariser = torch.zeros(()), torch.zeros(())
-        for level, weight in zip(self._levels(), LEVEL_WEIGHTS, strict=True):
+        for level, weight in zip(self.levels(self.data), LEVEL_WEIGHTS, strict=True):
             made = made + F.grid_sample(level, tall, mode="bilinear", padding_mode="border", align_corners=False)
             regulariser = regulariser + weight * (level**2).mean()
         made = made.reshape(3, count, height, width).transpose(0, 1)
