@@ -107,12 +107,15 @@ def _pixels(array: Array, stored: tuple[int, int], reduction: int) -> tuple[np.n
             return _bands(array), 1
         raise
     with picture:
-        orientation = int(picture.getexif().get(_ORIENTATION, 1))
         if picture.mode.startswith("I"):
-            return _grey_16(picture), orientation
-        if _bits(picture) == 16:
-            return _bands(array), orientation
-        return _decode_8(picture, stored, reduction), orientation
+            pixels = _grey_16(picture)
+        elif _bits(picture) == 16:
+            pixels = _bands(array)
+        else:
+            pixels = _decode_8(picture, stored, reduction)
+        return pixels, int(
+            picture.getexif().get(_ORIENTATION, 1)
+        )  # last: it may load a PNG, whose bits are then forgotten
 
 
 def _bits(picture: Image.Image) -> int:

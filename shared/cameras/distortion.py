@@ -146,7 +146,9 @@ def _fisheye_angle(theta: np.ndarray, distortion: Distortion) -> tuple[np.ndarra
 
 def _least_root(polynomial: np.ndarray | list[float]) -> float:
     """The least root above 0 of a polynomial, highest power first; inf where it has none."""
-    roots = np.roots(polynomial)
+    coefficients = np.array(polynomial, float)
+    coefficients[np.abs(coefficients) < 1e-12 * np.abs(coefficients).max()] = 0.0  # else a root beyond every number
+    roots = np.roots(coefficients)
     real = roots.real[np.abs(roots.imag) <= 1e-9 * np.maximum(np.abs(roots), 1)]
     return float(min(real[real > 1e-12], default=math.inf))
 
@@ -193,8 +195,8 @@ def _undistort_brown(points: np.ndarray, distortion: Distortion) -> np.ndarray:
 
 
 def _radii(limit: float, farthest: float, distortion: Distortion) -> np.ndarray:
-    """Radii from 0 to where the lens reaches `farthest`, at most to the limit."""
+    """Radii from 0 to where the lens reaches `farthest`, all below the limit."""
     end = 2.0 * farthest + 1e-6
     while end < min(limit, 1e4) and end * float(_radial(np.array(end * end), distortion)[0]) < farthest:
         end *= 2.0
-    return np.linspace(0.0, min(end, limit), _TABLE)
+    return np.linspace(0.0, min(end, limit * (1 - 1e-7)), _TABLE)  # short of a rational lens's pole
