@@ -12,26 +12,26 @@ from numba import njit, prange
 
 @njit(cache=True)
 def _jumps(depth, y, x, dy, dx, step):
-    """Whether the surface breaks between a pixel and its neighbour in front of or behind it.
+    """Whether the surface breaks between a pixel and its neighbour: one lies in front of the other, no crease joins them.
 
-    On a plane 1/z is linear in the picture: what one side predicts for the neighbour and what is there differ by the bend
-    alone. Where the further pixel is missing the neighbour itself is taken as the prediction's base.
+    Along one surface 1/z changes by no more than its slopes to both sides say, on a plane by exactly that; across a break it
+    changes by more than twice either, and by more than step of itself.
     """
     height, width = depth.shape
-    near, here = depth[y + dy, x + dx], depth[y, x]
-    by, bx = y - dy, x - dx
-    before = depth[by, bx] if 0 <= by < height and 0 <= bx < width else np.float32(np.nan)
-    if np.isnan(before):
-        return abs(here - near) > np.float32(8.0) * step * min(here, near)
-    bend = 1.0 / near - 2.0 / here + 1.0 / before
-    return abs(bend) > step / max(here, near)
+    here, beside = 1.0 / depth[y, x], 1.0 / depth[y + dy, x + dx]
+    steepest = 0.0
+    if 0 <= y - dy < height and 0 <= x - dx < width and not np.isnan(depth[y - dy, x - dx]):
+        steepest = abs(here - 1.0 / depth[y - dy, x - dx])
+    if 0 <= y + 2 * dy < height and 0 <= x + 2 * dx < width and not np.isnan(depth[y + 2 * dy, x + 2 * dx]):
+        steepest = max(steepest, abs(beside - 1.0 / depth[y + 2 * dy, x + 2 * dx]))
+    return abs(beside - here) > 2.0 * steepest + step * max(here, beside)
 
 
 @njit(cache=True, parallel=True)
 def silhouettes(uv, depth, facing, has_depth, step, edges):
     """Mark (1) the seen pixels beside which the surface ends or another hides it. edges: uint8 [h, W], written.
 
-    step: the least relative bend of 1/z that counts as a break.
+    step: the least relative change of 1/z that counts as a break.
     """
     height, width = edges.shape
     for y in prange(height):

@@ -23,6 +23,7 @@ from backend.ops.texture_charts import chart_map, chart_numbers, tile_origin
 
 OVERLAP = 64  # texels that a block is solved beyond its core; a multiple of the coarsest texel
 ALIGNED = 1 << MOST_LEVELS
+RINGS = 3  # of gutter texels that go with a chart
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,21 @@ class Sheet:
     system: TexelSystem
     texture: Tensor | None = None
     pyramid: Pyramid | None = None
+    _charts: np.ndarray | None = None
 
     def charts(self, surface: Surface | None) -> np.ndarray | None:
-        """[side, side] the number of the chart over each texel, 0 in the gutter; None without a mesh."""
+        """[side, side] the number of the chart that each texel belongs to, 0 in the gutter; None without a mesh.
+
+        A chart owns RINGS texels of the gutter around it: its pixels look that far, and what they see there must hang
+        together with the chart, or its border would be left to noise.
+        """
         if surface is None:
             return None
+        if self._charts is None:
+            self._charts = self._draw_charts(surface)
+        return self._charts
+
+    def _draw_charts(self, surface: Surface) -> np.ndarray:
         place = self.place
         numbers = surface.charts
         mine = np.flatnonzero(numbers > 0)
@@ -123,7 +134,8 @@ class Sheet:
         moved = np.concatenate([surface.mesh[mine[inside], :, :3], uv[inside]], axis=2)
         drawn = chart_map(moved, place.side, numbers[mine[inside]])
         most = int(drawn.max(initial=0))
-        return drawn.astype(np.uint8 if most < 256 else np.uint16) if most < 65536 else drawn
+        small = np.uint8 if most < 256 else np.uint16 if most < 65536 else np.int32
+        return _grown(drawn.astype(small), RINGS)
 
     def seams(self, surface: Surface | None) -> Seams:
         """The seam rows whose two ends lie in this sheet."""
@@ -134,6 +146,17 @@ class Sheet:
         ends = [self.place.to_sheet(uv + origin) for uv in (found.uv_a, found.uv_b)]
         inside = ((ends[0] > 0) & (ends[0] < 1) & (ends[1] > 0) & (ends[1] < 1)).all(axis=1)
         return Seams(ends[0][inside], ends[1][inside], found.weight[inside])
+
+
+def _grown(numbers: np.ndarray, rings: int) -> np.ndarray:
+    """Each number [S, S] spread over so many rings of zeros around it; the larger where two meet."""
+    for _ in range(rings):
+        grown = numbers.copy()
+        for to, of in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
+            np.maximum(grown[to], numbers[of], out=grown[to], where=numbers[to] == 0)
+            np.maximum(grown[:, to], numbers[:, of], out=grown[:, to], where=numbers[:, to] == 0)
+        numbers = grown
+    return numbers
 
 
 class Sheets:
@@ -188,7 +211,7 @@ class Sheets:
             assert sheet.pyramid is not None
             place = sheet.place
             uv = place.to_sheet(strip.uv)
-            footprint = strip.footprint * np.float32(place.whole / place.side)
+            footprint = strip.footprint if place.is_tile else strip.footprint * np.float32(place.whole / place.side)
             drawn = sample(sheet.pyramid, self._here(uv), self._here(footprint)).cpu().numpy()
             if len(self.sheets) == 1 and place.is_tile and place.tile == 1001:
                 return drawn

@@ -21,7 +21,7 @@ import numpy as np
 from backend.kernels import view_weights_cpu as kernel
 from backend.ops.rasterization import SurfaceMap
 
-BREAK = 0.01  # relative bend of 1/z from pixel to pixel that counts as one surface in front of another
+BREAK = 0.005  # relative change of 1/z from pixel to pixel, beyond the slopes', that counts as one surface behind another
 LEAST_AT_SILHOUETTE = 1e-3  # never 0: the rim of an open mesh may be seen nowhere else
 SATURATED = 0.996  # of the full range: 254 of 255
 SATURATED_WEIGHT = 0.05
