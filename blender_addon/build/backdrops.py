@@ -17,6 +17,7 @@ import numpy as np
 from ..shared.cameras import Camera
 from ..shared.cameras.distortion import undistorted
 from ..shared.errors import InvalidInput
+from . import png
 
 SIDE_PX = 2048
 FOLDER = "relievo_backdrops"  # beside the .blend
@@ -38,9 +39,9 @@ def make(photograph: Path, camera: Camera, into: Path) -> Path:
     path = into / f"{photograph.stem}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.jpg"
     if not path.is_file():
         into.mkdir(parents=True, exist_ok=True)
-        pixels, is_float = _pixels(photograph, longest_px=SIDE_PX)
+        pixels, _ = _pixels(photograph, longest_px=SIDE_PX)
         part = path.with_suffix(".part.jpg")
-        _write(undistorted(pixels, camera)[0], part, "JPEG", is_float=is_float)
+        _write_jpeg(undistorted(pixels, camera)[0], part)
         part.replace(path)
     return path
 
@@ -51,9 +52,13 @@ def straightened(data: np.ndarray, camera: Camera) -> np.ndarray:
         path = Path(place) / "photograph"
         path.write_bytes(data.data)
         pixels, is_float = _pixels(path)
-        made = path.with_suffix(".png")
-        _write(undistorted(pixels, camera)[0], made, "PNG", is_float=is_float)
-        return np.frombuffer(made.read_bytes(), np.uint8)
+        return as_png(undistorted(pixels, camera)[0], is_float=is_float)
+
+
+def as_png(pixels: np.ndarray, *, is_float: bool) -> np.ndarray:
+    """The bytes of a PNG, uint8 [N], of values 0..1 [H, W, 3]: 16 bits a channel for what is finer than 8."""
+    kind, white = (np.uint16, 65535) if is_float else (np.uint8, 255)
+    return np.frombuffer(png.encode(np.round(np.clip(pixels, 0.0, 1.0) * white).astype(kind)), np.uint8)
 
 
 def _pixels(path: Path, *, longest_px: int = 0) -> tuple[np.ndarray, bool]:
@@ -61,7 +66,9 @@ def _pixels(path: Path, *, longest_px: int = 0) -> tuple[np.ndarray, bool]:
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:
-        raise InvalidInput(f"The photograph {path.name} cannot be read: {error}.", field=path.name) from error
+        raise InvalidInput(
+            f"The photograph {path.name} cannot be read: {str(error).strip()}", field=path.name
+        ) from error
     try:
         image.colorspace_settings.name = "Non-Color"
         if not image.size[0]:
@@ -77,17 +84,17 @@ def _pixels(path: Path, *, longest_px: int = 0) -> tuple[np.ndarray, bool]:
         bpy.data.images.remove(image)
 
 
-def _write(pixels: np.ndarray, path: Path, file_format: str, *, is_float: bool) -> None:
-    """float32 [H, W, 3], value for value: 8 bits a channel, or 16 in a PNG."""
+def _write_jpeg(pixels: np.ndarray, path: Path) -> None:
+    """Values 0..1 [H, W, 3], stored as they are. Raises OSError."""
     rows, columns = pixels.shape[:2]
-    image = bpy.data.images.new(path.name, columns, rows, alpha=False, float_buffer=is_float, is_data=True)
+    image = bpy.data.images.new(path.name, columns, rows, alpha=False)
     try:
         full = np.ones((rows, columns, 4), np.float32)
         full[..., :3] = pixels[::-1]
         image.pixels.foreach_set(full.ravel())
-        image.filepath_raw, image.file_format = str(path), file_format
+        image.filepath_raw, image.file_format = str(path), "JPEG"
         image.save(quality=92)
     except RuntimeError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
+        raise OSError(f"{path} cannot be written: {str(error).strip()}") from error
     finally:
         bpy.data.images.remove(image)

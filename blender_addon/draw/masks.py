@@ -52,9 +52,9 @@ def read(item: bpy.types.Object, photograph: Photograph, camera: Camera | None, 
     if image is None:
         return EVERYTHING
     found = images.mask(image)
-    is_bent = camera is not None and not camera.distortion.is_none
-    if is_bent and image == _over_backdrop(item):  # painted over what is shown, at any size
-        return Array(MASK, _resized(found.values, photograph.size) if straightened else as_taken(found.values, camera))
+    bent = camera if camera is not None and not camera.distortion.is_none else None
+    if bent is not None and image == _over_backdrop(item):  # painted over what is shown, at any size
+        return Array(MASK, _resized(found.values, photograph.size) if straightened else as_taken(found.values, bent))
     width, height = photograph.size
     if found.values.shape != (height, width):
         rows, columns = found.values.shape
@@ -64,7 +64,9 @@ def read(item: bpy.types.Object, photograph: Photograph, camera: Camera | None, 
             hint="Paint it at the photograph's size.",
             field=item.name,
         )
-    return Array(MASK, undistorted(found.values[..., None], camera)[0][..., 0]) if is_bent and straightened else found
+    if bent is None or not straightened:
+        return found
+    return Array(MASK, np.ascontiguousarray(undistorted(found.values[..., None], bent)[0][..., 0]))
 
 
 def _resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

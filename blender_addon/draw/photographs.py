@@ -6,13 +6,13 @@ so sizes come from the file's header.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 import numpy as np
 
+from ..build import backdrops
 from ..shared.arrays import PHOTOGRAPH, Array
 from ..shared.cameras.image_header import image_size
 from ..shared.errors import InvalidInput
@@ -104,29 +104,25 @@ def _is_sent_as_it_is(data: np.ndarray) -> bool:
 
 
 def _written(image: bpy.types.Image, item: bpy.types.Object) -> np.ndarray:
-    """An image that is no file of such a kind, or was painted on since, as the bytes of a PNG. The image stays as it is."""
-    if not image.has_data and not image.size[0]:
+    """An image that is no file of such a kind, or was painted on since, as the bytes of a PNG. Not by Image.copy(), which forgets
+    what was painted.
+    """
+    columns, rows = image.size
+    pixels = np.empty(len(image.pixels), np.float32)
+    if not pixels.size or pixels.size != columns * rows * image.channels:
         raise InvalidInput(
             f"The photograph {image.name!r} of the camera {item.name!r} has no pixels.",
             hint="Check that its file is still there.",
             field=item.name,
         )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "photograph.png"
-        copy = image.copy()
-        try:
-            copy.file_format = "PNG"
-            copy.filepath_raw = str(path)
-            copy.save()
-        except RuntimeError as error:
-            raise InvalidInput(
-                f"The photograph {image.name!r} of the camera {item.name!r} cannot be sent: {error}.",
-                hint="Save it as JPEG, PNG or TIFF.",
-                field=item.name,
-            ) from error
-        finally:
-            bpy.data.images.remove(copy)
-        return np.frombuffer(path.read_bytes(), np.uint8)
+    image.pixels.foreach_get(pixels)
+    colors = pixels.reshape(rows, columns, image.channels)[::-1, :, :3]
+    if image.channels < 3:
+        colors = np.repeat(colors[..., :1], 3, axis=-1)
+    if image.is_float and not image.colorspace_settings.is_data:  # bytes are kept as stored, floats are linear light
+        light = np.clip(colors, 0.0, 1.0)
+        colors = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # IEC 61966-2-1
+    return backdrops.as_png(colors, is_float=image.is_float)
 
 
 def _size(data: np.ndarray, name: str, item: bpy.types.Object) -> tuple[int, int]:

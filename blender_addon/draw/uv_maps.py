@@ -231,7 +231,6 @@ def _camera(
 ) -> Iterator[None]:
     """The scene looked at through a copy of a camera, at the photograph's size."""
     data = given.data.copy()
-    data.background_images.clear()
     data.dof.use_dof = False
     data.clip_start, data.clip_end = 1e-4, 1e9
     item = bpy.data.objects.new(NAME, data)
