@@ -98,15 +98,18 @@ def choose_levels(footprint: Tensor, size: int, levels: int) -> tuple[Tensor, Te
     return level, torch.where(level < levels, share, torch.zeros_like(share))
 
 
-def cells(uv: Tensor, size: int, level: int, side: int) -> tuple[Tensor, Tensor]:
-    """Where uv [..., 2] falls in a level: the flat index of its cell's top left texel, and the four weights [..., 4].
+def to_texels(uv: Tensor, size: int) -> Tensor:
+    """uv [..., 2] as texels of level 0 to the right of and below the top left corner."""
+    return torch.stack((uv[..., 0] * size, (1 - uv[..., 1]) * size), -1)
+
+
+def cells(place: Tensor, level: int, side: int) -> tuple[Tensor, Tensor]:
+    """Where places [..., 2] (`to_texels`) fall in a level: the flat index of the cell's top left texel, weights [..., 4].
 
     Weights are of the texels (y, x), (y, x+1), (y+1, x), (y+1, x+1). Beyond the outer texels' centres the border is
     repeated. `side` must be 2 or more.
     """
-    scale = 2.0**-level
-    x = ((uv[..., 0] * size) * scale - 0.5).clamp(0.0, side - 1.0)
-    y = (((1 - uv[..., 1]) * size) * scale - 0.5).clamp(0.0, side - 1.0)
+    x, y = (place * 2.0**-level - 0.5).clamp(0.0, side - 1.0).unbind(-1)
     column = x.to(torch.int64).clamp(max=side - 2)
     row = y.to(torch.int64).clamp(max=side - 2)
     right, down = x - column, y - row
@@ -119,12 +122,12 @@ def sample_plain(pyramid: Pyramid, uv: Tensor, footprint: Tensor) -> Tensor:
     size, levels = pyramid.sides[0], len(pyramid) - 1
     seen = ~torch.isnan(uv).any(-1)
     result = torch.full((*uv.shape[:-1], 3), math.nan, dtype=pyramid.texture.dtype, device=uv.device)
-    at, width = uv[seen], footprint[seen]
+    place, width = to_texels(uv[seen], size), footprint[seen]
     finer, share = choose_levels(width, size, levels)
-    mixed = torch.zeros((*at.shape[:-1], 3), dtype=result.dtype, device=uv.device)
+    mixed = torch.zeros((len(place), 3), dtype=result.dtype, device=uv.device)
     for level, side in enumerate(pyramid.sides):
         amount = torch.where(finer == level, 1 - share, torch.where(finer == level - 1, share, torch.zeros_like(share)))
-        index, weights = cells(at, size, level, side)
+        index, weights = cells(place, level, side)
         flat = pyramid[level].reshape(3, -1)
         corners = torch.stack([flat[:, index + step] for step in (0, 1, side, side + 1)], -1)  # [3, n, 4]
         mixed += amount[:, None] * (corners * weights).sum(-1).T

@@ -44,10 +44,10 @@ class Seams:
 
     def rows(self, size: int, level: int, side: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Texels [M, 8] int64 of a level and their weights [M, 8] float32, each times the root of the row's weight."""
-        found = [
-            texel_pyramid.cells(torch.as_tensor(uv, dtype=torch.float32), size, level, side)
-            for uv in (self.uv_a, self.uv_b)
+        places = [
+            texel_pyramid.to_texels(torch.as_tensor(uv, dtype=torch.float32), size) for uv in (self.uv_a, self.uv_b)
         ]
+        found = [texel_pyramid.cells(place, level, side) for place in places]
         root = torch.as_tensor(self.weight, dtype=torch.float32).mul(scale).sqrt()[:, None]
         steps = torch.tensor((0, 1, side, side + 1))
         corners = torch.cat([index[:, None] + steps for index, _ in found], 1)
@@ -197,7 +197,7 @@ def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, probl
 
 def _phases(across: int) -> list[np.ndarray]:
     """The blocks of a square of across x across as rows and columns [B, 2] int64, in up to four phases without neighbours."""
-    places = np.stack(np.mgrid[0:across, 0:across], -1).reshape(-1, 2)
+    places = np.indices((across, across)).reshape(2, -1).T.copy()
     color = places[:, 0] % 2 * 2 + places[:, 1] % 2
     return [places[color == phase] for phase in range(4) if (color == phase).any()]
 

@@ -332,11 +332,12 @@ def accumulate_plain(
     decoded = color[used].to(precision) * decoding
     target = decoded * gain + offset
     finer, share = texel_pyramid.choose_levels(footprint, system.size, system.levels)
+    place = texel_pyramid.to_texels(uv, system.size)
     rows = []
     model = torch.zeros_like(target)
     for level, side in enumerate(system.sides):
         amount = torch.where(finer == level, 1 - share, torch.where(finer == level - 1, share, torch.zeros_like(share)))
-        index, weights = texel_pyramid.cells(uv, system.size, level, side)
+        index, weights = texel_pyramid.cells(place, level, side)
         shown = torch.zeros_like(target)
         if pyramid is not None:
             flat = pyramid[level].reshape(3, -1)
@@ -409,7 +410,8 @@ def add_gradients_plain(
         [part[place][both].to(precision) for place in (first, second)]
         for part in (pixels.uv, pixels.footprint, pixels.weight, pixels.color)
     )
-    step = (q - p) * size * torch.tensor((1.0, -1.0)).to(p)  # texels to the right and down
+    p, q = texel_pyramid.to_texels(p, size), texel_pyramid.to_texels(q, size)
+    step = q - p
     distance = step.abs().amax(-1)
     close = distance <= float(kernel.SAME_SURFACE) * torch.maximum(wide_p, wide_q) * size
     level_of = torch.zeros_like(distance, dtype=torch.int64)
@@ -419,7 +421,7 @@ def add_gradients_plain(
     decoding, gain, _ = torch.from_numpy(settings.tones(pixels.color.dtype)).to(p)
     for level, side in enumerate(system.sides):
         here = close & (level_of == level)
-        index, corners = texel_pyramid.cells((p[here] + q[here]) / 2, size, level, side)
+        index, corners = texel_pyramid.cells((p[here] + q[here]) / 2, level, side)
         dx, dy = (step[here] * 2.0**-level).unbind(-1)
         up, down = corners[:, 0] + corners[:, 1], corners[:, 2] + corners[:, 3]
         left, right = corners[:, 0] + corners[:, 2], corners[:, 1] + corners[:, 3]
@@ -438,7 +440,7 @@ def add_gradients_plain(
 def mark_coverage_plain(touched: Tensor, number: int, system: TexelSystem, uv: Tensor, footprint: Tensor) -> None:
     """Count photograph `number` once at every place of `touched` [h, h, 2], 2 x 2 texels each, that a pixel covers."""
     side = touched.shape[0]
-    x, y = uv[:, 0] * system.size, (1 - uv[:, 1]) * system.size
+    x, y = texel_pyramid.to_texels(uv, system.size).unbind(-1)
     reach = (0.5 * footprint * system.size).clamp(max=0.87 * 2.0**system.levels)
     left, right = ((x + sign * reach).to(torch.int64).clamp(0) >> 1 for sign in (-1, 1))
     top, bottom = ((y + sign * reach).to(torch.int64).clamp(0) >> 1 for sign in (-1, 1))
