@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend.ops import texture_seams as ts
+from backend.ops.texture_charts import chart_map
 from backend.ops.texture_fill import fill_gutter
 from tests.probe_seam_mesh import baked, cut_height_field
 
@@ -20,29 +21,59 @@ def waves(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_rows_are_one_place_on_the_mesh(turned: bool) -> None:
-    mesh = cut_height_field(8, turned=turned)
+    """On the seam and, carrying both halves' UVs on beyond it, up to two texels to either side."""
+    mesh = flat(cut_height_field(8, turned=turned))
     edges = ts.find_seams(mesh)
     assert edges.count == 8
     rows = ts.seam_rows(edges, 256)
     assert rows.uv_a.dtype == rows.uv_b.dtype == rows.weight.dtype == np.float32
-    sides = [mesh[mesh[..., 0].mean(axis=1) < 0.5], mesh[mesh[..., 0].mean(axis=1) > 0.5]]
-    places = []
-    for uv in (rows.uv_a, rows.uv_b):
-        left = uv[:, 0] < 0.5
-        found = np.empty((len(uv), 2))
-        for half, chosen in zip(sides, (left, ~left), strict=True):
-            corners = half.reshape(-1, 5).astype(np.float64)
-            to_place = np.linalg.lstsq(np.c_[corners[:, 3:], np.ones(len(corners))], corners[:, :2], rcond=None)[0]
-            found[chosen] = np.c_[uv[chosen], np.ones(chosen.sum())] @ to_place
-        places.append(found)
+    places = [places_of(mesh, uv, uv[:, 0] < 0.5) for uv in (rows.uv_a, rows.uv_b)]
     np.testing.assert_allclose(places[0], places[1], atol=1e-5)
-    np.testing.assert_allclose(places[0][:, 0], 0.5, atol=1e-5)
+    texel = 1 / (0.8 * 256)
+    found = np.unique(np.rint((places[0][:, 0] - 0.5) / texel * 100) / 100)
+    np.testing.assert_allclose(found, [-2, -1, 0, 1, 2], atol=0.01)
+
+
+def flat(mesh: np.ndarray) -> np.ndarray:
+    mesh[..., 2] = 0.0
+    return mesh
+
+
+def places_of(mesh: np.ndarray, uv: np.ndarray, in_first: np.ndarray) -> np.ndarray:
+    """x, y [M, 2] that each half's UVs, carried on, have at uv [M, 2]."""
+    second = mesh[..., 0].mean(axis=1) > 0.5
+    found = np.empty((len(uv), 2))
+    for half, chosen in ((~second, in_first), (second, ~in_first)):
+        corners = mesh[half].reshape(-1, 5).astype(np.float64)
+        to_place = np.linalg.lstsq(np.c_[corners[:, 3:], np.ones(len(corners))], corners[:, :2], rcond=None)[0]
+        found[chosen] = np.c_[uv[chosen], np.ones(chosen.sum())] @ to_place
+    return found
+
+
+def test_no_row_reaches_into_a_chart_that_is_not_its_own() -> None:
+    """Charts three texels apart: an outer ring of one would lie in the other."""
+    size = 256
+    mesh = flat(cut_height_field(8, gap=3 / size))
+    edges = ts.find_seams(mesh)
+    wide = ts.seam_rows(ts.find_seams(flat(cut_height_field(8))), size)
+    rows, alone = ts.seam_rows(edges, size), ts.seam_rows(edges, size, reach=0)
+    assert len(alone.weight) < len(rows.weight) < len(wide.weight)
+    numbers = chart_map(mesh, size)
+    assert (edges.chart_a == 1).all()
+    # side a is the first half's, for its triangles come first
+    x = places_of(mesh, rows.uv_a, np.ones(len(rows.uv_a), bool))[:, 0]
+    for uv, chart, beyond in ((rows.uv_a, 1, x > 0.501), (rows.uv_b, 2, x < 0.499)):
+        assert beyond.any()
+        texels = np.floor(np.stack([uv[beyond, 0], 1 - uv[beyond, 1]], axis=1) * size - 0.5).astype(int)
+        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            found = numbers[texels[:, 1] + down, texels[:, 0] + right]
+            assert set(np.unique(found)) <= {0, chart}
 
 
 @pytest.mark.parametrize("spacing", [0.5, 1.0, 3.0])
 def test_rows_lie_at_most_a_spacing_apart_and_stand_for_the_whole_seam(spacing: float) -> None:
     size = 512
-    rows = ts.seam_rows(ts.find_seams(cut_height_field(10)), size, spacing)
+    rows = ts.seam_rows(ts.find_seams(cut_height_field(10)), size, spacing, reach=0)
     length = 0.8 * size  # texels
     assert rows.weight.max() <= spacing + 1e-5
     assert rows.weight.sum() == pytest.approx(length, rel=1e-4)
@@ -96,8 +127,6 @@ def test_a_mesh_without_seams_and_a_texture_without_contrast() -> None:
 
 def test_filling_the_gutter_leaves_the_seam_as_it_is() -> None:
     """What a renderer reads on either side of a seam is the charts' own, before and after."""
-    from backend.ops.texture_charts import chart_map
-
     mesh = cut_height_field(16)
     texture = baked(mesh, 256, waves)
     edges, known = ts.find_seams(mesh), chart_map(mesh, 256) > 0

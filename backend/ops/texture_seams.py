@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.ops.mesh_edges import SharedEdges, shared_edges
-from backend.ops.texture_charts import FIRST_TILE, tile_numbers, tile_origin
+from backend.ops.texture_charts import FIRST_TILE, chart_map, chart_numbers, in_tile, tile_numbers, tile_origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +22,14 @@ class SeamEdges:
 
     uv_a, uv_b [E, 2, 2] float64: ends, then u and v. tile_a, tile_b [E] int32. length_m [E]. inward_a, inward_b [E, 2]: the
     change of UV a metre of the surface, straight away from the edge into its triangle. foot_a, foot_b [E]: where along
-    the edge (0 to 1) the triangle's third corner stands. height_a_m, height_b_m [E]: how far away it stands.
+    the edge (0 to 1) the triangle's third corner stands. height_a_m, height_b_m [E]: how far away it stands. chart_a,
+    chart_b [E] int32: of the triangles. mesh, numbers: the MESH and its charts.
     """
 
+    mesh: np.ndarray
+    numbers: np.ndarray
+    chart_a: np.ndarray
+    chart_b: np.ndarray
     uv_a: np.ndarray
     uv_b: np.ndarray
     tile_a: np.ndarray
@@ -89,7 +94,11 @@ def find_seams(mesh: np.ndarray, edges: SharedEdges | None = None) -> SeamEdges:
     seam = edges.seam & (tiles[edges.triangle_a] > 0) & (tiles[edges.triangle_b] > 0)
     a = _side(mesh, tiles, edges.triangle_a[seam], edges.corners_a[seam])
     b = _side(mesh, tiles, edges.triangle_b[seam], edges.corners_b[seam])
-    return SeamEdges(a[0], b[0], a[1], b[1], a[2], a[3], b[3], a[4], b[4], a[5], b[5])
+    numbers = chart_numbers(mesh, edges)
+    chart_a, chart_b = numbers[edges.triangle_a[seam]], numbers[edges.triangle_b[seam]]
+    return SeamEdges(
+        *(mesh, numbers, chart_a, chart_b, a[0], b[0], a[1], b[1], a[2], a[3], b[3], a[4], b[4], a[5], b[5])
+    )
 
 
 def _side(mesh: np.ndarray, tiles: np.ndarray, triangles: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -111,17 +120,65 @@ def seam_rows(
     edges: SeamEdges,
     size: int,  # texels to a side of the texture
     spacing: float = 1.0,  # texels between rows, along the side that has more of them
+    reach: int = 2,  # texels beyond a chart's border
 ) -> SeamRows:
-    """Rows along every seam, at the middles of equal steps of at most `spacing` texels; at least one an edge."""
+    """Rows along every seam, at the middles of equal steps of at most `spacing` texels; at least one an edge.
+
+    Beside those on the seam itself there are rows up to `reach` texels to either side of it: the gutter beyond a chart's border
+    against the inside of the chart that goes on there on the mesh. A photograph's pixel near a seam shows some of both
+    charts, and the solver's area model looks for the other's part in the gutter; left free, that would take up whatever
+    the border lacks. A place of the gutter that another chart uses has no row.
+    """
     edge, along, step = _places(edges, size, spacing)
-    uv_a, uv_b = (ends[edge, 0] + along[:, None] * (ends[edge, 1] - ends[edge, 0]) for ends in (edges.uv_a, edges.uv_b))
+    texel_m = _texel_m(edges, size)[edge]
+    sides = ((edges.uv_a, edges.inward_a), (edges.uv_b, edges.inward_b))
+    kept, places_a, places_b = [], [], []
+    for ring in range(-reach, reach + 1):
+        uv_a, uv_b = (
+            ends[edge, 0]
+            + along[:, None] * (ends[edge, 1] - ends[edge, 0])
+            + (inwards * texel_m)[:, None] * inward[edge]
+            for (ends, inward), inwards in zip(sides, (ring, -ring), strict=True)
+        )
+        free = np.isfinite(texel_m) | (ring == 0)
+        if ring:
+            outer, tile, chart = (
+                (uv_b, edges.tile_b, edges.chart_b) if ring > 0 else (uv_a, edges.tile_a, edges.chart_a)
+            )
+            free &= _is_free(edges, size, outer, tile[edge], chart[edge])
+        kept.append(np.flatnonzero(free))
+        places_a.append(uv_a[free])
+        places_b.append(uv_b[free])
+    rows = np.concatenate(kept)
     return SeamRows(
-        uv_a.astype(np.float32),
-        uv_b.astype(np.float32),
-        step.astype(np.float32),
-        edges.tile_a[edge],
-        edges.tile_b[edge],
+        np.concatenate(places_a).astype(np.float32),
+        np.concatenate(places_b).astype(np.float32),
+        step[rows].astype(np.float32),
+        edges.tile_a[edge[rows]],
+        edges.tile_b[edge[rows]],
     )
+
+
+def _is_free(edges: SeamEdges, size: int, uv: np.ndarray, tiles: np.ndarray, charts: np.ndarray) -> np.ndarray:
+    """[M] bool: whether a bilinear look-up at uv [M, 2] stays within the tile, and off every chart but its own."""
+    place = np.stack([uv[:, 0], 1.0 - uv[:, 1]], axis=1) * size - 0.5
+    free = np.asarray(((place >= 0) & (place <= size - 1)).all(axis=1))
+    corner = np.clip(np.nan_to_num(place), 0, size - 2).astype(np.int64)
+    drawn = tile_numbers(edges.mesh)
+    for tile in np.unique(tiles):
+        here, chosen = drawn == tile, tiles == tile
+        taken = chart_map(in_tile(edges.mesh, int(tile)), size, edges.numbers[here])
+        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            found = taken[corner[chosen, 1] + down, corner[chosen, 0] + right]
+            free[chosen] &= (found == 0) | (found == charts[chosen])
+    return free
+
+
+def _texel_m(edges: SeamEdges, size: int) -> np.ndarray:
+    """[E]: the larger of the two sides' texels, across the seam, in metres; infinite where a side has no area in UV."""
+    with np.errstate(divide="ignore"):
+        a, b = (1.0 / (size * np.linalg.norm(inward, axis=1)) for inward in (edges.inward_a, edges.inward_b))
+    return np.maximum(a, b)
 
 
 def _places(edges: SeamEdges, size: int, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -148,10 +205,7 @@ def measure_seams(
     maps = textures if isinstance(textures, Mapping) else {FIRST_TILE: textures}
     size = min(values.shape[-1] for values in maps.values())
     edge, along, step = _places(edges, size, 1.0)
-    with np.errstate(divide="ignore"):
-        texel_m = np.maximum(
-            *(1.0 / (size * np.linalg.norm(inward, axis=1)) for inward in (edges.inward_a, edges.inward_b))
-        )[edge]
+    texel_m = _texel_m(edges, size)[edge]
     inside = np.ones(len(edge), bool)
     for foot, height in ((edges.foot_a, edges.height_a_m), (edges.foot_b, edges.height_b_m)):
         with np.errstate(divide="ignore", invalid="ignore"):
