@@ -29,76 +29,57 @@ def accumulate(model, pixels, scale, gain, offset, weights, knee, cell, first_ro
         if column == columns - 1:
             right = width - 1
         share = np.empty(4)
-        sums = np.empty(5)
+        sums = np.empty(6)
         for i in range(max(first, 1), min(last, height - 1)):
             y = (first_row + i + 0.5) / cell
             row = min(int(y), cells.shape[0] - 1)
             fy = y - row
             for j in range(left, right):
-                if weights[i, j] <= 0 or not _products(model, pixels, scale, gain, offset, i, j, sums):
+                if not weights[i, j] > 0 or not _products(model, pixels, scale, gain, offset, i, j, sums):
                     continue
-                weight = weights[i, j]
-                squared = sums[0]
-                if squared > knee * knee:
-                    weight *= knee / np.sqrt(squared)
+                weight = np.float64(weights[i, j])
+                if sums[0] > knee * knee:
+                    weight *= knee / np.sqrt(sums[0])
                 fx = (j + 0.5) / cell - column
                 share[0], share[1], share[2], share[3] = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                _add(cells[row, column], share, weight, sums, _residual(model, pixels, scale, gain, offset, i, j))
-
-
-@njit(cache=True, inline="always")
-def _corrected(pixels, scale, gain, offset, i, j, k):
-    return gain[k] * (pixels[i, j, k] * scale) + offset[k]
+                _add(cells[row, column], share, weight, sums)
 
 
 @njit(cache=True)
 def _products(model, pixels, scale, gain, offset, i, j, sums):
-    """sums: squared residual, gxx, gxy, gyy over the channels; False where a neighbour is missing."""
+    """sums over the channels: squared residual, gx gx, gx gy, gy gy, gx r, gy r; False where a neighbour is missing.
+
+    A gradient is half of the model's central difference and half of the photograph's.
+    """
+    if np.isnan(model[i, j, 0] + model[i, j - 1, 0] + model[i, j + 1, 0] + model[i - 1, j, 0] + model[i + 1, j, 0]):
+        return False
     sums[:] = 0.0
     for k in range(3):
-        if np.isnan(model[i, j, k] + model[i, j - 1, k] + model[i, j + 1, k] + model[i - 1, j, k] + model[i + 1, j, k]):
-            return False
-        gx, gy = _gradient(model, pixels, scale, gain, i, j, k)
-        residual = model[i, j, k] - _corrected(pixels, scale, gain, offset, i, j, k)
+        factor = gain[k] * scale
+        gx = model[i, j + 1, k] - model[i, j - 1, k] + factor * (np.float64(pixels[i, j + 1, k]) - pixels[i, j - 1, k])
+        gy = model[i + 1, j, k] - model[i - 1, j, k] + factor * (np.float64(pixels[i + 1, j, k]) - pixels[i - 1, j, k])
+        residual = model[i, j, k] - (factor * pixels[i, j, k] + offset[k])
         sums[0] += residual * residual
-        sums[1] += gx * gx
-        sums[2] += gx * gy
-        sums[3] += gy * gy
+        sums[1] += 0.0625 * gx * gx
+        sums[2] += 0.0625 * gx * gy
+        sums[3] += 0.0625 * gy * gy
+        sums[4] += 0.25 * gx * residual
+        sums[5] += 0.25 * gy * residual
     return True
 
 
-@njit(cache=True, inline="always")
-def _gradient(model, pixels, scale, gain, i, j, k):
-    """Half of the model's central difference and half of the photograph's."""
-    factor = gain[k] * scale
-    gx = model[i, j + 1, k] - model[i, j - 1, k] + factor * (np.float64(pixels[i, j + 1, k]) - pixels[i, j - 1, k])
-    gy = model[i + 1, j, k] - model[i - 1, j, k] + factor * (np.float64(pixels[i + 1, j, k]) - pixels[i - 1, j, k])
-    return 0.25 * gx, 0.25 * gy
-
-
 @njit(cache=True)
-def _residual(model, pixels, scale, gain, offset, i, j):
-    """gx r and gy r over the channels."""
-    along_x, along_y = 0.0, 0.0
-    for k in range(3):
-        gx, gy = _gradient(model, pixels, scale, gain, i, j, k)
-        residual = model[i, j, k] - _corrected(pixels, scale, gain, offset, i, j, k)
-        along_x += gx * residual
-        along_y += gy * residual
-    return along_x, along_y
-
-
-@njit(cache=True)
-def _add(cell, share, weight, sums, along):
+def _add(cell, share, weight, sums):
     pair = 0
     for a in range(4):
+        own = weight * share[a]
         for b in range(a, 4):
-            product = weight * share[a] * share[b]
+            product = own * share[b]
             cell[3 * pair] += product * sums[1]
             cell[3 * pair + 1] += product * sums[2]
             cell[3 * pair + 2] += product * sums[3]
             pair += 1
-        cell[3 * PAIRS + 2 * a] += weight * share[a] * along[0]
-        cell[3 * PAIRS + 2 * a + 1] += weight * share[a] * along[1]
+        cell[3 * PAIRS + 2 * a] += own * sums[4]
+        cell[3 * PAIRS + 2 * a + 1] += own * sums[5]
     cell[3 * PAIRS + 8] += weight
     cell[3 * PAIRS + 9] += weight * sums[0]

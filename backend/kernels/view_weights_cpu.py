@@ -11,110 +11,145 @@ from numba import njit, prange
 
 
 @njit(cache=True)
-def _jumps(depth, y, x, dy, dx, step):
-    """Whether the surface breaks between a pixel and its neighbour: one lies in front of the other, no crease joins them.
+def _inverse(depth, y, x):
+    """1/z of a pixel, NaN beyond the picture."""
+    if y < 0 or y >= depth.shape[0] or x < 0 or x >= depth.shape[1]:
+        return np.float32(np.nan)
+    return np.float32(1) / depth[y, x]
+
+
+@njit(cache=True, inline="always")
+def _breaks(depth, y, x, dy, dx, step):
+    """Whether the surface breaks between a pixel and its neighbour; depths may be NaN throughout."""
+    near, far = depth[y, x], depth[y + dy, x + dx]
+    return abs(near - far) > step * min(near, far) and _is_no_slope(depth, y, x, dy, dx, step)
+
+
+@njit(cache=True)
+def _is_no_slope(depth, y, x, dy, dx, step):
+    """Whether one of two neighbours lies in front of the other, no crease or slope joining them.
 
     Along one surface 1/z changes by no more than its slopes to both sides say, on a plane by exactly that; across a break it
     changes by more than twice either, and by more than step of itself.
     """
-    height, width = depth.shape
-    here, beside = 1.0 / depth[y, x], 1.0 / depth[y + dy, x + dx]
-    steepest = 0.0
-    if 0 <= y - dy < height and 0 <= x - dx < width and not np.isnan(depth[y - dy, x - dx]):
-        steepest = abs(here - 1.0 / depth[y - dy, x - dx])
-    if 0 <= y + 2 * dy < height and 0 <= x + 2 * dx < width and not np.isnan(depth[y + 2 * dy, x + 2 * dx]):
-        steepest = max(steepest, abs(beside - 1.0 / depth[y + 2 * dy, x + 2 * dx]))
-    return abs(beside - here) > 2.0 * steepest + step * max(here, beside)
+    here, beside = _inverse(depth, y, x), _inverse(depth, y + dy, x + dx)
+    steepest = np.float32(0)
+    before, after = _inverse(depth, y - dy, x - dx), _inverse(depth, y + 2 * dy, x + 2 * dx)
+    if not np.isnan(before):
+        steepest = abs(here - before)
+    if not np.isnan(after):
+        steepest = max(steepest, abs(beside - after))
+    return abs(beside - here) > np.float32(2) * steepest + step * max(here, beside)
 
 
 @njit(cache=True, parallel=True)
-def silhouettes(uv, depth, facing, has_depth, step, edges):
-    """Mark (1) the seen pixels beside which the surface ends or another hides it. edges: uint8 [h, W], written.
+def silhouettes(depth, facing, step, reach, distances):
+    """Along its row, how far each pixel is from a seen one beside which the surface ends or another hides it.
 
-    step: the least relative change of 1/z that counts as a break.
+    distances: uint8 [h, W], written, at most `reach` (which may be 255). step: the least relative change of 1/z that counts
+    as a break.
     """
-    height, width = edges.shape
+    height, width = distances.shape
     for y in prange(height):
         for x in range(width):
-            edges[y, x] = 0
-            if np.isnan(uv[y, x, 0]) or facing[y, x] <= 0:
-                continue
-            for k in range(4):
-                dy, dx = (0, 0, 1, -1)[k], (1, -1, 0, 0)[k]
-                b, a = y + dy, x + dx
-                if b < 0 or b >= height or a < 0 or a >= width:
-                    continue
-                if np.isnan(uv[b, a, 0]) or facing[b, a] <= 0 or (has_depth and _jumps(depth, y, x, dy, dx, step)):
-                    edges[y, x] = 1
-                    break
+            distances[y, x] = reach
+        for x in range(width - 1):
+            left, right = facing[y, x] > 0, facing[y, x + 1] > 0
+            if left and right:
+                if _breaks(depth, y, x, 0, 1, step):
+                    distances[y, x] = distances[y, x + 1] = 0
+            elif left:
+                distances[y, x] = 0
+            elif right:
+                distances[y, x + 1] = 0
+        for dy in (-1, 1):
+            if 0 <= y + dy < height:
+                for x in range(width):
+                    if facing[y, x] > 0 and (not facing[y + dy, x] > 0 or _breaks(depth, y, x, dy, 0, step)):
+                        distances[y, x] = 0
+        for x in range(1, width):
+            distances[y, x] = min(distances[y, x], distances[y, x - 1] + 1)
+        for x in range(width - 2, -1, -1):
+            distances[y, x] = min(distances[y, x], distances[y, x + 1] + 1)
 
 
 @njit(cache=True, parallel=True)
-def weigh(uv, facing, footprint, edges, radius, power, least_facing, least_weight, weights):
-    """weights [h, W] float32, written: 0 where nothing is seen, else cos^power, faded towards silhouettes within radius px."""
-    height, width = edges.shape
+def weigh(facing, footprint, distances, radius, power, least_facing, least_weight, weights):
+    """weights [h, W] float32, written: 0 where nothing is seen, else cos^power, faded towards silhouettes within radius px.
+
+    distances: as from silhouettes with a reach of ceil(radius) + 1.
+    """
+    height, width = weights.shape
     reach = int(np.ceil(radius))
+    most = np.float32(radius + 1) ** 2
     for y in prange(height):
+        top, end = max(y - reach, 0), min(y + reach + 1, height)
         for x in range(width):
             cosine, size = facing[y, x], footprint[y, x]
-            if np.isnan(uv[y, x, 0]) or not cosine > least_facing or not (0.0 < size < 1.0):
+            if not cosine > least_facing or not (0.0 < size < 1.0):
                 weights[y, x] = 0
                 continue
-            nearest = np.float32((reach + 1) * (reach + 1))
-            if radius > 0:
-                for b in range(max(y - reach, 0), min(y + reach + 1, height)):
-                    for a in range(max(x - reach, 0), min(x + reach + 1, width)):
-                        if edges[b, a]:
-                            nearest = min(nearest, np.float32((b - y) * (b - y) + (a - x) * (a - x)))
-            fade = min(np.float32(1), nearest / np.float32((radius + 1) * (radius + 1)))
-            weights[y, x] = min(np.float32(cosine), np.float32(1)) ** np.float32(power) * max(fade, least_weight)
+            weight = min(cosine, np.float32(1))
+            if power != 1:
+                weight = weight**power
+            nearest = most
+            for b in range(top, end):
+                across = np.float32(distances[b, x])
+                nearest = min(nearest, across * across + np.float32((b - y) * (b - y)))
+            weights[y, x] = weight if nearest >= most else weight * max(nearest / most, least_weight)
 
 
 @njit(cache=True)
-def _slope(uv, reach, y, x, dy, dx, channel):
-    """Change of u or v to the neighbour, NaN where that one lies in another chart or on another surface."""
-    height, width = reach.shape
+def _step(uv, y, x, dy, dx, reach):
+    """Change of u and v to a neighbour; NaN where that one lies in another chart, on another surface, or nowhere."""
     b, a = y + dy, x + dx
-    if b < 0 or b >= height or a < 0 or a >= width:
-        return np.float32(np.nan)
+    if b < 0 or b >= uv.shape[0] or a < 0 or a >= uv.shape[1]:
+        return np.float32(np.nan), np.float32(np.nan)
     du, dv = uv[b, a, 0] - uv[y, x, 0], uv[b, a, 1] - uv[y, x, 1]
-    if not max(abs(du), abs(dv)) <= reach[y, x]:
-        return np.float32(np.nan)
-    return (du if channel == 0 else dv) * np.float32(dy + dx)
+    if not max(abs(du), abs(dv)) <= reach:
+        return np.float32(np.nan), np.float32(np.nan)
+    return du, dv
 
 
 @njit(cache=True)
-def _towards(uv, reach, y, x, offset, vertical, channel):
-    """offset times the derivative along a row or a column: of the side that offset points to, else of the other."""
+def _towards(uv, y, x, offset, dy, dx, reach):
+    """offset times the derivative along an axis: of the side that offset points to, else of the other, else 0."""
     side = 1 if offset >= 0 else -1
-    slope = _slope(uv, reach, y, x, side * vertical, side * (1 - vertical), channel)
-    if np.isnan(slope):
-        slope = _slope(uv, reach, y, x, -side * vertical, -side * (1 - vertical), channel)
-    return np.float32(0) if np.isnan(slope) else np.float32(offset) * slope
+    du, dv = _step(uv, y, x, side * dy, side * dx, reach)
+    if np.isnan(du):
+        side = -side
+        du, dv = _step(uv, y, x, side * dy, side * dx, reach)
+        if np.isnan(du):
+            return np.float32(0), np.float32(0)
+    return np.float32(side * offset) * du, np.float32(side * offset) * dv
 
 
 @njit(cache=True, parallel=True)
-def bend(uv, footprint, weights, reach, nodes, cell, first_row, halo, rows, new_uv, new_footprint, new_weights):
+def bend(
+    uv, footprint, stretch, weights, same_chart, nodes, cell, first_row, above, rows, new_uv, new_footprint, new_weights
+):
     """Look every pixel p up at p - d(p) of the drawn maps, d bilinear between nodes.
 
-    uv [h, W, 2], footprint, weights, reach [h, W]: drawn rows, `halo` of them before the first that is written; reach: the
-    largest change of u or v between neighbours of one chart. nodes [gy, gx, 2] float32 px (x, y), cell px apart, the first at
-    the photograph's corner. first_row: of the photograph, of the first written row. UVs are carried on by their derivative, for
-    they are smooth where colours are not.
+    uv [h, W, 2], footprint, stretch, weights [h, W]: drawn rows, `above` of them before the first that is written.
+    same_chart: neighbours of one chart differ by at most so many footprints along the longer axis. nodes [gy, gx, 2]
+    float32 px (x, y), cell px apart, the first at the photograph's corner. first_row: of the photograph, of the first written
+    row. UVs are carried on by their derivative, for they are smooth where colours are not.
     """
-    height, width = reach.shape
+    height, width = weights.shape
     for i in prange(rows):
         for j in range(width):
             dx, dy = displacement(nodes, cell, j + 0.5, first_row + i + 0.5)
-            sx, sy = j - dx, i + halo - dy
+            sx, sy = j - dx, i + above - dy
             x, y = int(np.floor(sx + 0.5)), int(np.floor(sy + 0.5))
             new_weights[i, j] = 0
-            if x < 0 or x >= width or y < 0 or y >= height or np.isnan(uv[y, x, 0]):
-                new_uv[i, j, 0] = new_uv[i, j, 1] = np.nan
+            new_uv[i, j, 0] = new_uv[i, j, 1] = new_footprint[i, j] = np.nan
+            if x < 0 or x >= width or y < 0 or y >= height or not weights[y, x] > 0:
                 continue
-            for k in range(2):
-                along = _towards(uv, reach, y, x, sx - x, 0, k) + _towards(uv, reach, y, x, sy - y, 1, k)
-                new_uv[i, j, k] = uv[y, x, k] + along
+            reach = same_chart * footprint[y, x] * np.sqrt(stretch[y, x])
+            ux, vx = _towards(uv, y, x, sx - x, 0, 1, reach)
+            uy, vy = _towards(uv, y, x, sy - y, 1, 0, reach)
+            new_uv[i, j, 0] = uv[y, x, 0] + ux + uy
+            new_uv[i, j, 1] = uv[y, x, 1] + vx + vy
             new_footprint[i, j] = footprint[y, x]
             new_weights[i, j] = weights[y, x]
 

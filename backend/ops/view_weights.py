@@ -21,7 +21,9 @@ import numpy as np
 from backend.kernels import view_weights_cpu as kernel
 from backend.ops.rasterization import SurfaceMap
 
-BREAK = 0.005  # relative change of 1/z from pixel to pixel, beyond the slopes', that counts as one surface behind another
+BREAK = (
+    0.005  # relative change of 1/z from pixel to pixel, beyond the slopes', that counts as one surface behind another
+)
 LEAST_AT_SILHOUETTE = 1e-3  # never 0: the rim of an open mesh may be seen nowhere else
 SATURATED = 0.996  # of the full range: 254 of 255
 SATURATED_WEIGHT = 0.05
@@ -50,14 +52,16 @@ class WeightSettings:
 
 def surface_weights(surface: SurfaceMap, settings: WeightSettings) -> np.ndarray:
     """Weights [h, W] float32 in 0..1 from the surface alone, 0 where nothing is seen. NaN depths throughout mean unknown ones."""
-    edges = np.empty(surface.facing.shape, np.uint8)
     weights = np.empty(surface.facing.shape, np.float32)
-    has_depth = bool(np.isfinite(surface.depth).any())
+    reach = min(math.ceil(settings.silhouette_px) + 1, 255)
     if settings.silhouette_px > 0:
-        kernel.silhouettes(surface.uv, surface.depth, surface.facing, has_depth, np.float32(BREAK), edges)
+        distances = np.empty(surface.facing.shape, np.uint8)
+        kernel.silhouettes(surface.depth, surface.facing, np.float32(BREAK), reach, distances)
+    else:
+        distances = np.full(surface.facing.shape, reach, np.uint8)
     least = math.cos(math.radians(min(settings.steepest_deg, 89.9)))
     kernel.weigh(
-        surface.uv, surface.facing, surface.footprint, edges, float(settings.silhouette_px), float(settings.power),
+        surface.facing, surface.footprint, distances, float(settings.silhouette_px), np.float32(settings.power),
         np.float32(least), np.float32(LEAST_AT_SILHOUETTE), weights,
     )  # fmt: skip
     return weights
@@ -92,12 +96,11 @@ def bent(
     never resampled.
     """
     width = weights.shape[1]
-    reach = SAME_CHART * surface.footprint * np.sqrt(surface.stretch)
     uv = np.empty((rows, width, 2), np.float32)
     footprint, moved = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
     kernel.bend(
-        surface.uv, surface.footprint, weights, reach, nodes.astype(np.float32), float(cell_px), first_row, halo, rows,
-        uv, footprint, moved,
+        surface.uv, surface.footprint, surface.stretch, weights, np.float32(SAME_CHART), nodes.astype(np.float32),
+        float(cell_px), first_row, halo, rows, uv, footprint, moved,
     )  # fmt: skip
     return uv, footprint, moved
 
@@ -115,6 +118,6 @@ def surface_of_maps(
     footprint, stretch = np.empty(shape, np.float32), np.empty(shape, np.float32)
     kernel.slopes(uv, footprint, stretch, np.float32(most_jump))
     seen = np.isfinite(uv[..., 0])
-    facing = seen.astype(np.float32) if facing is None else np.ascontiguousarray(facing, np.float32)
+    facing = np.where(seen, 1.0 if facing is None else facing, np.nan).astype(np.float32)
     depth = np.full(shape, np.nan, np.float32) if depth is None else np.ascontiguousarray(depth, np.float32)
     return SurfaceMap(uv, depth, facing, footprint, stretch, np.where(seen, 0, -1).astype(np.int32))

@@ -31,7 +31,7 @@ class ScanTextureParams:
     )
     color_correction: Literal["white-balance", "exposure", "none"] = param(
         "white-balance",
-        label="Colour Correction",
+        label="Colours",
         help="What is made equal between photographs: exposure, or exposure and white balance, or nothing",
     )
     alignment: Literal["warp", "shift", "none"] = param(
@@ -51,12 +51,14 @@ class ScanTextureParams:
     unwrap: Literal["missing", "never", "always"] = param(
         "missing",
         label="Unwrap",
+        group="UVs",
         help="Whether the mesh gets new UVs: only where it has none, never, or in every case",
         labels={"missing": "If It Has No UVs", "never": "Never", "always": "Always"},
     )
     mips: bool = param(
         True,
         label="Fill the Surroundings",
+        group="UVs",
         help="Carry the colours on around the charts, so that the smaller copies a renderer makes (mips) do not bleed",
     )
     pixel_model: Literal["area", "point"] = param(
@@ -171,6 +173,125 @@ class ScanTextureParams:
         soft_max=10.0,
         help="A photograph whose residual is this many times the others' is left out and named in the report",
     )
+    refinement: Literal["none", "refine", "original"] = param(
+        "none",
+        label="Refinement",
+        group="Refinement",
+        help="Further descent on the finished texture by its losses on the photographs: none, from the solved texture, or as"
+        " NeuralTexGen does it from grey",
+        labels={"none": "None", "refine": "Refine", "original": "As NeuralTexGen"},
+    )
+    refinement_epochs: int = param(
+        10,
+        label="Steady Epochs",
+        group="Refinement",
+        min=0,
+        max=10000,
+        soft_max=200,
+        help="Passes over all photographs at the full learning rate",
+    )
+    refinement_decay_epochs: int = param(
+        20,
+        label="Fading Epochs",
+        group="Refinement",
+        min=0,
+        max=10000,
+        soft_max=200,
+        help="Passes during which the learning rate falls to nothing",
+    )
+    refinement_rate: float = param(
+        0.002,
+        label="Learning Rate",
+        group="Refinement",
+        min=0.0,
+        max=1.0,
+        soft_max=0.1,
+        help="Adam's step; 2 is from black to white",
+    )
+    refinement_batch: int = param(
+        0,
+        label="Batch",
+        group="Refinement",
+        min=0,
+        max=100000,
+        soft_max=100,
+        help="Photographs a step, drawn anew in every epoch; 0 takes one step an epoch with all of them",
+    )
+    refinement_levels: int = param(
+        4,
+        label="Levels",
+        group="Refinement",
+        min=1,
+        max=12,
+        help="Levels of the texture that are summed, each half as fine as the one before",
+    )
+    refinement_penalty: Literal["l1", "charbonnier", "huber"] = param(
+        "l1",
+        label="Penalty",
+        group="Refinement",
+        help="How a difference counts in the colour and gradient losses",
+        labels={"l1": "Absolute", "charbonnier": "Charbonnier", "huber": "Huber"},
+    )
+    l1_loss: float = param(
+        10.0,
+        label="Colour",
+        group="Refinement",
+        min=0.0,
+        max=1000.0,
+        soft_max=100.0,
+        help="Weight of the differences of colour; every loss may be 0",
+    )
+    l2_loss: float = param(
+        0.0,
+        label="Squared Colour",
+        group="Refinement",
+        min=0.0,
+        max=1000.0,
+        soft_max=100.0,
+        help="Weight of the squared differences of colour",
+    )
+    gradient_loss: float = param(
+        20.0,
+        label="Edges",
+        group="Refinement",
+        min=0.0,
+        max=1000.0,
+        soft_max=100.0,
+        help="Weight of the differences between neighbouring pixels' differences",
+    )
+    content_loss: float = param(
+        0.0,
+        label="Content",
+        group="Refinement",
+        min=0.0,
+        max=1000.0,
+        soft_max=100.0,
+        help="Weight of the differences of VGG-19 features; needs its weights",
+    )
+    style_loss: float = param(
+        0.0,
+        label="Style",
+        group="Refinement",
+        min=0.0,
+        max=1000.0,
+        soft_max=100.0,
+        help="Weight of the differences of VGG-19 feature correlations; needs its weights",
+    )
+    regularization: float = param(
+        0.1,
+        label="Coarseness",
+        group="Refinement",
+        min=0.0,
+        max=100.0,
+        soft_max=1.0,
+        help="How strongly detail is kept in the coarse levels, which fills what no photograph has seen",
+    )
+    download_weights: bool = param(
+        False,
+        label="Download Weights",
+        group="Refinement",
+        help="Fetch the VGG-19 weights (548 MiB) when they are not on this machine",
+    )
     hold_out: int = param(
         0,
         label="Hold Out Every",
@@ -187,7 +308,7 @@ class ScanTextureParams:
         max=4096.0,
         soft_max=64.0,
         unit="GiB",
-        help="Most memory to work with; larger textures are solved in blocks. 0 takes 1.5, or what is free where that is less",
+        help="Most memory to work with; a texture that does not fit is solved in blocks. 0 takes most of what is free",
     )
     seed: int = param(0, label="Seed", group="Measure", min=0, max=2147483647, help="Only the refinement draws numbers")
 
@@ -284,5 +405,47 @@ SPEC = AlgorithmSpec(
             help="each photograph's residual, gain and shift, the held-out ones' PSNR, and those that did not fit",
         ),
     ),
-    presets=(Preset(name="scan", label="Scan", help="Photographs of a still object with known cameras", values={}),),
+    presets=(
+        Preset(name="scan", label="Scan", help="Photographs of a still object with known cameras", values={}),
+        Preset(
+            name="exact",
+            label="Exact Poses",
+            help="Renderings or a calibrated rig: nothing is moved, no exposure made equal",
+            values={"alignment": "none", "color_correction": "none", "passes": 2},
+        ),
+        Preset(
+            name="draft",
+            label="Draft",
+            help="A quick look: few passes, no bending",
+            values={"size": 1024, "passes": 1, "alignment": "shift"},
+        ),
+        Preset(
+            name="refined",
+            label="Refined",
+            help="The solved texture, then descent on the losses of NeuralTexGen without its networks",
+            values={"refinement": "refine"},
+        ),
+        Preset(
+            name="neuraltexgen",
+            label="NeuralTexGen",
+            help="Its published formula, started from grey; needs VGG-19's weights unless Content and Style are 0",
+            values={
+                "refinement": "original",
+                "refinement_epochs": 20,
+                "refinement_decay_epochs": 40,
+                "refinement_rate": 0.01,
+                "refinement_batch": 0,
+                "refinement_levels": 4,
+                "l1_loss": 10.0,
+                "l2_loss": 0.0,
+                "gradient_loss": 20.0,
+                "content_loss": 10.0,
+                "style_loss": 10.0,
+                "regularization": 0.1,
+                "color_correction": "none",
+                "alignment": "none",
+                "pixel_model": "point",
+            },
+        ),
+    ),
 )
