@@ -144,8 +144,8 @@ def _add_reading(made: Parser, spec: AlgorithmSpec) -> None:
 def _epilog(spec: AlgorithmSpec) -> str:
     lines = []
     if spec.presets:
-        lines += ["presets:", *(f"  {preset.name:<22}{preset.help}" for preset in spec.presets), ""]
-    lines += ["outputs:", *(f"  {port.name:<22}{port.help}" for port in spec.outputs)]
+        lines += ["presets:", *(_row(preset.name, preset.help) for preset in spec.presets), ""]
+    lines += ["outputs:", *(_row(port.name, port.help) for port in spec.outputs)]
     kinds = {port.kind.name for port in spec.inputs}
     lines += [""] if kinds else []
     if CAMERAS.name in kinds:
@@ -155,6 +155,10 @@ def _epilog(spec: AlgorithmSpec) -> str:
         lines += ["Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy."]
         lines += ["The name of an exemplar (see list) can stand for a file."]
     return "\n".join(lines)
+
+
+def _row(name: str, text: str) -> str:
+    return textwrap.fill(text, 108, initial_indent=f"  {name:<22}", subsequent_indent=" " * 24)
 
 
 def _recipe_of(argv: Sequence[str]) -> dict[str, Any] | None:
