@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import scan_sources, sources
+from . import previews, scan_sources, sources
 from .connection_panel import wrapped
 from .operators import cameras
 from .shared.algorithm import AlgorithmSpec, Port, find
@@ -60,13 +60,16 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
                     wrapped(column, told, "ERROR")
         column = self.layout.column(align=True)
         for line in sources.summary(context.scene, spec, context.active_object):
-            wrapped(column, line, "INFO")
+            wrapped(column, line)
 
     def _draw_mesh_state(self, column: bpy.types.UILayout, context: bpy.types.Context, settings: Any) -> None:
         active = context.active_object
         mesh = settings.object or (active if active is not None and active.type == "MESH" else None)
         if mesh is None:
-            column.label(text="Select a mesh", icon="ERROR")
+            hidden = previews.stood_for(context.view_layer.objects.active)
+            column.label(
+                text=f"{hidden} is being textured" if hidden else "Select a mesh", icon="NONE" if hidden else "ERROR"
+            )
             return
         if settings.object is None:
             column.label(text=f"Selected: {mesh.name}", icon="RESTRICT_SELECT_OFF")

@@ -132,6 +132,12 @@ def _leave(stand_in: _StandIn, made: bpy.types.Object) -> None:
             del made[key]
 
 
+def stood_for(item: bpy.types.Object | None) -> str:
+    """The object's name if a stand-in hides it at present, else ""."""
+    hidden = {stand_in.hides_uid for stand_in in _stand_ins.values() if stand_in.hides}
+    return item.name if item is not None and item.session_uid in hidden else ""
+
+
 # What it stands in for -----------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from mathutils import Vector
 import blender_addon
 from blender_addon import pump, requests
 from blender_addon.build import report, texture_images, textures
+from tests.blender.photography import camera, directions, photograph, pixels, set_up_rendering, wear
 
 ROOT = Path(__file__).resolve().parents[2]
 VIEWS, SIDE_PX, SAMPLES = 24, 320, 8
@@ -46,12 +47,13 @@ def scan(addon, shared_data, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("scan")
     bpy.ops.wm.read_factory_settings(use_empty=True)
     spot = load_spot(shared_data)
-    wear_glowing(spot, bpy.data.images.load(str(shared_data / "meshes/spot/spot_texture.png")))
-    set_up_rendering()
+    wear(spot, bpy.data.images.load(str(shared_data / "meshes/spot/spot_texture.png")), glowing=True)
+    set_up_rendering(SIDE_PX, SIDE_PX, SAMPLES)
     cameras = bpy.data.collections.new("Cameras")
     bpy.context.scene.collection.children.link(cameras)
     for number, direction in enumerate(directions(VIEWS)):
-        take_photograph(cameras, folder / f"photograph-{number:02}.png", direction)
+        item = camera(f"photograph-{number:02}", cameras, Vector((0.0, 0.0, 0.1)), 3.2 * direction, lens_mm=60.0)
+        photograph(item, folder / f"{item.name}.png")
     while spot.data.materials:
         spot.data.materials.pop()
     for unused in (*bpy.data.materials, *(image for image in bpy.data.images if "spot_texture" in image.name)):
@@ -71,70 +73,12 @@ def load_spot(shared_data: Path) -> bpy.types.Object:
     return spot
 
 
-def wear_glowing(spot: bpy.types.Object, image: bpy.types.Image) -> None:
-    """The texture alone, without light and shade: what a photograph under even light shows."""
-    spot.data.materials.clear()
-    material = bpy.data.materials.new("Glow")
-    material.use_nodes = True
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    texture, glow = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeEmission")
-    texture.image = image
-    links.new(texture.outputs["Color"], glow.inputs["Color"])
-    links.new(glow.outputs["Emission"], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
-    spot.data.materials.append(material)
-
-
-def set_up_rendering() -> None:
-    """Anti-aliased as a lens does it, and sRGB as it comes, without a film's look."""
-    scene = bpy.context.scene
-    scene.render.engine = "CYCLES"
-    scene.cycles.device, scene.cycles.samples, scene.cycles.use_denoising = "CPU", SAMPLES, False
-    scene.cycles.max_bounces = 0
-    scene.render.use_persistent_data = True  # the mesh and its texture are the same in all
-    scene.render.resolution_x = scene.render.resolution_y = SIDE_PX
-    scene.view_settings.view_transform = "Standard"
-    scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGB"
-
-
-def directions(count: int) -> list[Vector]:
-    """Evenly over a sphere: Fibonacci's spiral."""
-    golden = math.pi * (3.0 - math.sqrt(5.0))
-    found = []
-    for number in range(count):
-        z = 1.0 - 2.0 * (number + 0.5) / count
-        radius = math.sqrt(1.0 - z * z)
-        found.append(Vector((radius * math.cos(golden * number), radius * math.sin(golden * number), z)))
-    return found
-
-
-def take_photograph(cameras: bpy.types.Collection, path: Path, direction: Vector) -> None:
-    """A camera that looks at the mesh's middle, and what it sees as its photograph."""
-    scene = bpy.context.scene
-    item = bpy.data.objects.new(path.stem, bpy.data.cameras.new(path.stem))
-    item.data.lens = 60.0
-    item.location = Vector((0.0, 0.0, 0.1)) + 3.2 * direction
-    item.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
-    cameras.objects.link(item)
-    scene.camera, scene.render.filepath = item, str(path)
-    bpy.ops.render.render(write_still=True)
-    item.data.show_background_images = True
-    item.data.background_images.new().image = bpy.data.images.load(str(path))
-
-
 @pytest.fixture
 def opened(scan, addon):
     for job in list(pump.session().jobs.values()):
         pump.session().discard(job)
     bpy.ops.wm.open_mainfile(filepath=str(scan))
     return bpy.data.objects["Spot"]
-
-
-def pixels(image: bpy.types.Image) -> np.ndarray:
-    """[H, W, 3], top row first."""
-    values = np.empty(image.size[0] * image.size[1] * 4, np.float32)
-    image.pixels.foreach_get(values)
-    return values.reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
 
 
 def original(shared_data: Path, size: int) -> np.ndarray:
