@@ -176,7 +176,8 @@ def completed(spec: AlgorithmSpec, given: Given) -> dict[str, tuple[Source, ...]
         return made
     items = [_camera(name) for name in made[port.name][0].options["names"]]
     kinds = ["photograph"]
-    if any(masks.image_of(item) is not None for item in items):
+    files = masks.files_by_photograph()
+    if any(masks.image_of(item, files) is not None for item in items):
         kinds.append("mask")
     drawn_here = not all(cameras.is_pinhole(item) for item in items)
     if drawn_here:
@@ -208,7 +209,8 @@ def summary(spec: AlgorithmSpec, given: Given) -> list[str]:
     count = len(given.get("images", ()))
     lines.append(f"{count} camera{'s' * (count != 1)} with photographs")
     if given.get("masks"):
-        masked = sum(masks.image_of(_camera(source.name)) is not None for source in given["masks"])
+        files = masks.files_by_photograph()
+        masked = sum(masks.image_of(_camera(source.name), files) is not None for source in given["masks"])
         lines.append(f"{masked} of them with a mask")
     if given.get("uv_maps"):
         lines.append("Not all are perspective cameras: Cycles draws their UV maps")

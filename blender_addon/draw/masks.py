@@ -7,6 +7,7 @@ shows it straightened.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import bpy
@@ -17,7 +18,7 @@ from ..shared.cameras import Camera
 from ..shared.cameras.distortion import undistort_points, undistorted
 from ..shared.errors import InvalidInput
 from . import images
-from .cameras import PHOTOGRAPH_KEY
+from .cameras import PHOTOGRAPH_KEY, backdrop_of
 from .photographs import Photograph
 
 SUFFIX = "_mask"
@@ -25,9 +26,19 @@ EVERYTHING = Array(MASK, np.ones((1, 1), np.float32))  # for a photograph withou
 _CELL_PX = 8  # the lens is followed exactly at the corners of cells this wide, and straight between them
 
 
-def image_of(item: bpy.types.Object) -> bpy.types.Image | None:
-    """The image that is a camera's mask, None where it has none. Cheap: for draw()."""
-    return _over_backdrop(item) or _over_file(item)
+def image_of(item: bpy.types.Object, files: Mapping[str, bpy.types.Image] | None = None) -> bpy.types.Image | None:
+    """The image that is a camera's mask, None where it has none. files: files_by_photograph(), for one who asks for many."""
+    return _over_backdrop(item) or (files_by_photograph() if files is None else files).get(_stem(item))
+
+
+def files_by_photograph() -> dict[str, bpy.types.Image]:
+    """The images of this file that are called like masks, by the photograph's name without its ending."""
+    found = {}
+    for image in bpy.data.images:
+        stem = image.name.rpartition(".")[0] or image.name
+        if stem.endswith(SUFFIX):
+            found[stem.removesuffix(SUFFIX)] = image
+    return found
 
 
 def _over_backdrop(item: bpy.types.Object) -> bpy.types.Image | None:
@@ -35,11 +46,11 @@ def _over_backdrop(item: bpy.types.Object) -> bpy.types.Image | None:
     return given[1] if len(given) > 1 else None
 
 
-def _over_file(item: bpy.types.Object) -> bpy.types.Image | None:
-    shown = next((entry.image.name for entry in item.data.background_images if entry.image is not None), "")
-    stem = Path(str(item.data.get(PHOTOGRAPH_KEY, "")) or shown).stem
-    wanted = f"{stem}{SUFFIX}"
-    return next((image for image in bpy.data.images if stem and Path(image.name).stem == wanted), None)
+def _stem(item: bpy.types.Object) -> str:
+    """The name of a camera's photograph without its ending."""
+    backdrop = backdrop_of(item)
+    name = str(item.data.get(PHOTOGRAPH_KEY, "")) or (backdrop.image.name if backdrop is not None else "")
+    return Path(name).stem
 
 
 def read(item: bpy.types.Object, photograph: Photograph, camera: Camera | None, *, straightened: bool = False) -> Array:
