@@ -313,6 +313,16 @@ def test_neither_strips_nor_threads_change_a_bit(first: int, rows: int, threads:
         numba.set_num_threads(before)
 
 
+def test_a_map_drawn_before_lends_its_memory() -> None:
+    projection = project(scene(3, 200), camera())
+    whole, lent = draw(projection), draw(projection, 0, 20)
+    again = draw(projection, 31, 17, out=lent)
+    same(again, part(whole, slice(31, 48)))
+    assert all(np.shares_memory(getattr(again, name), getattr(lent, name)) for name in FIELDS)
+    with pytest.raises(ValueError, match="fit"):
+        draw(projection, 0, 21, out=lent)
+
+
 def test_windows_of_uv_share_out_what_is_seen() -> None:
     projection = project(scene(3, 200), camera())
     whole, seen = draw(projection), 0
