@@ -65,7 +65,7 @@ def decode(array: Array, reduction: int = 1, *, size: tuple[int, int] | None = N
 
 def color_profile(array: Array) -> str:
     """The name of the photograph's ICC profile, "" for none or for sRGB: decode() takes its values as sRGB all the same."""
-    with _errors_named(_name(array)), Image.open(io.BytesIO(array.values.tobytes())) as picture:
+    with _errors_named(_name(array)), Image.open(_file(array)) as picture:
         profile = picture.info.get("icc_profile")
     if not profile:
         return ""
@@ -74,6 +74,35 @@ def color_profile(array: Array) -> str:
     except (OSError, ImageCms.PyCMSError):
         return "unreadable"
     return "" if "srgb" in found.lower() else found
+
+
+class _Bytes(io.RawIOBase):
+    """The bytes of a photograph as a file that is read where they lie, mapped or not."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = np.ascontiguousarray(values, np.uint8)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._values.size}[whence]
+        self._at = max(start + offset, 0)
+        return self._at
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed's name for it is private
+        taken = self._values[self._at : self._at + len(buffer)]
+        buffer[: taken.size] = taken.tobytes()
+        self._at += taken.size
+        return taken.size
+
+
+def _file(array: Array) -> io.BufferedReader:
+    return io.BufferedReader(_Bytes(array.values), 1 << 16)
 
 
 def _name(array: Array) -> str:
@@ -101,7 +130,7 @@ def _errors_named(name: str) -> Iterator[None]:
 def _pixels(array: Array, stored: tuple[int, int], reduction: int) -> tuple[np.ndarray, int]:
     """[h, w, 3], perhaps reduced in part or not at all, and the EXIF orientation. GDAL reads what Pillow cannot."""
     try:
-        picture = Image.open(io.BytesIO(array.values.tobytes()))
+        picture = Image.open(_file(array))
     except UnidentifiedImageError:
         if bytes(array.values[:2]) in (b"II", b"MM"):
             return _bands(array), 1

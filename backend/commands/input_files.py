@@ -6,6 +6,7 @@ not grow with the number of photographs.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from shared.arrays import CAMERAS, DEPTH_MAP, MASK, MESH, PHOTOGRAPH, UV_MAP, Ar
 from shared.cameras import from_array, read, to_array
 from shared.cameras.flips import apply_flip
 from shared.errors import InvalidInput
+
+logger = logging.getLogger(__name__)
 
 _SPILLED = (UV_MAP, DEPTH_MAP, MASK)
 FILES_A_PHOTOGRAPH = 5  # itself, its mask, UV, depth and facing maps
@@ -88,6 +91,27 @@ def _spilled(array: Array, path: Path, scratch: Path) -> Array:
     with tempfile.NamedTemporaryFile(dir=scratch, suffix=".npy", delete=False) as file:
         np.save(file, array.values)
     return Array(array.kind, np.load(file.name, mmap_mode="r"), {**array.attributes, "name": path.name})
+
+
+def tell_profiles(arrays: Mapping[str, tuple[Array, ...]]) -> None:
+    """A word about photographs in other colours than sRGB, whose values are taken as they are."""
+    photographs = [array for given in arrays.values() for array in given if array.kind is PHOTOGRAPH]
+    if not photographs:
+        return
+    from backend.photographs import color_profile, size_of
+
+    profiles: dict[str, list[str]] = {}
+    for array in photographs:
+        size_of(array)  # says best what is wrong with a file that is no photograph
+        if profile := color_profile(array):
+            profiles.setdefault(profile, []).append(str(array.attributes["name"]))
+    for profile, names in profiles.items():
+        logger.warning(
+            "%d photographs, such as %s, have the colour profile %s; their values are taken as sRGB.",
+            len(names),
+            names[0],
+            profile,
+        )
 
 
 def _allow_open_files(count: int) -> None:

@@ -266,9 +266,12 @@ def _summary(computed: Computed) -> list[str]:
 
 
 def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar, scratch: Path) -> tuple[Computed, Arrays, float]:
+    from backend.commands.input_files import tell_profiles
+
     bar(0, 1, "reading files")
     arrays = {port.name: _inputs(spec, port, request, bar, scratch) for port in spec.inputs}
     arrays = {name: given for name, given in arrays.items() if given}
+    tell_profiles(arrays)
     bar(0, 1, "loading the engine")
     import torch
 

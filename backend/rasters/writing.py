@@ -10,7 +10,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,15 @@ from affine import Affine
 from PIL import Image
 from rasterio.io import MemoryFile
 
+from backend.rasters import png
 from backend.rasters.formats import EXR_PIXEL_SIZE, PNG_COMMENT
 from backend.rasters.georeference import Georeference
 from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, MASK, TEXTURE, Array
 from shared.errors import InvalidInput, StorageFull
 
 JPEG_QUALITY = 95
+ROWS_AT_ONCE = 256  # in double precision, so that a large map has no double of itself
+_SRGB = (TEXTURE, COLOR_IMAGE)
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -90,9 +93,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         _put(temporary, content)
 
 
-def _put(path: Path, content: bytes) -> None:
+def _put(path: Path, *parts: bytes) -> None:
+    _put_all(path, parts)
+
+
+def _put_all(path: Path, parts: Iterable[bytes]) -> None:
     with open(path, "wb") as file:
-        file.write(content)
+        for part in parts:
+            file.write(part)
         file.flush()
         os.fsync(file.fileno())  # a full disk may show only here
 
@@ -137,13 +145,12 @@ def _png(array: Array, path: Path, georeference: Georeference | None) -> dict[st
     note: dict[str, Any] = {"offset": offset, "scale": scale}
     if "pixel_size_m" in array.attributes:
         note["pixel_size_m"] = array.pixel_size_m
-    comment = {"COMMENT": json.dumps({PNG_COMMENT: note})}
-    _put(path, _gdal("PNG", levels, "", comment | ({"ZLEVEL": 3} if array.kind is TEXTURE else {})))
+    _put_all(path, png.encode(levels, comment=json.dumps({PNG_COMMENT: note}), srgb=array.kind in _SRGB))
     return {"offset": offset, "scale": scale}
 
 
 def _png_8(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
-    _put(path, _gdal("PNG", _bytes_of(array), "", {}))
+    _put_all(path, png.encode(_bytes_of(array), srgb=array.kind in _SRGB))
     return {"offset": 0.0, "scale": 1.0 / 255.0}
 
 
@@ -158,7 +165,7 @@ def _jpg(array: Array, path: Path, georeference: Georeference | None) -> dict[st
 def _bytes_of(array: Array) -> np.ndarray:
     """0..1 as 0..255, rounded; colours sRGB-encoded."""
     if array.kind is TEXTURE:
-        return ((array.values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        return np.rint(np.arange(65536) / 257.0).astype(np.uint8)[array.values]
     values = np.clip(array.values, 0.0, 1.0)
     return np.rint((linear_to_srgb(values) if array.kind is COLOR_IMAGE else values) * 255.0).astype(np.uint8)
 
@@ -182,7 +189,11 @@ def _levels(array: Array) -> tuple[np.ndarray, float, float]:
         return np.rint(linear_to_srgb(np.clip(values, 0.0, 1.0)) * 65535.0).astype(np.uint16), 0.0, 1.0 / 65535.0
     low, high = (0.0, 1.0) if array.kind is MASK else (float(values.min()), float(values.max()))
     scale = (high - low) / 65535.0 or 1.0
-    return np.rint((values.astype(np.float64) - low) / scale).astype(np.uint16), low, scale
+    levels = np.empty(values.shape, np.uint16)
+    for first in range(0, len(values), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        levels[rows] = np.rint((values[rows].astype(np.float64) - low) / scale)
+    return levels, low, scale
 
 
 def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
