@@ -13,6 +13,7 @@ from numba import njit, prange
 
 BAND = 16  # rows of a strip: its depths and owners (12 bytes a pixel) stay in a core's second cache up to 5000 columns
 RECORD = 11  # numbers a triangle: 1/z, u/z and v/z as a x + b y + c each; facing = [9] / (z |d|); pixel area = [10] z^3
+_FEW = 3  # pixels that are sooner tried one by one than found by a quotient
 _MARGIN_PX = 1e-6  # far above the rounding of a projected corner, far below a pixel
 _ZERO, _ONE, _FOUR, _INFINITE = np.float32(0.0), np.float32(1.0), np.float32(4.0), np.float32(np.inf)
 
@@ -36,12 +37,19 @@ def _widen(box, x, y, z, lens):
 
 
 @njit(cache=True, error_model="numpy")
-def _bounds(triangle, pose, lens, near, box):
+def _place(triangle, pose, corners):
+    """The corners [3, 3] in camera space."""
+    for corner in range(3):
+        corners[corner, 0], corners[corner, 1], corners[corner, 2] = _corner(triangle, corner, pose)
+
+
+@njit(cache=True, error_model="numpy")
+def _bounds(corners, lens, near, box):
     """Pixel bounds x0, x1, y0, y1 of the part of a triangle at least near in front of the camera; False if there is none."""
     box[0], box[1], box[2], box[3] = np.inf, -np.inf, np.inf, -np.inf
-    x0, y0, z0 = _corner(triangle, 2, pose)
+    x0, y0, z0 = corners[2, 0], corners[2, 1], corners[2, 2]
     for corner in range(3):
-        x1, y1, z1 = _corner(triangle, corner, pose)
+        x1, y1, z1 = corners[corner, 0], corners[corner, 1], corners[corner, 2]
         if z1 >= near:
             _widen(box, x1, y1, z1, lens)
         if (z0 < near) != (z1 < near):  # the edge pierces the near plane
@@ -72,7 +80,7 @@ def row_ranges(triangles, pose, lens, near, width, height, first, last):
     """
     broken = 0
     for index in prange(triangles.shape[0]):
-        box = np.empty(4)
+        box, corners = np.empty(4), np.empty((3, 3))
         first[index], last[index] = 1, 0
         total = np.float64(0.0)
         for corner in range(3):
@@ -80,7 +88,9 @@ def row_ranges(triangles, pose, lens, near, width, height, first, last):
                 total += triangles[index, corner, axis] * 0.0  # NaN and infinity stay, everything else is 0
         if total != 0.0:
             broken += 1
-        elif _bounds(triangles[index], pose, lens, near, box):
+            continue
+        _place(triangles[index], pose, corners)
+        if _bounds(corners, lens, near, box):
             top, bottom = _first_centre(box[2], height), _last_centre(box[3], height)
             if top <= bottom and _first_centre(box[0], width) <= _last_centre(box[1], width):
                 first[index], last[index] = top // BAND, bottom // BAND
@@ -114,34 +124,40 @@ def _edge(xa, ya, za, xb, yb, zb, lens, sign, edges, row):
 
 
 @njit(cache=True, error_model="numpy")
-def _set_up(triangle, pose, lens, has_uv, edges, record):
-    """Edge functions [3, 3] and the record [RECORD] of a triangle; False if the camera sees it edge on."""
-    x0, y0, z0 = _corner(triangle, 0, pose)
-    x1, y1, z1 = _corner(triangle, 1, pose)
-    x2, y2, z2 = _corner(triangle, 2, pose)
+def _set_up(corners, lens, edges, record):
+    """Edge functions [3, 3] and the plane of 1/z of a triangle; its determinant, 0 if the camera sees it edge on."""
+    x0, y0, z0 = corners[0, 0], corners[0, 1], corners[0, 2]
+    x1, y1, z1 = corners[1, 0], corners[1, 1], corners[1, 2]
+    x2, y2, z2 = corners[2, 0], corners[2, 1], corners[2, 2]
     ax, ay, az, bx, by, bz = x1 - x0, y1 - y0, z1 - z0, x2 - x0, y2 - y0, z2 - z0
     nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     determinant = x0 * nx + y0 * ny + z0 * nz
-    if determinant == 0.0:
-        return False
-    sign = 1.0 if determinant > 0.0 else -1.0
-    _edge(x1, y1, z1, x2, y2, z2, lens, sign, edges, 0)
-    _edge(x2, y2, z2, x0, y0, z0, lens, sign, edges, 1)
-    _edge(x0, y0, z0, x1, y1, z1, lens, sign, edges, 2)
-    size = abs(determinant)
-    a, b = nx / lens[0] / determinant, ny / lens[1] / determinant
-    record[0], record[1], record[2] = a, b, nz / determinant - (a * lens[2] + b * lens[3])
+    if determinant != 0.0:
+        sign = 1.0 if determinant > 0.0 else -1.0
+        _edge(x1, y1, z1, x2, y2, z2, lens, sign, edges, 0)
+        _edge(x2, y2, z2, x0, y0, z0, lens, sign, edges, 1)
+        _edge(x0, y0, z0, x1, y1, z1, lens, sign, edges, 2)
+        a, b = nx / lens[0] / determinant, ny / lens[1] / determinant
+        record[0], record[1], record[2] = a, b, nz / determinant - (a * lens[2] + b * lens[3])
+        record[9] = -determinant / np.sqrt(nx * nx + ny * ny + nz * nz)
+    return determinant
+
+
+@njit(cache=True, error_model="numpy")
+def _set_up_uv(triangle, has_uv, determinant, lens, edges, record):
+    """The rest of the record [RECORD] of a triangle that has won a pixel; an occluder gets NaN."""
     u1, v1 = np.float64(triangle[1, 3]) - triangle[0, 3], np.float64(triangle[1, 4]) - triangle[0, 4]
     u2, v2 = np.float64(triangle[2, 3]) - triangle[0, 3], np.float64(triangle[2, 4]) - triangle[0, 4]
     record[10] = abs((u1 * v2 - u2 * v1) / (determinant * lens[0] * lens[1]))
+    size = abs(determinant)
     for channel in range(2):
         start = np.float64(triangle[0, 3 + channel]) if has_uv else np.nan
         to_1 = (triangle[1, 3 + channel] - start) / size
         to_2 = (triangle[2, 3 + channel] - start) / size
         for term in range(3):
             record[3 + 3 * channel + term] = start * record[term] + to_1 * edges[1, term] + to_2 * edges[2, term]
-    record[9] = -determinant / np.sqrt(nx * nx + ny * ny + nz * nz) if has_uv else np.nan
-    return True
+    if not has_uv:
+        record[9] = np.nan
 
 
 @njit(cache=True, error_model="numpy")
@@ -156,7 +172,9 @@ def _trim(a, b, rest, left, right):
     """The pixels left..right that an edge function covers. The quotient guesses; the function itself, monotone, decides."""
     if a == 0.0:
         return (left, right) if _covers(a, b, rest, left) else (left, left - 1)
-    guess = min(max(-rest / a - 0.5, left - 1.0), right + 1.0)
+    guess = np.float64(left if a > 0.0 else right)
+    if right - left > _FEW:
+        guess = min(max(-rest / a - 0.5, left - 1.0), right + 1.0)
     if a > 0.0:
         column = np.int64(np.ceil(guess))
         while column > left and _covers(a, b, rest, column - 1):
@@ -174,20 +192,23 @@ def _trim(a, b, rest, left, right):
 
 @njit(cache=True, error_model="numpy")
 def _claim(nearness, owner, a, rest, left, right, nearest, number):
-    """Pixels of one row go to the triangle where it is nearer than what they have; at equal depth the first one stays."""
+    """Pixels of one row go to the triangle where it is nearer than what they have; at equal depth the first one stays. How
+    many it won."""
+    won = 0
     for column in range(left, right + 1):
         value = a * (column + 0.5) + rest
         held = nearness[column]
         wins = value > held and value <= nearest
         nearness[column] = value if wins else held
         owner[column] = number if wins else owner[column]
+        won += 1 if wins else 0
+    return won
 
 
 @njit(cache=True, error_model="numpy")
-def _fill(triangle, pose, lens, near, top, bottom, edges, record, box, number, nearness, owner):
-    """Z-buffer one triangle into the rows top..bottom - 1 of a strip."""
-    height, width = bottom, nearness.shape[1]
-    _bounds(triangle, pose, lens, near, box)
+def _fill(box, near, top, bottom, edges, record, number, nearness, owner):
+    """Z-buffer one triangle into the rows top..bottom - 1 of a strip; how many pixels it won."""
+    height, width, won = bottom, nearness.shape[1], 0
     left, right = _first_centre(box[0], width), _last_centre(box[1], width)
     for row in range(max(_first_centre(box[2], height), top), _last_centre(box[3], height) + 1):
         begin, end, y = left, right, row + 0.5
@@ -197,7 +218,8 @@ def _fill(triangle, pose, lens, near, top, bottom, edges, record, box, number, n
                 begin, end = _trim(edges[edge, 0], edges[edge, 1], rest, begin, end)
         if begin <= end:
             rest = record[1] * y + record[2]
-            _claim(nearness[row - top], owner[row - top], record[0], rest, begin, end, 1.0 / near, number)
+            won += _claim(nearness[row - top], owner[row - top], record[0], rest, begin, end, 1.0 / near, number)
+    return won
 
 
 @njit(cache=True, error_model="numpy")
@@ -258,23 +280,26 @@ def _shade(row, owner, numbers, records, lens, window, uv, depth, facing, footpr
 
 @njit(cache=True, error_model="numpy")
 def _draw_strip(
-    mesh, occluders, pose, lens, near, members, top, bottom, window, uv, depth, facing, footprint, stretch, triangle
+    mesh, occluders, pose, lens, near, members, top, bottom, window, uv, depth, facing, footprint, stretch, seen
 ):
     width, count = depth.shape[1], mesh.shape[0]
     nearness, owner = np.zeros((bottom - top, width)), np.full((bottom - top, width), -1, np.int32)
     records, numbers = np.empty((members.size, RECORD)), np.empty(members.size, np.int32)
-    edges, box, number = np.empty((3, 3)), np.empty(4), 0
+    corners, edges, box, number = np.empty((3, 3)), np.empty((3, 3)), np.empty(4), 0
     for index in members:
-        seen = index < count
-        corners = mesh[index] if seen else occluders[index - count]
-        if _set_up(corners, pose, lens, seen, edges, records[number]):
-            _fill(corners, pose, lens, near, top, bottom, edges, records[number], box, number, nearness, owner)
+        triangle = mesh[index] if index < count else occluders[index - count]
+        _place(triangle, pose, corners)
+        determinant = _set_up(corners, lens, edges, records[number])
+        if determinant == 0.0 or not _bounds(corners, lens, near, box):
+            continue
+        if _fill(box, near, top, bottom, edges, records[number], number, nearness, owner):
+            _set_up_uv(triangle, index < count, determinant, lens, edges, records[number])
             numbers[number] = index
             number += 1
     for row in range(bottom - top):
         _shade(
             top + row, owner[row], numbers, records, lens, window,
-            uv[row], depth[row], facing[row], footprint[row], stretch[row], triangle[row], count,
+            uv[row], depth[row], facing[row], footprint[row], stretch[row], seen[row], count,
         )  # fmt: skip
 
 
