@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import struct
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,8 +205,10 @@ def _embeddable(path: Path) -> tuple[bytes, str]:
             return content, "image/jpeg"
         if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24] == 8:  # bits a sample
             return content, "image/png"
-        with rasterio.open(path) as source:
-            levels = source.read(source.indexes[:3])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(path) as source:
+                levels = source.read(source.indexes[:3])
         if levels.dtype != np.uint16:
             raise ValueError(f"its pixels are {levels.dtype}")
     except (OSError, ValueError, rasterio.errors.RasterioError) as error:
