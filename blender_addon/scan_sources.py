@@ -69,20 +69,18 @@ def from_text(text: str, spec: AlgorithmSpec, port: Port) -> Given:
     """What an operator was told for a MESH port ("Scan", "collection:Props") or a CAMERAS port (a collection's name, or those of
     cameras with ; between them), under the port's name. Raises InvalidInput for names that are not there.
     """
-    kind, _, name = text.strip().partition(":")
-    name = name or text.strip()
+    text = text.strip()
+    name = text.removeprefix("collection:").strip()
     if port.kind is CAMERAS:
-        collection = bpy.data.collections.get(name) if kind in ("collection", name) else None
+        collection = bpy.data.collections.get(name)
         items = (
             _cameras_of(collection) if collection is not None else [_camera(part.strip()) for part in text.split(";")]
         )
         return {port.name: (_cameras_source(items),)}
-    if (
-        port != surface_port(spec)
-        and name in bpy.data.collections
-        and (kind == "collection" or name not in bpy.data.objects)
-    ):
+    is_object = name == text and name in bpy.data.objects
+    if port != surface_port(spec) and name in bpy.data.collections and not is_object:
         return {port.name: (Source("collection", name),)}
+    name = text.removeprefix("object:").strip()
     mesh = bpy.data.objects.get(name)
     if mesh is None or mesh.type != "MESH":
         raise InvalidInput(f"There is no mesh {name!r}.", hint="Name one of this file.", field=port.name)

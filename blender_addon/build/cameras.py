@@ -110,7 +110,7 @@ def _remember(data: bpy.types.Camera, entry: Posed) -> None:
     if not camera.distortion.is_none:
         data[LENS_KEY] = camera.distortion.model
         data[COEFFICIENTS_KEY] = [float(value) for value in camera.distortion.coefficients]
-    if entry.photograph is not None:
+    if entry.photograph is not None and entry.backdrop is not None:
         data[PHOTOGRAPH_KEY] = str(entry.photograph)
 
 

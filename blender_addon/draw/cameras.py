@@ -19,7 +19,7 @@ from ..build.record import metres_per_unit
 from ..shared.cameras import FISHEYE, PERSPECTIVE, Camera, Distortion
 from ..shared.errors import InvalidInput
 
-PHOTOGRAPH_KEY = "relievo_photograph"  # path of the file as it was taken, where the backdrop is another
+PHOTOGRAPH_KEY = "relievo_photograph"  # path of the file as it was taken, where the backdrop is a straightened one
 SIZE_KEY = "relievo_size"  # [width, height] px of that file
 ASPECT_KEY = "relievo_pixel_aspect"  # fy / fx, where they differ
 LENS_KEY, COEFFICIENTS_KEY = "relievo_lens", "relievo_lens_coefficients"  # of shared/cameras Distortion

@@ -48,9 +48,10 @@ def _over_backdrop(item: bpy.types.Object) -> bpy.types.Image | None:
 
 def _stem(item: bpy.types.Object) -> str:
     """The name of a camera's photograph without its ending."""
-    backdrop = backdrop_of(item)
-    name = str(item.data.get(PHOTOGRAPH_KEY, "")) or (backdrop.image.name if backdrop is not None else "")
-    return Path(name).stem
+    path, backdrop = str(item.data.get(PHOTOGRAPH_KEY, "")), backdrop_of(item)
+    if not path and backdrop is not None:
+        path = backdrop.image.filepath or backdrop.image.name
+    return Path(path.replace("\\", "/")).stem
 
 
 def read(item: bpy.types.Object, photograph: Photograph, camera: Camera | None, *, straightened: bool = False) -> Array:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import backend, cameras, engines, inputs, jobs, made, scene
+from . import backend, cameras, engines, inputs, jobs, made, scene, unwrapping
 
-MODULES = (backend, cameras, engines, inputs, jobs, made, scene)
+MODULES = (backend, cameras, engines, inputs, jobs, made, scene, unwrapping)
 
 
 def register() -> None:

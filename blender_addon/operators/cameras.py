@@ -1,4 +1,4 @@
-"""Operators that bring a scan's cameras into the scene, and give its mesh UVs.
+"""Import Cameras: the operator that brings a scan's cameras and photographs into the scene.
 
     bpy.ops.relievo.import_cameras(filepath="sparse/0", images="images")
 
@@ -15,10 +15,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .. import preferences, scan_sources
+from .. import preferences
 from ..build import backdrops, cameras
 from ..draw import scans
-from ..shared.algorithm import AlgorithmSpec
 from ..shared.arrays import CAMERAS
 from ..shared.cameras import Camera, Cameras, read
 from ..shared.cameras.flips import FLIPS, apply_flip, fitting_flip
@@ -231,120 +230,15 @@ def _fitting_flip(posed: Sequence[cameras.Posed], frame: cameras.Frame, context:
     return fitting_flip([entry.camera for entry in posed], points)
 
 
-# UVs ----------------------------------------------------------------------------------------------------------------
-
-
-class RELIEVO_OT_unwrap(bpy.types.Operator):
-    """Unfold the mesh of the scan with Smart UV Project, into a UV layer of its own"""
-
-    bl_idname = "relievo.unwrap"
-    bl_label = "Unwrap"
-    bl_options = {"REGISTER", "UNDO"}
-
-    mesh: bpy.props.StringProperty(
-        name="Mesh", description="Empty for the picked or the active one", options={"SKIP_SAVE"}
-    )  # type: ignore[valid-type]
-    angle_limit: bpy.props.FloatProperty(  # type: ignore[valid-type]
-        name="Angle Limit",
-        description="Faces that meet at less than this stay in one piece",
-        default=1.1519,
-        min=0.0,
-        max=1.5708,
-        subtype="ANGLE",
-    )
-    island_margin: bpy.props.FloatProperty(  # type: ignore[valid-type]
-        name="Margin", description="Room between pieces, as a share of the texture", default=0.002, min=0.0, max=0.1
-    )
-
-    @reports_errors
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        item = bpy.data.objects.get(self.mesh) if self.mesh else _scanned(context)
-        if item is None or item.type != "MESH" or item.name not in context.view_layer.objects:
-            raise InvalidInput(
-                f"There is no mesh {self.mesh!r} in the scene." if self.mesh else "No mesh is picked or selected.",
-                hint="Select a mesh.",
-                field="mesh",
-            )
-        if context.mode != "OBJECT":
-            raise InvalidInput("A mesh is unwrapped in Object Mode only.", hint="Leave the current mode first.")
-        if not len(item.data.polygons):
-            raise InvalidInput(f"The mesh {item.name!r} has no faces.", hint="Pick another mesh.", field=item.name)
-        layer = item.data.uv_layers.new(name="Relievo", do_init=False)
-        if layer is None:
-            raise InvalidInput(f"The mesh {item.name!r} has no room for another UV layer.", hint="Remove one.")
-        layer.active = layer.active_render = True
-        _project(item, context, self.angle_limit, self.island_margin)
-        return {"FINISHED"}
-
-
-def _scanned(context: bpy.types.Context) -> bpy.types.Object | None:
-    spec = _spec_with_cameras(context)
-    port = scan_sources.surface_port(spec) if spec is not None else None
-    picked = getattr(getattr(context.scene.relievo, spec.name), f"from_{port.name}").object if spec and port else None
-    return picked or context.active_object
-
-
-def _spec_with_cameras(context: bpy.types.Context) -> AlgorithmSpec | None:
-    """The engine that is chosen, if it works from cameras, else the first that does."""
-    taking = [spec for spec in ALGORITHMS if scan_sources.has_cameras(spec)]
-    return next(
-        (spec for spec in taking if spec.name == context.scene.relievo.algorithm), taking[0] if taking else None
-    )
-
-
-def _project(item: bpy.types.Object, context: bpy.types.Context, angle_limit: float, margin: float) -> None:
-    """Smart UV Project over the whole mesh. Selection, active object, hidden faces and their selection are as before."""
-    layer = context.view_layer
-    active, selected = layer.objects.active, [other for other in layer.objects if other.select_get()]
-    mesh = item.data
-    kept = {name: _flags(mesh, name) for name in ("hide", "select")}
-    was_hidden = item.hide_get()
-    try:
-        for other in selected:
-            other.select_set(False)
-        item.hide_set(False)
-        item.select_set(True)
-        layer.objects.active = item
-        bpy.ops.object.mode_set(mode="EDIT")
-        bpy.ops.mesh.reveal(select=False)
-        bpy.ops.mesh.select_all(action="SELECT")
-        bpy.ops.uv.smart_project(angle_limit=angle_limit, island_margin=margin, area_weight=0.0, correct_aspect=False)
-    finally:
-        if context.mode != "OBJECT":
-            bpy.ops.object.mode_set(mode="OBJECT")
-        for name, flags in kept.items():
-            for part, values in flags.items():
-                getattr(mesh, part).foreach_set(name, values)
-        item.select_set(False)
-        item.hide_set(was_hidden)
-        for other in selected:
-            other.select_set(True)
-        layer.objects.active = active
-
-
-def _flags(mesh: bpy.types.Mesh, name: str) -> dict[str, np.ndarray]:
-    """A flag of all vertices, edges and faces."""
-    found = {}
-    for part in ("vertices", "edges", "polygons"):
-        found[part] = np.empty(len(getattr(mesh, part)), bool)
-        getattr(mesh, part).foreach_get(name, found[part])
-    return found
-
-
 def _draw_import_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
     self.layout.operator("relievo.import_cameras", text="Relievo Cameras (COLMAP, Bundler, Meshroom, NeRF)")
 
 
-CLASSES = (RELIEVO_OT_import_cameras, RELIEVO_OT_unwrap)
-
-
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    bpy.utils.register_class(RELIEVO_OT_import_cameras)
     bpy.types.TOPBAR_MT_file_import.append(_draw_import_menu)
 
 
 def unregister() -> None:
     bpy.types.TOPBAR_MT_file_import.remove(_draw_import_menu)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    bpy.utils.unregister_class(RELIEVO_OT_import_cameras)

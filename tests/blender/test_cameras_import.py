@@ -305,11 +305,32 @@ def test_unwrap_gives_every_corner_a_place_of_its_own_and_leaves_the_rest():
     assert (area > 0).mean() > 0.99
 
 
+def test_unwrapping_again_takes_the_same_layer():
+    bpy.ops.mesh.primitive_cube_add()
+    for _ in range(2):
+        assert bpy.ops.relievo.unwrap() == {"FINISHED"}
+    assert [layer.name for layer in bpy.context.active_object.data.uv_layers] == ["UVMap", "Relievo"]
+
+
 def test_unwrap_says_what_it_needs():
     with pytest.raises(RuntimeError, match="No mesh is picked"):
         bpy.ops.relievo.unwrap()
     with pytest.raises(RuntimeError, match="no mesh 'Nobody'"):
         bpy.ops.relievo.unwrap(mesh="Nobody")
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")
+    with pytest.raises(RuntimeError, match="Object Mode only"):
+        bpy.ops.relievo.unwrap()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    item = bpy.context.active_object
+    away = bpy.data.collections.new("Away")
+    bpy.context.scene.collection.children.link(away)
+    away.objects.link(item)
+    for collection in [other for other in item.users_collection if other != away]:
+        collection.objects.unlink(item)
+    away.hide_viewport = True
+    with pytest.raises(RuntimeError, match="hidden with its collection"):
+        bpy.ops.relievo.unwrap(mesh=item.name)
 
 
 def test_the_import_is_in_the_file_menu():

@@ -174,10 +174,14 @@ def test_selected_cameras_a_collection_and_names_given_to_an_operator(scan):
         item.select_set(item.name == "Eye 1")
     assert collect()["cameras"][0].options["names"] == ["Eye 1"]
     assert collect(cameras="Set")["cameras"][0].options["names"] == ["Eye 2"]
-    given = collect(cameras="Eye 2;Eye 1", mesh="Scan")
+    given = collect(cameras="Eye 2;Eye 1", mesh="object:Scan")
     assert [source.name for source in given["images"]] == ["Eye 2", "Eye 1"], "photographs follow the cameras"
     with pytest.raises(InvalidInput, match="come with the cameras"):
         collect(images="photo_1.png")
+    with pytest.raises(InvalidInput, match="no camera and no collection 'Nobody'"):
+        collect(cameras="Nobody")
+    with pytest.raises(InvalidInput, match="no mesh 'Eye 1'"):
+        collect(mesh="Eye 1")
 
 
 def test_a_recipe_finds_everything_again(scan):
@@ -220,6 +224,14 @@ def test_packed_photographs_are_sent_as_they_were_packed(scan, tmp_path):
     image.pack()
     (tmp_path / "photo_1.png").unlink()
     assert photographs.read(bpy.data.objects["Eye 1"]).data.tobytes() == whole
+
+
+def test_a_backdrop_that_was_changed_is_the_one_that_counts(scan, tmp_path):
+    backdrop = bpy.data.objects["Eye 1"].data.background_images[0]
+    backdrop.image = photograph(tmp_path / "retouched.png", seed=9)
+    assert photographs.read(bpy.data.objects["Eye 1"]).name == "retouched.png"
+    backdrop.image.pixels[0] = 0.25  # painted on and not saved
+    assert photographs.read(bpy.data.objects["Eye 1"]).data.tobytes() != (tmp_path / "retouched.png").read_bytes()
 
 
 def test_files_are_mapped_and_not_read(scan, tmp_path):
