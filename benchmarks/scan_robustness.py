@@ -69,7 +69,7 @@ def measure(name: str, value: float, with_open3d: bool) -> dict[str, float]:
     """PSNR of each method with one trouble at a value, the others as in the claim."""
     scene = scan_scene.build(SIZE, dataclasses.replace(Trouble(), **{name: value}))
     judge, maps = Judge(scene), [scan_surface.uv_map(camera) for camera in scene.cameras]
-    row = {"value": value, "ours": judge(ours(scene, SIZE)).best}
+    row = {"value": value, "ours": judge(ours(scene.inputs(), SIZE)).best}
     row["averaging"] = judge(average(scene.photographs, [m.uv for m in maps], [m.facing for m in maps], SIZE)).best
     if with_open3d:
         texture, _ = open3d_albedo.project_to_albedo(scene.mesh, scene.cameras, scene.photographs, SIZE)
@@ -101,7 +101,7 @@ def super_resolution() -> list[dict[str, float]]:
             held_masks=coverage[None] >= 0.999,
         )  # fmt: skip
         judge, maps = Judge(scene), [scan_surface.uv_map(camera) for camera in cameras]
-        made = ours(scene, SIZE, alignment="none", color_correction="none")
+        made = ours(scene.inputs(), SIZE, alignment="none", color_correction="none")
         plain = average(photographs, [m.uv for m in maps], [m.facing for m in maps], SIZE)
         rows.append({"photographs": count, "ours": judge(made).best, "averaging": judge(plain).best})
         print(

@@ -15,6 +15,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -61,7 +62,7 @@ class Scene:
     held_photographs: np.ndarray
     held_masks: np.ndarray
 
-    def inputs(self) -> dict[str, object]:
+    def inputs(self) -> dict[str, Any]:
         """The scan texture engine's input ports: mesh, cameras, and photographs as PNG files' bytes."""
         files = [png(pixels) for pixels in self.photographs]
         images = tuple(

