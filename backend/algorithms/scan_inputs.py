@@ -15,15 +15,16 @@ import numpy as np
 
 from backend.meshes.unwrapping import unwrap
 from backend.ops.scan_views import Maps, ScanView
-from backend.ops.texture_charts import overlap_share, tile_numbers
+from backend.ops.texture_charts import overlap_share, stray_triangles, tile_numbers
 from backend.photographs import size_of
 from shared.arrays import Array
 from shared.cameras.camera import Camera, from_array
-from shared.cameras.flips import FLIPS, fitting_flip
+from shared.cameras.flips import FLIPS, fitting_flip, share_in_frame
 from shared.catalog.scan_texture import ScanTextureParams
 from shared.errors import InvalidInput
 
 OVERLAP_WORTH_TELLING = 0.005
+WELL_IN_FRAME = 0.25  # of the mesh in a typical frame: no other convention is worth trying
 MOST_ASPECT = 1.02  # photograph and UV map may differ this much in width to height
 
 
@@ -62,6 +63,10 @@ def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
             )
         views = _views_of_cameras(images, inputs, mesh)
         tiles = sorted(set(tile_numbers(mesh).tolist()) - {0})
+    if mesh is not None and not inputs.get("uv_maps"):
+        strays = stray_triangles(mesh)
+        if strays:
+            warnings.append(f"{strays} of the {len(mesh)} triangles reach beyond the texture's border.")
     scan = Scan(views, mesh, occluders, tiles, unwrapped, warnings=warnings)
     if mesh is not None:
         scan.overlap = _overlap(mesh, warnings)
@@ -178,7 +183,11 @@ def _place(images: Sequence[Array], image: Array) -> int:
 
 
 def _check_convention(cameras: Sequence[Camera], mesh: np.ndarray) -> None:
-    flip = fitting_flip(cameras, mesh[..., :3].reshape(-1, 3))
+    points = mesh[..., :3].reshape(-1, 3)
+    points = points[:: max(len(points) // 2000, 1)]
+    if share_in_frame(cameras, points) > WELL_IN_FRAME:
+        return
+    flip = fitting_flip(cameras, points)
     if flip:
         raise InvalidInput(
             f"The mesh lies outside the photographs' frames; it would lie within them if {FLIPS[flip]}.",

@@ -160,11 +160,12 @@ class Passes:
             started = sheets.sheets[0].texture is not None
             last = turn == len(level.losses) - 1
             align = learn and started and self.params.alignment != "none"
-            self._gather(sheets, level, loss, chosen, align=align, stage=label)
+            self._gather(sheets, level, loss, chosen, align=align, count=last, stage=label)
             sheets.solve(
                 surface,
                 smoothness=self.params.smoothness,
                 seam_weight=self.params.seam_weight,
+                thorough=last,
                 alive=self.progress.alive,
             )
             if learn and started:
@@ -177,7 +178,15 @@ class Passes:
         return not self.job.finish_early
 
     def _gather(
-        self, sheets: Sheets, level: Level, loss: Loss, chosen: list[Photograph], *, align: bool, stage: str
+        self,
+        sheets: Sheets,
+        level: Level,
+        loss: Loss,
+        chosen: list[Photograph],
+        *,
+        align: bool,
+        count: bool,
+        stage: str,
     ) -> None:
         """One pass: the photographs into the sheets' normal equations, and what each has to say of its own fit."""
         sheets.begin()
@@ -192,8 +201,9 @@ class Passes:
             total: Residuals | None = None
             for strip in self.stream.strips(frame, reduction, photograph.displacement):
                 found = sheets.accumulate(
-                    strip, gain, offset, loss=loss, threshold=knee, gradient=self.params.gradient_weight,
-                    photograph=view.index,
+                    strip.thinned(level.thinning), gain, offset, loss=loss, threshold=knee,
+                    gradient=self.params.gradient_weight if level.thinning == 1 else 0.0,
+                    photograph=view.index if count else None,
                 )  # fmt: skip
                 total = found if total is None else total + found
                 if evidence is not None:

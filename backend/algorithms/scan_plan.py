@@ -21,15 +21,18 @@ SMALLEST_SIDE = 64
 COARSE = (4, 2)
 SURVEY_SIDE = 320  # px of a photograph in the first look
 BLOCK_PASSES = 2
+MOST_THINNED = 2.0  # texels between the pixels that a thinned pass takes
 
 
 @dataclass(frozen=True)
 class Level:
-    """One size: its passes' losses, and how many times photographs are reduced."""
+    """One size: its passes' losses, how many times photographs are reduced, and of which so-many-th row and column pixels
+    are taken."""
 
     size: int
     reduction: int
     losses: tuple[Loss, ...]
+    thinning: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,15 +88,16 @@ def levels(params: ScanTextureParams, largest: int, footprint: float, sides: Seq
     """Coarse to fine up to `largest` texels. footprint: UV units that a typical pixel of a full photograph spans;
     sides: the photographs' shorter sides."""
     robust = robust_loss(params)
-    made = []
+    made: list[Level] = []
     for factor in COARSE:
         size = largest // factor
         if size >= SMALLEST_SIDE:
             losses: tuple[Loss, ...] = (robust,) if made else ("l2", robust)
-            made.append(Level(size, _reduction(size, footprint, min(sides)), losses))
-    passes = params.passes if params.robustness != "none" or params.alignment != "none" else min(params.passes, 2)
+            reduction = _reduction(size, footprint, min(sides))
+            thinning = 2 if factor >= 4 and size * footprint * reduction * 2 <= MOST_THINNED else 1
+            made.append(Level(size, reduction, losses, thinning))
     first: tuple[Loss, ...] = () if made else ("l2",)
-    made.append(Level(largest, _reduction(largest, footprint, min(sides)), (*first, *[robust] * passes)))
+    made.append(Level(largest, _reduction(largest, footprint, min(sides)), (*first, *[robust] * params.passes)))
     return made
 
 

@@ -23,10 +23,12 @@ from backend.algorithms.scan_passes import Passes, Progress
 from backend.algorithms.scan_plan import Level, Plan
 from backend.context import JobContext
 from backend.memory import available_bytes
+from backend.ops.mesh_edges import shared_edges
 from backend.ops.scan_sheets import Place, Sheet, Sheets, Surface, blocks_of_tile, whole_tile
 from backend.ops.scan_views import Strip
 from backend.ops.texel_solver import Seams
 from backend.ops.texel_stencil import Residuals
+from backend.ops.texture_charts import chart_numbers
 from backend.ops.texture_fill import fill_gutter
 from backend.ops.texture_seams import SeamEdges, find_seams, measure_seams, seam_rows
 from shared.arrays import COUNT_MAP, MASK, MESH, TEXTURE, Array
@@ -65,12 +67,14 @@ class _Making:
         self.edges: SeamEdges | None = None
         mesh = scan.mesh
         if mesh is not None and np.isfinite(mesh[..., 3:]).all(axis=(1, 2)).any():
-            self.surface = Surface.of(mesh)
-            self.edges = find_seams(mesh) if params.seam_weight > 0 else None
+            shared = shared_edges(mesh)
+            self.surface = Surface(mesh, chart_numbers(mesh, shared))
+            self.edges = find_seams(mesh, shared) if params.seam_weight > 0 else None
         size = params.size
         self.texture = {tile: np.zeros((size, size, 3), np.uint16) for tile in scan.tiles}
         self.coverage = {tile: np.zeros((size, size), np.uint16) for tile in scan.tiles}
         self.confidence = {tile: np.zeros((size, size), np.float32) for tile in scan.tiles}
+        self.seen: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.predictions: dict[int, Residuals] = {}
         self.chart_texels = 0
         self.seen_texels = 0
@@ -92,6 +96,7 @@ class _Making:
                 sheets.start_from(coarse)
             going = passes.solve_level(sheets, level, self._surface(level.size))
             coarse = sheets.textures()
+            self._remember(sheets)
             if not going:
                 break
         assert sheets is not None
@@ -99,6 +104,27 @@ class _Making:
             self._finish(sheets)
         else:
             self._solve_blocks(places or [whole_tile(tile, params.size) for tile in tiles], coarse, footprint, going)
+
+    def _remember(self, sheets: Sheets) -> None:
+        """What a level has seen, for sheets that are handed over before they have seen anything themselves."""
+        for sheet in sheets.sheets:
+            counts = sheet.system.coverage().cpu().numpy()
+            weight = sheet.system.observation_weight().cpu().numpy()
+            self.seen[sheet.place.tile] = (np.where(weight > 0, np.maximum(counts, 1), 0).astype(np.uint16), weight)
+
+    def _seen(self, sheet: Sheet) -> tuple[np.ndarray, np.ndarray]:
+        """Photographs and weight a texel [side, side]. Somebody who finishes early gets what a coarser level knows."""
+        weight = sheet.system.observation_weight().cpu().numpy()
+        counts = sheet.system.coverage().cpu().numpy()
+        if counts.any() or sheet.place.tile not in self.seen:
+            return counts, weight
+        known, known_weight = self.seen[sheet.place.tile]
+        scale, place = len(known) / sheet.place.whole, sheet.place
+        rows, columns = (
+            np.minimum(((first + np.arange(place.side) + 0.5) * scale).astype(np.int64), len(known) - 1)
+            for first in (place.top, place.left)
+        )
+        return known[np.ix_(rows, columns)], known_weight[np.ix_(rows, columns)] * np.float32(scale**2)
 
     def _solve_blocks(self, places: Sequence[Place], coarse: dict[int, Tensor], footprint: float, going: bool) -> None:
         """Each block from the coarser whole, with the gains and displacements that were found there."""
@@ -167,10 +193,9 @@ class _Making:
         top, left, bottom, right = place.core
         own = (slice(top - place.top, bottom - place.top), slice(left - place.left, right - place.left))
         to = (slice(top, bottom), slice(left, right))
-        counts = sheet.system.coverage().cpu().numpy()
+        counts, weight = self._seen(sheet)
         charts = sheet.charts(self.surface)
         in_chart = counts > 0 if charts is None else charts > 0
-        weight = sheet.system.observation_weight().cpu().numpy()
         confidence = np.where(counts > 0, weight / (weight + HALF_KNOWN), 0.0)[own]
         texture = sheet.texture.cpu().numpy()
         if in_chart.any():

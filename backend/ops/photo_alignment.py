@@ -15,8 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.sparse import coo_matrix, csc_matrix, diags, identity, kron
-from scipy.sparse.linalg import splu
 
 from backend.kernels import photo_alignment_cpu as kernel
 
@@ -24,6 +22,7 @@ BEND_PX = 0.15  # second difference of d from node to node that is nothing speci
 SHIFT_PX = 2.0  # a displacement that is nothing special
 KEPT = 8.0  # neighbouring residuals go together: one pixel in so many counts as a measurement of its own
 LEAST_GAIN = 1e-3  # a step that promises less than this share of the residual is noise
+MOST_CELLS = 32  # of nodes' cells along a photograph's longer side
 KNEE = 0.05  # residual above which a pixel is weakened
 
 
@@ -53,7 +52,7 @@ def displacement(width: int, height: int, method: str, cell_px: float) -> Displa
     """None yet, for a photograph of width x height pixels. method: "shift", or "warp" with nodes about cell_px apart."""
     if method == "shift":
         return Displacement(np.zeros((2, 2, 2)), float(max(width, height)), rigid=True)
-    cell = max(cell_px, max(width, height) / 64)  # no more than 65 nodes along the longer side
+    cell = max(cell_px, max(width, height) / MOST_CELLS)
     columns, rows = max(int(np.ceil(width / cell)), 1), max(int(np.ceil(height / cell)), 1)
     return Displacement(np.zeros((rows + 1, columns + 1, 2)), float(cell), rigid=False)
 
@@ -91,69 +90,29 @@ class Evidence:
         total, squared = self.cells[..., -2].sum(), self.cells[..., -1].sum()
         if total <= 0 or squared <= 0:
             return None
-        variance = squared / total
-        matrix, rhs = self._normal_equations()
-        matrix, rhs = matrix / self.reduction**2, rhs / self.reduction  # to pixels at full size
-        old = nodes.reshape(-1)
-        if self.displacement.rigid:
-            both = kron(np.ones((nodes.shape[0] * nodes.shape[1], 1)), identity(2), format="csc")
-            data, force = both.T @ matrix @ both, both.T @ rhs
-            prior = diags(np.full(2, 1.0 / SHIFT_PX**2))
-            shift = old[:2]
-            found = splu((data / (KEPT * variance) + prior).tocsc()).solve(force / (KEPT * variance) - prior @ shift)
-            step, saved = np.tile(found, len(old) // 2), float(2 * found @ force - found @ (data @ found))
-        else:
-            prior = _prior(nodes.shape[0], nodes.shape[1])
-            step = splu((matrix / (KEPT * variance) + prior).tocsc()).solve(rhs / (KEPT * variance) - prior @ old)
-            saved = float(2 * step @ rhs - step @ (matrix @ step))
-        if saved < LEAST_GAIN * squared:
+        variance, scale = squared / total, float(self.reduction)
+        # the evidence is in reduced pixels, the nodes are in full ones
+        solve = _shift_step if self.displacement.rigid else kernel.solve_step
+        step, quadratic, linear = solve(
+            self.cells, nodes / scale, 1.0 / (KEPT * variance), (scale / BEND_PX) ** 2, (scale / SHIFT_PX) ** 2
+        )
+        if 2 * linear - quadratic < LEAST_GAIN * squared:
             return None
-        moved = (old + step).reshape(nodes.shape)
+        moved = nodes + step * scale
         length = np.sqrt((moved**2).sum(axis=2, keepdims=True))
         return moved * np.minimum(1.0, most_px / np.maximum(length, 1e-12))
 
-    def _normal_equations(self) -> tuple[csc_matrix, np.ndarray]:
-        """Matrix [2N, 2N] and right side [2N] over the nodes' x, y, in reduced pixels."""
-        rows, columns = self.displacement.nodes.shape[:2]
-        corner = np.arange(rows * columns).reshape(rows, columns)
-        corners = [corner[:-1, :-1].ravel(), corner[:-1, 1:].ravel(), corner[1:, :-1].ravel(), corner[1:, 1:].ravel()]
-        cells = self.cells.reshape(-1, kernel.COLUMNS)
-        at_row, at_column, values = [], [], []
-        pair = 0
-        for a in range(4):
-            for b in range(a, 4):
-                for (k, m), column in (((0, 0), 0), ((0, 1), 1), ((1, 0), 1), ((1, 1), 2)):
-                    value = cells[:, 3 * pair + column]
-                    for one, other in ((a, b),) if a == b else ((a, b), (b, a)):
-                        at_row.append(2 * corners[one] + k)
-                        at_column.append(2 * corners[other] + m)
-                        values.append(value)
-                pair += 1
-        rhs = np.zeros(2 * rows * columns)
-        for a in range(4):
-            for k in range(2):
-                np.add.at(rhs, 2 * corners[a] + k, cells[:, 3 * kernel.PAIRS + 2 * a + k])
-        size = (len(rhs), len(rhs))
-        entries = (np.concatenate(values), (np.concatenate(at_row), np.concatenate(at_column)))
-        return coo_matrix(entries, shape=size).tocsc(), rhs
 
-
-def _prior(rows: int, columns: int) -> csc_matrix:
-    """Bending and length of displacements on a grid of nodes, as a matrix [2N, 2N]."""
-    along, down = _second_difference(columns), _second_difference(rows)
-    slope_x, slope_y = _difference(columns), _difference(rows)
-    bends = [
-        kron(identity(rows), along.T @ along),
-        kron(down.T @ down, identity(columns)),
-        2.0 * kron(slope_y.T @ slope_y, slope_x.T @ slope_x),
-    ]
-    one = sum(bends[1:], bends[0]) / BEND_PX**2 + identity(rows * columns) / SHIFT_PX**2
-    return kron(one, identity(2), format="csc")
-
-
-def _difference(count: int) -> csc_matrix:
-    return diags([-1.0, 1.0], [0, 1], shape=(count - 1, count), format="csc")
-
-
-def _second_difference(count: int) -> csc_matrix:
-    return diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(max(count - 2, 0), count), format="csc")
+def _shift_step(
+    cells: np.ndarray, nodes: np.ndarray, data_scale: float, bend_scale: float, length_scale: float
+) -> tuple[np.ndarray, float, float]:
+    """As kernel.solve_step for nodes that all move alike; there is one cell, and nothing bends."""
+    sums = cells.sum(axis=(0, 1))
+    twice = np.array([1.0 if a == b else 2.0 for a in range(4) for b in range(a, 4)])
+    xx, xy, yy = twice @ sums[: 3 * kernel.PAIRS].reshape(kernel.PAIRS, 3)
+    force = sums[3 * kernel.PAIRS : 3 * kernel.PAIRS + 8].reshape(4, 2).sum(axis=0)
+    data = np.array([[xx, xy], [xy, yy]])
+    step = np.linalg.solve(
+        data_scale * data + length_scale * np.eye(2), data_scale * force - length_scale * nodes[0, 0]
+    )
+    return np.broadcast_to(step, nodes.shape), float(step @ data @ step), float(step @ force)

@@ -19,10 +19,11 @@ from backend.ops.scan_views import Strip
 from backend.ops.texel_pyramid import MOST_LEVELS, Pyramid, build_pyramid, sample
 from backend.ops.texel_solver import NO_SEAMS, Seams, solve
 from backend.ops.texel_stencil import Loss, Residuals, TexelSystem
-from backend.ops.texture_charts import chart_map, chart_numbers, tile_origin
+from backend.ops.texture_charts import chart_map, tile_origin
 
 OVERLAP = 64  # texels that a block is solved beyond its core; a multiple of the coarsest texel
 ALIGNED = 1 << MOST_LEVELS
+THOROUGH, IN_PASSING = (2, 40, 1e-4), (1, 10, 1e-3)  # the solver's sweeps, iterations and tolerance
 RINGS = 3  # of gutter texels that go with a chart
 
 
@@ -97,10 +98,6 @@ class Surface:
     mesh: np.ndarray
     charts: np.ndarray  # [N] chart_numbers
     seams: dict[int, Seams] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, mesh: np.ndarray) -> Surface:
-        return cls(mesh, chart_numbers(mesh))
 
 
 @dataclass(eq=False)
@@ -221,9 +218,16 @@ class Sheets:
         return colors
 
     def solve(
-        self, surface: Surface | None, *, smoothness: float, seam_weight: float, alive: Callable[[], None]
+        self,
+        surface: Surface | None,
+        *,
+        smoothness: float,
+        seam_weight: float,
+        thorough: bool,
+        alive: Callable[[], None],
     ) -> None:
-        """New textures from what the pass has gathered, from the present ones on."""
+        """New textures from what the pass has gathered, from the present ones on. thorough: to the last digit that shows;
+        a pass that others follow needs less."""
         for sheet in self.sheets:
             alive()
             sheet.pyramid = None
@@ -231,7 +235,11 @@ class Sheets:
             if seam_weight != 1 and len(seams.weight):
                 seams = Seams(seams.uv_a, seams.uv_b, seams.weight * np.float32(seam_weight))
             charts = sheet.charts(surface)
-            sheet.texture = solve(sheet.system, sheet.texture, smoothness=smoothness, charts=charts, seams=seams)
+            effort = THOROUGH if thorough or sheet.texture is None else IN_PASSING
+            sheet.texture = solve(
+                sheet.system, sheet.texture, smoothness=smoothness, charts=charts, seams=seams, alive=alive,
+                sweeps=effort[0], iterations=effort[1], tolerance=effort[2],
+            )  # fmt: skip
 
     def start_from(self, coarse: dict[int, Tensor]) -> None:
         """Begin with coarser textures [3, n, n] of whole tiles, made larger smoothly."""

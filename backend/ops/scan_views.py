@@ -77,6 +77,13 @@ class Strip:
     weights: np.ndarray
     pixels: np.ndarray
 
+    def thinned(self, times: int) -> Strip:
+        """Every so-many-th pixel of every so-many-th row; its place in the photograph is lost."""
+        if times == 1:
+            return self
+        pick = (slice(times // 2, None, times),) * 2
+        return Strip(self.first_row, self.uv[pick], self.footprint[pick], self.weights[pick], self.pixels[pick])
+
 
 @dataclass(eq=False)
 class _Frame:
