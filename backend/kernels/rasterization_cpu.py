@@ -157,7 +157,7 @@ def _set_up_uv(triangle, has_uv, determinant, lens, edges, record):
         for term in range(3):
             record[3 + 3 * channel + term] = start * record[term] + to_1 * edges[1, term] + to_2 * edges[2, term]
     if not has_uv:
-        record[9] = np.nan
+        record[9], record[10] = np.nan, np.nan
 
 
 @njit(cache=True, error_model="numpy")
@@ -191,17 +191,17 @@ def _trim(a, b, rest, left, right):
 
 
 @njit(cache=True, error_model="numpy")
-def _claim(nearness, owner, a, rest, left, right, nearest, number):
-    """Pixels of one row go to the triangle where it is nearer than what they have; at equal depth the first one stays. How
-    many it won."""
+def _claim(nearness, owner, begin, a, rest, nearest, number):
+    """Pixels of one row, from column begin on, go to the triangle where it is nearer than what they have; at equal depth the
+    first one stays. How many it won. (Loops count from 0 over slices: only so does LLVM see that no index is negative.)"""
     won = 0
-    for column in range(left, right + 1):
-        value = a * (column + 0.5) + rest
-        held = nearness[column]
-        wins = value > held and value <= nearest
-        nearness[column] = value if wins else held
-        owner[column] = number if wins else owner[column]
-        won += 1 if wins else 0
+    for index in range(nearness.size):
+        value = a * (np.float64(begin + index) + 0.5) + rest
+        held = nearness[index]
+        wins = (value > held) & (value <= nearest)
+        nearness[index] = value if wins else held
+        owner[index] = number if wins else owner[index]
+        won += wins
     return won
 
 
@@ -218,7 +218,8 @@ def _fill(box, near, top, bottom, edges, record, number, nearness, owner):
                 begin, end = _trim(edges[edge, 0], edges[edge, 1], rest, begin, end)
         if begin <= end:
             rest = record[1] * y + record[2]
-            won += _claim(nearness[row - top], owner[row - top], record[0], rest, begin, end, 1.0 / near, number)
+            run = slice(begin, end + 1)
+            won += _claim(nearness[row - top, run], owner[row - top, run], begin, record[0], rest, 1.0 / near, number)
     return won
 
 
@@ -235,45 +236,72 @@ def _stretch(u_x, u_y, v_x, v_y, size):
 
 
 @njit(cache=True, error_model="numpy")
-def _shade_run(record, row, begin, end, lens, window, uv, depth, facing, footprint, stretch):
-    """What the pixels begin..end - 1 of a row see of one triangle, into the row's arrays."""
-    a, b, c = record[0], record[1], record[2]
-    ua, ub, uc = record[3], record[4], record[5]
-    va, vb, vc = record[6], record[7], record[8]
-    y = row + 0.5
-    rest, u_rest, v_rest = b * y + c, ub * y + uc, vb * y + vc
-    dy = (y - lens[3]) / lens[1]
-    for column in range(begin, end):
-        x = column + 0.5
+def _see(record, row, begin, lens, uv, depth, facing):
+    """Where the pixels of a row, from column begin on, see one triangle. Apart from _measure, for LLVM gives up on vectors
+    where more than a few outputs might overlap."""
+    a, rest = record[0], record[1] * (row + 0.5) + record[2]
+    ua, u_rest = record[3], record[4] * (row + 0.5) + record[5]
+    va, v_rest = record[6], record[7] * (row + 0.5) + record[8]
+    scale, fx, cx = record[9], lens[0], lens[2]
+    dy = (row + 0.5 - lens[3]) / lens[1]
+    dy_dy = dy * dy
+    for index in range(depth.size):
+        x = np.float64(begin + index) + 0.5
+        z = 1.0 / (a * x + rest)
+        uv[2 * index] = (ua * x + u_rest) * z
+        uv[2 * index + 1] = (va * x + v_rest) * z
+        depth[index] = z
+        dx = (x - cx) / fx
+        facing[index] = scale / (z * np.sqrt(dx * dx + dy_dy + 1.0))
+
+
+@njit(cache=True, error_model="numpy")
+def _measure(record, row, begin, footprint, stretch):
+    """How coarsely they see it."""
+    a, b, rest = record[0], record[1], record[1] * (row + 0.5) + record[2]
+    ua, ub, u_rest = record[3], record[4], record[4] * (row + 0.5) + record[5]
+    va, vb, v_rest = record[6], record[7], record[7] * (row + 0.5) + record[8]
+    area = record[10]
+    for index in range(footprint.size):
+        x = np.float64(begin + index) + 0.5
         z = 1.0 / (a * x + rest)
         u, v = (ua * x + u_rest) * z, (va * x + v_rest) * z
-        depth[column] = z
-        dx = (x - lens[2]) / lens[0]
-        facing[column] = record[9] / (z * np.sqrt(dx * dx + dy * dy + 1.0))
-        if not (window[0] <= u < window[2] and window[1] <= v < window[3]):
-            u, v, z = np.nan, np.nan, np.nan  # and all that follows from them
-        uv[column, 0], uv[column, 1] = u, v
         u_x, u_y = np.float32((ua - u * a) * z), np.float32((ub - u * b) * z)
         v_x, v_y = np.float32((va - v * a) * z), np.float32((vb - v * b) * z)
-        size = np.float32(record[10] * z * z * z)
-        footprint[column] = np.sqrt(size)
-        stretch[column] = _stretch(u_x, u_y, v_x, v_y, size)
+        size = np.float32(area * z * z * z)
+        footprint[index] = np.sqrt(size)
+        stretch[index] = _stretch(u_x, u_y, v_x, v_y, size)
+
+
+@njit(cache=True, error_model="numpy")
+def _leave_out(window, uv, footprint, stretch):
+    """Pixels outside the window lose their UV. u and v that are compared are rounded to float32, as they come out."""
+    for index in range(footprint.size):
+        u, v = uv[2 * index], uv[2 * index + 1]
+        if not (window[0] <= u < window[2] and window[1] <= v < window[3]):
+            uv[2 * index], uv[2 * index + 1] = np.nan, np.nan
+            footprint[index], stretch[index] = np.nan, np.nan
 
 
 @njit(cache=True, error_model="numpy")
 def _shade(row, owner, numbers, records, lens, window, uv, depth, facing, footprint, stretch, triangle, count):
     begin, width = 0, owner.size
+    windowed = window[0] > -np.inf or window[1] > -np.inf or window[2] < np.inf or window[3] < np.inf
     while begin < width:
         number, end = owner[begin], begin + 1
         while end < width and owner[end] == number:
             end += 1
         if number < 0:
-            uv[begin:end] = np.nan
+            uv[2 * begin : 2 * end] = np.nan
             depth[begin:end], facing[begin:end] = np.nan, np.nan
             footprint[begin:end], stretch[begin:end] = np.nan, np.nan
             triangle[begin:end] = -1
         else:
-            _shade_run(records[number], row, begin, end, lens, window, uv, depth, facing, footprint, stretch)
+            record, run, flat = records[number], slice(begin, end), slice(2 * begin, 2 * end)
+            _see(record, row, begin, lens, uv[flat], depth[run], facing[run])
+            _measure(record, row, begin, footprint[run], stretch[run])
+            if windowed:
+                _leave_out(window, uv[flat], footprint[run], stretch[run])
             triangle[begin:end] = numbers[number] if numbers[number] < count else -1
         begin = end
 
@@ -299,7 +327,7 @@ def _draw_strip(
     for row in range(bottom - top):
         _shade(
             top + row, owner[row], numbers, records, lens, window,
-            uv[row], depth[row], facing[row], footprint[row], stretch[row], seen[row], count,
+            uv[row].reshape(2 * width), depth[row], facing[row], footprint[row], stretch[row], seen[row], count,
         )  # fmt: skip
 
 

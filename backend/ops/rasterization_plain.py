@@ -168,7 +168,10 @@ def _shade(
     u, v = (ua * x + (ub * y + uc)) * z, (va * x + (vb * y + vc)) * z
     dx, dy = (x - lens[2]) / lens[0], (y - lens[3]) / lens[1]
     facing = set_up.scale[index] / (z * torch.sqrt(dx * dx + dy * dy + 1.0))
-    inside = (window[0] <= u) & (u < window[2]) & (window[1] <= v) & (v < window[3])
+    told_u, told_v = u.float().double(), v.float().double()  # as they come out
+    inside = (window[0] <= told_u) & (told_u < window[2]) & (window[1] <= told_v) & (told_v < window[3])
+    if window == (-torch.inf, -torch.inf, torch.inf, torch.inf):
+        inside = torch.ones_like(inside)
     u_x, u_y = ((ua - u * a) * z).float(), ((ub - u * b) * z).float()
     v_x, v_y = ((va - v * a) * z).float(), ((vb - v * b) * z).float()
     size = (set_up.area[index] * z * z * z).float()
