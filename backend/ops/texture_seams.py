@@ -132,6 +132,7 @@ def seam_rows(
     edge, along, step = _places(edges, size, spacing)
     texel_m = _texel_m(edges, size)[edge]
     sides = ((edges.uv_a, edges.inward_a), (edges.uv_b, edges.inward_b))
+    charts = _chart_maps(edges, size) if reach and edges.count else {}
     kept, places_a, places_b = [], [], []
     for ring in range(-reach, reach + 1):
         uv_a, uv_b = (
@@ -145,7 +146,7 @@ def seam_rows(
             outer, tile, chart = (
                 (uv_b, edges.tile_b, edges.chart_b) if ring > 0 else (uv_a, edges.tile_a, edges.chart_a)
             )
-            free &= _is_free(edges, size, outer, tile[edge], chart[edge])
+            free &= _is_free(charts, size, outer, tile[edge], chart[edge])
         kept.append(np.flatnonzero(free))
         places_a.append(uv_a[free])
         places_b.append(uv_b[free])
@@ -159,15 +160,24 @@ def seam_rows(
     )
 
 
-def _is_free(edges: SeamEdges, size: int, uv: np.ndarray, tiles: np.ndarray, charts: np.ndarray) -> np.ndarray:
-    """[M] bool: whether a bilinear look-up at uv [M, 2] stays within the tile, and off every chart but its own."""
+def _chart_maps(edges: SeamEdges, size: int) -> dict[int, np.ndarray]:
+    """The charts of every tile that has a seam, [size, size] int32 by tile."""
+    tiles = tile_numbers(edges.mesh)
+    return {
+        int(tile): chart_map(in_tile(edges.mesh, int(tile)), size, edges.numbers[tiles == tile])
+        for tile in np.union1d(edges.tile_a, edges.tile_b)
+    }
+
+
+def _is_free(
+    maps: Mapping[int, np.ndarray], size: int, uv: np.ndarray, tiles: np.ndarray, charts: np.ndarray
+) -> np.ndarray:
+    """[M] bool: whether a bilinear look-up at uv [M, 2] stays within its tile, and off every chart but its own."""
     place = np.stack([uv[:, 0], 1.0 - uv[:, 1]], axis=1) * size - 0.5
     free = np.asarray(((place >= 0) & (place <= size - 1)).all(axis=1))
     corner = np.clip(np.nan_to_num(place), 0, size - 2).astype(np.int64)
-    drawn = tile_numbers(edges.mesh)
-    for tile in np.unique(tiles):
-        here, chosen = drawn == tile, tiles == tile
-        taken = chart_map(in_tile(edges.mesh, int(tile)), size, edges.numbers[here])
+    for tile, taken in maps.items():
+        chosen = tiles == tile
         for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
             found = taken[corner[chosen, 1] + down, corner[chosen, 0] + right]
             free[chosen] &= (found == 0) | (found == charts[chosen])
