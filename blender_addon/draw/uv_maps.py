@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -25,6 +25,9 @@ from . import cameras, meshes, scans
 
 NAME = "Relievo UV Maps"  # of everything that is thrown away
 SEEN = "Relievo Seen"  # the pass of our own: facing, 1 where it is the mesh itself, 1 where it is anything
+ASIDE_PX = (
+    0.5 / 1024
+)  # to the right and up: Cycles samples its pixel filter through a table of 1024 entries, half an entry off
 _PASSES = {"UV": "VECTOR", "Depth": "FLOAT", SEEN: "RGBA"}
 
 
@@ -241,12 +244,14 @@ def _camera(
         if cameras.is_pinhole(given):
             origin_m = origin * metres_per_unit(depsgraph.scene)
             posed = cameras.camera(given, depsgraph, size, origin_m=origin_m)
-            built.set_lens(data, posed)
+            built.set_lens(data, replace(posed, cx=posed.cx + ASIDE_PX, cy=posed.cy - ASIDE_PX))
             aspect = posed.fy / posed.fx
             render.pixel_aspect_x, render.pixel_aspect_y = max(aspect, 1.0), max(1.0 / aspect, 1.0)
             item.matrix_world = built.matrix(posed, built.Frame(scale=1.0 / metres_per_unit(depsgraph.scene)))
         else:
             item.matrix_world = Matrix.Translation(-Vector(origin)) @ given.evaluated_get(depsgraph).matrix_world
+            side = max(size) if data.sensor_fit == "AUTO" else size[data.sensor_fit == "VERTICAL"]
+            data.shift_x, data.shift_y = data.shift_x - ASIDE_PX / side, data.shift_y - ASIDE_PX / side
         scene.collection.objects.link(item)
         scene.camera = item
         yield
