@@ -16,6 +16,12 @@ import numpy as np
 from numba import njit, prange
 
 HALF, ONE, ZERO = np.float32(0.5), np.float32(1), np.float32(0)
+QUARTER, THREE_QUARTERS = np.float32(0.25), np.float32(0.75)
+SLOPES_OF_A_HAT = np.float32(8 / 3)  # the integral of its squared gradient, in two dimensions the same for any width
+COARSEST_HATS = 4  # a side
+CAUTION = np.float32(
+    8
+)  # what was seen settles by itself: hats add their moves to those of each texel, and CG pays for it
 
 
 @njit(cache=True)
@@ -202,7 +208,7 @@ def add_seams(seams, p, q):
 def invert_diagonal(planes, shares, starts, windows, seams, diagonal):
     """1 / the diagonal of a window's matrix into the first level of `diagonal` [N]; 0 where that is nothing."""
     levels = windows.size
-    diagonal[:] = planes[0]
+    diagonal[: planes.shape[1]] = planes[0]
     for level in range(levels - 2, -1, -1):
         spread(diagonal, shares[level], starts[level], windows[level], starts[level + 1], True)
     places, weights, doubled = seams
@@ -212,6 +218,107 @@ def invert_diagonal(planes, shares, starts, windows, seams, diagonal):
                 diagonal[places[row, corner]] += doubled[row] * weights[row, corner] * weights[row, corner]
     for i in range(windows[0] * windows[0]):
         diagonal[i] = ONE / diagonal[i] if diagonal[i] > 0 else ZERO
+
+
+@njit(cache=True, inline="always")
+def gather_four(values, at, stride, place, window):
+    """Along one axis what the parent `place` gathers from its children: the transpose of linear interpolation."""
+    first = 2 * place
+    total = THREE_QUARTERS * values[at + first * stride]
+    if first > 0:
+        total += QUARTER * values[at + (first - 1) * stride]
+    else:
+        total += QUARTER * values[at]
+    if first + 1 < window:
+        total += THREE_QUARTERS * values[at + (first + 1) * stride]
+        if first + 2 < window:
+            total += QUARTER * values[at + (first + 2) * stride]
+        else:
+            total += QUARTER * values[at + (first + 1) * stride]
+    return total
+
+
+@njit(cache=True)
+def gather_hats(values, at, window, to, half, line):
+    """The sums of a level of `values` under the parents' hats into the next level, at `to`. line [window]: scratch."""
+    for row in range(half):
+        top = 2 * row
+        upper, lower = max(top - 1, 0), min(top + 1, window - 1)
+        below = min(top + 2, window - 1)
+        low_share = THREE_QUARTERS if top + 1 < window else ZERO
+        below_share = QUARTER if top + 1 < window else ZERO
+        for column in range(window):
+            line[column] = (
+                QUARTER * values[at + upper * window + column]
+                + THREE_QUARTERS * values[at + top * window + column]
+                + low_share * values[at + lower * window + column]
+                + below_share * values[at + below * window + column]
+            )
+        for column in range(half):
+            values[to + row * half + column] = gather_four(line, 0, 1, column, window)
+
+
+@njit(cache=True)
+def add_hats(values, at, window, to, half, line):
+    """Add to a level of `values` its parents' values, linearly interpolated. line [half]: scratch."""
+    for row in range(window):
+        parent = row >> 1
+        other = min(max(parent + (1 if row & 1 else -1), 0), half - 1)
+        for column in range(half):
+            line[column] = (
+                THREE_QUARTERS * values[to + parent * half + column] + QUARTER * values[to + other * half + column]
+            )
+        here = at + row * window
+        values[here] += line[0]
+        for column in range(1, half):
+            near, far = line[column], line[column - 1]
+            values[here + 2 * column - 1] += THREE_QUARTERS * far + QUARTER * near
+            values[here + 2 * column] += THREE_QUARTERS * near + QUARTER * far
+        if window % 2 == 0:
+            values[here + window - 1] += line[half - 1]
+
+
+@njit(cache=True)
+def hat_levels(window):
+    """Sides of the levels of a window's preconditioner, and where they start in a flat array of all."""
+    count, side = 1, window
+    while side > COARSEST_HATS:
+        side = (side + 1) // 2
+        count += 1
+    sides, steps = np.empty(count, np.int64), np.zeros(count, np.int64)
+    sides[0] = window
+    for level in range(1, count):
+        sides[level] = (sides[level - 1] + 1) // 2
+        steps[level] = steps[level - 1] + sides[level - 1] * sides[level - 1]
+    return sides, steps
+
+
+@njit(cache=True)
+def invert_hats(weight, inverse, smoothness, sides, steps, line):
+    """1 / the diagonals that the coarser levels of `precondition` divide by. weight [K]: the first level holds each texel's row
+    sum; a hat weighs what lies under it, and its slopes cost 8/3 of the smoothness on any level.
+    """
+    for level in range(1, sides.size):
+        gather_hats(weight, steps[level - 1], sides[level - 1], steps[level], sides[level], line)
+        for i in range(steps[level], steps[level] + sides[level] * sides[level]):
+            total = CAUTION * max(weight[i], ZERO) + SLOPES_OF_A_HAT * smoothness
+            inverse[i] = ONE / total if total > 0 else ZERO
+
+
+@njit(cache=True)
+def precondition(inverse, sides, steps, z, line):
+    """z = sum over levels of P_k D_k^-1 P_k' z, in place: Jacobi on every scale at once.
+
+    Bramble, Pasciak and Xu 1990 (doi:10.1090/S0025-5718-1990-1023042-6): with hats for the columns of P_k the condition of
+    a Laplacian does not grow with the grid, so holes fill as fast as what was seen settles. z [K]: its first level is
+    the residual, zero outside the region.
+    """
+    for level in range(1, sides.size):
+        gather_hats(z, steps[level - 1], sides[level - 1], steps[level], sides[level], line)
+    for i in range(z.size):
+        z[i] *= inverse[i]
+    for level in range(sides.size - 2, -1, -1):
+        add_hats(z, steps[level], sides[level], steps[level + 1], sides[level + 1], line)
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
@@ -226,56 +333,54 @@ def product(p, q, window, low, high):
     return total
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def descend(x, r, p, q, inverse, step, window, low, high):
-    """x += step p, r -= step q; returns r' M r, and the sum of (M r)²: how far the texels still want to move."""
-    total, moves = 0.0, 0.0
+@njit(cache=True)
+def descend(x, r, p, q, z, step, window, low, high):
+    """x += step p, r -= step q; z = r."""
     for row in range(low, high):
-        part, move = ZERO, ZERO
         for i in range(row * window + low, row * window + high):
             x[i] += step * p[i]
-            left = r[i] - step * q[i]
-            r[i] = left
-            wanted = inverse[i] * left
-            part += wanted * left
-            move += wanted * wanted
-        total += part
-        moves += move
-    return total, moves
+            r[i] -= step * q[i]
+            z[i] = r[i]
 
 
 @njit(cache=True)
-def turn(p, r, inverse, share, window, low, high):
-    """p = M r + share p."""
+def turn(p, z, inverse, share, window, low, high):
+    """p = z + share p, where texels are unknowns at all: neither beyond the texture nor without any row."""
     for row in range(low, high):
         for i in range(row * window + low, row * window + high):
-            p[i] = inverse[i] * r[i] + share * p[i]
+            p[i] = z[i] + share * p[i] if inverse[i] > 0 else ZERO
 
 
 @njit(cache=True)
-def conjugate_gradients(planes, shares, starts, windows, seams, inverse, x, r, p, q, low, high, iterations, tolerance):
-    """Add to x what solves A e = r in the region, zero outside; Jacobi-preconditioned (Saad 2003, algorithm 9.1).
+def conjugate_gradients(system, scales, x, r, p, q, z, low, high, iterations, tolerance):
+    """Add to x what solves A e = r in the region, zero outside (Saad 2003, algorithm 9.1). Returns the iterations made.
 
-    Stops when the root mean square of M r is below the tolerance. r, p and q are changed. Returns the iterations made.
+    system: planes, shares, starts, windows, seams. scales: inverse, sides, steps, line of `precondition`. r, p, q and z are
+    changed. Stops when the root mean square of the step that the preconditioner asks for is below the tolerance.
     """
+    planes, shares, starts, windows, seams = system
+    inverse, sides, steps, line = scales
     window = windows[0]
     p[:] = ZERO
-    enough = tolerance * tolerance * (high - low) * (high - low)
-    energy, moves = descend(x, r, p, q, inverse, ZERO, window, low, high)
-    share = ZERO
-    for iteration in range(iterations):
-        if moves <= enough:
+    energy, share = 1.0, ZERO
+    step = ZERO
+    for iteration in range(iterations + 1):
+        z[:] = ZERO
+        descend(x, r, p, q, z, step, window, low, high)
+        precondition(inverse, sides, steps, z, line)
+        before, energy = energy, product(r, z, window, low, high)
+        enough = product(z, z, window, low, high) <= tolerance * tolerance * (high - low) * (high - low)
+        if enough or iteration == iterations:
             return iteration
-        turn(p, r, inverse, share, window, low, high)
+        if iteration > 0:
+            share = np.float32(energy / before)
+        turn(p, z, inverse, share, window, low, high)
         multiply(planes, shares, starts, windows, p, q)
         add_seams(seams, p, q)
         curvature = product(p, q, window, low, high)
         if not curvature > 0:
             return iteration
         step = np.float32(energy / curvature)
-        before = energy
-        energy, moves = descend(x, r, p, q, inverse, step, window, low, high)
-        share = np.float32(energy / before)
     return iterations
 
 
@@ -321,7 +426,8 @@ def relax_block(grid, texture, charts, smoothness, shift, seam_rows, seam_table,
     base, cells, table, first = grid
     corners, amounts, differences = seam_table
     planes, right_sides, shares, vectors = work
-    x, r, p, q, inverse = vectors[0], vectors[1], vectors[2], vectors[3], vectors[4]
+    x, r, p, q, z = vectors[0], vectors[1], vectors[2], vectors[3], vectors[4]
+    inverse, weight = vectors[5], vectors[6]
     levels = table.shape[1] - first
     windows, starts = np.zeros(levels, np.int64), np.zeros(levels, np.int64)
     side = table[0, first]
@@ -329,19 +435,25 @@ def relax_block(grid, texture, charts, smoothness, shift, seam_rows, seam_table,
     for level in range(levels):
         windows[level], starts[level] = (block + 2 * (ring + margin)) >> level, at
         own, start = table[0, first + level], table[1, first + level]
-        y, z = top >> level, left >> level
+        above, aside = top >> level, left >> level
         if level == 0:
-            load_level(base, 0, own, y, z, windows[0], planes, right_sides, 0)
+            load_level(base, 0, own, above, aside, windows[0], planes, right_sides, 0)
         else:
-            load_level(cells, start, own, y, z, windows[level], planes, right_sides, at)
-        shares_of(own, y, windows[level], shares[level, 0])
-        shares_of(own, z, windows[level], shares[level, 1])
+            load_level(cells, start, own, above, aside, windows[level], planes, right_sides, at)
+        shares_of(own, above, windows[level], shares[level, 0])
+        shares_of(own, aside, windows[level], shares[level, 1])
         at += windows[level] * windows[level]
     window = windows[0]
+    sides, steps = hat_levels(window)
+    line = np.empty(window, np.float32)
+    p[: window * window] = ONE
+    multiply(planes, shares, starts, windows, p, weight)
     add_smoothness(planes, smoothness, charts, shift, side, top, left, window)
     low, high = ring, window - ring
     seams = local_seams(seam_rows, corners, amounts, side, top, left, window, low, high)
     invert_diagonal(planes, shares, starts, windows, seams, inverse)
+    invert_hats(weight, inverse, smoothness, sides, steps, line)
+    system, scales = (planes, shares, starts, windows, seams), (inverse, sides, steps, line)
     spent = 0
     for channel in range(3):
         for level in range(levels - 2, -1, -1):
@@ -356,9 +468,7 @@ def relax_block(grid, texture, charts, smoothness, shift, seam_rows, seam_table,
                 place = seams[0][number, corner]
                 if place >= 0:
                     r[place] -= seams[1][number, corner] * differences[channel, seam_rows[number]]
-        spent += conjugate_gradients(
-            planes, shares, starts, windows, seams, inverse, x, r, p, q, low, high, iterations, tolerance
-        )
+        spent += conjugate_gradients(system, scales, x, r, p, q, z, low, high, iterations, tolerance)
         inner = ring + margin
         for row in range(inner, min(inner + block, side - top)):
             target = (top + row) * side + left
@@ -396,12 +506,14 @@ def relax(base, cells, table, first, texture, charts, smoothness, shift, seam_ta
     total = 0
     for level in range(levels):
         total += (window >> level) * (window >> level)
+    sides, steps = hat_levels(window)
+    hats = steps[-1] + sides[-1] * sides[-1]
     spent = np.zeros(places.shape[0], np.int64)
     for number in prange(places.shape[0]):
         y, x = places[number, 0], places[number, 1]
         index = y * across + x
         planes, right_sides = np.empty((5, total), np.float32), np.empty((3, total), np.float32)
-        shares, vectors = np.empty((levels, 2, window), np.float32), np.zeros((5, total), np.float32)
+        shares, vectors = np.empty((levels, 2, window), np.float32), np.zeros((7, max(total, hats)), np.float32)
         spent[number] = relax_block(
             (base, cells, table, first), texture, charts, smoothness, shift,
             seam_rows[seam_starts[index] : seam_starts[index + 1]], seam_table,
