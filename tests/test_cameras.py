@@ -14,7 +14,7 @@ from PIL import Image
 
 from shared.cameras import FISHEYE, PERSPECTIVE, Camera, Distortion, files_of, from_array, read, to_array, write
 from shared.cameras.image_header import image_size
-from shared.cameras.photographs import match_by_name
+from shared.cameras.photographs import Photographs, match_by_name
 from shared.cameras.pose import rotation_from_quaternion
 from shared.cameras.views import find_views, uv_from_channels
 from shared.errors import InvalidInput
@@ -496,6 +496,28 @@ def test_photographs_are_found_in_a_folder_by_what_tells_them_apart(tmp_path, im
     (elsewhere / "x/sub/B C.tif").unlink()
     assert read(folder, elsewhere).missing == (NAMES[1],)
     assert read(folder, elsewhere).photographs[1] is None
+
+
+def test_photographs_beside_the_cameras_are_found_whatever_their_case_and_ending(tmp_path, monkeypatch):
+    """Names as cameras and other machines write them; a file of that name in the working folder is none of them."""
+    names = ("DCIM/IMG_1.JPG", "C:\\Users\\me\\IMG_2.JPG", "IMG_3.JPG", "IMG_4")
+    for name in (
+        "images/DCIM/IMG_1.JPG",
+        "images/IMG_2.JPG",
+        "images/IMG_3.png",
+        "images/IMG_4.JPEG",
+        "elsewhere/IMG_3.JPG",
+    ):
+        picture(tmp_path / name)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    photographs = Photographs(tmp_path / "sparse" / "0")
+    (tmp_path / "sparse" / "0").mkdir(parents=True)
+    found = [photographs.find(name) for name in names]
+    assert [path and path.resolve().relative_to(tmp_path).as_posix() for path in found] == [
+        "images/DCIM/IMG_1.JPG", "images/IMG_2.JPG", "images/IMG_3.png", "images/IMG_4.JPEG",
+    ]  # fmt: skip
+    assert photographs.find("IMG_5.JPG") is None
+    assert photographs.missing == ("IMG_5.JPG",)
 
 
 def test_a_name_that_two_photographs_answer_to_is_refused(tmp_path, images):

@@ -6,12 +6,14 @@ files is refused, not guessed. No pixel is read here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..errors import InvalidInput
 from .image_header import SUFFIXES, image_size
 
+_SUFFIXES_OF_CAMERAS = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 BESIDE = (
     ".",
     "images",
@@ -34,7 +36,9 @@ class Photographs:
             raise InvalidInput(f"There is no folder {folder} with photographs.", field="images")
         self._beside = beside
         self._folder = folder
-        self._files = list(files) if files is not None else (list_images(folder) if folder is not None else None)
+        if files is None and folder is not None:
+            files = list_images(folder)
+        self._by_name = None if files is None else (_Index(files, _parts), _Index(files, _parts_without_ending))
         self._found: dict[str, Path | None] = {}
 
     @property
@@ -45,7 +49,7 @@ class Photographs:
     def find(self, name: str) -> Path | None:
         """The photograph's file, None where there is none. Raises InvalidInput where two files answer to the name."""
         if name not in self._found:
-            self._found[name] = self._near(name) if self._files is None else self._listed(name, self._files)
+            self._found[name] = self._near(name) if self._by_name is None else self._listed(name, self._by_name)
         return self._found[name]
 
     def size(self, name: str) -> tuple[int, int] | None:
@@ -55,30 +59,46 @@ class Photographs:
 
     def _near(self, name: str) -> Path | None:
         """Beside the camera file, as the file names it; then by its bare name, and with another ending."""
-        parts = _parts(name)
-        roots = [self._beside / place for place in BESIDE]
-        exact = [Path(name), *(root.joinpath(*tail) for tail in (parts, parts[-1:]) for root in roots)]
+        parts = _split(name)
+        roots = [Path(os.path.normpath(self._beside / place)) for place in BESIDE]
+        exact = [Path(name)] if Path(name).is_absolute() else []
+        exact = [*exact, *(root.joinpath(*tail) for tail in (parts, parts[-1:]) for root in roots)]
         for path in exact:
             if path.is_file():
                 return path
         for root in roots:
-            near = [root.joinpath(*parts[:-1], _stem(parts[-1]) + suffix) for suffix in SUFFIXES]
-            found = [path for path in near if path.is_file()]
+            near = [root.joinpath(*parts[:-1], _stem(parts[-1]) + suffix) for suffix in _SUFFIXES_OF_CAMERAS]
+            found = list(
+                {path.stat().st_ino: path for path in near if path.is_file()}.values()
+            )  # .JPG may be .jpg's name
             if found:
                 return _only(name, found)
         return None
 
-    def _listed(self, name: str, files: Sequence[Path]) -> Path | None:
+    def _listed(self, name: str, by_name: Sequence[_Index]) -> Path | None:
         """The file whose path ends most like the name; then the same without the ending."""
         if self._folder is not None and (self._folder / name).is_file():
             return self._folder / name
-        for key in (_parts, _parts_without_ending):
-            wanted = key(name)
-            lengths = [_common_tail(wanted, key(str(path))) for path in files]
-            longest = max(lengths, default=0)
-            if longest:
-                return _only(name, [path for path, length in zip(files, lengths, strict=True) if length == longest])
+        for index, wanted in zip(by_name, (_parts(name), _parts_without_ending(name)), strict=True):
+            if found := index.most_alike(wanted):
+                return _only(name, found)
         return None
+
+
+class _Index:
+    """Files by the last part of their names, so that a thousand cameras do not look at a thousand files each."""
+
+    def __init__(self, files: Sequence[Path], key: Callable[[str], list[str]]) -> None:
+        self._files: dict[str, list[tuple[list[str], Path]]] = {}
+        for path in files:
+            parts = key(str(path))
+            self._files.setdefault(parts[-1], []).append((parts, path))
+
+    def most_alike(self, wanted: Sequence[str]) -> list[Path]:
+        """Those whose last parts agree with the longest tail of the wanted ones; none where the last differs."""
+        near = self._files.get(wanted[-1], [])
+        lengths = [_common_tail(wanted, parts) for parts, _ in near]
+        return [path for (_, path), length in zip(near, lengths, strict=True) if length == max(lengths)]
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -96,19 +116,19 @@ def match_by_name(names: Iterable[str], files: Sequence[Path], what: str) -> lis
     what: what the files are, for the error where two of them answer to one name.
     """
     made: list[Path | None] = []
+    index = _Index(files, _parts_without_ending)
     for name in names:
-        parts = _parts(name)
-        answers = []
-        for wanted in (_parts_without_ending(name), parts):
-            lengths = [_common_tail(wanted, _parts_without_ending(str(path))) for path in files]
-            longest = max(lengths, default=0)
-            answers += [path for path, length in zip(files, lengths, strict=True) if length == longest > 0]
+        answers = [*index.most_alike(_parts_without_ending(name)), *index.most_alike(_parts(name))]
         made.append(_only(name, list(dict.fromkeys(answers)), what) if answers else None)
     return made
 
 
+def _split(name: str) -> list[str]:
+    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")] or [""]
+
+
 def _parts(name: str) -> list[str]:
-    return [part for part in name.replace("\\", "/").lower().split("/") if part not in ("", ".", "..")] or [""]
+    return _split(name.lower())
 
 
 def _parts_without_ending(name: str) -> list[str]:
@@ -118,7 +138,7 @@ def _parts_without_ending(name: str) -> list[str]:
 
 def _stem(name: str) -> str:
     """The name without an image's ending: "r_0.5" has none to lose."""
-    return next((name.removesuffix(suffix) for suffix in (*SUFFIXES, ".exr") if name.endswith(suffix)), name)
+    return next((name[: -len(suffix)] for suffix in (*SUFFIXES, ".exr") if name.lower().endswith(suffix)), name)
 
 
 def _common_tail(a: Sequence[str], b: Sequence[str]) -> int:
