@@ -193,6 +193,73 @@ def _quality(result: dict[str, Any]) -> Iterator[Claim]:
     )  # fmt: skip
 
 
+def _scan_texture(result: dict[str, Any]) -> Iterator[Claim]:
+    quality = result["quality"]
+    names = {
+        "loop": "S2's loop, its 60 epochs",
+        "loop, 10x longer": "S2's loop, 600 epochs",
+        "open3d": f"Open3D {quality['open3d']}",
+        "averaging": "plain averaging",
+    }
+    ours = quality["methods"]["ours"]["psnr"]
+    for name, against in names.items():
+        if quality["gained_db"].get(name) is None:
+            continue
+        peer, gained, asked = quality["methods"][name]["psnr"], quality["gained_db"][name], quality["targets_db"][name]
+        yield Claim(
+            what=f"Scan texture, held-out views, {quality['size_px']}²", against=f"{against} ({peer:.1f} dB)",
+            asked=f"≥ {asked:+g} dB", measured=f"{gained:+.1f} dB ({ours:.1f} dB)", share=10 ** ((gained - asked) / 20),
+        )  # fmt: skip
+    yield _most("Scan texture: step across seams / inside", "", quality["seam_target"], quality["seam_ratio"], "")
+    for size, row in result["speed"].items():
+        against = f"S2's loop, {row['loop_how']}"
+        yield _ratio(f"Scan texture, {size}²", against, row["target"], row["ours_s"], row["loop_s"])
+
+
+def _scan_long(result: dict[str, Any]) -> Iterator[Claim]:
+    """Only kept for the bench above to compare with."""
+    yield from ()
+
+
+def _scan_bloster(result: dict[str, Any]) -> Iterator[Claim]:
+    ours, count = result["mean"]["ours"], len(result["views"]) // 3
+    for peer, name in (("open3d", f"Open3D {result['peers']['open3d']}"), ("averaging", "plain averaging")):
+        there = result["mean"][peer]
+        against = f"{name}, mean of {count} held-out views"
+        yield Claim(
+            what="Real capture: PSNR", against=against, asked=f"> {there['psnr']:.2f} dB",
+            measured=f"{ours['psnr']:.2f} dB", share=10 ** ((ours["psnr"] - there["psnr"]) / 20),
+        )  # fmt: skip
+        yield Claim(
+            what="Real capture: LPIPS-like distance", against=against, asked=f"< {there['distance']:.3f}",
+            measured=f"{ours['distance']:.3f}", share=there["distance"] / ours["distance"],
+        )  # fmt: skip
+    yield Claim(
+        what="Real capture: sharpness", against="the photographs", asked=f"≥ {result['target_sharpness']:g}",
+        measured=f"{ours['sharpness']:.2f}", share=ours["sharpness"] / result["target_sharpness"],
+    )  # fmt: skip
+
+
+def _scan_memory(result: dict[str, Any]) -> Iterator[Claim]:
+    what = f"Scan texture, {result['size_px']}², {result['photographs']} photographs of {result['megapixels']:g} Mpx"
+    yield _most(f"{what}: peak memory", "whole process", result["target_gib"], result["peak_gib"], "GiB")
+    speed, asked = result["pass"]["mpx_per_s"], result["target_mpx_per_s"]
+    decoding = f"JPEG decoding apart ({result['pass']['decoding_mpx_per_s']:.0f} Mpx/s)"
+    yield Claim(
+        what="Scan texture, a pass over them", against=decoding, asked=f"≥ {asked:g} Mpx/s",
+        measured=f"{speed:.1f} Mpx/s", share=speed / asked,
+    )  # fmt: skip
+
+
+def _scan_robustness(result: dict[str, Any]) -> Iterator[Claim]:
+    rows = result["super_resolution"]
+    gained = rows[-1]["ours"] - rows[0]["ours"]
+    yield Claim(
+        what="Super-resolution: view with pixels a third as wide", against=f"from 1 photograph ({rows[0]['ours']:.1f} dB)",
+        asked=f"more from {rows[-1]['photographs']}", measured=f"{gained:+.1f} dB", share=10 ** (gained / 20),
+    )  # fmt: skip
+
+
 _READERS = {
     "noise": _noise,
     "hydrology": _hydrology,
@@ -201,6 +268,11 @@ _READERS = {
     "memory": _memory,
     "morphology": _morphology,
     "morphology-quality": _quality,
+    "scan-texture": _scan_texture,
+    "scan-texture-long": _scan_long,
+    "scan-bloster": _scan_bloster,
+    "scan-memory": _scan_memory,
+    "scan-robustness": _scan_robustness,
 }
 
 if __name__ == "__main__":
