@@ -19,12 +19,11 @@ from backend.ops.texture_charts import overlap_share, stray_triangles, tile_numb
 from backend.photographs import size_of
 from shared.arrays import Array
 from shared.cameras.camera import Camera, from_array
-from shared.cameras.flips import FLIPS, fitting_flip, share_in_frame
+from shared.cameras.flips import FLIPS, fitting_flip
 from shared.catalog.scan_texture import ScanTextureParams
 from shared.errors import InvalidInput
 
 OVERLAP_WORTH_TELLING = 0.005
-WELL_IN_FRAME = 0.25  # of the mesh in a typical frame: no other convention is worth trying
 MOST_ASPECT = 1.02  # photograph and UV map may differ this much in width to height
 
 
@@ -184,9 +183,6 @@ def _place(images: Sequence[Array], image: Array) -> int:
 
 def _check_convention(cameras: Sequence[Camera], mesh: np.ndarray) -> None:
     points = mesh[..., :3].reshape(-1, 3)
-    points = points[:: max(len(points) // 2000, 1)]
-    if share_in_frame(cameras, points) > WELL_IN_FRAME:
-        return
     flip = fitting_flip(cameras, points)
     if flip:
         raise InvalidInput(
