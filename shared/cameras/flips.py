@@ -18,9 +18,11 @@ from .camera import Camera
 from .distortion import project
 from .pose import OPENGL, inverted
 
-FITS = 0.05  # of the mesh's points in the mean frame: a flip that shows less is no answer; close-ups show little, too
-GAIN = 4.0  # times as much as the cameras show as they are
-NEARLY = 0.9  # of the best: then the flip that comes first in FLIPS is the likelier one
+MOST_POINTS, MOST_CAMERAS = 20000, 32  # that are looked at
+BLIND = 0.5  # fewer of the cameras than this see anything: then something is wrong with the convention
+SEEING = 0.9  # of the cameras must see something with a flip that is an answer
+SHOWN = 0.05  # of the mesh's points in the mean frame, too
+NEARLY = 0.25  # of the best: then the flip that comes first in FLIPS is the likelier one; by chance a wrong one may show more
 
 _Y_UP_TO_Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
@@ -74,27 +76,29 @@ def apply_flip(cameras: Iterable[Camera], name: str) -> tuple[Camera, ...]:
 
 
 def fitting_flip(cameras: Iterable[Camera], points: np.ndarray) -> str:
-    """The flip that puts points [N, 3] of the mesh into the frames; "" where they are there already, or none does."""
+    """The flip that puts points [N, 3] of the mesh into the frames; "" where they are there already, or none does.
+
+    Cameras of which most see something are right: each may show a small part of a large mesh, and another convention more of it.
+    """
     cameras = tuple(cameras)
+    cameras = cameras[:: -(-len(cameras) // MOST_CAMERAS) or 1]
     points = np.asarray(points, np.float64).reshape(-1, 3)
     points = points[np.isfinite(points).all(axis=1)]
-    if not cameras or not len(points):
+    points = points[:: -(-len(points) // MOST_POINTS) or 1]
+    if not cameras or not len(points) or np.mean(shares_in_frame(cameras, points) > 0) >= BLIND:
         return ""
-    points = points[:: max(len(points) // 2000, 1)]
-    as_they_are = share_in_frame(cameras, points)
-    shares = {name: share_in_frame(apply_flip(cameras, name), points) for name in _TURNS}
-    best = max(shares.values())
-    if best < max(FITS, GAIN * as_they_are):
-        return ""
-    return next(name for name, share in shares.items() if share >= NEARLY * best)
+    shares = {name: shares_in_frame(apply_flip(cameras, name), points) for name in _TURNS}
+    fits = {name: float(share.mean()) for name, share in shares.items() if np.mean(share > 0) >= SEEING}
+    best = max(fits.values(), default=0.0)
+    return next((name for name, share in fits.items() if share >= max(SHOWN, NEARLY * best)), "")
 
 
-def share_in_frame(cameras: Iterable[Camera], points: np.ndarray) -> float:
-    """The share of points [N, 3] that the frames show, hidden ones too; the mean over the cameras."""
+def shares_in_frame(cameras: Iterable[Camera], points: np.ndarray) -> np.ndarray:
+    """For each camera the share of points [N, 3] that lie within its frame, hidden ones too."""
     shares = []
     for camera in cameras:
         pixels, _ = project(camera, points)
         with np.errstate(invalid="ignore"):
             seen = (pixels >= 0).all(axis=1) & (pixels[:, 0] <= camera.width) & (pixels[:, 1] <= camera.height)
         shares.append(float(seen.mean()))
-    return float(np.mean(shares)) if shares else 0.0
+    return np.array(shares)
