@@ -17,6 +17,7 @@ from backend.algorithms import texture_refinement as tr
 from backend.context import JobContext
 from backend.ops.hierarchical_texture import energy, split
 from backend.ops.texture_losses import LossWeights
+from shared.catalog.scan_texture import SPEC, ScanTextureParams
 from shared.errors import InvalidInput, JobCancelled
 
 SIZE, ROWS, COLUMNS, COUNT = 32, 24, 30, 6
@@ -433,3 +434,29 @@ def test_with_vgg_losses_alone_the_features_come_nearer(mode: str, monkeypatch: 
 
 def given(network: tr.Vgg19) -> Callable[..., tr.Vgg19]:
     return lambda settings, job: network
+
+
+def test_settings_of_the_parameters() -> None:
+    assert tr.RefinementSettings.from_params(ScanTextureParams()) is None
+    chosen = preset("refined")
+    settings = tr.RefinementSettings.from_params(chosen)
+    assert settings is not None
+    assert (settings.mode, settings.area, settings.needs_whole_views) == ("refine", True, False)
+    assert settings.knee == pytest.approx(2 * chosen.tolerance)
+    none = dataclasses.replace(chosen, refinement_epochs=0, refinement_decay_epochs=0)
+    assert tr.RefinementSettings.from_params(none) is None
+
+
+def test_the_preset_is_the_published_script() -> None:
+    settings = tr.RefinementSettings.from_params(preset("neuraltexgen"))
+    assert settings is not None
+    assert settings.mode == "original"
+    assert settings.needs_features
+    assert (settings.epochs, settings.decay_epochs, settings.rate, settings.levels) == (20, 40, 0.01, 4)
+    assert settings.losses == LossWeights(l1=10.0, l2=0.0, gradient=20.0, content=10.0, style=10.0)
+    assert settings.regularization == 0.1
+
+
+def preset(name: str) -> ScanTextureParams:
+    found = next(preset for preset in SPEC.presets if preset.name == name)
+    return ScanTextureParams(**found.values)

@@ -166,6 +166,17 @@ def test_energy_is_the_weighted_sum_of_mean_squares() -> None:
     assert float(ht.energy(levels, (0, 0, 0, 0))) == 0.0
 
 
+def test_the_energys_gradient_is_added_to_what_is_there() -> None:
+    levels = [draw(3, side, side, seed=side).requires_grad_() for side in (8, 4, 2, 1)]
+    expected = torch.autograd.grad(0.7 * ht.energy(levels, (8, 2, 1, 0)), levels, materialize_grads=True)
+    for level in levels:
+        level.grad = torch.ones_like(level)
+    ht.add_energy_gradient(levels, (8, 2, 1, 0), 0.7)
+    for level, gradient in zip(levels, expected, strict=True):
+        assert level.grad is not None
+        torch.testing.assert_close(level.grad, 1 + gradient)
+
+
 def test_gradients_of_composing_and_of_mips() -> None:
     levels = [level.requires_grad_() for level in ht.split(draw(3, 5, 5), 3)]
     assert torch.autograd.gradcheck(lambda *given: ts.pack(ht.mips(ht.compose(given), 3)), levels)

@@ -174,7 +174,7 @@ class Refinement:
             level.requires_grad_()
         self.level_weights = settings.level_weights or hierarchy.level_weights(len(self.levels))
         epsilon = ORIGINAL_EPSILON if settings.mode == "original" else EPSILON
-        self.optimiser = torch.optim.Adam(self.levels, lr=settings.rate, betas=BETAS, eps=epsilon)
+        self.optimiser = torch.optim.Adam(self.levels, lr=settings.rate, betas=BETAS, eps=epsilon, fused=True)
         self.features = load_features(settings, job) if settings.needs_features else None
 
     def run_epoch(self, views: Views, advance: Callable[[int], None] | None = None) -> float:
@@ -241,10 +241,8 @@ class Refinement:
         self.optimiser.zero_grad()
         original = self.settings.mode == "original"
         texels.backward(gradient if original else gradient / mass)
-        if self.settings.regularization:
-            rule = self.settings.regularization * hierarchy.energy(self.levels, self.level_weights)
-            if rule.requires_grad:
-                (rule * (len(batch) if original else 1)).backward()
+        times = len(batch) if original else 1  # the original adds its regulariser to every photograph's loss
+        hierarchy.add_energy_gradient(self.levels, self.level_weights, times * self.settings.regularization)
         self.optimiser.step()
         return loss, mass
 

@@ -64,6 +64,13 @@ def energy(levels: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return torch.stack(squares).sum() if squares else levels[0].new_zeros(())
 
 
+def add_energy_gradient(levels: Sequence[Tensor], weights: Sequence[float], factor: float) -> None:
+    """Add the gradient of factor * energy(levels, weights) to the levels' own, in place and without a copy of any."""
+    for level, weight in zip(levels, weights, strict=True):
+        if weight * factor and level.grad is not None:
+            level.grad.add_(level.detach(), alpha=2 * factor * weight / level.numel())
+
+
 def _halved(texture: Tensor) -> Tensor:
     return F.avg_pool2d(texture[None], 2, ceil_mode=True, count_include_pad=False)[0]
 
