@@ -16,10 +16,8 @@ from blender_addon.shared.cameras.camera import to_array
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("RELIEVO_PYTHON", str(ROOT / ".venv/bin/python"))
 
-GRAZING = 0.1  # cosine; nearer to a silhouette, the 7e-4 px by which Cycles misses the centre are more than 1e-4 in UV
-
-# Runs in the backend's environment. Cycles' sample lies 7e-4 px beside the centre, so a pixel counts as steady where the same
-# triangle is seen a little to every side.
+# Runs in the backend's environment. A pixel is steady where the same triangle is seen a little to every side: on an edge, float32
+# in Cycles may decide otherwise than float64 here.
 DRAW = """
 import dataclasses, sys
 import numpy as np
@@ -80,12 +78,8 @@ def hold(item, occluders, views, folder: Path) -> None:
         assert (np.isfinite(ours["depth"]) != np.isfinite(theirs.depth)).mean() < 1e-3
         both = seen_by_us & seen_by_them & ours["steady"]
         assert both.sum() > 0.98 * seen_by_us.sum()
-        apart = np.abs(ours["uv"] - theirs.uv).max(axis=-1)
-        assert (apart[both] > 1e-4).mean() < 1e-3
-        assert apart[both].max() < 1e-3
-        frontal = both & (np.abs(ours["facing"]) > GRAZING)
-        assert apart[frontal].max() <= 1e-4
-        np.testing.assert_allclose(ours["depth"][frontal], theirs.depth[frontal], rtol=1e-4)
+        assert np.abs(ours["uv"][both] - theirs.uv[both]).max() <= 1e-4
+        np.testing.assert_allclose(ours["depth"][both], theirs.depth[both], rtol=1e-4)
         assert np.abs(ours["facing"][both] - theirs.facing[both]).max() < 1e-4
 
 
