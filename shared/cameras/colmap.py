@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,14 +64,19 @@ def parse(folder: Path) -> list[Camera]:
                 hint="Give the folder that has both, such as sparse/0.",
                 field="cameras",
             )
+    binary = ending == ".bin"
+    with _broken_file(lenses_path):
+        lenses = dict(_binary_lenses(lenses_path) if binary else _text_lenses(lenses_path))
+    with _broken_file(images_path):
+        images = list(_binary_images(images_path) if binary else _text_images(images_path))
+    return [_camera(lenses, lens, quaternion, shift, name, images_path) for name, lens, quaternion, shift in images]
+
+
+@contextmanager
+def _broken_file(path: Path) -> Iterator[None]:
     try:
-        if ending == ".bin":
-            lenses, images = dict(_binary_lenses(lenses_path.read_bytes(), lenses_path)), _binary_images(images_path)
-        else:
-            lenses, images = dict(_text_lenses(lenses_path)), _text_images(images_path)
-        return [_camera(lenses, lens, quaternion, shift, name, images_path) for name, lens, quaternion, shift in images]
+        yield
     except (ValueError, IndexError, struct.error) as error:
-        path = lenses_path if "lenses" not in locals() else images_path
         raise InvalidInput(
             f"{path} cannot be read: it is damaged or cut short ({error}).", hint="Export it anew.", field="cameras"
         ) from error
@@ -99,7 +105,8 @@ def _text_images(path: Path) -> Iterator[Image]:
         yield words[9].strip(), int(words[8]), numbers[:4], numbers[4:]
 
 
-def _binary_lenses(data: bytes, path: Path) -> Iterator[tuple[int, Lens]]:
+def _binary_lenses(path: Path) -> Iterator[tuple[int, Lens]]:
+    data = path.read_bytes()
     (count,), at = struct.unpack_from("<Q", data), 8
     for _ in range(count):
         number, model, width, height = struct.unpack_from("<IiQQ", data, at)

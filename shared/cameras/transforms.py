@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from ..errors import InvalidInput
 from .camera import FISHEYE, PERSPECTIVE, Camera, Distortion
 from .json_fields import number, numbers, objects, text
@@ -80,6 +78,4 @@ def _distortion(frame: Mapping[str, Any], name: str, what: str) -> Distortion:
             hint="Read are OPENCV, PINHOLE and OPENCV_FISHEYE.",
             field="cameras",
         )
-    if not all(np.isfinite((k1, k2, k3, p1, p2))):
-        raise InvalidInput(f"The lens of {name} is not finite (NaN or infinite).", field="cameras")
     return Distortion(PERSPECTIVE, (k1, k2, p1, p2, k3))
