@@ -34,8 +34,8 @@ def parse(path: Path, photographs: Photographs) -> list[Camera]:
             field="cameras",
         )
     try:
-        words = lines[1].split()
-        count = int(words[0])
+        count = int(lines[1].split(maxsplit=1)[0])
+        words = lines[1].split(maxsplit=2 + count * _NUMBERS)  # the points after them may be millions
         numbers = np.array(words[2 : 2 + count * _NUMBERS], float)
         cameras = numbers.reshape(count, _NUMBERS)
     except (ValueError, IndexError) as error:
