@@ -229,6 +229,32 @@ def test_ply_with_a_uv_a_vertex(tmp_path: Path, names: tuple[str, str]) -> None:
     np.testing.assert_array_equal(mesh[0], np.arange(15).reshape(3, 5))
 
 
+HEADER_LINES = (
+    "format ascii 1.0", "format binary_little_endian 1.0", "element vertex 2", "element vertex 99999999999", "element face 1",
+    "element face 99999999999", "property float x", "property double y", "property float z", "property float s",
+    "property float t", "property list uchar int vertex_indices", "property list int float texcoord", "comment",
+)  # fmt: skip
+
+
+@given(
+    lines=st.lists(st.sampled_from(HEADER_LINES), max_size=12),
+    body=st.binary(max_size=80) | st.from_regex(rb"[0-9 .-]{0,80}"),
+)
+def test_any_ply_header_is_a_mesh_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], body: bytes
+) -> None:
+    head = "\n".join(["ply", *lines, "end_header", ""]).encode()
+    path = save(tmp_path_factory.mktemp("ply"), "any.ply", head + body)
+    try:
+        values = read(path).values
+    except InvalidInput as error:
+        told = error.hint
+    else:
+        told = "read"
+        assert np.isfinite(values[..., :3]).all()
+    assert told
+
+
 # OFF, STL, glTF ------------------------------------------------------------------------------------------------------------------
 
 

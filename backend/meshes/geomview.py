@@ -41,15 +41,16 @@ def decode(data: bytes) -> Polygons:
 
 
 def _faces(lines: Iterator[str], count: int) -> tuple[np.ndarray, np.ndarray]:
-    sizes, corners = np.empty(count, np.int64), []
-    for face in range(count):
+    sizes: list[int] = []
+    corners: list[str] = []
+    for _ in range(count):
         words = next(lines).split()
         size = int(words[0])
         if not 0 < size < len(words):
             raise ValueError("a face of fewer corners than it says")
-        sizes[face] = size
+        sizes.append(size)
         corners += words[1 : size + 1]
-    return sizes, np.array(corners, dtype=np.int64) if corners else np.empty(0, np.int64)
+    return np.array(sizes, dtype=np.int64), np.array(corners, dtype=np.int64)
 
 
 def _lines(data: bytes) -> Iterator[str]:

@@ -116,8 +116,10 @@ class _File:
         )
         if "bufferView" in accessor:
             values = self._view(accessor["bufferView"], accessor.get("byteOffset", 0), kind, width, count)
-        else:
+        elif "sparse" in accessor:
             values = np.zeros((count, width), kind)
+        else:
+            raise BrokenMesh("speaks of data that it does not have")
         if "sparse" in accessor:
             sparse, values = accessor["sparse"], values.copy()
             places, fresh = sparse["indices"], sparse["values"]

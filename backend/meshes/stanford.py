@@ -77,9 +77,13 @@ def _header(data: bytes) -> tuple[str, list[_Element], int]:
                 elements[-1].properties.append(_Property(words[2], _TYPES[words[1]]))
         except (IndexError, KeyError, ValueError) as error:
             raise BrokenMesh(f"has the line {line!r} in its header") from error
-    if encoding not in ("ascii", *_ORDERS) or any(element.count < 0 for element in elements):
+    if encoding not in ("ascii", *_ORDERS) or any(one.count < 0 or not one.properties for one in elements):
         raise BrokenMesh("has a PLY header of an unknown format")
     return encoding, elements, body
+
+
+def _ends_within(element: _Element) -> BrokenMesh:
+    return BrokenMesh(f"ends within its {element.count} rows of {element.name!r}")
 
 
 def _polygons(found: dict[str, _Columns]) -> Polygons:
@@ -119,10 +123,12 @@ def _numbers(text: bytes) -> np.ndarray:
 
 
 def _read_text(tokens: np.ndarray, at: int, element: _Element) -> tuple[_Columns, int]:
+    if element.count * len(element.properties) > len(tokens) - at:
+        raise _ends_within(element)
     is_list = np.array([bool(given.count_type) for given in element.properties], np.bool_)
     starts, sizes, end = _walk_tokens(tokens, at, element.count, is_list)
     if end < 0:
-        raise BrokenMesh(f"ends within its {element.count} rows of {element.name!r}")
+        raise _ends_within(element)
     columns = _Columns()
     for index, given in enumerate(element.properties):
         if given.count_type:
@@ -156,19 +162,21 @@ def _walk_tokens(tokens, at, count, is_list):
 
 
 def _read_binary(data: bytes, at: int, element: _Element, order: str) -> tuple[_Columns, int]:
-    too_short = BrokenMesh(f"ends within its {element.count} rows of {element.name!r}")
     if not any(given.count_type for given in element.properties):
         row = np.dtype([(given.name, order + given.type) for given in element.properties])
         if at + row.itemsize * element.count > len(data):
-            raise too_short
+            raise _ends_within(element)
         rows = np.frombuffer(data, row, element.count, at)
         return _Columns({name: rows[name] for name in row.names or ()}), at + rows.nbytes
     count_sizes = np.array([_size(given.count_type) for given in element.properties])
     sizes_of = np.array([_size(given.type) for given in element.properties])
+    least = int(np.where(count_sizes, count_sizes, sizes_of).sum())  # of a row, in bytes
+    if element.count * least > len(data) - at:
+        raise _ends_within(element)
     raw = np.frombuffer(data, np.uint8)
     starts, sizes, end = _walk_bytes(raw, at, element.count, count_sizes, sizes_of, order == "<")
     if end < 0:
-        raise too_short
+        raise _ends_within(element)
     columns = _Columns()
     for index, given in enumerate(element.properties):
         gathered = raw[_ranges(starts[index], sizes[index] * sizes_of[index])].view(order + given.type)
