@@ -16,6 +16,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from backend.kernels.lanes import load_8, multiply_add, pack_8, splat_8, store
 from backend.kernels.texel_sampling_cpu import HALF, ONE, TEXELS_A_PIXEL, TWO, choose_level, locate, look_up
 
 PLANES = 8
@@ -111,34 +112,19 @@ def robust_weight(squared, loss, threshold):
 
 @njit(cache=True, inline="always")
 def add_row(cells, at, side, w, a, b, c, d, red, green, blue):
-    """w (a T0 + b T1 + c T2 + d T3 - color)² on the cell whose top left texel is `at` in `cells`."""
+    """w (a T0 + b T1 + c T2 + d T3 - color)² on the cell whose top left texel is `at` in `cells` [8 N]."""
     wa, wb, wc, wd = w * a, w * b, w * c, w * d
-    texel = cells[at]
-    texel[0] += wa * a
-    texel[1] += wa * b
-    texel[2] += wa * c
-    texel[3] += wa * d
-    texel[5] += wa * red
-    texel[6] += wa * green
-    texel[7] += wa * blue
-    texel = cells[at + 1]
-    texel[0] += wb * b
-    texel[2] += wb * d
-    texel[4] += wb * c
-    texel[5] += wb * red
-    texel[6] += wb * green
-    texel[7] += wb * blue
-    texel = cells[at + side]
-    texel[0] += wc * c
-    texel[1] += wc * d
-    texel[5] += wc * red
-    texel[6] += wc * green
-    texel[7] += wc * blue
-    texel = cells[at + side + 1]
-    texel[0] += wd * d
-    texel[5] += wd * red
-    texel[6] += wd * green
-    texel[7] += wd * blue
+    zero = np.float32(0)
+    here = at * PLANES
+    own = pack_8(a, b, c, d, zero, red, green, blue)
+    store(cells, here, multiply_add(splat_8(wa), own, load_8(cells, here)))
+    own = pack_8(b, zero, d, zero, c, red, green, blue)
+    store(cells, here + 8, multiply_add(splat_8(wb), own, load_8(cells, here + 8)))
+    here += side * PLANES
+    own = pack_8(c, d, zero, zero, zero, red, green, blue)
+    store(cells, here, multiply_add(splat_8(wc), own, load_8(cells, here)))
+    own = pack_8(d, zero, zero, zero, zero, red, green, blue)
+    store(cells, here + 8, multiply_add(splat_8(wd), own, load_8(cells, here + 8)))
 
 
 @njit(cache=True)

@@ -15,9 +15,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from backend.kernels.lanes import load_16, multiply_add, splat_16, store, where_positive
+from backend.kernels.lanes import multiply as multiply_lanes
+from backend.kernels.lanes import total as sum_lanes
+
 HALF, ONE, ZERO = np.float32(0.5), np.float32(1), np.float32(0)
 QUARTER, THREE_QUARTERS = np.float32(0.25), np.float32(0.75)
 SLOPES_OF_A_HAT = np.float32(8 / 3)  # the integral of its squared gradient, in two dimensions the same for any width
+PAD = 64  # numbers behind a level that vectors of 16 may reach over its end
 COARSEST_HATS = 4  # a side
 CAUTION = np.float32(
     8
@@ -128,23 +133,24 @@ def shares_of(side, origin, window, shares):
             shares[place] = ONE if texel == side - 1 and side % 2 == 1 else HALF
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def multiply_level(planes, at, window, p, q):
-    """q = A p of one level's window, away from its outermost texels. p, q [N], levels from `at` on."""
-    for row in range(1, window - 1):
-        here = at + row * window
-        for i in range(here + 1, here + window - 1):
-            q[i] = (
-                planes[0, i] * p[i]
-                + planes[1, i] * p[i + 1]
-                + planes[1, i - 1] * p[i - 1]
-                + planes[2, i] * p[i + window]
-                + planes[2, i - window] * p[i - window]
-                + planes[3, i] * p[i + window + 1]
-                + planes[3, i - window - 1] * p[i - window - 1]
-                + planes[4, i] * p[i + window - 1]
-                + planes[4, i - window + 1] * p[i - window + 1]
-            )
+    """q = A p of one level's window, away from its outermost rows and columns, where q is left without meaning.
+
+    p, q [N], levels from `at` on; PAD numbers behind each level may be written.
+    """
+    own, right, down, down_right, down_left = planes[0], planes[1], planes[2], planes[3], planes[4]
+    for i in range(at + window + 1, at + window * window - window - 1, 16):
+        row = multiply_lanes(load_16(own, i), load_16(p, i))
+        row = multiply_add(load_16(right, i), load_16(p, i + 1), row)
+        row = multiply_add(load_16(right, i - 1), load_16(p, i - 1), row)
+        row = multiply_add(load_16(down, i), load_16(p, i + window), row)
+        row = multiply_add(load_16(down, i - window), load_16(p, i - window), row)
+        row = multiply_add(load_16(down_right, i), load_16(p, i + window + 1), row)
+        row = multiply_add(load_16(down_right, i - window - 1), load_16(p, i - window - 1), row)
+        row = multiply_add(load_16(down_left, i), load_16(p, i + window - 1), row)
+        row = multiply_add(load_16(down_left, i - window + 1), load_16(p, i - window + 1), row)
+        store(q, i, row)
 
 
 @njit(cache=True)
@@ -205,8 +211,10 @@ def add_seams(seams, p, q):
 
 
 @njit(cache=True)
-def invert_diagonal(planes, shares, starts, windows, seams, diagonal):
-    """1 / the diagonal of a window's matrix into the first level of `diagonal` [N]; 0 where that is nothing."""
+def invert_diagonal(planes, shares, starts, windows, seams, low, high, diagonal):
+    """1 / the diagonal of a window's matrix into the first level of `diagonal` [N]; 0 where a texel is not an unknown: in
+    the ring, beyond the texture, or where no row tells of it.
+    """
     levels = windows.size
     diagonal[: planes.shape[1]] = planes[0]
     for level in range(levels - 2, -1, -1):
@@ -216,46 +224,40 @@ def invert_diagonal(planes, shares, starts, windows, seams, diagonal):
         for corner in range(8):
             if places[row, corner] >= 0:
                 diagonal[places[row, corner]] += doubled[row] * weights[row, corner] * weights[row, corner]
-    for i in range(windows[0] * windows[0]):
-        diagonal[i] = ONE / diagonal[i] if diagonal[i] > 0 else ZERO
-
-
-@njit(cache=True, inline="always")
-def gather_four(values, at, stride, place, window):
-    """Along one axis what the parent `place` gathers from its children: the transpose of linear interpolation."""
-    first = 2 * place
-    total = THREE_QUARTERS * values[at + first * stride]
-    if first > 0:
-        total += QUARTER * values[at + (first - 1) * stride]
-    else:
-        total += QUARTER * values[at]
-    if first + 1 < window:
-        total += THREE_QUARTERS * values[at + (first + 1) * stride]
-        if first + 2 < window:
-            total += QUARTER * values[at + (first + 2) * stride]
-        else:
-            total += QUARTER * values[at + (first + 1) * stride]
-    return total
+    window = windows[0]
+    for row in range(window):
+        for i in range(row * window, row * window + window):
+            known = low <= row < high and low <= i - row * window < high and diagonal[i] > 0
+            diagonal[i] = ONE / diagonal[i] if known else ZERO
 
 
 @njit(cache=True)
-def gather_hats(values, at, window, to, half, line):
-    """The sums of a level of `values` under the parents' hats into the next level, at `to`. line [window]: scratch."""
+def gather_hats(values, at, window, sums, to, half, line):
+    """What lies of a level of `values` under the parents' hats, into `sums` from `to` on: the transpose of `add_hats`.
+
+    line: scratch. Along an axis a parent takes 1/4, 3/4, 3/4, 1/4 of four children; at the edge the last one again.
+    """
     for row in range(half):
         top = 2 * row
-        upper, lower = max(top - 1, 0), min(top + 1, window - 1)
-        below = min(top + 2, window - 1)
-        low_share = THREE_QUARTERS if top + 1 < window else ZERO
-        below_share = QUARTER if top + 1 < window else ZERO
-        for column in range(window):
-            line[column] = (
-                QUARTER * values[at + upper * window + column]
-                + THREE_QUARTERS * values[at + top * window + column]
-                + low_share * values[at + lower * window + column]
-                + below_share * values[at + below * window + column]
-            )
+        upper, lower = at + max(top - 1, 0) * window, at + min(top + 1, window - 1) * window
+        here, below = at + top * window, at + min(top + 2, window - 1) * window
+        near, far = THREE_QUARTERS, QUARTER
+        if top + 1 >= window:
+            near, far = ZERO, ZERO
+        quarter, three, last, beyond = splat_16(QUARTER), splat_16(THREE_QUARTERS), splat_16(near), splat_16(far)
+        for column in range(0, window, 16):
+            lanes = multiply_lanes(quarter, load_16(values, upper + column))
+            lanes = multiply_add(three, load_16(values, here + column), lanes)
+            lanes = multiply_add(last, load_16(values, lower + column), lanes)
+            store(line, column + 1, multiply_add(beyond, load_16(values, below + column), lanes))
+        line[0] = line[1]
+        line[window + 1] = line[window] if window % 2 == 0 else ZERO
+        line[window + 2] = ZERO
         for column in range(half):
-            values[to + row * half + column] = gather_four(line, 0, 1, column, window)
+            c = 2 * column
+            sums[to + row * half + column] = QUARTER * (line[c] + line[c + 3]) + THREE_QUARTERS * (
+                line[c + 1] + line[c + 2]
+            )
 
 
 @njit(cache=True)
@@ -289,7 +291,7 @@ def hat_levels(window):
     sides[0] = window
     for level in range(1, count):
         sides[level] = (sides[level - 1] + 1) // 2
-        steps[level] = steps[level - 1] + sides[level - 1] * sides[level - 1]
+        steps[level] = steps[level - 1] + sides[level - 1] * sides[level - 1] + PAD
     return sides, steps
 
 
@@ -298,62 +300,74 @@ def invert_hats(weight, inverse, smoothness, sides, steps, line):
     """1 / the diagonals that the coarser levels of `precondition` divide by. weight [K]: the first level holds each texel's row
     sum; a hat weighs what lies under it, and its slopes cost 8/3 of the smoothness on any level.
     """
+    inverse[sides[0] * sides[0] :] = ZERO
     for level in range(1, sides.size):
-        gather_hats(weight, steps[level - 1], sides[level - 1], steps[level], sides[level], line)
+        gather_hats(weight, steps[level - 1], sides[level - 1], weight, steps[level], sides[level], line)
         for i in range(steps[level], steps[level] + sides[level] * sides[level]):
             total = CAUTION * max(weight[i], ZERO) + SLOPES_OF_A_HAT * smoothness
             inverse[i] = ONE / total if total > 0 else ZERO
 
 
 @njit(cache=True)
-def precondition(inverse, sides, steps, z, line):
-    """z = sum over levels of P_k D_k^-1 P_k' z, in place: Jacobi on every scale at once.
+def precondition(inverse, sides, steps, r, z, line):
+    """z = sum over levels of P_k D_k^-1 P_k' r: Jacobi on every scale at once.
 
     Bramble, Pasciak and Xu 1990 (doi:10.1090/S0025-5718-1990-1023042-6): with hats for the columns of P_k the condition of
-    a Laplacian does not grow with the grid, so holes fill as fast as what was seen settles. z [K]: its first level is
-    the residual, zero outside the region.
+    a Laplacian does not grow with the grid, so holes fill as fast as what was seen settles.
     """
-    for level in range(1, sides.size):
-        gather_hats(z, steps[level - 1], sides[level - 1], steps[level], sides[level], line)
-    for i in range(z.size):
-        z[i] *= inverse[i]
+    gather_hats(r, 0, sides[0], z, steps[1], sides[1], line)
+    for level in range(2, sides.size):
+        gather_hats(z, steps[level - 1], sides[level - 1], z, steps[level], sides[level], line)
+    for i in range(0, sides[0] * sides[0], 16):
+        store(z, i, multiply_lanes(load_16(inverse, i), load_16(r, i)))
+    for i in range(steps[1], z.size - 15, 16):
+        store(z, i, multiply_lanes(load_16(inverse, i), load_16(z, i)))
     for level in range(sides.size - 2, -1, -1):
         add_hats(z, steps[level], sides[level], steps[level + 1], sides[level + 1], line)
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def product(p, q, window, low, high):
-    """sum p q over the region [low, high)² of a window."""
-    total = 0.0
-    for row in range(low, high):
-        part = ZERO
-        for i in range(row * window + low, row * window + high):
-            part += p[i] * q[i]
-        total += part
-    return total
+@njit(cache=True)
+def product(p, q, window):
+    """sum p q over a window."""
+    result = 0.0
+    for row in range(window):
+        part = splat_16(ZERO)
+        for i in range(row * window, row * window + window, 16):
+            part = multiply_add(load_16(p, i), load_16(q, i), part)
+        result += sum_lanes(part)
+    return result
 
 
 @njit(cache=True)
-def descend(x, r, p, q, z, step, window, low, high):
-    """x += step p, r -= step q; z = r."""
-    for row in range(low, high):
-        for i in range(row * window + low, row * window + high):
-            x[i] += step * p[i]
-            r[i] -= step * q[i]
-            z[i] = r[i]
+def descend(x, r, p, q, inverse, step, window):
+    """x += step p, r -= step q where texels are unknowns."""
+    forth, back = splat_16(step), splat_16(-step)
+    one = splat_16(ONE)
+    for i in range(0, window * window, 16):
+        store(x, i, multiply_add(forth, load_16(p, i), load_16(x, i)))
+        change = where_positive(load_16(inverse, i), multiply_lanes(back, load_16(q, i)))
+        store(r, i, multiply_add(one, change, load_16(r, i)))
 
 
 @njit(cache=True)
-def turn(p, z, inverse, share, window, low, high):
-    """p = z + share p, where texels are unknowns at all: neither beyond the texture nor without any row."""
-    for row in range(low, high):
-        for i in range(row * window + low, row * window + high):
-            p[i] = z[i] + share * p[i] if inverse[i] > 0 else ZERO
+def turn(p, z, inverse, share, window):
+    """p = z + share p where texels are unknowns, 0 elsewhere; z likewise. Returns the sum of z²."""
+    keep = splat_16(share)
+    moves = 0.0
+    for row in range(window):
+        part = splat_16(ZERO)
+        for i in range(row * window, row * window + window, 16):
+            test = load_16(inverse, i)
+            wanted = where_positive(test, load_16(z, i))
+            part = multiply_add(wanted, wanted, part)
+            store(p, i, multiply_add(keep, load_16(p, i), wanted))
+        moves += sum_lanes(part)
+    return moves
 
 
 @njit(cache=True)
-def conjugate_gradients(system, scales, x, r, p, q, z, low, high, iterations, tolerance):
-    """Add to x what solves A e = r in the region, zero outside (Saad 2003, algorithm 9.1). Returns the iterations made.
+def conjugate_gradients(system, scales, x, r, p, q, z, unknowns, iterations, tolerance):
+    """Add to x what solves A e = r where texels are unknowns (Saad 2003, algorithm 9.1). Returns the iterations made.
 
     system: planes, shares, starts, windows, seams. scales: inverse, sides, steps, line of `precondition`. r, p, q and z are
     changed. Stops when the root mean square of the step that the preconditioner asks for is below the tolerance.
@@ -363,24 +377,19 @@ def conjugate_gradients(system, scales, x, r, p, q, z, low, high, iterations, to
     window = windows[0]
     p[:] = ZERO
     energy, share = 1.0, ZERO
-    step = ZERO
-    for iteration in range(iterations + 1):
-        z[:] = ZERO
-        descend(x, r, p, q, z, step, window, low, high)
-        precondition(inverse, sides, steps, z, line)
-        before, energy = energy, product(r, z, window, low, high)
-        enough = product(z, z, window, low, high) <= tolerance * tolerance * (high - low) * (high - low)
-        if enough or iteration == iterations:
-            return iteration
+    for iteration in range(iterations):
+        precondition(inverse, sides, steps, r, z, line)
+        before, energy = energy, product(r, z, window)
         if iteration > 0:
             share = np.float32(energy / before)
-        turn(p, z, inverse, share, window, low, high)
+        if turn(p, z, inverse, share, window) <= tolerance * tolerance * unknowns:
+            return iteration
         multiply(planes, shares, starts, windows, p, q)
         add_seams(seams, p, q)
-        curvature = product(p, q, window, low, high)
+        curvature = product(p, q, window)
         if not curvature > 0:
             return iteration
-        step = np.float32(energy / curvature)
+        descend(x, r, p, q, inverse, np.float32(energy / curvature), window)
     return iterations
 
 
@@ -442,16 +451,16 @@ def relax_block(grid, texture, charts, smoothness, shift, seam_rows, seam_table,
             load_level(cells, start, own, above, aside, windows[level], planes, right_sides, at)
         shares_of(own, above, windows[level], shares[level, 0])
         shares_of(own, aside, windows[level], shares[level, 1])
-        at += windows[level] * windows[level]
+        at += windows[level] * windows[level] + PAD
     window = windows[0]
     sides, steps = hat_levels(window)
-    line = np.empty(window, np.float32)
+    line = np.zeros(window + PAD, np.float32)
     p[: window * window] = ONE
     multiply(planes, shares, starts, windows, p, weight)
     add_smoothness(planes, smoothness, charts, shift, side, top, left, window)
     low, high = ring, window - ring
     seams = local_seams(seam_rows, corners, amounts, side, top, left, window, low, high)
-    invert_diagonal(planes, shares, starts, windows, seams, inverse)
+    invert_diagonal(planes, shares, starts, windows, seams, low, high, inverse)
     invert_hats(weight, inverse, smoothness, sides, steps, line)
     system, scales = (planes, shares, starts, windows, seams), (inverse, sides, steps, line)
     spent = 0
@@ -460,6 +469,7 @@ def relax_block(grid, texture, charts, smoothness, shift, seam_rows, seam_table,
             spread(right_sides[channel], shares[level], starts[level], windows[level], starts[level + 1], False)
         load_values(texture[channel], side, top, left, window, p)
         multiply(planes, shares, starts, windows, p, q)
+        r[:] = ZERO
         for i in range(window * window):
             r[i] = right_sides[channel, i] - q[i] if inverse[i] > 0 else ZERO
             x[i] = p[i]
@@ -468,7 +478,7 @@ def relax_block(grid, texture, charts, smoothness, shift, seam_rows, seam_table,
                 place = seams[0][number, corner]
                 if place >= 0:
                     r[place] -= seams[1][number, corner] * differences[channel, seam_rows[number]]
-        spent += conjugate_gradients(system, scales, x, r, p, q, z, low, high, iterations, tolerance)
+        spent += conjugate_gradients(system, scales, x, r, p, q, z, (high - low) * (high - low), iterations, tolerance)
         inner = ring + margin
         for row in range(inner, min(inner + block, side - top)):
             target = (top + row) * side + left
@@ -497,7 +507,7 @@ def relax(base, cells, table, first, texture, charts, smoothness, shift, seam_ta
     first + 1 and on of `cells` by `table` act on its means. charts [S, S] or [1, 1] for none, shift: levels between it and
     the grid. seam_table: corners [M, 8] texels, amounts [M, 8], and `seam_differences` of the texture before this phase;
     block b has the rows seam_rows[seam_starts[b]:seam_starts[b+1]]. block, margin and ring are multiples of the coarsest
-    level's texel, the ring at least one of them.
+    level's texel, the ring at least one of them; block + 2 (margin + ring) is one of 16.
     """
     levels = table.shape[1] - first
     across = (table[0, first] + block - 1) // block
@@ -505,14 +515,14 @@ def relax(base, cells, table, first, texture, charts, smoothness, shift, seam_ta
     window = block + 2 * outset
     total = 0
     for level in range(levels):
-        total += (window >> level) * (window >> level)
+        total += (window >> level) * (window >> level) + PAD
     sides, steps = hat_levels(window)
-    hats = steps[-1] + sides[-1] * sides[-1]
+    hats = steps[-1] + sides[-1] * sides[-1] + PAD
     spent = np.zeros(places.shape[0], np.int64)
     for number in prange(places.shape[0]):
         y, x = places[number, 0], places[number, 1]
         index = y * across + x
-        planes, right_sides = np.empty((5, total), np.float32), np.empty((3, total), np.float32)
+        planes, right_sides = np.zeros((5, total), np.float32), np.zeros((3, total), np.float32)
         shares, vectors = np.empty((levels, 2, window), np.float32), np.zeros((7, max(total, hats)), np.float32)
         spent[number] = relax_block(
             (base, cells, table, first), texture, charts, smoothness, shift,

@@ -25,7 +25,7 @@ from backend.kernels import texel_solver_cpu as kernel
 from backend.ops import texel_pyramid, texel_solver_plain
 from backend.ops.texel_stencil import PLANES, TexelSystem, row_sums
 
-BLOCK, MARGIN = 256, 16
+BLOCK, MARGIN = 256, 12
 BLOCKS_A_THREAD = 3  # between two signs of life
 COARSEST_SIDE = 64  # of the grid that a solution from nothing begins on
 ONE_CHART = np.zeros((1, 1), np.uint8)
@@ -163,8 +163,11 @@ def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, probl
     side = system.sides[level]
     last = max([level, *(k for k in range(level + 1, system.levels + 1) if bool(system.level(k)[..., 0].any()))])
     coarsest = 1 << (last - level)
-    ring, margin = coarsest, max(MARGIN, coarsest)
-    block = max(coarsest, min(BLOCK, -(-side // coarsest) * coarsest))
+    whole = -(-side // max(16, coarsest)) * max(16, coarsest)
+    block = min(BLOCK, whole)
+    alone = block == whole  # nothing beyond to agree with
+    ring = coarsest
+    margin = -(-(ring + (0 if alone else MARGIN)) // max(8, coarsest)) * max(8, coarsest) - ring
     corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
     starts, rows = _seams_of_blocks(corners, side, block, margin)
     flat = texture.reshape(3, -1).numpy()
@@ -220,15 +223,13 @@ def relax_plain(system: TexelSystem, cells: Tensor, level: int, texture: Tensor,
 
 def _seams_of_blocks(corners: np.ndarray, side: int, block: int, margin: int) -> tuple[np.ndarray, np.ndarray]:
     """For every block of a grid the seam rows with a corner in its region: starts [blocks + 1], rows."""
-    across = -(-side // block)
-    pairs = []
-    y, x = corners // side, corners % side
-    numbers = np.broadcast_to(np.arange(len(corners))[:, None], corners.shape)
-    for dy in (-margin, margin):
-        for dx in (-margin, margin):
-            row = np.clip(y + dy, 0, side - 1) // block
-            column = np.clip(x + dx, 0, side - 1) // block
-            pairs.append(np.stack((row * across + column, numbers), -1).reshape(-1, 2))
-    found = np.unique(np.concatenate(pairs), axis=0) if len(corners) else np.zeros((0, 2), np.int64)
-    starts = np.searchsorted(found[:, 0], np.arange(across * across + 1))
-    return starts, np.ascontiguousarray(found[:, 1])
+    across, count = -(-side // block), len(corners)
+    keys = []
+    for first in (corners[:, 0], corners[:, 4]):  # the top left texels of a row's two cells
+        for y in (first // side - margin, first // side + 1 + margin):
+            for x in (first % side - margin, first % side + 1 + margin):
+                place = np.clip(y, 0, side - 1) // block * across + np.clip(x, 0, side - 1) // block
+                keys.append(place * count + np.arange(count))
+    found = np.unique(np.concatenate(keys))
+    starts = np.searchsorted(found, np.arange(across * across + 1) * count)
+    return starts, found % max(count, 1)

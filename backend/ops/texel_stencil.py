@@ -228,7 +228,7 @@ class TexelSystem:
                 touched, photograph + 1, self.size, self.levels, uv, footprint, starts, runs, order, bounds
             )
         sums = kernel.accumulate(
-            self.cells.numpy(),
+            self.cells.view(-1).numpy(),
             self.table,
             texture.numpy(),
             coarse.numpy(),
