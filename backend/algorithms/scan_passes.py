@@ -28,7 +28,7 @@ from shared.errors import InvalidInput
 CELLS = 64  # along a tile, for the photographs' mean colours
 CELL_BUDGET = 1 << 16  # over all tiles
 LEAST_SEEN = 1e-3  # of its pixels that a photograph must bring
-WORSE = 1.02  # a displaced photograph whose residual grows by so much against the others' goes back
+WORSE = 1.5  # a displaced photograph whose residual grows by so much against the others' goes back: it was led astray
 HUBER_KNEE = 2.5  # times the tolerance
 WORTH_NAMING = 3.0  # times the tolerance: a residual below it is no misfit, whatever the others' are
 
@@ -45,7 +45,6 @@ class Photograph:
     displacement: Displacement | None = None
     proposed: np.ndarray | None = None  # nodes that the last pass asks for
     before: np.ndarray | None = None  # nodes before the last move
-    settled: bool = False  # it was moved back, and stays
     residual: float = float("nan")
     earlier: float = float("nan")  # its residual a pass before
     last: Residuals | None = None
@@ -82,6 +81,7 @@ class Passes:
         settings = WeightSettings(params.view_angle_power, params.steepest_view, params.silhouette_px, params.border_px)
         self.params, self.scan, self.job, self.progress = params, scan, job, progress
         self.stream = ViewStream(scan.mesh, scan.occluders, settings, progress.alive)
+        self.stream.keep(scan.views)
         every = params.hold_out
         self.photographs = [
             Photograph(view, held_out=every > 0 and place % every == every - 1) for place, view in enumerate(scan.views)
@@ -196,13 +196,12 @@ class Passes:
             photograph = self.photographs[view.index]
             gain, offset = self.correction.to_texture(view.index)
             evidence = None
-            if align and photograph.displacement is not None and not photograph.settled:
+            if align and photograph.displacement is not None:
                 evidence = Evidence(photograph.displacement, reduction)
             total: Residuals | None = None
             for strip in self.stream.strips(frame, reduction, photograph.displacement):
                 found = sheets.accumulate(
-                    strip.thinned(level.thinning), gain, offset, loss=loss, threshold=knee,
-                    gradient=self.params.gradient_weight if level.thinning == 1 else 0.0,
+                    strip, gain, offset, loss=loss, threshold=knee, gradient=self.params.gradient_weight,
                     photograph=view.index if count else None,
                 )  # fmt: skip
                 total = found if total is None else total + found
@@ -213,7 +212,10 @@ class Passes:
                     )  # fmt: skip
                 self.progress.advance(strip.weights.size, stage)
             photograph.last = total
-            photograph.proposed = None if evidence is None else evidence.step(self.params.most_shift_px)
+            photograph.proposed = None if evidence is None else evidence.step(self._most_px(view))
+
+    def _most_px(self, view: ScanView) -> float:
+        return self.params.most_shift / 100 * max(view.width, view.height)
 
     def _judge(self, chosen: list[Photograph]) -> None:
         """Note residuals; set photographs aside whose residual is far above the others'."""
@@ -250,7 +252,7 @@ class Passes:
                 texture += texture.new_tensor(shift)[:, None, None]
 
     def _move(self, chosen: list[Photograph]) -> None:
-        """Displacements as the pass asks for them; a photograph that the move before has made worse goes back for good."""
+        """Displacements as the pass asks for them; a photograph that the move before has made much worse goes back."""
         changes = np.array([photograph.residual / photograph.earlier for photograph in chosen])
         typical = float(np.nanmedian(changes)) if np.isfinite(changes).any() else 1.0
         for photograph, change in zip(chosen, changes, strict=True):
@@ -258,7 +260,7 @@ class Passes:
                 continue
             if photograph.before is not None and change > WORSE * typical:
                 photograph.displacement = replace(photograph.displacement, nodes=photograph.before)
-                photograph.settled, photograph.before = True, None
+                photograph.before = None
             elif photograph.proposed is not None:
                 photograph.before = photograph.displacement.nodes
                 photograph.displacement = replace(photograph.displacement, nodes=photograph.proposed)

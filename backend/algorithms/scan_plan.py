@@ -18,21 +18,20 @@ FIXED_BYTES = 400 << 20  # interpreter, torch, compiled loops, strips, the cache
 PHOTOGRAPH_BYTES = 12  # a pixel: one being decoded, one in work, one undistorted, as 8 bits and a little
 MOST_AT_ONCE = 8192  # texels a side; larger ones gain nothing by being solved as a whole
 SMALLEST_SIDE = 64
-COARSE = (4, 2)
 SURVEY_SIDE = 320  # px of a photograph in the first look
 BLOCK_PASSES = 2
-MOST_THINNED = 2.0  # texels between the pixels that a thinned pass takes
+REDUCTIONS = (16, 8, 4, 2)
+LEAST_PHOTOGRAPH = 40  # px of a reduced photograph's shorter side
+TURNS = 3  # passes of a coarse level: each brings photographs nearer to each other
 
 
 @dataclass(frozen=True)
 class Level:
-    """One size: its passes' losses, how many times photographs are reduced, and of which so-many-th row and column pixels
-    are taken."""
+    """One size: its passes' losses, and how many times photographs are reduced."""
 
     size: int
     reduction: int
     losses: tuple[Loss, ...]
-    thinning: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,25 @@ def survey_reduction(width: int, height: int) -> int:
 
 def levels(params: ScanTextureParams, largest: int, footprint: float, sides: Sequence[int]) -> list[Level]:
     """Coarse to fine up to `largest` texels. footprint: UV units that a typical pixel of a full photograph spans;
-    sides: the photographs' shorter sides."""
+    sides: the photographs' shorter sides.
+
+    Photographs reduced r times are solved on a texture whose texels are as wide as their pixels: poses that are many pixels
+    off are few of those. Where the texture is finer than the photographs, one level more leads to it.
+    """
     robust = robust_loss(params)
+    aligned = params.alignment != "none"
     made: list[Level] = []
-    for factor in COARSE:
-        size = largest // factor
-        if size >= SMALLEST_SIDE:
-            losses: tuple[Loss, ...] = (robust,) if made else ("l2", robust)
-            reduction = _reduction(size, footprint, min(sides))
-            thinning = 2 if factor >= 4 and size * footprint * reduction * 2 <= MOST_THINNED else 1
-            made.append(Level(size, reduction, losses, thinning))
+    for reduction in REDUCTIONS:
+        size = min(round(1.0 / (footprint * reduction) / 8) * 8, largest)
+        if size < SMALLEST_SIDE or min(sides) // reduction < LEAST_PHOTOGRAPH or 2 * size > 3 * largest:
+            continue
+        if reduction < 4 and not aligned and made:
+            continue  # the coarsest is enough to start from
+        losses: tuple[Loss, ...] = (robust,) * (TURNS if aligned else 1)
+        made.append(Level(size, reduction, losses if made else ("l2", *losses)))
+    finest = 1.0 / footprint
+    if largest > 1.5 * finest and round(finest) >= SMALLEST_SIDE:
+        made.append(Level(round(finest / 8) * 8, 1, (robust,) if made else ("l2", robust)))
     first: tuple[Loss, ...] = () if made else ("l2",)
     made.append(Level(largest, _reduction(largest, footprint, min(sides)), (*first, *[robust] * params.passes)))
     return made

@@ -7,7 +7,9 @@ With R(p) the texture as the photograph would show it and c(p) its corrected col
 
 g the mean of the gradients of R and c (efficient second-order minimisation, Benhimane and Malis 2004), w robust, sigma² the
 residual's variance. Bending is by second differences, so that a shift, a turn and a scale cost nothing there; the last term keeps
-photographs that show nothing in place and fixes what all of them could do together. Neither solves for colours nor draws.
+photographs that show nothing in place and fixes what all of them could do together: slide the texture over the surface. A step is
+no longer than REACH_PX of the pixels it was found in, for a gradient tells no more; far moves come about on reduced photographs,
+where they are few pixels. Neither solves for colours nor draws.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ SHIFT_PX = 2.0  # a displacement that is nothing special
 KEPT = 8.0  # neighbouring residuals go together: one pixel in so many counts as a measurement of its own
 LEAST_GAIN = 1e-3  # a step that promises less than this share of the residual is noise
 MOST_CELLS = 32  # of nodes' cells along a photograph's longer side
+REACH_PX = 1.5  # of a step
 KNEE = 0.05  # residual above which a pixel is weakened
 
 
@@ -98,9 +101,13 @@ class Evidence:
         )
         if 2 * linear - quadratic < LEAST_GAIN * squared:
             return None
-        moved = nodes + step * scale
-        length = np.sqrt((moved**2).sum(axis=2, keepdims=True))
-        return moved * np.minimum(1.0, most_px / np.maximum(length, 1e-12))
+        return _no_longer(nodes + _no_longer(step, REACH_PX) * scale, most_px)
+
+
+def _no_longer(vectors: np.ndarray, most: float) -> np.ndarray:
+    """Vectors [..., 2], shortened where they are longer than `most`."""
+    length = np.sqrt((vectors**2).sum(axis=-1, keepdims=True))
+    return vectors * np.minimum(1.0, most / np.maximum(length, 1e-12))
 
 
 def _shift_step(

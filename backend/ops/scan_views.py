@@ -34,7 +34,7 @@ from shared.arrays import Array
 from shared.cameras.camera import Camera, Distortion
 
 STRIP_PIXELS = 1 << 19  # of a strip: some 15 MiB of maps
-CACHE_BYTES = 192 << 20
+CACHE_BYTES = 256 << 20
 CACHED_BYTES_A_PIXEL = 27  # pixels, uv, depth, footprint, stretch, weights
 POLL_S = 0.05
 
@@ -77,13 +77,6 @@ class Strip:
     weights: np.ndarray
     pixels: np.ndarray
 
-    def thinned(self, times: int) -> Strip:
-        """Every so-many-th pixel of every so-many-th row; its place in the photograph is lost."""
-        if times == 1:
-            return self
-        pick = (slice(times // 2, None, times),) * 2
-        return Strip(self.first_row, self.uv[pick], self.footprint[pick], self.weights[pick], self.pixels[pick])
-
 
 @dataclass(eq=False)
 class _Frame:
@@ -108,14 +101,42 @@ class ViewStream:
     _kept: dict[tuple[int, int], _Frame] = dataclass_field(default_factory=dict)
     _reduction: int = 0
     _keeps: bool = False
+    _keeps_all: bool = False
+
+    def keep(self, views: Sequence[ScanView]) -> None:
+        """Say which views will come, so that a small scan is kept."""
+        self._keeps_all = _bytes_of(views, 1) <= CACHE_BYTES
 
     def frames(self, views: Sequence[ScanView], reduction: int = 1) -> Iterator[tuple[ScanView, _Frame]]:
-        """Each view with its decoded frame, in order; the next photograph is decoded beside the computation."""
+        """Each view with its decoded frame, in order; the next photograph is decoded beside the computation.
+
+        A scan that fits into the cache as a whole is decoded and drawn once, and reduced from there.
+        """
+        if self._keeps_all:
+            yield from self._kept_frames(views, reduction)
+            return
         if reduction != self._reduction:
             self._kept.clear()
             self._reduction = reduction
-            pixels = sum((view.width // reduction) * (view.height // reduction) for view in views)
-            self._keeps = pixels * CACHED_BYTES_A_PIXEL <= CACHE_BYTES
+            self._keeps = _bytes_of(views, reduction) <= CACHE_BYTES
+        for view, frame in self._opened(views, reduction):
+            if self._keeps:
+                self._kept[view.index, reduction] = frame
+            yield view, frame
+
+    def _kept_frames(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, _Frame]]:
+        """From the cache, which fills up."""
+        missing = [view for view in views if (view.index, 1) not in self._kept]
+        for view, frame in self._opened(missing, 1):
+            self._kept[view.index, 1] = frame
+        for view in views:
+            if (view.index, reduction) not in self._kept:
+                whole = self._kept[view.index, 1]
+                self._kept[view.index, reduction] = _reduced_frame(whole, reduction, self.settings)
+            yield view, self._kept[view.index, reduction]
+
+    def _opened(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, _Frame]]:
+        """Decoded, undistorted and made ready to be drawn, or from the cache."""
         with ThreadPoolExecutor(1) as pool:
             waiting: list[Future | None] = []
 
@@ -131,11 +152,8 @@ class ViewStream:
                     waiting.append(ask(views[place + 1]))
                 if decoded is None:
                     yield view, self._kept[view.index, reduction]
-                    continue
-                frame = self._open(view, decoded, reduction)
-                if self._keeps:
-                    self._kept[view.index, reduction] = frame
-                yield view, frame
+                else:
+                    yield view, self._open(view, decoded, reduction)
 
     def _wait(self, future: Future) -> np.ndarray:
         while True:
@@ -163,9 +181,9 @@ class ViewStream:
                 mask = inside.astype(np.float32) if mask is None else mask * inside
             camera = replace(camera, distortion=Distortion())
         projection = project(self.mesh, camera, self.occluders)
-        if not self._keeps:
+        if not (self._keeps or self._keeps_all):
             return _Frame(pixels, mask, projection, None)
-        surface = draw(projection)
+        surface = replace(draw(projection), triangle=_NO_TRIANGLES)
         return _Frame(pixels, mask, None, surface, surface_weights(surface, settings))
 
     def strips(self, frame: _Frame, reduction: int = 1, displacement: Displacement | None = None) -> Iterator[Strip]:
@@ -213,6 +231,13 @@ class ViewStream:
         return _cut(surface, low - top, high - top), weights[low - top : high - top], first - low
 
 
+_NO_TRIANGLES = np.empty((0, 0), np.int32)  # nobody asks a kept surface for them
+
+
+def _bytes_of(views: Sequence[ScanView], reduction: int) -> int:
+    return CACHED_BYTES_A_PIXEL * sum((view.width // reduction) * (view.height // reduction) for view in views)
+
+
 def reduced_camera(camera: Camera, reduction: int) -> Camera:
     """The camera whose pixels are means of reduction x reduction of the given one's; rows that do not fill one fall away."""
     if reduction == 1:
@@ -249,7 +274,11 @@ def _mask_at(mask: np.ndarray, height: int, width: int) -> np.ndarray:
 def _reduced_maps(maps: Maps, height: int, width: int) -> SurfaceMap:
     """The surface of maps at height x width, which divide the maps' own size by one whole number."""
     surface = surface_of_maps(maps.uv, maps.depth, maps.facing)
-    times = maps.uv.shape[0] // height
+    return reduced_surface(surface, maps.uv.shape[0] // height, height, width)
+
+
+def reduced_surface(surface: SurfaceMap, times: int, height: int, width: int) -> SurfaceMap:
+    """Means of times x times pixels, [height, width] of them; nothing where a block sees more than one chart."""
     if times == 1:
         return surface
     shape = (height, width)
@@ -259,7 +288,21 @@ def _reduced_maps(maps: Maps, height: int, width: int) -> SurfaceMap:
         surface.uv, surface.depth, surface.facing, surface.footprint, surface.stretch, times, np.float32(SAME_CHART),
         uv, depth, facing, footprint, stretch,
     )  # fmt: skip
-    return SurfaceMap(uv, depth, facing, footprint, stretch, np.where(np.isfinite(uv[..., 0]), 0, -1).astype(np.int32))
+    return SurfaceMap(uv, depth, facing, footprint, stretch, _NO_TRIANGLES)
+
+
+def _reduced_frame(frame: _Frame, times: int, settings: WeightSettings) -> _Frame:
+    """A kept frame at another reduction."""
+    assert frame.surface is not None
+    height, width = frame.pixels.shape[0] // times, frame.pixels.shape[1] // times
+    surface = reduced_surface(frame.surface, times, height, width)
+    blocks = frame.pixels[: height * times, : width * times].reshape(height, times, width, times, 3)
+    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
+    pixels = ((total + times * times // 2) // (times * times)).astype(frame.pixels.dtype)
+    mask = frame.mask
+    if mask is not None:
+        mask = mask[: height * times, : width * times].reshape(height, times, width, times).mean(axis=(1, 3))
+    return _Frame(pixels, mask, None, surface, surface_weights(surface, settings.at_scale(times)))
 
 
 def _cut(surface: SurfaceMap, low: int, high: int) -> SurfaceMap:

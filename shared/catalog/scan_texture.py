@@ -154,15 +154,15 @@ class ScanTextureParams:
         unit="px",
         help="Distance of the points at which a photograph may be bent",
     )
-    most_shift_px: float = param(
-        4.0,
+    most_shift: float = param(
+        2.0,
         label="Most Shift",
         group="Alignment",
-        min=0.5,
-        max=64.0,
-        soft_max=16.0,
-        unit="px",
-        help="A photograph is never moved or bent further than this",
+        min=0.01,
+        max=20.0,
+        soft_max=5.0,
+        unit="%",
+        help="A photograph is never moved or bent further than this share of its longer side",
     )
     misfit: float = param(
         4.0,
