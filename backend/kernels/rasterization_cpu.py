@@ -19,14 +19,14 @@ _ZERO, _ONE, _FOUR, _INFINITE = np.float32(0.0), np.float32(1.0), np.float32(4.0
 
 
 @njit(cache=True, error_model="numpy")
-def _corner(triangle, corner, pose):
-    """A corner in camera space. Every triangle rounds a shared corner alike, which is what keeps edges tight."""
-    x, y, z = np.float64(triangle[corner, 0]), np.float64(triangle[corner, 1]), np.float64(triangle[corner, 2])
-    return (
-        pose[0] * x + pose[1] * y + pose[2] * z + pose[9],
-        pose[3] * x + pose[4] * y + pose[5] * z + pose[10],
-        pose[6] * x + pose[7] * y + pose[8] * z + pose[11],
-    )
+def _place(triangle, pose, corners):
+    """The corners [3, 3] in camera space. Every triangle rounds a shared corner alike, which is what keeps edges tight."""
+    for corner in range(3):
+        x, y, z = np.float64(triangle[corner, 0]), np.float64(triangle[corner, 1]), np.float64(triangle[corner, 2])
+        for axis in range(3):
+            corners[corner, axis] = (
+                pose[3 * axis] * x + pose[3 * axis + 1] * y + pose[3 * axis + 2] * z + pose[9 + axis]
+            )
 
 
 @njit(cache=True, error_model="numpy")
@@ -34,13 +34,6 @@ def _widen(box, x, y, z, lens):
     px, py = lens[0] * x / z + lens[2], lens[1] * y / z + lens[3]
     box[0], box[1] = min(box[0], px), max(box[1], px)
     box[2], box[3] = min(box[2], py), max(box[3], py)
-
-
-@njit(cache=True, error_model="numpy")
-def _place(triangle, pose, corners):
-    """The corners [3, 3] in camera space."""
-    for corner in range(3):
-        corners[corner, 0], corners[corner, 1], corners[corner, 2] = _corner(triangle, corner, pose)
 
 
 @njit(cache=True, error_model="numpy")
