@@ -36,6 +36,7 @@ from shared.cameras.camera import Camera, Distortion
 STRIP_PIXELS = 1 << 19  # of a strip: some 15 MiB of maps
 CACHE_BYTES = 256 << 20
 CACHED_BYTES_A_PIXEL = 27  # pixels, uv, depth, footprint, stretch, weights
+MOST_DECODED = 8  # times that a photograph shrinks as it is decoded
 POLL_S = 0.05
 
 
@@ -251,7 +252,9 @@ def reduced_camera(camera: Camera, reduction: int) -> Camera:
 def _decode(view: ScanView, reduction: int) -> np.ndarray:
     """The photograph [h, w, 3], its view's size over reduction. With UV maps it takes their size, where that is smaller."""
     if view.maps is None:
-        return decode(view.photograph, reduction, size=(view.width, view.height))
+        first = min(reduction, MOST_DECODED)
+        pixels = decode(view.photograph, first, size=(view.width, view.height))
+        return _means(pixels, reduction // first)[: view.height // reduction, : view.width // reduction]
     pixels = decode(view.photograph)
     if reduction == 1 and pixels.shape[:2] == (view.height, view.width):
         return pixels
@@ -262,6 +265,16 @@ def _decode(view: ScanView, reduction: int) -> np.ndarray:
         values = F.interpolate(values, size, mode="bicubic", align_corners=False, antialias=smaller)
     values = F.avg_pool2d(values, reduction) if reduction > 1 else values
     return values[0].permute(1, 2, 0).round().clamp(0, top).numpy().astype(pixels.dtype)
+
+
+def _means(pixels: np.ndarray, times: int) -> np.ndarray:
+    """Means of times x times pixels of whole numbers [H, W, 3], rounded; what does not fill one falls away."""
+    if times == 1:
+        return pixels
+    height, width = pixels.shape[0] // times, pixels.shape[1] // times
+    blocks = pixels[: height * times, : width * times].reshape(height, times, width, times, 3)
+    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
+    return ((total + times * times // 2) // (times * times)).astype(pixels.dtype)
 
 
 def _mask_at(mask: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -296,10 +309,7 @@ def _reduced_frame(frame: _Frame, times: int, settings: WeightSettings) -> _Fram
     assert frame.surface is not None
     height, width = frame.pixels.shape[0] // times, frame.pixels.shape[1] // times
     surface = reduced_surface(frame.surface, times, height, width)
-    blocks = frame.pixels[: height * times, : width * times].reshape(height, times, width, times, 3)
-    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
-    pixels = ((total + times * times // 2) // (times * times)).astype(frame.pixels.dtype)
-    mask = frame.mask
+    pixels, mask = _means(frame.pixels, times), frame.mask
     if mask is not None:
         mask = mask[: height * times, : width * times].reshape(height, times, width, times).mean(axis=(1, 3))
     return _Frame(pixels, mask, None, surface, surface_weights(surface, settings.at_scale(times)))
