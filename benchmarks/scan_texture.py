@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 import backend  # before torch, which loads OpenMP: it sets how waiting threads wait
 from benchmarks import machine as machines
@@ -35,6 +36,11 @@ MORE_DB = {"loop": 2.0, "loop, 10x longer": 0.0, "open3d": 8.0, "averaging": 11.
 FASTER = {1024: 100.0, 2048: 500.0}
 MOST_SEAM = 1.1
 TOGETHER = 45
+SHOWN, CROP = 2, (90, 70, 140, 110)  # the held-out view in the picture, and left, top, width, height of the part
+LABELS = {
+    "photograph": "a held-out photograph", "ours": "Relievo", "loop": "S2's loop, 60 epochs",
+    "truth": "the true texture at 1024²", "open3d": "Open3D", "averaging": "averaging",
+}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3, help="timings of ours; the median counts (default: 3)")
     parser.add_argument("--loop-epochs", type=int, default=2, help="epochs of the loop timed at 2048 (default: 2)")
     parser.add_argument("--long", action="store_true", help="only run the loop ten times as long (10 minutes or more)")
+    parser.add_argument("--picture", type=Path, help="where a held-out view by each method goes, side by side")
     parser.add_argument("--ours", action="store_true", help="only our own PSNR and time at 1024, nothing kept")
     options = parser.parse_args(argv)
     machine = describe_machine()
@@ -57,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         texture, seconds = timed(lambda: ours(inputs, 1024), options.repeats)
         print(f"{Judge(scene)(texture)}\nseams {seam_ratio(scene, texture):.3f}, {seconds:.2f} s")
         return 0
-    quality = measure_quality(options.repeats)
+    quality = measure_quality(options.repeats, options.picture)
     speed = {str(size): measure_speed(size, quality, options) for size in FASTER}
     reached = quality["reached"] and all(row["ratio"] >= row["target"] for row in speed.values())
     result: dict[str, Any] = {"quality": quality, "speed": speed, "reached": reached}
@@ -65,14 +72,16 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if reached else 1
 
 
-def measure_quality(repeats: int) -> dict[str, Any]:
+def measure_quality(repeats: int, picture: Path | None) -> dict[str, Any]:
     """PSNR and seconds of every method at 1024²; gates."""
     size, scene = 1024, scan_scene.build(1024)
     judge, maps = Judge(scene), [uv_map(camera) for camera in scene.cameras]
     rows: dict[str, dict[str, Any]] = {}
+    shown: dict[str, np.ndarray] = {}
 
     def add(name: str, texture: np.ndarray, seconds: float) -> None:
         judged = judge(texture)
+        shown[name] = judge.render(texture, SHOWN)
         rows[name] = {"psnr": judged.best, "point": judged.point, "area": judged.area, "seconds": seconds}
         print(
             f"  {name:<18}{judged.best:>8.2f} dB{seconds:>9.1f} s   (point {judged.point:.2f}, area {judged.area:.2f})",
@@ -97,6 +106,8 @@ def measure_quality(repeats: int) -> dict[str, Any]:
     loop = NeuralTexGen(scene.photographs, [seen.uv for seen in maps], size)
     seconds = loop.run(EPOCHS)
     add("loop", loop.texture(), seconds)
+    if picture:
+        save_views({"photograph": scene.held_photographs[SHOWN]} | shown, judge.masks[SHOWN], picture)
     kept = kept_long()
     if kept:
         rows["loop, 10x longer"] = kept
@@ -113,6 +124,30 @@ def measure_quality(repeats: int) -> dict[str, Any]:
         "size_px": size, "methods": rows, "gained_db": gates, "targets_db": MORE_DB, "seam_ratio": seams,
         "seam_target": MOST_SEAM, "open3d": open3d_albedo.version(), "reached": reached and seams <= MOST_SEAM,
     }  # fmt: skip
+
+
+def save_views(views: dict[str, np.ndarray], mask: np.ndarray, path: Path) -> None:
+    """The clean photograph and what the methods make of it, a third of the view enlarged three times, named."""
+    rows = [("photograph", "ours", "loop"), ("truth", "open3d", "averaging")]
+    tiles = [[Image.fromarray(_bytes(views[name], mask)) for name in row if name in views] for row in rows]
+    names = [[name for name in row if name in views] for row in rows]
+    width, height = 3 * CROP[2], 3 * CROP[3]
+    sheet = Image.new("RGB", (3 * width + 8, 2 * height + 4), "white")
+    for down, row in enumerate(tiles):
+        for across, tile in enumerate(row):
+            left, top, wide, high = CROP
+            part = tile.crop((left, top, left + wide, top + high)).resize((width, height), Image.Resampling.BICUBIC)
+            pen, label = ImageDraw.Draw(part), LABELS[names[down][across]]
+            font = ImageFont.load_default(20)
+            pen.rectangle((0, 0, pen.textlength(label, font=font) + 16, 30), fill="black")
+            pen.text((8, 3), label, fill="white", font=font)
+            sheet.paste(part, (across * (width + 4), down * (height + 4)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, quality=88)
+
+
+def _bytes(view: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return (np.clip(np.where(mask[..., None], np.nan_to_num(view), 0.5), 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def measure_speed(size: int, quality: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
