@@ -39,7 +39,7 @@ TOGETHER = 45
 SHOWN, CROP = 2, (90, 70, 140, 110)  # the held-out view in the picture, and left, top, width, height of the part
 LABELS = {
     "photograph": "a held-out photograph", "ours": "Relievo", "loop": "S2's loop, 60 epochs",
-    "truth": "the true texture at 1024²", "open3d": "Open3D", "averaging": "averaging",
+    "truth": "the true texture, 1024 px", "open3d": "Open3D", "averaging": "averaging",
 }  # fmt: skip
 
 
