@@ -13,10 +13,12 @@ import torch
 import torch.nn.functional as F
 
 from backend import weights as weight_files
+from backend.algorithms import refinement_settings as settings_of
 from backend.algorithms import texture_refinement as tr
 from backend.context import JobContext
 from backend.ops.hierarchical_texture import energy, split
 from backend.ops.texture_losses import LossWeights
+from backend.ops.texture_seams import SeamRows
 from shared.catalog.scan_texture import SPEC, ScanTextureParams
 from shared.errors import InvalidInput, JobCancelled
 
@@ -70,7 +72,7 @@ def scene(texture: np.ndarray, count: int = COUNT, seed: int = 1, part: float = 
     return views
 
 
-def streamed(views: Sequence[tr.View]) -> tr.Views:
+def streamed(views: Sequence[tr.View]) -> settings_of.Views:
     return lambda order: (views[number] for number in order)
 
 
@@ -434,6 +436,33 @@ def test_with_vgg_losses_alone_the_features_come_nearer(mode: str, monkeypatch: 
 
 def given(network: tr.Vgg19) -> Callable[..., tr.Vgg19]:
     return lambda settings, job: network
+
+
+def test_seams_are_tied() -> None:
+    """Two rows of texels that are one place of the mesh, of which photographs show one dark and one bright."""
+    bright = np.full((3, SIZE, SIZE), 0.3, np.float32)
+    bright[:, SIZE // 2 :] = 0.7
+    views = scene(bright)
+    u = (np.arange(4, SIZE - 4, dtype=np.float32) + 0.5) / SIZE
+    sides = [np.stack([u, np.full_like(u, 1 - (row + 0.5) / SIZE)], axis=1) for row in (10, 20)]
+    rows = SeamRows(sides[0], sides[1], np.ones(len(u), np.float32), np.full(len(u), 1001), np.full(len(u), 1001))
+    found = {}
+    for strength in (0.0, 10.0):
+        settings = changed(POINTS, seams=strength, area=True, epochs=20, decay_epochs=20, rate=0.02)
+        texture = tr.refine(bright, streamed(views), COUNT, settings, JobContext(), seams=rows)
+        found[strength] = np.abs(texture[:, 10, 4:-4] - texture[:, 20, 4:-4]).mean()
+        assert psnr(texture, views) > 20
+    assert found[0.0] > 0.35
+    assert found[10.0] < 0.05
+
+
+def test_a_batch_that_sees_nothing_takes_no_step() -> None:
+    views = scene(truth())
+    views[2:] = [dataclasses.replace(view, weight=view.weight * 0) for view in views[2:]]
+    settings = changed(POINTS, batch=2, epochs=2, decay_epochs=0)
+    found = refined(grey(), views, settings)
+    assert np.isfinite(found).all()
+    assert np.abs(found - 0.5).max() > 0.001
 
 
 def test_settings_of_the_parameters() -> None:

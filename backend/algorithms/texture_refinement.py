@@ -13,110 +13,33 @@ knows no file and no camera; weights of VGG-19 come from backend/weights.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from backend import weights as weight_files
+from backend.algorithms.refinement_settings import RefinementSettings, View, Views
 from backend.models.vgg19 import Vgg19
 from backend.ops import hierarchical_texture as hierarchy
 from backend.ops import texture_losses as losses
 from backend.ops.features import VggFeatures
 from backend.ops.texel_pyramid import choose_levels, default_levels
-from backend.ops.texture_losses import LossWeights, Penalty
 from backend.ops.texture_sampling import Layout, gather, layout_of, pack, scatter
+from backend.ops.texture_seams import SeamRows
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
     from backend.context import JobContext
-    from shared.catalog.scan_texture import ScanTextureParams
 
 BETAS = (0.5, 0.999)
 EPSILON = 1e-15  # of Adam: gradients are means over all pixels, far below torch's 1e-8, which would slow it down
 ORIGINAL_EPSILON = 1e-8
+TIE = 10.0  # of a seam's row at strength 1: the weight of the original's colour loss
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class View:
-    """A photograph, or a strip of whole rows of it, strips in their order.
-
-    colors [h, W, 3] float32 0..1, as the texture should show them: undistorted and corrected. uv [h, W, 2] float32, NaN where
-    it sees no surface. weight [h, W] float32 >= 0. footprint [h, W] float32, UV units a pixel is wide, or None: points.
-    photograph: its number.
-    """
-
-    colors: np.ndarray
-    uv: np.ndarray
-    weight: np.ndarray
-    footprint: np.ndarray | None = None
-    photograph: int = 0
-
-
-Views = Callable[[Sequence[int]], Iterable[View]]  # the views of these photographs, in this order
 Look = Callable[[Callable[[], np.ndarray]], None]  # given a function that makes the texture as it stands
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefinementSettings:
-    """How a texture is refined. Rates and losses count colours from -1 to 1.
-
-    mode: "original" ignores batch, penalty, knee and area. epochs: passes at the full rate; decay_epochs: passes while it
-    falls to nothing. batch: photographs a step, 0 for all. knee: where charbonnier and huber round off.
-    level_weights: of the regulariser, finest first; empty for the original's. area: pixels are areas.
-    """
-
-    mode: Literal["refine", "original"] = "refine"
-    epochs: int = 10
-    decay_epochs: int = 20
-    rate: float = 0.002
-    batch: int = 0
-    levels: int = 4
-    level_weights: tuple[float, ...] = ()
-    regularization: float = 0.1
-    penalty: Penalty = "l1"
-    knee: float = 0.04
-    losses: LossWeights = field(default_factory=LossWeights)
-    area: bool = True
-    download_weights: bool = False
-
-    @property
-    def needs_features(self) -> bool:
-        return self.losses.content > 0 or self.losses.style > 0
-
-    @property
-    def needs_whole_views(self) -> bool:
-        """Whether views must be whole photographs, not strips."""
-        return self.needs_features or self.mode == "original"
-
-    @classmethod
-    def from_params(cls, params: ScanTextureParams) -> RefinementSettings | None:
-        """What the parameters ask for; None where they ask for no refinement."""
-        if params.refinement == "none" or params.refinement_epochs + params.refinement_decay_epochs == 0:
-            return None
-        return cls(
-            mode=params.refinement,
-            epochs=params.refinement_epochs,
-            decay_epochs=params.refinement_decay_epochs,
-            rate=params.refinement_rate,
-            batch=params.refinement_batch,
-            levels=params.refinement_levels,
-            regularization=params.regularization,
-            penalty=params.refinement_penalty,
-            knee=2 * params.tolerance,
-            losses=LossWeights(
-                l1=params.l1_loss,
-                l2=params.l2_loss,
-                gradient=params.gradient_loss,
-                content=params.content_loss,
-                style=params.style_loss,
-            ),
-            area=params.pixel_model == "area",
-            download_weights=params.download_weights,
-        )
 
 
 def refine(
@@ -128,14 +51,16 @@ def refine(
     *,
     done: int = 0,
     total: int | None = None,
+    seams: SeamRows | None = None,
     look: Look | None = None,
 ) -> np.ndarray:
     """The texture after all epochs, or after the one in which somebody asked to finish early; [3, S, S] float32 0..1.
 
-    done, total: steps of the whole job behind us and in all, for its progress; a photograph in an epoch is one step. Raises
-    InvalidInput where VGG-19's weights are asked for and not there, or no pixel has any weight; JobCancelled.
+    done, total: steps of the whole job behind us and in all, for its progress; a photograph in an epoch is one step. seams:
+    places that carry one colour; only their UVs and weights are looked at. Raises InvalidInput where VGG-19's weights are
+    asked for and not there, or no pixel has any weight; JobCancelled.
     """
-    refinement = Refinement(texture, photographs, settings, job)
+    refinement = Refinement(texture, photographs, settings, job, seams)
     epochs = settings.epochs + settings.decay_epochs
     total = done + epochs * photographs if total is None else total
     while refinement.epoch < epochs:
@@ -160,7 +85,14 @@ class Refinement:
     stopped.
     """
 
-    def __init__(self, texture: np.ndarray, photographs: int, settings: RefinementSettings, job: JobContext) -> None:
+    def __init__(
+        self,
+        texture: np.ndarray,
+        photographs: int,
+        settings: RefinementSettings,
+        job: JobContext,
+        seams: SeamRows | None = None,
+    ) -> None:
         self.settings, self.photographs, self.job = settings, photographs, job
         self.size, self.epoch = texture.shape[-1], 0
         if settings.mode == "original":
@@ -176,6 +108,9 @@ class Refinement:
         epsilon = ORIGINAL_EPSILON if settings.mode == "original" else EPSILON
         self.optimiser = torch.optim.Adam(self.levels, lr=settings.rate, betas=BETAS, eps=epsilon, fused=True)
         self.features = load_features(settings, job) if settings.needs_features else None
+        self.ties: tuple[Tensor, ...] = ()
+        if seams is not None and len(seams.weight) and settings.seams > 0 and settings.mode != "original":
+            self.ties = tuple(torch.as_tensor(x).to(job.device) for x in (seams.uv_a, seams.uv_b, seams.weight))
 
     def run_epoch(self, views: Views, advance: Callable[[int], None] | None = None) -> float:
         """One pass over all photographs; the mean loss on the way, without the regulariser. advance: is told how many of them
@@ -195,6 +130,8 @@ class Refinement:
             batch = order[first : first + size]
             sums = self._step(views, batch, lambda count, first=first: advance(first + count))
             loss, mass = loss + sums[0], mass + sums[1]
+        if mass <= 0:
+            raise InvalidInput("None of the photographs sees the mesh: there is nothing to refine the texture by.")
         self.epoch += 1
         return loss / mass
 
@@ -226,18 +163,17 @@ class Refinement:
         texels = self._texels()
         shown, gradient = texels.detach(), torch.zeros_like(texels)
         loss = mass = 0.0
-        before = None
-        done = 0
+        done, before = -1, None
         for view in views(batch):
-            if before is not None and view.photograph != before:
-                done += 1
-                advance(done)
-            before = view.photograph
+            done, before = done + (view.photograph != before), view.photograph
+            advance(done)
             sums = self._add_view(shown, gradient, view)
             loss, mass = loss + sums[0], mass + sums[1]
         advance(len(batch))
         if mass <= 0:
-            raise InvalidInput("None of the photographs sees the mesh: there is nothing to refine the texture by.")
+            return 0.0, 0.0
+        if self.ties:
+            self._add_ties(shown, gradient, mass)
         self.optimiser.zero_grad()
         original = self.settings.mode == "original"
         texels.backward(gradient if original else gradient / mass)
@@ -272,6 +208,23 @@ class Refinement:
                 loss = loss.detach() + self._add_features(features, slope, rendered.detach(), target, weight)
         scatter(gradient, self.layout, uv, level, slope)
         return float(loss.detach()), mass
+
+    def _add_ties(self, texels: Tensor, gradient: Tensor, mass: float) -> None:
+        """Add the gradient of the seams' rows: as strong, a texel's length, as all that photographs say of a texel they see."""
+        size, settings = self.size, self.settings
+        seen = max(
+            int(torch.count_nonzero(gradient[start:end].any(dim=1))) * (size / side) ** 2
+            for side, start, end in zip(self.layout.sizes, self.layout.offsets, self.layout.offsets[1:], strict=False)
+        )
+        uv_a, uv_b, weight = self.ties
+        finest = torch.zeros_like(weight)
+        difference = gather(texels, self.layout, uv_a, finest) - gather(texels, self.layout, uv_b, finest)
+        difference.requires_grad_()
+        strength = TIE * settings.seams * mass / max(seen, 1.0)
+        loss = strength * (weight * losses.penalized(difference, settings.penalty, settings.knee).mean(-1)).sum()
+        slope = _slope(loss, difference)
+        scatter(gradient, self.layout, uv_a, finest, slope)
+        scatter(gradient, self.layout, uv_b, finest, -slope)
 
     def _add_features(
         self, features: losses.Features, slope: Tensor, rendered: Tensor, target: Tensor, weight: Tensor
