@@ -13,6 +13,7 @@ from numba import njit, prange
 
 BAND = 16  # rows of a strip: its depths and owners (12 bytes a pixel) stay in a core's second cache up to 5000 columns
 RECORD = 11  # numbers a triangle: 1/z, u/z and v/z as a x + b y + c each; facing = [9] / (z |d|); pixel area = [10] z^3
+CHUNK = 1024  # triangles that a thread takes at a time
 _FEW = 3  # pixels that are sooner tried one by one than found by a quotient
 _MARGIN_PX = 1e-6  # far above the rounding of a projected corner, far below a pixel
 _ZERO, _ONE, _FOUR, _INFINITE = np.float32(0.0), np.float32(1.0), np.float32(4.0), np.float32(np.inf)
@@ -31,7 +32,8 @@ def _place(triangle, pose, corners):
 
 @njit(cache=True, error_model="numpy")
 def _widen(box, x, y, z, lens):
-    px, py = lens[0] * x / z + lens[2], lens[1] * y / z + lens[3]
+    inverse = 1.0 / z
+    px, py = lens[0] * x * inverse + lens[2], lens[1] * y * inverse + lens[3]
     box[0], box[1] = min(box[0], px), max(box[1], px)
     box[2], box[3] = min(box[2], py), max(box[3], py)
 
@@ -68,25 +70,25 @@ def _last_centre(high, end):
 def row_ranges(triangles, pose, lens, near, width, height, first, last):
     """First and last strip (int32 [N]) that each triangle may touch; first > last where it touches no pixel centre.
 
-    triangles: float32 [N, 3, 5]. pose: float64 [12], the rotation by rows, then the translation. lens: float64 [4],
-    fx fy cx cy. Returns how many triangles have a corner that is no finite number.
+    triangles: float32 [N, 3, 5]. pose: float64 [12], the rotation by rows, then the translation. lens: float64 [6],
+    fx fy cx cy 1/fx 1/fy. Returns how many triangles have a corner that is no finite number.
     """
-    broken = 0
-    for index in prange(triangles.shape[0]):
+    count, broken = triangles.shape[0], 0
+    for chunk in prange((count + CHUNK - 1) // CHUNK):
         box, corners = np.empty(4), np.empty((3, 3))
-        first[index], last[index] = 1, 0
-        total = np.float64(0.0)
-        for corner in range(3):
-            for axis in range(3):
-                total += triangles[index, corner, axis] * 0.0  # NaN and infinity stay, everything else is 0
-        if total != 0.0:
-            broken += 1
-            continue
-        _place(triangles[index], pose, corners)
-        if _bounds(corners, lens, near, box):
-            top, bottom = _first_centre(box[2], height), _last_centre(box[3], height)
-            if top <= bottom and _first_centre(box[0], width) <= _last_centre(box[1], width):
-                first[index], last[index] = top // BAND, bottom // BAND
+        for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, count)):
+            first[index], last[index] = 1, 0
+            _place(triangles[index], pose, corners)
+            total = np.float64(0.0)
+            for corner in range(3):
+                for axis in range(3):
+                    total += triangles[index, corner, axis] * 0.0  # NaN and infinity stay, everything else is 0
+            if total != 0.0:
+                broken += 1
+            elif _bounds(corners, lens, near, box):
+                top, bottom = _first_centre(box[2], height), _last_centre(box[3], height)
+                if top <= bottom and _first_centre(box[0], width) <= _last_centre(box[1], width):
+                    first[index], last[index] = top // BAND, bottom // BAND
     return broken
 
 
@@ -110,8 +112,8 @@ def bin_triangles(first, last, strips):
 @njit(cache=True, error_model="numpy")
 def _edge(xa, ya, za, xb, yb, zb, lens, sign, edges, row):
     """The edge function of a -> b over pixels: swapping a and b, or the sign, negates each number exactly."""
-    a = sign * ((ya * zb - yb * za) / lens[0])
-    b = sign * ((za * xb - zb * xa) / lens[1])
+    a = sign * ((ya * zb - yb * za) * lens[4])
+    b = sign * ((za * xb - zb * xa) * lens[5])
     edges[row, 0], edges[row, 1] = a, b
     edges[row, 2] = sign * (xa * yb - xb * ya) - (a * lens[2] + b * lens[3])
 
@@ -130,9 +132,10 @@ def _set_up(corners, lens, edges, record):
         _edge(x1, y1, z1, x2, y2, z2, lens, sign, edges, 0)
         _edge(x2, y2, z2, x0, y0, z0, lens, sign, edges, 1)
         _edge(x0, y0, z0, x1, y1, z1, lens, sign, edges, 2)
-        a, b = nx / lens[0] / determinant, ny / lens[1] / determinant
-        record[0], record[1], record[2] = a, b, nz / determinant - (a * lens[2] + b * lens[3])
-        record[9] = -determinant / np.sqrt(nx * nx + ny * ny + nz * nz)
+        inverse = 1.0 / determinant
+        a, b = nx * lens[4] * inverse, ny * lens[5] * inverse
+        record[0], record[1], record[2] = a, b, nz * inverse - (a * lens[2] + b * lens[3])
+        record[9] = nx * nx + ny * ny + nz * nz  # until _set_up_uv
     return determinant
 
 
@@ -141,12 +144,13 @@ def _set_up_uv(triangle, has_uv, determinant, lens, edges, record):
     """The rest of the record [RECORD] of a triangle that has won a pixel; an occluder gets NaN."""
     u1, v1 = np.float64(triangle[1, 3]) - triangle[0, 3], np.float64(triangle[1, 4]) - triangle[0, 4]
     u2, v2 = np.float64(triangle[2, 3]) - triangle[0, 3], np.float64(triangle[2, 4]) - triangle[0, 4]
+    record[9] = -determinant / np.sqrt(record[9])
     record[10] = abs((u1 * v2 - u2 * v1) / (determinant * lens[0] * lens[1]))
-    size = abs(determinant)
+    inverse = 1.0 / abs(determinant)
     for channel in range(2):
         start = np.float64(triangle[0, 3 + channel]) if has_uv else np.nan
-        to_1 = (triangle[1, 3 + channel] - start) / size
-        to_2 = (triangle[2, 3 + channel] - start) / size
+        to_1 = (triangle[1, 3 + channel] - start) * inverse
+        to_2 = (triangle[2, 3 + channel] - start) * inverse
         for term in range(3):
             record[3 + 3 * channel + term] = start * record[term] + to_1 * edges[1, term] + to_2 * edges[2, term]
     if not has_uv:

@@ -44,7 +44,7 @@ class Projection:
     width: int
     height: int
     pose: np.ndarray  # [12] float64: rotation by rows, translation
-    lens: np.ndarray  # [4] float64: fx fy cx cy
+    lens: np.ndarray  # [6] float64: fx fy cx cy 1/fx 1/fy
     near_m: float
     starts: np.ndarray  # [strips + 1] int64
     members: np.ndarray  # int32, triangles of strip s are members[starts[s]:starts[s + 1]], occluders after the mesh
@@ -87,7 +87,7 @@ def project(
     mesh = _triangles(mesh, "mesh")
     occluders = _NO_TRIANGLES if occluders is None else _triangles(occluders, "occluders")
     pose = np.concatenate([np.asarray(camera.rotation, np.float64).ravel(), np.asarray(camera.translation, np.float64)])
-    lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float64)
+    lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy, 1.0 / camera.fx, 1.0 / camera.fy], np.float64)
     count = len(mesh) + len(occluders)
     first, last = np.empty(count, np.int32), np.empty(count, np.int32)
     for triangles, part in ((mesh, slice(None, len(mesh))), (occluders, slice(len(mesh), None))):

@@ -40,7 +40,7 @@ def draw(
     """The fields of a SurfaceMap by name, [rows, W, ...] on the device of triangles.
 
     triangles: float32 [N, 3, 5], the first `seen` of them the mesh, the others occluders. pose: float64 [12], rotation by
-    rows and translation. lens: float64 [4], fx fy cx cy. uv_window: u0, v0, u1, v1.
+    rows and translation. lens: float64 [6], fx fy cx cy 1/fx 1/fy. uv_window: u0, v0, u1, v1.
     """
     set_up = _set_up(triangles, seen, pose, lens, near_m, (width, first_row, rows))
     nearness = torch.zeros(rows * width, dtype=torch.float64, device=triangles.device)
@@ -67,7 +67,7 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
 
 def _over_pixels(normal: Tensor, lens: Tensor) -> Tensor:
     """a, b, c of normal · d as a function of pixel coordinates."""
-    a, b = normal[..., 0] / lens[0], normal[..., 1] / lens[1]
+    a, b = normal[..., 0] * lens[4], normal[..., 1] * lens[5]
     return torch.stack([a, b, normal[..., 2] - (a * lens[2] + b * lens[3])], -1)
 
 
@@ -82,13 +82,14 @@ def _set_up(
     sign = torch.where(determinant > 0, 1.0, -1.0).to(determinant)
     edges = torch.stack([_over_pixels(_cross(a, b), lens) for a, b in ((p1, p2), (p2, p0), (p0, p1))], 1)
     edges = sign[:, None, None] * edges
-    a, b = normal[:, 0] / lens[0] / determinant, normal[:, 1] / lens[1] / determinant
-    planes = [torch.stack([a, b, normal[:, 2] / determinant - (a * lens[2] + b * lens[3])], -1)]
+    inverse = 1.0 / determinant
+    a, b = normal[:, 0] * lens[4] * inverse, normal[:, 1] * lens[5] * inverse
+    planes = [torch.stack([a, b, normal[:, 2] * inverse - (a * lens[2] + b * lens[3])], -1)]
     is_seen = torch.arange(len(triangles), device=triangles.device) < seen
     uv = torch.where(is_seen[:, None, None], triangles[..., 3:], torch.nan).double()
     for channel in range(2):
         start = uv[:, 0, channel]
-        to_1, to_2 = ((uv[:, corner, channel] - start) / determinant.abs() for corner in (1, 2))
+        to_1, to_2 = ((uv[:, corner, channel] - start) * (1.0 / determinant.abs()) for corner in (1, 2))
         planes.append(start[:, None] * planes[0] + to_1[:, None] * edges[:, 1] + to_2[:, None] * edges[:, 2])
     squares = normal * normal
     length = torch.sqrt(squares[:, 0] + squares[:, 1] + squares[:, 2])
