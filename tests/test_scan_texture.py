@@ -103,10 +103,12 @@ def test_outliers_are_outvoted() -> None:
 @pytest.mark.parametrize("alignment", ["shift", "warp"])
 def test_poses_a_pixel_off_are_mended(alignment: str) -> None:
     scan = small_scan(10, poses_px=1.2, seed=3)
-    aligned, report = texture(scan, alignment=alignment, passes=6)
-    blurred, _ = texture(scan, alignment="none", passes=6)
+    aligned, report = texture(scan, alignment=alignment)
+    blurred, before = texture(scan, alignment="none")
     seen = well_seen(aligned)
-    assert psnr(only(aligned["texture"]), seen) > psnr(only(blurred["texture"]), seen) + 2
+    assert psnr(only(aligned["texture"]), seen) > psnr(only(blurred["texture"]), seen) + 1  # all may slide together
+    residuals = [np.mean([photograph["residual"] for photograph in r["photographs"]]) for r in (report, before)]
+    assert residuals[0] < 0.5 * residuals[1]
     assert max(np.hypot(*photograph["shift_px"]) for photograph in report["photographs"]) > 0.5
 
 
@@ -298,7 +300,7 @@ def test_finishing_early_gives_the_texture_as_it_stands() -> None:
     assert made["texture"][0].values.shape == (256, 256, 3)
     assert (made["coverage"][0].values > 0).mean() > 0.5
     whole_run = len(turns)
-    assert psnr(made["texture"][0].values, made["coverage"][0].values > 1) > 20
+    assert psnr(made["texture"][0].values, made["coverage"][0].values > 0) > 15
     assert whole_run < 2000
 
 

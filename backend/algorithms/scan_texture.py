@@ -21,6 +21,8 @@ from backend.algorithms import scan_plan, scan_report
 from backend.algorithms.scan_inputs import Scan, open_scan
 from backend.algorithms.scan_passes import Passes, Progress
 from backend.algorithms.scan_plan import Level, Plan
+from backend.algorithms.scan_refining import refine_sheet, refinement_work
+from backend.algorithms.texture_refinement import RefinementSettings
 from backend.context import JobContext
 from backend.memory import available_bytes
 from backend.ops.mesh_edges import shared_edges
@@ -96,11 +98,16 @@ class _Making:
                 sheets.start_from(coarse)
             going = passes.solve_level(sheets, level, self._surface(level.size))
             coarse = sheets.textures()
-            self._remember(sheets)
+            if level.size < params.size:
+                self._remember(sheets)
             if not going:
                 break
         assert sheets is not None
+        refinement = RefinementSettings.from_params(params)
         if sheets.sheets[0].place.whole == params.size:
+            if refinement is not None and going:
+                for sheet in sheets.sheets:
+                    refine_sheet(passes, sheet, refinement)
             self._finish(sheets)
         else:
             self._solve_blocks(places or [whole_tile(tile, params.size) for tile in tiles], coarse, footprint, going)
@@ -129,6 +136,8 @@ class _Making:
     def _solve_blocks(self, places: Sequence[Place], coarse: dict[int, Tensor], footprint: float, going: bool) -> None:
         """Each block from the coarser whole, with the gains and displacements that were found there."""
         params, passes = self.params, self.passes
+        if params.refinement != "none":
+            self.scan.warnings.append("The texture is too large for the memory to be refined as a whole; it was not.")
         sides = [min(photograph.view.width, photograph.view.height) for photograph in passes.used]
         level = scan_plan.block_level(params, footprint, sides)
         for number, place in enumerate(places):
@@ -152,6 +161,9 @@ class _Making:
         pixels, tiles = self.passes.pixels, len(self.scan.tiles)
         work = sum(len(level.losses) * pixels / level.reduction**2 for level in levels)
         work += pixels * scan_plan.BLOCK_PASSES * len(places)
+        refinement = RefinementSettings.from_params(self.params)
+        if refinement is not None and not places:
+            work += refinement_work(self.passes, refinement) * tiles
         held = sum(p.view.width * p.view.height for p in self.passes.photographs if p.held_out)
         self.passes.progress.plan(work + held * max(len(places), tiles))
 
