@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from backend.kernels.surface_shading_cpu import shade
+
 BAND = 16  # rows of a strip: its depths and owners (12 bytes a pixel) stay in a core's second cache up to 5000 columns
 RECORD = 11  # numbers a triangle: 1/z, u/z and v/z as a x + b y + c each; facing = [9] / (z |d|); pixel area = [10] z^3
 CHUNK = 1024  # triangles that a thread takes at a time
-_FEW = 3  # pixels that are sooner tried one by one than found by a quotient
+_FEW = 8  # columns that are sooner tried one by one than found by quotients
 _MARGIN_PX = 1e-6  # far above the rounding of a projected corner, far below a pixel
-_ZERO, _ONE, _FOUR, _INFINITE = np.float32(0.0), np.float32(1.0), np.float32(4.0), np.float32(np.inf)
 
 
 @njit(cache=True, error_model="numpy")
@@ -169,9 +170,7 @@ def _trim(a, b, rest, left, right):
     """The pixels left..right that an edge function covers. The quotient guesses; the function itself, monotone, decides."""
     if a == 0.0:
         return (left, right) if _covers(a, b, rest, left) else (left, left - 1)
-    guess = np.float64(left if a > 0.0 else right)
-    if right - left > _FEW:
-        guess = min(max(-rest / a - 0.5, left - 1.0), right + 1.0)
+    guess = min(max(-rest / a - 0.5, left - 1.0), right + 1.0)
     if a > 0.0:
         column = np.int64(np.ceil(guess))
         while column > left and _covers(a, b, rest, column - 1):
@@ -205,102 +204,39 @@ def _claim(nearness, owner, begin, a, rest, nearest, number):
 @njit(cache=True, error_model="numpy")
 def _fill(box, near, top, bottom, edges, record, number, nearness, owner):
     """Z-buffer one triangle into the rows top..bottom - 1 of a strip; how many pixels it won."""
-    height, width, won = bottom, nearness.shape[1], 0
+    width, won, nearest = nearness.shape[1], 0, 1.0 / near
     left, right = _first_centre(box[0], width), _last_centre(box[1], width)
-    for row in range(max(_first_centre(box[2], height), top), _last_centre(box[3], height) + 1):
-        begin, end, y = left, right, row + 0.5
-        for edge in range(3):
-            if begin <= end:
-                rest = edges[edge, 1] * y + edges[edge, 2]
-                begin, end = _trim(edges[edge, 0], edges[edge, 1], rest, begin, end)
+    first, last = max(_first_centre(box[2], bottom), top), _last_centre(box[3], bottom)
+    a0, a1, a2 = edges[0, 0], edges[1, 0], edges[2, 0]
+    b0, b1, b2 = edges[0, 1], edges[1, 1], edges[2, 1]
+    for row in range(first, last + 1):
+        y = row + 0.5
+        rest0, rest1, rest2 = b0 * y + edges[0, 2], b1 * y + edges[1, 2], b2 * y + edges[2, 2]
+        rest = record[1] * y + record[2]
+        if right - left < _FEW:
+            for column in range(left, right + 1):
+                x = column + 0.5
+                least = min(a0 * x + rest0, min(a1 * x + rest1, a2 * x + rest2))
+                if least > 0.0 or (
+                    least == 0.0
+                    and _covers(a0, b0, rest0, column)
+                    and _covers(a1, b1, rest1, column)
+                    and _covers(a2, b2, rest2, column)
+                ):
+                    value = record[0] * x + rest
+                    if value > nearness[row - top, column] and value <= nearest:
+                        nearness[row - top, column], owner[row - top, column] = value, number
+                        won += 1
+            continue
+        begin, end = _trim(a0, b0, rest0, left, right)
         if begin <= end:
-            rest = record[1] * y + record[2]
+            begin, end = _trim(a1, b1, rest1, begin, end)
+        if begin <= end:
+            begin, end = _trim(a2, b2, rest2, begin, end)
+        if begin <= end:
             run = slice(begin, end + 1)
-            won += _claim(nearness[row - top, run], owner[row - top, run], begin, record[0], rest, 1.0 / near, number)
+            won += _claim(nearness[row - top, run], owner[row - top, run], begin, record[0], rest, nearest, number)
     return won
-
-
-@njit(cache=True, error_model="numpy")
-def _stretch(u_x, u_y, v_x, v_y, size):
-    """Ratio of the singular values s1 >= s2 of [[u_x, u_y], [v_x, v_y]], all float32, with size = s1 s2.
-
-    (s1 + s2)² and (s1 - s2)² are the two sums of squares below, so that no small difference of large numbers is taken.
-    """
-    p, q, r, s = u_x + v_y, u_y - v_x, u_x - v_y, u_y + v_x
-    twice = np.sqrt(p * p + q * q) + np.sqrt(r * r + s * s)
-    ratio = twice * twice / (_FOUR * size)
-    return _INFINITE if size == _ZERO else (_ONE if ratio < _ONE else ratio)
-
-
-@njit(cache=True, error_model="numpy")
-def _see(record, row, begin, lens, uv, depth, facing):
-    """Where the pixels of a row, from column begin on, see one triangle. Apart from _measure, for LLVM gives up on vectors
-    where more than a few outputs might overlap."""
-    a, rest = record[0], record[1] * (row + 0.5) + record[2]
-    ua, u_rest = record[3], record[4] * (row + 0.5) + record[5]
-    va, v_rest = record[6], record[7] * (row + 0.5) + record[8]
-    scale, fx, cx = record[9], lens[0], lens[2]
-    dy = (row + 0.5 - lens[3]) / lens[1]
-    dy_dy = dy * dy
-    for index in range(depth.size):
-        x = np.float64(begin + index) + 0.5
-        z = 1.0 / (a * x + rest)
-        uv[2 * index] = (ua * x + u_rest) * z
-        uv[2 * index + 1] = (va * x + v_rest) * z
-        depth[index] = z
-        dx = (x - cx) / fx
-        facing[index] = scale / (z * np.sqrt(dx * dx + dy_dy + 1.0))
-
-
-@njit(cache=True, error_model="numpy")
-def _measure(record, row, begin, footprint, stretch):
-    """How coarsely they see it."""
-    a, b, rest = record[0], record[1], record[1] * (row + 0.5) + record[2]
-    ua, ub, u_rest = record[3], record[4], record[4] * (row + 0.5) + record[5]
-    va, vb, v_rest = record[6], record[7], record[7] * (row + 0.5) + record[8]
-    area = record[10]
-    for index in range(footprint.size):
-        x = np.float64(begin + index) + 0.5
-        z = 1.0 / (a * x + rest)
-        u, v = (ua * x + u_rest) * z, (va * x + v_rest) * z
-        u_x, u_y = np.float32((ua - u * a) * z), np.float32((ub - u * b) * z)
-        v_x, v_y = np.float32((va - v * a) * z), np.float32((vb - v * b) * z)
-        size = np.float32(area * z * z * z)
-        footprint[index] = np.sqrt(size)
-        stretch[index] = _stretch(u_x, u_y, v_x, v_y, size)
-
-
-@njit(cache=True, error_model="numpy")
-def _leave_out(window, uv, footprint, stretch):
-    """Pixels outside the window lose their UV. u and v that are compared are rounded to float32, as they come out."""
-    for index in range(footprint.size):
-        u, v = uv[2 * index], uv[2 * index + 1]
-        if not (window[0] <= u < window[2] and window[1] <= v < window[3]):
-            uv[2 * index], uv[2 * index + 1] = np.nan, np.nan
-            footprint[index], stretch[index] = np.nan, np.nan
-
-
-@njit(cache=True, error_model="numpy")
-def _shade(row, owner, numbers, records, lens, window, uv, depth, facing, footprint, stretch, triangle, count):
-    begin, width = 0, owner.size
-    windowed = window[0] > -np.inf or window[1] > -np.inf or window[2] < np.inf or window[3] < np.inf
-    while begin < width:
-        number, end = owner[begin], begin + 1
-        while end < width and owner[end] == number:
-            end += 1
-        if number < 0:
-            uv[2 * begin : 2 * end] = np.nan
-            depth[begin:end], facing[begin:end] = np.nan, np.nan
-            footprint[begin:end], stretch[begin:end] = np.nan, np.nan
-            triangle[begin:end] = -1
-        else:
-            record, run, flat = records[number], slice(begin, end), slice(2 * begin, 2 * end)
-            _see(record, row, begin, lens, uv[flat], depth[run], facing[run])
-            _measure(record, row, begin, footprint[run], stretch[run])
-            if windowed:
-                _leave_out(window, uv[flat], footprint[run], stretch[run])
-            triangle[begin:end] = numbers[number] if numbers[number] < count else -1
-        begin = end
 
 
 @njit(cache=True, error_model="numpy")
@@ -322,7 +258,7 @@ def _draw_strip(
             numbers[number] = index
             number += 1
     for row in range(bottom - top):
-        _shade(
+        shade(
             top + row, owner[row], numbers, records, lens, window,
             uv[row].reshape(2 * width), depth[row], facing[row], footprint[row], stretch[row], seen[row], count,
         )  # fmt: skip
