@@ -11,6 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic, models, register_model
 
 
@@ -53,6 +54,29 @@ load_16, load_8 = _loader(LANES_16), _loader(LANES_8)
 
 
 @intrinsic
+def peek(typing: Any, array: Any, at: Any) -> Any:
+    """array[at] of a flat array for an `at` that is not negative, which numba's own indexing would look for every time."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def poke(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """array[at] = value for a flat array and an `at` that is not negative."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        builder.store(args[2], builder.gep(data, [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), generate
+
+
+@intrinsic
 def store(typing: Any, array: Any, at: Any, lanes: Any) -> Any:
     """Write lanes to array[at], array[at + 1] ..."""
 
@@ -80,17 +104,18 @@ def _splatter(kind: Lanes) -> Any:
 splat_16, splat_8 = _splatter(LANES_16), _splatter(LANES_8)
 
 
-@intrinsic
-def pack_8(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
-    """Eight numbers as lanes."""
+def picker(*places: int) -> Any:
+    """A function that makes eight lanes out of eight, each from the place told; place 8 is nothing, 0."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        lanes = ir.Constant(ir.VectorType(ir.FloatType(), 8), ir.Undefined)
-        for place, value in enumerate(args):
-            lanes = builder.insert_element(lanes, value, ir.Constant(ir.IntType(32), place))
-        return lanes
+    def pick(typing: Any, lanes: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            nothing = ir.Constant(args[0].type, [0.0] * 8)
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), 8), list(places))
+            return builder.shuffle_vector(args[0], nothing, mask)
 
-    return LANES_8(*(types.float32,) * 8), generate
+        return lanes(lanes), generate
+
+    return intrinsic(pick)
 
 
 @intrinsic
@@ -108,6 +133,34 @@ def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
 def multiply(typing: Any, a: Any, b: Any) -> Any:
     """a b."""
     return a(a, b), lambda context, builder, signature, args: builder.fmul(args[0], args[1])
+
+
+@intrinsic
+def divide(typing: Any, a: Any, b: Any) -> Any:
+    """a / b."""
+    return a(a, b), lambda context, builder, signature, args: builder.fdiv(args[0], args[1])
+
+
+@intrinsic
+def square_root(typing: Any, a: Any) -> Any:
+    """The root of every lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(args[0].type, [args[0].type])
+        root = get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{signature.args[0].count}f32")
+        return builder.call(root, args)
+
+    return a(a), generate
+
+
+@intrinsic
+def larger(typing: Any, a: Any, b: Any) -> Any:
+    """The larger of two, lane by lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[0], args[1])
+
+    return a(a, b), generate
 
 
 @intrinsic

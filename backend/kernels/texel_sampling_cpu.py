@@ -12,9 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit, prange
 
+from backend.kernels.lanes import peek
+
 LevelTable = np.ndarray  # int64 [2, L+1]: the side of each level, and where it starts in a flat array of all levels
 
 TEXELS_A_PIXEL = 3.0**-0.5
+PIECE = 4096  # pixels that one thread takes at a time
 HALF, ONE, TWO, THREE = np.float32(0.5), np.float32(1), np.float32(2), np.float32(3)
 
 
@@ -43,9 +46,19 @@ def choose_level(footprint, scale, levels):
 @njit(cache=True, inline="always")
 def locate(across, side, scale):
     """One axis: the first of the two texels and the second one's weight. across: texels of level 0 from the edge."""
-    position = min(max(across * scale - HALF, np.float32(0)), np.float32(side - 1))
-    first = min(np.int64(position), side - 2)
+    position = across * scale - HALF
+    if position <= 0:
+        return np.int64(0), np.float32(0)
+    first = np.int64(position)
+    if first >= side - 1:
+        return side - 2, ONE
     return first, position - np.float32(first)
+
+
+@njit(cache=True, inline="always")
+def blend(plane, i, side, a, b, c, d):
+    """The bilinear look-up in a flat plane at the cell whose top left texel is i."""
+    return a * peek(plane, i) + b * peek(plane, i + 1) + c * peek(plane, i + side) + d * peek(plane, i + side + 1)
 
 
 @njit(cache=True, inline="always")
@@ -53,15 +66,17 @@ def look_up(texture, coarse, level, start, side, index, a, b, c, d):
     """Three channels of the bilinear look-up at a cell of a level. start: of the level within `coarse`."""
     if level == 0:
         i = index
-        r = a * texture[0, i] + b * texture[0, i + 1] + c * texture[0, i + side] + d * texture[0, i + side + 1]
-        g = a * texture[1, i] + b * texture[1, i + 1] + c * texture[1, i + side] + d * texture[1, i + side + 1]
-        v = a * texture[2, i] + b * texture[2, i + 1] + c * texture[2, i + side] + d * texture[2, i + side + 1]
-        return r, g, v
+        return (
+            blend(texture[0], i, side, a, b, c, d),
+            blend(texture[1], i, side, a, b, c, d),
+            blend(texture[2], i, side, a, b, c, d),
+        )
     i = index + start
-    r = a * coarse[0, i] + b * coarse[0, i + 1] + c * coarse[0, i + side] + d * coarse[0, i + side + 1]
-    g = a * coarse[1, i] + b * coarse[1, i + 1] + c * coarse[1, i + side] + d * coarse[1, i + side + 1]
-    v = a * coarse[2, i] + b * coarse[2, i + 1] + c * coarse[2, i + side] + d * coarse[2, i + side + 1]
-    return r, g, v
+    return (
+        blend(coarse[0], i, side, a, b, c, d),
+        blend(coarse[1], i, side, a, b, c, d),
+        blend(coarse[2], i, side, a, b, c, d),
+    )
 
 
 @njit(cache=True, inline="always")
@@ -77,18 +92,16 @@ def look_up_level(texture, coarse, table, level, across, down):
     return look_up(texture, coarse, level, start, side, index, left * up, right * up, left * low, right * low)
 
 
-@njit(cache=True, parallel=True)
-def sample(texture, coarse, table, uv, footprint):
-    """Colours [n, 3] float32 seen at uv [n, 2] with footprint [n]; texture [3, S*S], coarse [3, N]. NaN where uv is."""
-    count = uv.shape[0]
+@njit(cache=True, _nrt=False)
+def sample_some(texture, coarse, table, uv, footprint, colors, first, last):
+    """`sample` for the pixels [first, last). Without reference counts on arrays, which took longer than the looking up."""
     size = np.float32(table[0, 0])
     scale = np.float32(table[0, 0] * TEXELS_A_PIXEL)
     levels = table.shape[1] - 1
-    colors = np.empty((count, 3), np.float32)
-    for p in prange(count):
+    for p in range(first, last):
         u, v = uv[p, 0], uv[p, 1]
         if np.isnan(u) or np.isnan(v):
-            colors[p] = np.nan
+            colors[p, 0], colors[p, 1], colors[p, 2] = np.nan, np.nan, np.nan
             continue
         across, down = u * size, (ONE - v) * size
         level, share = choose_level(footprint[p], scale, levels)
@@ -97,4 +110,13 @@ def sample(texture, coarse, table, uv, footprint):
             r1, g1, b1 = look_up_level(texture, coarse, table, level + 1, across, down)
             r, g, b = (ONE - share) * r + share * r1, (ONE - share) * g + share * g1, (ONE - share) * b + share * b1
         colors[p, 0], colors[p, 1], colors[p, 2] = r, g, b
+
+
+@njit(cache=True, parallel=True)
+def sample(texture, coarse, table, uv, footprint):
+    """Colours [n, 3] float32 seen at uv [n, 2] with footprint [n]; texture [3, S*S], coarse [3, N]. NaN where uv is NaN."""
+    count = uv.shape[0]
+    colors = np.empty((count, 3), np.float32)
+    for piece in prange((count + PIECE - 1) // PIECE):
+        sample_some(texture, coarse, table, uv, footprint, colors, piece * PIECE, min(count, (piece + 1) * PIECE))
     return colors
