@@ -15,6 +15,8 @@ import numpy as np
 from backend.ops.mesh_edges import SharedEdges, shared_edges
 from backend.ops.texture_charts import FIRST_TILE, chart_map, chart_numbers, in_tile, tile_numbers, tile_origin
 
+MOST_FINER = 1.5  # how much smaller texels may be on the mesh that a gutter's texels are tied to
+
 
 @dataclass(frozen=True, eq=False)
 class SeamEdges:
@@ -127,33 +129,41 @@ def seam_rows(
     Beside those on the seam itself there are rows up to `reach` texels to either side of it: the gutter beyond a chart's border
     against the inside of the chart that goes on there on the mesh. A photograph's pixel near a seam shows some of both
     charts, and the solver's area model looks for the other's part in the gutter; left free, that would take up whatever
-    the border lacks. A place of the gutter that another chart uses has no row.
+    the border lacks. There is no such row where another chart uses the gutter, where the inside would be beyond the edge's
+    own triangle, or where it is much finer than the gutter, whose texels would blur it.
     """
     edge, along, step = _places(edges, size, spacing)
-    texel_m = _texel_m(edges, size)[edge]
-    sides = ((edges.uv_a, edges.inward_a), (edges.uv_b, edges.inward_b))
+    sides = (
+        (edges.uv_a, edges.inward_a, edges.foot_a, edges.height_a_m, edges.tile_a, edges.chart_a),
+        (edges.uv_b, edges.inward_b, edges.foot_b, edges.height_b_m, edges.tile_b, edges.chart_b),
+    )
+    texels_m = [texel_m[edge] for texel_m in _texels_m(edges, size)]
     charts = _chart_maps(edges, size) if reach and edges.count else {}
-    kept, places_a, places_b = [], [], []
-    for ring in range(-reach, reach + 1):
-        uv_a, uv_b = (
+    kept, places = [], ([], [])
+    for outer, ring in [(0, 0), *((side, ring) for ring in range(1, reach + 1) for side in (0, 1))]:
+        inner = 1 - outer
+        depth_m = ring * texels_m[outer] if ring else np.zeros(len(edge))
+        free = np.isfinite(depth_m)
+        depth_m = np.where(free, depth_m, 0.0)
+        found = [
             ends[edge, 0]
             + along[:, None] * (ends[edge, 1] - ends[edge, 0])
-            + (inwards * texel_m)[:, None] * inward[edge]
-            for (ends, inward), inwards in zip(sides, (ring, -ring), strict=True)
-        )
-        free = np.isfinite(texel_m) | (ring == 0)
+            + (depth_m if side == inner else -depth_m)[:, None] * inward[edge]
+            for side, (ends, inward, *_) in enumerate(sides)
+        ]
         if ring:
-            outer, tile, chart = (
-                (uv_b, edges.tile_b, edges.chart_b) if ring > 0 else (uv_a, edges.tile_a, edges.chart_a)
-            )
-            free &= _is_free(charts, size, outer, tile[edge], chart[edge])
+            foot, height, tile, chart = sides[outer][2:]
+            free &= _is_free(charts, size, found[outer], tile[edge], chart[edge])
+            foot, height, *_ = sides[inner][2:]
+            free &= _is_in_triangle(along, foot[edge], height[edge], depth_m)
+            free &= texels_m[inner] * MOST_FINER > texels_m[outer]
         kept.append(np.flatnonzero(free))
-        places_a.append(uv_a[free])
-        places_b.append(uv_b[free])
+        for side in (0, 1):
+            places[side].append(found[side][free])
     rows = np.concatenate(kept)
     return SeamRows(
-        np.concatenate(places_a).astype(np.float32),
-        np.concatenate(places_b).astype(np.float32),
+        np.concatenate(places[0]).astype(np.float32),
+        np.concatenate(places[1]).astype(np.float32),
         step[rows].astype(np.float32),
         edges.tile_a[edge[rows]],
         edges.tile_b[edge[rows]],
@@ -184,11 +194,19 @@ def _is_free(
     return free
 
 
-def _texel_m(edges: SeamEdges, size: int) -> np.ndarray:
-    """[E]: the larger of the two sides' texels, across the seam, in metres; infinite where a side has no area in UV."""
+def _texels_m(edges: SeamEdges, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """[E], [E]: each side's texels, across the seam, in metres; infinite where a side has no area in UV."""
     with np.errstate(divide="ignore"):
         a, b = (1.0 / (size * np.linalg.norm(inward, axis=1)) for inward in (edges.inward_a, edges.inward_b))
-    return np.maximum(a, b)
+    return a, b
+
+
+def _is_in_triangle(along: np.ndarray, foot: np.ndarray, height_m: np.ndarray, depth_m: np.ndarray) -> np.ndarray:
+    """[M] bool: whether the place `depth_m` inwards of one on an edge is still in the edge's own triangle."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        third = depth_m / height_m  # the weight of the third corner; the others share the rest
+        end = along - foot * third
+        return np.asarray((third <= 1) & (end >= 0) & (1 - third - end >= 0))
 
 
 def _places(edges: SeamEdges, size: int, spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -215,13 +233,9 @@ def measure_seams(
     maps = textures if isinstance(textures, Mapping) else {FIRST_TILE: textures}
     size = min(values.shape[-1] for values in maps.values())
     edge, along, step = _places(edges, size, 1.0)
-    texel_m = _texel_m(edges, size)[edge]
-    inside = np.ones(len(edge), bool)
-    for foot, height in ((edges.foot_a, edges.height_a_m), (edges.foot_b, edges.height_b_m)):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            depth = 1.5 * texel_m / height[edge]  # the weight of the third corner; the others share the rest
-            end = along - foot[edge] * depth
-            inside &= (depth <= 1) & (end >= 0) & (1 - depth - end >= 0)
+    texel_m = np.maximum(*_texels_m(edges, size))[edge]
+    inside = _is_in_triangle(along, edges.foot_a[edge], edges.height_a_m[edge], 1.5 * texel_m)
+    inside &= _is_in_triangle(along, edges.foot_b[edge], edges.height_b_m[edge], 1.5 * texel_m)
     inside &= np.isin(edges.tile_a[edge], list(maps)) & np.isin(edges.tile_b[edge], list(maps))
     edge, along, texel_m, weight = edge[inside], along[inside], texel_m[inside], step[inside]
     if not len(edge):
