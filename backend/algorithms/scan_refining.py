@@ -14,6 +14,7 @@ from backend.algorithms.scan_passes import Passes, for_viewing
 from backend.algorithms.texture_refinement import RefinementSettings, View, refine
 from backend.ops.scan_sheets import Place, Sheet
 from backend.ops.scan_views import Strip
+from backend.ops.texel_solver import Seams
 
 WORK = 3.0  # of a pixel in an epoch, in pixels' passes of the solver
 
@@ -23,7 +24,7 @@ def refinement_work(passes: Passes, settings: RefinementSettings) -> float:
     return WORK * (settings.epochs + settings.decay_epochs) * passes.pixels
 
 
-def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings) -> None:
+def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings, seams: Seams) -> None:
     """The sheet's texture, refined in place of the solved one. Its work must have been planned."""
     assert sheet.texture is not None
     job, progress = passes.job, passes.progress
@@ -51,7 +52,7 @@ def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings) -> 
 
     refined = refine(
         sheet.texture.cpu().numpy(), views, len(used), settings, job, done=int(first * total), total=int(total) + 1,
-        look=look,
+        seams=seams, look=look,
     )  # fmt: skip
     progress.done = last * progress.total
     sheet.texture = torch.from_numpy(np.ascontiguousarray(refined, np.float32)).to(device)

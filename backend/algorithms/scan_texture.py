@@ -106,8 +106,9 @@ class _Making:
         refinement = RefinementSettings.from_params(params)
         if sheets.sheets[0].place.whole == params.size:
             if refinement is not None and going:
+                surface = self._surface(params.size)
                 for sheet in sheets.sheets:
-                    refine_sheet(passes, sheet, refinement)
+                    refine_sheet(passes, sheet, refinement, sheet.seams(surface))
             self._finish(sheets)
         else:
             self._solve_blocks(places or [whole_tile(tile, params.size) for tile in tiles], coarse, footprint, going)

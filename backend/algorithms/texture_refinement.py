@@ -27,6 +27,7 @@ from backend.ops import hierarchical_texture as hierarchy
 from backend.ops import texture_losses as losses
 from backend.ops.features import VggFeatures
 from backend.ops.texel_pyramid import choose_levels, default_levels
+from backend.ops.texel_solver import Seams
 from backend.ops.texture_sampling import Layout, gather, layout_of, pack, scatter
 from backend.ops.texture_seams import SeamRows
 from shared.errors import InvalidInput
@@ -51,7 +52,7 @@ def refine(
     *,
     done: int = 0,
     total: int | None = None,
-    seams: SeamRows | None = None,
+    seams: SeamRows | Seams | None = None,
     look: Look | None = None,
 ) -> np.ndarray:
     """The texture after all epochs, or after the one in which somebody asked to finish early; [3, S, S] float32 0..1.
@@ -91,7 +92,7 @@ class Refinement:
         photographs: int,
         settings: RefinementSettings,
         job: JobContext,
-        seams: SeamRows | None = None,
+        seams: SeamRows | Seams | None = None,
     ) -> None:
         self.settings, self.photographs, self.job = settings, photographs, job
         self.size, self.epoch = texture.shape[-1], 0
