@@ -99,7 +99,7 @@ def weigh(facing, footprint, distances, radius, power, least_facing, least_weigh
             weights[y, x] = weight if nearest >= most else weight * max(nearest / most, least_weight)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _step(uv, y, x, dy, dx, reach):
     """Change of u and v to a neighbour; NaN where that one lies in another chart, on another surface, or nowhere."""
     b, a = y + dy, x + dx
@@ -124,7 +124,7 @@ def _towards(uv, y, x, offset, dy, dx, reach):
     return np.float32(side * offset) * du, np.float32(side * offset) * dv
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def bend(
     uv, footprint, stretch, weights, same_chart, nodes, cell, first_row, above, rows, new_uv, new_footprint, new_weights
 ):
@@ -136,14 +136,19 @@ def bend(
     row. UVs are carried on by their derivative, for they are smooth where colours are not.
     """
     height, width = weights.shape
+    inverse = 1.0 / cell
     for i in prange(rows):
+        across = _between_rows(nodes, cell, first_row + i + 0.5)
         for j in range(width):
-            dx, dy = displacement(nodes, cell, j + 0.5, first_row + i + 0.5)
-            sx, sy = j - dx, i + above - dy
+            gx = min((j + 0.5) * inverse, across.shape[0] - 1.0)
+            left = min(int(gx), max(across.shape[0] - 2, 0))
+            right, share = min(left + 1, across.shape[0] - 1), gx - left
+            sx = j - (across[left, 0] + share * (across[right, 0] - across[left, 0]))
+            sy = i + above - (across[left, 1] + share * (across[right, 1] - across[left, 1]))
             x, y = int(np.floor(sx + 0.5)), int(np.floor(sy + 0.5))
-            new_weights[i, j] = 0
-            new_uv[i, j, 0] = new_uv[i, j, 1] = new_footprint[i, j] = np.nan
             if x < 0 or x >= width or y < 0 or y >= height or not weights[y, x] > 0:
+                new_weights[i, j] = 0
+                new_uv[i, j, 0] = new_uv[i, j, 1] = new_footprint[i, j] = np.nan
                 continue
             reach = same_chart * footprint[y, x] * np.sqrt(stretch[y, x])
             ux, vx = _towards(uv, y, x, sx - x, 0, 1, reach)
@@ -152,6 +157,21 @@ def bend(
             new_uv[i, j, 1] = uv[y, x, 1] + vx + vy
             new_footprint[i, j] = footprint[y, x]
             new_weights[i, j] = weights[y, x]
+
+
+@njit(cache=True)
+def _between_rows(nodes, cell, y):
+    """The nodes [gx, 2] of the displacement along one row of pixels, float64."""
+    rows, columns = nodes.shape[:2]
+    gy = min(y / cell, rows - 1.0)
+    above = min(int(gy), max(rows - 2, 0))
+    below, share = min(above + 1, rows - 1), gy - above
+    across = np.empty((columns, 2))
+    for column in range(columns):
+        for axis in range(2):
+            high, low = np.float64(nodes[above, column, axis]), np.float64(nodes[below, column, axis])
+            across[column, axis] = high + share * (low - high)
+    return across
 
 
 @njit(cache=True)
