@@ -13,7 +13,7 @@ from typing import Any
 
 import bpy
 
-from . import properties, sources
+from . import properties, scan_sources, sources
 from .build.record import RECIPE_KEY
 from .job_records import Job
 from .session import Session
@@ -86,6 +86,8 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
             hint="Generate it anew from the sidebar.",
             field=missing[0],
         )
+    if target and properties.makes_textures(spec):
+        given = _onto(spec, given, target)
     feeds = {port: entry["params"] for port, entry in scene.get("feeds", {}).items()}
     return Request(
         spec=spec,
@@ -95,6 +97,20 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
         output=scene.get("output") or properties.result_items(spec)[0][0],
         target=target,
     )
+
+
+def _onto(spec: AlgorithmSpec, given: Mapping[str, tuple[Source, ...]], mesh: str) -> dict[str, tuple[Source, ...]]:
+    """The sources of a texture with another mesh in the place of the one that was textured: a copy, or the same by a new name."""
+    port = scan_sources.surface_port(spec)
+    if port is None or not given.get(port.name):
+        return dict(given)
+    old = given[port.name][0].name
+
+    def moved(name: str, source: Source) -> Source:
+        options = {**source.options, "mesh": mesh} if source.options.get("mesh") == old else source.options
+        return replace(source, name=mesh if name == port.name else source.name, options=options)
+
+    return {name: tuple(moved(name, source) for source in entries) for name, entries in given.items()}
 
 
 def submit(session: Session, context: bpy.types.Context, request: Request, *, generation: int) -> Job:

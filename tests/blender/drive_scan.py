@@ -88,8 +88,9 @@ def session():
         bpy.ops.relievo.unwrap()
         yield 1.0
     drive.shade("MATERIAL")
-    settings.scan_texture.size = 2048
+    settings.scan_texture.size = 1024
     yield 3.0
+    bpy.ops.ed.undo_push(message="before")  # operators that a script calls push none
     bpy.ops.relievo.generate()
     yield lambda: any(previews.TAG in item for item in bpy.data.objects) or settled()
     yield 0.5
