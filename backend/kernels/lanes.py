@@ -10,9 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, njit, types
 from numba.core.cgutils import get_or_insert_function
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
+
+intrinsic: Any = extending.intrinsic  # it takes the first parameter away, which type checkers cannot know
+
+
+compile_function: Any = njit
+# For functions that make no arrays: without counting references to those they are given, which takes longer than
+# looking one number up.
+uncounted = compile_function(cache=True, _nrt=False)
 
 
 class Lanes(types.Type):

@@ -30,6 +30,7 @@ from backend.kernels.lanes import (
     splat_16,
     square_root,
     store,
+    uncounted,
     where_positive,
 )
 from backend.kernels.lanes import total as sum_lanes
@@ -42,9 +43,7 @@ PHASES = 4
 GROUPS = 64  # pieces of a phase that threads share; more than threads there will be, so that each has equal work
 MOST_PHOTOGRAPHS = 65535
 NOWHERE = -1
-# Without reference counts on its arguments' arrays: they were half the time of a pixel. Such a function makes no arrays.
-UNCOUNTED = njit(cache=True, _nrt=False)
-CHUNK = 64
+CHUNK = 64  # pixels between two steps of `take_tile`; a multiple of 16
 SHARE, WEIGHT, COLOR, MODEL, KINDS = 0, 1, 2, 5, 8
 ZERO = np.float32(0)
 SHRINK = 0.5 ** np.arange(32, dtype=np.float32)
@@ -219,7 +218,7 @@ def look_at(p, j, table, texture, coarse, places, footprint, weight, tint, tones
     poke(numbers, (MODEL + 2) * CHUNK + j, mb - db)
 
 
-@UNCOUNTED
+@uncounted
 def weigh(numbers, tones, loss, threshold, sums):
     """Residuals, robust weights and sums of the pixels in `numbers`, sixteen at a time. Weight 0: no pixel."""
     one, knee, sharp = splat_16(ONE), splat_16(threshold), splat_16(ONE / (threshold * threshold))
@@ -255,7 +254,7 @@ def weigh(numbers, tones, loss, threshold, sums):
             sums[16 + channel] += sum_lanes(multiply(colored, color))
 
 
-@UNCOUNTED
+@uncounted
 def add_rows(cells, count, numbers, fine, coarser, spots):
     """The rows of a chunk's first `count` pixels, one for each level a pixel looks at."""
     for j in range(count):
@@ -265,7 +264,7 @@ def add_rows(cells, count, numbers, fine, coarser, spots):
             add_row(cells, peek(spots, 2 * CHUNK + j), peek(spots, 3 * CHUNK + j), w * share, coarser, j)
 
 
-@UNCOUNTED
+@uncounted
 def take_tile(
     cells, table, texture, coarse, places, footprint, weight, tint, tones, loss, threshold, solve, runs, sums, scratch
 ):
@@ -349,7 +348,7 @@ def take_difference(
     add_row(cells, table[1, level] + at, side, w, scratch, 0)
 
 
-@UNCOUNTED
+@uncounted
 def take_gradients(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, strength, width, tiles,
                    runs, scratch):  # fmt: skip
     """The gradient rows of all pixels of one tile's runs with their right and lower neighbours. width: of the strip."""

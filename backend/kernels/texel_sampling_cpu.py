@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit, prange
 
-from backend.kernels.lanes import peek
+from backend.kernels.lanes import peek, uncounted
 
 LevelTable = np.ndarray  # int64 [2, L+1]: the side of each level, and where it starts in a flat array of all levels
 
@@ -92,9 +92,9 @@ def look_up_level(texture, coarse, table, level, across, down):
     return look_up(texture, coarse, level, start, side, index, left * up, right * up, left * low, right * low)
 
 
-@njit(cache=True, _nrt=False)
+@uncounted
 def sample_some(texture, coarse, table, uv, footprint, colors, first, last):
-    """`sample` for the pixels [first, last). Without reference counts on arrays, which took longer than the looking up."""
+    """`sample` for the pixels [first, last)."""
     size = np.float32(table[0, 0])
     scale = np.float32(table[0, 0] * TEXELS_A_PIXEL)
     levels = table.shape[1] - 1

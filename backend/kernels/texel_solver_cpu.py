@@ -22,11 +22,41 @@ from backend.kernels.lanes import total as sum_lanes
 HALF, ONE, ZERO = np.float32(0.5), np.float32(1), np.float32(0)
 QUARTER, THREE_QUARTERS = np.float32(0.25), np.float32(0.75)
 SLOPES_OF_A_HAT = np.float32(8 / 3)  # the integral of its squared gradient, in two dimensions the same for any width
+PIECE = 1 << 16
 PAD = 64  # numbers behind a level that vectors of 16 may reach over its end
 COARSEST_HATS = 4  # a side
 CAUTION = np.float32(
     8
 )  # what was seen settles by itself: hats add their moves to those of each texel, and CG pays for it
+
+
+@njit(cache=True, parallel=True)
+def column_sums(cells):
+    """The sums [8] float64 over all cells [N, 8], in pieces that do not depend on threads."""
+    pieces = (cells.shape[0] + PIECE - 1) // PIECE
+    sums = np.zeros((pieces, 8))
+    for piece in prange(pieces):
+        for i in range(piece * PIECE, min(cells.shape[0], (piece + 1) * PIECE)):
+            for k in range(8):
+                sums[piece, k] += cells[i, k]
+    result = np.zeros(8)
+    for piece in range(pieces):
+        result += sums[piece]
+    return result
+
+
+@njit(cache=True, parallel=True)
+def count_seen(cells, table):
+    """How many texels of level 0 some observation of any level reaches."""
+    side = table[0, 0]
+    counts = np.zeros(side, np.int64)
+    for row in prange(side):
+        for column in range(side):
+            for level in range(table.shape[1]):
+                if cells[table[1, level] + (row >> level) * table[0, level] + (column >> level), 0] > 0:
+                    counts[row] += 1
+                    break
+    return counts.sum()
 
 
 @njit(cache=True)

@@ -67,7 +67,8 @@ def build_pyramid(texture: Tensor, levels: int) -> Pyramid:
     coarse = texture.new_empty((3, sum(side * side for side in sides[1:])))
     pyramid = Pyramid(texture, coarse, sides)
     for level in range(1, levels + 1):
-        pyramid[level].copy_(halve(pyramid[level - 1]))
+        for finer, own in zip(pyramid[level - 1], pyramid[level]):  # a channel at a time: a third of the memory
+            own.copy_(halve(finer[None])[0])
     return pyramid
 
 

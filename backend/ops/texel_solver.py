@@ -23,7 +23,7 @@ from torch import Tensor
 
 from backend.kernels import texel_solver_cpu as kernel
 from backend.ops import texel_pyramid, texel_solver_plain
-from backend.ops.texel_stencil import PLANES, TexelSystem, row_sums
+from backend.ops.texel_stencil import PLANES, TexelSystem
 
 BLOCK, MARGIN = 256, 12
 BLOCKS_A_THREAD = 3  # between two signs of life
@@ -119,17 +119,31 @@ class Problem:
 
 def mean_weight(system: TexelSystem) -> float:
     """The mean observation weight of the texels that have any; 1 where nobody has seen anything."""
-    weight = system.observation_weight()
-    seen = int(torch.count_nonzero(weight > 0))
-    return float(weight.sum(dtype=torch.float64)) / seen if seen else 1.0
+    if system.device.type == "cpu":
+        seen = int(kernel.count_seen(system.cells.numpy(), system.table))
+    else:
+        seen = int(torch.count_nonzero(system.observation_weight() > 0))
+    return total_weight(column_sums(system)) / seen if seen else 1.0
 
 
 def mean_color(system: TexelSystem) -> Tensor:
     """The weighted mean of all observations, [3, 1, 1]; mid grey where there is none."""
-    right_sides = system.cells[:, 5:].sum(0, dtype=torch.float64)
-    weight = sum(float(row_sums(system.level(level)).sum(dtype=torch.float64)) for level in range(system.levels + 1))
-    color = right_sides / weight if weight > 0 else torch.full_like(right_sides, 0.5)
-    return color.to(torch.float32)[:, None, None]
+    sums = column_sums(system)
+    weight = total_weight(sums)
+    color = sums[5:] / weight if weight > 0 else np.full(3, 0.5)
+    return torch.from_numpy(color.astype(np.float32)).to(system.device)[:, None, None]
+
+
+def column_sums(system: TexelSystem) -> np.ndarray:
+    """The sums of the eight planes over all levels, [8] float64."""
+    if system.device.type == "cpu":
+        return kernel.column_sums(system.cells.numpy())
+    return system.cells.sum(0, dtype=torch.float64).cpu().numpy()
+
+
+def total_weight(sums: np.ndarray) -> float:
+    """The sum of all observations' weights: of all numbers in the matrix, where a coupling stands twice."""
+    return float(sums[0] + 2 * sums[1:5].sum())
 
 
 def coarser_grids(system: TexelSystem) -> list[Tensor]:
