@@ -20,9 +20,13 @@ MOST_AT_ONCE = 8192  # texels a side; larger ones gain nothing by being solved a
 SMALLEST_SIDE = 64
 SURVEY_SIDE = 320  # px of a photograph in the first look
 BLOCK_PASSES = 2
-REDUCTIONS = (16, 8, 4, 2)
 LEAST_PHOTOGRAPH = 40  # px of a reduced photograph's shorter side
-TURNS = 3  # passes of a coarse level: each brings photographs nearer to each other
+TURNS = {
+    16: 8,
+    8: 8,
+    4: 6,
+    2: 3,
+}  # passes of a coarse level, each brings photographs nearer; a pass costs 1 / reduction²
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,13 @@ def levels(params: ScanTextureParams, largest: int, footprint: float, sides: Seq
     robust = robust_loss(params)
     aligned = params.alignment != "none"
     made: list[Level] = []
-    for reduction in REDUCTIONS:
+    for reduction in TURNS:
         size = min(round(1.0 / (footprint * reduction) / 8) * 8, largest)
         if size < SMALLEST_SIDE or min(sides) // reduction < LEAST_PHOTOGRAPH or 2 * size > 3 * largest:
             continue
         if reduction < 4 and not aligned and made:
             continue  # the coarsest is enough to start from
-        losses: tuple[Loss, ...] = (robust,) * (TURNS if aligned else 1)
+        losses: tuple[Loss, ...] = (robust,) * (TURNS[reduction] if aligned else 1)
         made.append(Level(size, reduction, losses if made else ("l2", *losses)))
     finest = 1.0 / footprint
     if largest > 1.5 * finest and round(finest) >= SMALLEST_SIDE:
@@ -111,11 +115,13 @@ def levels(params: ScanTextureParams, largest: int, footprint: float, sides: Seq
 
 def block_level(params: ScanTextureParams, footprint: float, sides: Sequence[int]) -> Level:
     """The passes over each block of a texture that is too large as a whole."""
-    return Level(params.size, _reduction(params.size, footprint, min(sides)), (robust_loss(params),) * BLOCK_PASSES)
+    losses: tuple[Loss, ...] = (robust_loss(params),) * BLOCK_PASSES
+    return Level(params.size, _reduction(params.size, footprint, min(sides)), losses)
 
 
 def robust_loss(params: ScanTextureParams) -> Loss:
-    return {"l1": "l1", "huber": "huber", "none": "l2"}[params.robustness]  # type: ignore[return-value]
+    """The solver's name for what becomes of outliers."""
+    return "l2" if params.robustness == "none" else params.robustness
 
 
 def _reduction(size: int, footprint: float, least_side: int) -> int:

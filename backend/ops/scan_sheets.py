@@ -212,7 +212,7 @@ class Sheets:
             drawn = sample(sheet.pyramid, self._here(uv), self._here(footprint)).cpu().numpy()
             if len(self.sheets) == 1 and place.is_tile and place.tile == 1001:
                 return drawn
-            inside = ((uv >= 0) & (uv <= 1)).all(axis=2)[..., None]
+            inside = np.all((uv >= 0) & (uv <= 1), axis=2, keepdims=True)
             colors = np.where(inside, drawn, np.nan if colors is None else colors)
         assert colors is not None
         return colors

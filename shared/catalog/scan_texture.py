@@ -70,7 +70,7 @@ class ScanTextureParams:
         labels={"area": "An Area", "point": "A Point"},
     )
     passes: int = param(
-        4,
+        2,
         label="Passes",
         group="Solver",
         min=1,
@@ -125,7 +125,7 @@ class ScanTextureParams:
         help="Surfaces turned further away from the camera than this are not taken from that photograph",
     )
     silhouette_px: float = param(
-        2.0,
+        1.0,
         label="Silhouettes",
         group="Weights",
         min=0.0,
@@ -411,7 +411,7 @@ SPEC = AlgorithmSpec(
             name="exact",
             label="Exact Poses",
             help="Renderings or a calibrated rig: nothing is moved, no exposure made equal",
-            values={"alignment": "none", "color_correction": "none", "passes": 2},
+            values={"alignment": "none", "color_correction": "none"},
         ),
         Preset(
             name="draft",
