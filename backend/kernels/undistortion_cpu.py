@@ -15,7 +15,7 @@ LANES = 16  # numbers of a row read at once: 4 pixels of 3, and 4 more to fill a
 
 
 @njit(inline="always")
-def _cubic(t: float) -> tuple[float, float, float, float]:
+def _cubic(t):
     """The weights of four neighbours, 1 + t, t, 1 - t and 2 - t away (Keys 1981, equation 4, a = -1/2), in float32."""
     half, one, two = np.float32(0.5), np.float32(1.0), np.float32(2.0)
     steep, deep = np.float32(1.5), np.float32(2.5)
@@ -28,7 +28,7 @@ def _cubic(t: float) -> tuple[float, float, float, float]:
 
 
 @njit(inline="always")
-def _clip(value: int, top: int) -> int:
+def _clip(value, top):
     return min(max(value, 0), top)
 
 
@@ -61,7 +61,7 @@ def _bend_row(
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
 def _fetch_row(
-    source: np.ndarray, at_x: np.ndarray, at_y: np.ndarray, lanes: int, top: float, made: np.ndarray, inside: np.ndarray
+    source: np.ndarray, at_x: np.ndarray, at_y: np.ndarray, lanes: int, top, made: np.ndarray, inside: np.ndarray
 ) -> None:
     """Fill made [3 W] and inside [W] from source [H, 3 W]: first by columns, over the numbers of 4 neighbouring pixels at once.
 
