@@ -7,6 +7,8 @@ imported from here.
 
 from __future__ import annotations
 
+import atexit
+
 
 def _modules() -> tuple:
     from . import image_panel, operators, panels, preferences, properties, pump
@@ -15,10 +17,15 @@ def _modules() -> tuple:
 
 
 def register() -> None:
+    import bpy
+
     for module in _modules():
         module.register()
+    if getattr(bpy.app, "module", False):  # a script that imports bpy never ends while our classes are registered
+        atexit.register(unregister)
 
 
 def unregister() -> None:
+    atexit.unregister(unregister)
     for module in reversed(_modules()):
         module.unregister()
