@@ -25,7 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PYTHON = (3, 11)
-EXTRA_GROUPS = {"test": ("test", "bench"), "bench": ("bench",)}
+EXTRA_GROUPS = {"test": ("test", "bench"), "bench": ("bench", "peers")}
 
 
 def main(argv: list[str]) -> int:

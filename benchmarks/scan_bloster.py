@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"There is no folder {options.data / 'scans' / 'bloster'}; --data names the folder that holds scans.")
         return 2
     if not open3d_albedo.is_installed():
-        print("Open3D is missing: install the group bench of pyproject.toml.")
+        print("Open3D is missing: install the group peers of pyproject.toml.")
         return 2
     from benchmarks.perceptual import PerceptualDistance
 

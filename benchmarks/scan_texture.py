@@ -102,7 +102,7 @@ def measure_quality(repeats: int, picture: Path | None) -> dict[str, Any]:
     if open3d_albedo.is_installed():
         add("open3d", *open3d_albedo.project_to_albedo(scene.mesh, scene.cameras, scene.photographs, size))
     else:
-        print("  open3d             missing: install the group bench of pyproject.toml")
+        print("  open3d             missing: install the group peers of pyproject.toml")
     loop = NeuralTexGen(scene.photographs, [seen.uv for seen in maps], size)
     seconds = loop.run(EPOCHS)
     add("loop", loop.texture(), seconds)

@@ -1,6 +1,6 @@
 """Open3D's `TriangleMesh.project_images_to_albedo`, in a process of its own, so that neither's threads or memory touch ours.
 
-Needs the group `bench` of pyproject.toml. Open3D's wheel asks for a libusb that many systems lack; libusb-package brings
+Needs the group `peers` of pyproject.toml. Open3D's wheel asks for a libusb that many systems lack; libusb-package brings
 one, which is loaded first. Only the call itself is timed, not the import and not the hand-over of the arrays.
 """
 
@@ -46,7 +46,7 @@ def project_to_albedo(
     mesh: float32 [N, 3, 5]. photographs: uint8 [V, H, W, 3]. Raises NotInstalled.
     """
     if not is_installed():
-        raise NotInstalled("Open3D is missing: install the group bench of pyproject.toml.")
+        raise NotInstalled("Open3D is missing: install the group peers of pyproject.toml.")
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "given.npz", Path(folder) / "made.npy"
         np.savez(
