@@ -108,7 +108,7 @@ def test_poses_a_pixel_off_are_mended(alignment: str) -> None:
     seen = well_seen(aligned)
     assert psnr(only(aligned["texture"]), seen) > psnr(only(blurred["texture"]), seen) + 1  # all may slide together
     residuals = [np.mean([photograph["residual"] for photograph in r["photographs"]]) for r in (report, before)]
-    assert residuals[0] < 0.5 * residuals[1]
+    assert residuals[0] < 0.6 * residuals[1]
     assert max(np.hypot(*photograph["shift_px"]) for photograph in report["photographs"]) > 0.5
 
 

@@ -29,6 +29,8 @@ CELLS = 64  # along a tile, for the photographs' mean colours
 CELL_BUDGET = 1 << 16  # over all tiles
 LEAST_SEEN = 1e-3  # of its pixels that a photograph must bring
 WORSE = 1.5  # a displaced photograph whose residual grows by so much against the others' goes back: it was led astray
+JUDGED_FROM = 2  # times reduced, and less: coarser photographs may still be far from where they belong
+WORST = 0.8  # of the largest residual: photographs above it are set aside together
 HUBER_KNEE = 2.5  # times the tolerance
 WORTH_NAMING = 3.0  # times the tolerance: a residual below it is no misfit, whatever the others' are
 
@@ -88,6 +90,7 @@ class Passes:
         ]
         self.correction = no_correction(len(scan.views))
         self._layout: CellColors | None = None
+        self._measured = False  # whether the last pass had a texture to compare with
 
     @property
     def used(self) -> list[Photograph]:
@@ -161,15 +164,16 @@ class Passes:
             last = turn == len(level.losses) - 1
             align = learn and started and self.params.alignment != "none"
             self._gather(sheets, level, loss, chosen, align=align, count=last, stage=label)
+            self._measured = started
             sheets.solve(
                 surface,
-                smoothness=self.params.smoothness,
+                smoothness=self._smoothness(),
                 seam_weight=self.params.seam_weight,
                 thorough=last,
                 alive=self.progress.alive,
             )
             if learn and started:
-                self._judge(chosen)
+                self._judge(chosen, may_set_aside=level.reduction <= JUDGED_FROM)
                 self._correct(sheets, chosen)
                 self._move(chosen)
             self._show(sheets)
@@ -217,22 +221,35 @@ class Passes:
     def _most_px(self, view: ScanView) -> float:
         return self.params.most_shift / 100 * max(view.width, view.height)
 
-    def _judge(self, chosen: list[Photograph]) -> None:
+    def _judge(self, chosen: list[Photograph], *, may_set_aside: bool) -> None:
         """Note residuals; set photographs aside whose residual is far above the others'."""
         for photograph in chosen:
             photograph.earlier = photograph.residual
             if photograph.last is not None and photograph.last.count:
                 photograph.residual = photograph.last.absolute / photograph.last.count / np.sqrt(3.0)
         residuals = np.array([photograph.residual for photograph in chosen])
-        if len(chosen) < 3:
+        if len(chosen) < 3 or not may_set_aside:
             return
         typical = max(float(np.nanmedian(residuals)), self.params.tolerance * WORTH_NAMING / self.params.misfit)
+        # what does not fit spoils the texture for its neighbours, too: only the worst go at a time
+        least = max(self.params.misfit * typical, WORST * float(np.nanmax(residuals)))
         for photograph in chosen:
-            if photograph.residual > self.params.misfit * typical:
+            if photograph.residual > least:
                 photograph.reason = (
                     f"does not fit: its residual of {photograph.residual:.3f} is {photograph.residual / typical:.1f} times "
                     "the others'"
                 )
+
+    @property
+    def noise(self) -> float:
+        """The root mean square by which a typical photograph's pixels miss the texture, outliers weakened; a channel."""
+        found = [p.last.squared / p.last.weight / 3.0 for p in self.used if p.last is not None and p.last.weight > 0]
+        return float(np.sqrt(np.median(found))) if found and self._measured else self.params.tolerance
+
+    def _smoothness(self) -> float:
+        """What photographs that disagree need is more smoothness, by the square of the disagreement: the most probable texture
+        weighs its neighbours' agreement against the observations' noise. The parameter is for noise like the tolerance."""
+        return self.params.smoothness * min(max((self.noise / self.params.tolerance) ** 2, 0.1), 100.0)
 
     def _correct(self, sheets: Sheets, chosen: list[Photograph]) -> None:
         """New gains from the pass, and the textures in the colours that they mean."""

@@ -108,8 +108,8 @@ def levels(params: ScanTextureParams, largest: int, footprint: float, sides: Seq
     finest = 1.0 / footprint
     if largest > 1.5 * finest and round(finest) >= SMALLEST_SIDE:
         made.append(Level(round(finest / 8) * 8, 1, (robust,) if made else ("l2", robust)))
-    first: tuple[Loss, ...] = () if made else ("l2",)
-    made.append(Level(largest, _reduction(largest, footprint, min(sides)), (*first, *[robust] * params.passes)))
+    last: tuple[Loss, ...] = (robust,) * params.passes
+    made.append(Level(largest, _reduction(largest, footprint, min(sides)), last if made else ("l2", *last)))
     return made
 
 

@@ -1,8 +1,9 @@
 """What the scan texture engine tells about its photographs: the report as JSON, the same bytes for the same input.
 
 Keys: summary (sentences for people), warnings, photographs (name, used, held_out, reason, residual, psnr, gain, bias, shift_px,
-warp_px), hold_out_psnr and hold_out_psnr_own_gain (dB, null without held-out photographs), coverage (share of the charts' texels
-that some photograph has seen), seen_texels, size, tiles, blocks, passes, uv_overlap, seam_ratio.
+warp_px), noise (root mean square by which photographs typically miss the texture), hold_out_psnr and hold_out_psnr_own_gain (dB,
+null without held-out photographs), coverage (share of the charts' texels that some photograph has seen), seen_texels, size,
+tiles, blocks, passes, uv_overlap, unwrapped, seam_ratio.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def make_report(
         "passes": passes.params.passes,
         "uv_overlap": _rounded(scan.overlap),
         "unwrapped": scan.unwrapped,
+        "noise": _rounded(passes.noise, 5),
         "seam_ratio": _rounded(seam_ratio),
         "photographs": [_entry(passes, photograph, predictions) for photograph in passes.photographs],
     }

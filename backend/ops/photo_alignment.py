@@ -20,7 +20,7 @@ import numpy as np
 
 from backend.kernels import photo_alignment_cpu as kernel
 
-BEND_PX = 0.15  # second difference of d from node to node that is nothing special
+BEND_PX = 0.5  # second difference of d from node to node that is nothing special
 SHIFT_PX = 2.0  # a displacement that is nothing special
 KEPT = 8.0  # neighbouring residuals go together: one pixel in so many counts as a measurement of its own
 LEAST_GAIN = 1e-3  # a step that promises less than this share of the residual is noise

@@ -41,12 +41,12 @@ class ScanTextureParams:
         labels={"warp": "Bend", "shift": "Shift", "none": "None"},
     )
     smoothness: float = param(
-        0.002,
+        0.004,
         label="Smoothness",
         min=0.0,
         max=1.0,
         soft_max=0.1,
-        help="How strongly neighbouring texels are held together: fills what no photograph has seen, quietens noise",
+        help="How strongly neighbouring texels are held together where photographs disagree: fills what none has seen",
     )
     unwrap: Literal["missing", "never", "always"] = param(
         "missing",
