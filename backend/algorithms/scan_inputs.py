@@ -42,7 +42,9 @@ class Scan:
 
 def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
     """Views and surface from the engine's inputs. Raises InvalidInput."""
-    images: tuple[Array, ...] = inputs["images"]
+    images = tuple(
+        Array(image.kind, np.ascontiguousarray(image.values), image.attributes) for image in inputs["images"]
+    )
     mesh = _checked_mesh(inputs.get("mesh"), "mesh")
     occluders = _checked_mesh(inputs.get("occluders"), "occluders")
     warnings: list[str] = []
@@ -83,7 +85,7 @@ def _checked_mesh(given: Array | None, port: str) -> np.ndarray | None:
             hint="Clean the mesh up first; in Blender: Mesh > Clean Up > Degenerate Dissolve, or delete those vertices.",
             field=port,
         )
-    return given.values
+    return np.ascontiguousarray(given.values)
 
 
 def _with_uvs(
