@@ -153,16 +153,18 @@ class Passes:
     # Passes ----------------------------------------------------------------------------------------------------------
 
     def solve_level(
-        self, sheets: Sheets, level: Level, surface: Surface | None, *, learn: bool = True,
+        self, sheets: Sheets, level: Level, surface: Surface | None, *, learn: bool = True, final: bool = False,
         only: list[Photograph] | None = None, stage: str = "",
     ) -> bool:  # fmt: skip
-        """All passes of a level; False as soon as somebody wants to finish. learn: gains, displacements and misfits, too."""
+        """All passes of a level; False as soon as somebody wants to finish. learn: gains, displacements and misfits, too.
+        final: no level follows, so what the last pass could teach is not asked for."""
         for turn, loss in enumerate(level.losses):
             chosen = self.used if only is None else [photograph for photograph in only if photograph.is_used]
             label = stage or f"{level.size} px, pass {turn + 1} of {len(level.losses)}"
             started = sheets.sheets[0].texture is not None
             last = turn == len(level.losses) - 1
-            align = learn and started and self.params.alignment != "none"
+            teaches = learn and started and not (final and last)
+            align = teaches and self.params.alignment != "none"
             self._gather(sheets, level, loss, chosen, align=align, count=last, stage=label)
             self._measured = started
             sheets.solve(
@@ -174,6 +176,7 @@ class Passes:
             )
             if learn and started:
                 self._judge(chosen, may_set_aside=level.reduction <= JUDGED_FROM)
+            if teaches:
                 self._correct(sheets, chosen)
                 self._move(chosen)
             self._show(sheets)

@@ -96,7 +96,8 @@ class _Making:
             sheets = Sheets([whole_tile(tile, level.size) for tile in tiles], self.device, params.pixel_model == "area")
             if coarse:
                 sheets.start_from(coarse)
-            going = passes.solve_level(sheets, level, self._surface(level.size))
+            final = level is levels[-1] and level.size == params.size
+            going = passes.solve_level(sheets, level, self._surface(level.size), final=final)
             coarse = sheets.textures()
             if level.size < params.size:
                 self._remember(sheets)
