@@ -67,7 +67,7 @@ class Store:
         except OSError as error:
             raise BackendUnavailable(
                 f"The folder {state_dir} cannot be used: {error.strerror or error}.",
-                hint="Look at its permissions, or give another --state-dir.",
+                hint="Look at its permissions, or give another --state.",
                 field="state_dir",
             ) from error
 
@@ -303,7 +303,7 @@ def _lock(path: Path) -> Any:
         file.close()
         raise BackendUnavailable(
             f"Another backend already uses the folder {path.parent}.",
-            hint="Connect to it, stop it, or give another --state-dir.",
+            hint="Connect to it, stop it, or give another --state.",
             field="state_dir",
         ) from error
     return file

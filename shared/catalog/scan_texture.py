@@ -98,7 +98,7 @@ class ScanTextureParams:
         " light changes from photograph to photograph",
     )
     seam_weight: float = param(
-        1.0,
+        0.1,
         label="Seams",
         group="Solver",
         min=0.0,
