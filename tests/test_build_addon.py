@@ -58,7 +58,8 @@ def test_one_platform_is_small(tmp_path: Path):
     small = [path for path in paths if path.stem.endswith("x64") or path.stem.endswith("arm64")]
     assert len(small) == len(build_addon.PLATFORMS)
     for path in small:
-        assert path.stat().st_size < 3.5e6, path.name
+        both_architectures = "macos" in path.stem  # pyzmq has one wheel for Intel and Apple processors together
+        assert path.stat().st_size < (4.0e6 if both_architectures else 3.5e6), path.name
 
 
 def test_blenders_own_tool_accepts_each(zips: dict[str, Path]):
