@@ -197,7 +197,7 @@ def _scan_texture(result: dict[str, Any]) -> Iterator[Claim]:
     quality = result["quality"]
     names = {
         "loop": "S2's loop, its 60 epochs",
-        "loop, 10x longer": "S2's loop, 600 epochs",
+        "loop, 10x longer": f"S2's loop, {quality['methods'].get('loop, 10x longer', {}).get('epochs', 600)} epochs",
         "open3d": f"Open3D {quality['open3d']}",
         "averaging": "plain averaging",
     }
