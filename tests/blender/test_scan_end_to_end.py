@@ -22,6 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 VIEWS, SIDE_PX, SAMPLES = 24, 320, 8
 SIZE = 512
 
+pytestmark = pytest.mark.skipif(
+    bpy.app.version[:2] != (5, 0) and not os.environ.get("RELIEVO_EVERY_BLENDER"),
+    reason="a minute of rendering; once is enough: in 5.0, or everywhere with RELIEVO_EVERY_BLENDER=1",
+)
+
 
 @pytest.fixture(scope="module")
 def addon(tmp_path_factory):
