@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from backend.kernels import view_weights_cpu as kernel
+from backend.kernels.pixel_means_cpu import means as pixel_means
 from backend.kernels.rasterization_cpu import BAND
 from backend.ops.photo_alignment import Displacement
 from backend.ops.rasterization import Projection, SurfaceMap, draw, project
@@ -272,9 +273,9 @@ def _means(pixels: np.ndarray, times: int) -> np.ndarray:
     if times == 1:
         return pixels
     height, width = pixels.shape[0] // times, pixels.shape[1] // times
-    blocks = pixels[: height * times, : width * times].reshape(height, times, width, times, 3)
-    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
-    return ((total + times * times // 2) // (times * times)).astype(pixels.dtype)
+    result = np.empty((height, width, 3), pixels.dtype)
+    pixel_means(pixels, times, result)
+    return result
 
 
 def _mask_at(mask: np.ndarray, height: int, width: int) -> np.ndarray:

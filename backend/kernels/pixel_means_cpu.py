@@ -1,0 +1,23 @@
+"""Photographs made smaller by whole numbers: each pixel the mean of a block, rounded. Every row belongs to one thread."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+
+@njit(cache=True, parallel=True)
+def means(pixels, times, result):
+    """result [h, w, 3], written: means of times x times of pixels [H, W, 3] uint8 or uint16; a half is rounded up."""
+    count = np.uint64(times * times)
+    for row in prange(result.shape[0]):
+        sums = np.empty(3 * result.shape[1], np.uint64)
+        sums[:] = count // np.uint64(2)
+        for y in range(row * times, (row + 1) * times):
+            for column in range(result.shape[1]):
+                for x in range(column * times, (column + 1) * times):
+                    for channel in range(3):
+                        sums[3 * column + channel] += pixels[y, x, channel]
+        for column in range(result.shape[1]):
+            for channel in range(3):
+                result[row, column, channel] = sums[3 * column + channel] // count
