@@ -168,6 +168,26 @@ def test_a_texture_that_explains_all_has_no_residual_and_its_own_right_side() ->
         )
 
 
+@pytest.mark.parametrize("solve", [True, False])
+def test_pixels_that_count_tell_what_the_texture_shows_them(solve: bool) -> None:
+    size = 90
+    system = TexelSystem(size)
+    pyramid = build_pyramid(torch.rand(3, size, size, generator=torch.Generator().manual_seed(5)), system.levels)
+    uv, footprint, weight, color = strip(size, texels=2.5)
+    uv[20:22, :5] += 2.0  # of another tile
+    fast, slow = torch.full(color.shape, torch.nan), torch.full(color.shape, torch.nan)
+    system.accumulate(uv, footprint, weight, color, pyramid=pyramid, loss="l1", solve=solve, shown=fast)
+    settings = Settings(np.ones(3, np.float32), np.zeros(3, np.float32), LOSSES["l1"], 0.02, 0.0, solve)
+    accumulate_plain(
+        TexelSystem(size), Pixels.of(uv, footprint, weight, color, system.device), settings, pyramid, None, slow
+    )
+    counts = ((uv >= 0) & (uv <= 1)).all(-1) & (weight > 0)
+    assert counts.sum() > 1000
+    assert torch.equal(fast.isnan(), ~counts[..., None].expand_as(fast))
+    torch.testing.assert_close(fast, slow, atol=2e-6, rtol=0, equal_nan=True)
+    torch.testing.assert_close(fast[counts], sample_plain(pyramid, uv, footprint)[counts], atol=2e-6, rtol=0)
+
+
 def test_residuals_fit_the_gain_and_offset_of_a_photograph() -> None:
     size = 64
     system = TexelSystem(size)
@@ -285,6 +305,11 @@ def test_what_does_not_go_together_is_refused() -> None:
         system.accumulate(uv.double(), footprint, weight, color)
     with pytest.raises(ValueError, match="pyramid"):
         system.accumulate(uv, footprint, weight, color, loss="l1")
+    with pytest.raises(ValueError, match="nothing is shown"):
+        system.accumulate(uv, footprint, weight, color, shown=torch.empty(color.shape))
+    pyramid = build_pyramid(torch.rand(3, 32, 32), system.levels)
+    with pytest.raises(ValueError, match="shown"):
+        system.accumulate(uv, footprint, weight, color, pyramid=pyramid, shown=torch.empty(color.shape[1:]))
     with pytest.raises(ValueError, match="rows and columns"):
         system.accumulate(uv[0], footprint[0], weight[0], color[0], gradient=1.0)
     with pytest.raises(InvalidInput):

@@ -207,14 +207,15 @@ class Passes:
                 evidence = Evidence(photograph.displacement, reduction)
             total: Residuals | None = None
             for strip in self.stream.strips(frame, reduction, photograph.displacement):
+                model = None if evidence is None else np.full(strip.pixels.shape, np.nan, np.float32)
                 found = sheets.accumulate(
                     strip, gain, offset, loss=loss, threshold=knee, gradient=self.params.gradient_weight,
-                    photograph=view.index if count else None,
+                    photograph=view.index if count else None, shown=model,
                 )  # fmt: skip
                 total = found if total is None else total + found
-                if evidence is not None:
+                if evidence is not None and model is not None:
                     evidence.add(
-                        sheets.model(strip), strip.pixels, gain, offset, strip.weights, strip.first_row, 0,
+                        model, strip.pixels, gain, offset, strip.weights, strip.first_row, 0,
                         strip.weights.shape[0],
                     )  # fmt: skip
                 self.progress.advance(strip.weights.size, stage)

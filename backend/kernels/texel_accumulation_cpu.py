@@ -169,7 +169,9 @@ def write_row(row, j, a, b, c, d, red, green, blue):
 
 
 @njit(cache=True, inline="always")
-def look_at(p, j, table, texture, coarse, places, footprint, weight, tint, tones, known, numbers, fine, coarser, spots):
+def look_at(
+    p, j, table, texture, coarse, places, footprint, weight, tint, tones, known, numbers, fine, coarser, spots, shown
+):
     """What pixel p sees, as pixel j of a chunk: see `take_tile`."""
     size, levels = table[0, 0], table.shape[1] - 1
     finest = size * size
@@ -216,6 +218,10 @@ def look_at(p, j, table, texture, coarse, places, footprint, weight, tint, tones
     poke(numbers, MODEL * CHUNK + j, mr - dr)
     poke(numbers, (MODEL + 1) * CHUNK + j, mg - dg)
     poke(numbers, (MODEL + 2) * CHUNK + j, mb - db)
+    if shown.size > 0:
+        poke(shown, 3 * p, mr - dr)
+        poke(shown, 3 * p + 1, mg - dg)
+        poke(shown, 3 * p + 2, mb - db)
 
 
 @uncounted
@@ -266,8 +272,9 @@ def add_rows(cells, count, numbers, fine, coarser, spots):
 
 @uncounted
 def take_tile(
-    cells, table, texture, coarse, places, footprint, weight, tint, tones, loss, threshold, solve, runs, sums, scratch
-):
+    cells, table, texture, coarse, places, footprint, weight, tint, tones, loss, threshold, solve, runs, sums, scratch,
+    shown,
+):  # fmt: skip
     """All pixels of one tile's runs. tones [3, 3]: decoding, gain, offset. sums [22] is added to.
 
     CHUNK pixels at a time, in three steps, so that no step waits for another's slow instructions (a processor looks ahead
@@ -300,6 +307,7 @@ def take_tile(
                 fine,
                 coarser,
                 spots,
+                shown,
             )
             filled += 1
             left -= 1
@@ -381,12 +389,13 @@ def take_gradients(cells, table, texture, coarse, uv, footprint, weight, color, 
 
 @njit(cache=True, parallel=True)
 def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, solve, gradient, width,
-               tiles, starts, runs, order, bounds):  # fmt: skip
+               tiles, starts, runs, order, bounds, shown):  # fmt: skip
     """Add the pixels of a strip to `cells`, and return their sums [22] float64.
 
     texture [3, S*S] and coarse [3, N] are the present texture's pyramid, or [3, 1] for none. tones [3, 3]: decoding, gain,
     offset. gradient: the weight of gradient rows, width: of the strip in pixels. tiles, starts, runs, order and bounds are
-    from `assign_tiles`, `deal_runs` and `schedule`.
+    from `assign_tiles`, `deal_runs` and `schedule`. shown: [3 n], what the texture shows at each pixel that counts is written
+    there, or [0].
     """
     sums = np.zeros((order.size, SUMS))
     places, tint = uv.reshape(-1), color.reshape(-1)
@@ -399,7 +408,7 @@ def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tone
                 own = runs[starts[order[turn]] : starts[order[turn] + 1]]
                 take_tile(
                     cells, table, texture, coarse, places, footprint, weight, tint, tones, loss, threshold, solve, own,
-                    sums[turn], scratch,
+                    sums[turn], scratch, shown,
                 )  # fmt: skip
                 if gradient > 0:
                     take_gradients(

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.scan_views import Strip
-from backend.ops.texel_pyramid import MOST_LEVELS, Pyramid, build_pyramid, sample
+from backend.ops.texel_pyramid import MOST_LEVELS, Pyramid, build_pyramid
 from backend.ops.texel_solver import NO_SEAMS, Seams, solve
 from backend.ops.texel_stencil import Loss, Residuals, TexelSystem
 from backend.ops.texture_charts import chart_map, tile_origin
@@ -181,10 +181,15 @@ class Sheets:
 
     def accumulate(
         self, strip: Strip, gain: np.ndarray, offset: np.ndarray, *, loss: Loss, threshold: float, gradient: float = 0.0,
-        photograph: int | None = None, solve: bool = True,
+        photograph: int | None = None, solve: bool = True, shown: np.ndarray | None = None,
     ) -> Residuals:  # fmt: skip
-        """Take in a strip: corrected colour = gain * decoded + offset, [3] each. Returns its residuals over all sheets."""
+        """Take in a strip: corrected colour = gain * decoded + offset, [3] each. Returns its residuals over all sheets.
+
+        shown: [rows, W, 3] float32, contiguous: the colours that the present textures show at the pixels that count are
+        written there, the others' are left as they are. Only where every sheet has a texture that was looked at.
+        """
         total: Residuals | None = None
+        colors = None if shown is None else self._here(shown)
         for sheet in self.sheets:
             place = sheet.place
             scale = np.float32(place.whole / place.side)
@@ -196,26 +201,13 @@ class Sheets:
                 gain=tuple(gain), offset=tuple(offset), pyramid=sheet.pyramid,
                 loss=loss if sheet.pyramid is not None else "l2",
                 threshold=threshold, gradient=gradient, photograph=photograph, solve=solve,
+                shown=colors,
             )  # fmt: skip
             total = found if total is None else total + found
         assert total is not None
+        if shown is not None and colors is not None and self.device.type != "cpu":
+            shown[...] = colors.cpu().numpy()
         return total
-
-    def model(self, strip: Strip) -> np.ndarray:
-        """What the strip's pixels see of the present texture, [rows, W, 3] float32, NaN where they see none of it."""
-        colors: np.ndarray | None = None
-        for sheet in self.sheets:
-            assert sheet.pyramid is not None
-            place = sheet.place
-            uv = place.to_sheet(strip.uv)
-            footprint = strip.footprint if place.is_tile else strip.footprint * np.float32(place.whole / place.side)
-            drawn = sample(sheet.pyramid, self._here(uv), self._here(footprint)).cpu().numpy()
-            if len(self.sheets) == 1 and place.is_tile and place.tile == 1001:
-                return drawn
-            inside = np.all((uv >= 0) & (uv <= 1), axis=2, keepdims=True)
-            colors = np.where(inside, drawn, np.nan if colors is None else colors)
-        assert colors is not None
-        return colors
 
     def solve(
         self,

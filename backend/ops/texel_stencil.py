@@ -174,6 +174,7 @@ class TexelSystem:
         gradient: float = 0.0,
         photograph: int | None = None,
         solve: bool = True,
+        shown: Tensor | None = None,
     ) -> Residuals:
         """Take in a strip of a photograph, or any list of pixels.
 
@@ -182,13 +183,19 @@ class TexelSystem:
         The colour taken is gain * decoded + offset. pyramid: of the present texture; without one the loss must be
         "l2" and the residual is of a black texture. gradient: weight of the gradient rows beside the colours' (0: none;
         needs rows; the last row of a strip has no lower neighbour). photograph: its number, 0 to 65534, to count
-        coverage. solve: without it only the residuals are measured.
+        coverage. solve: without it only the residuals are measured. shown: [..., 3] float32, contiguous: the colors that the
+        present texture shows at the pixels that count are written there, the others' are left as they are.
         """
         pixels = Pixels.of(uv, footprint, weight, color, self.device)
         if pyramid is None and loss != "l2":
             raise ValueError(f"the loss {loss!r} needs the present texture's pyramid")
         if pyramid is not None and pyramid.sides != self.sides:
             raise ValueError(f"a pyramid of sides {pyramid.sides} for a system of sides {self.sides}")
+        if shown is not None:
+            if pyramid is None:
+                raise ValueError("without the present texture's pyramid nothing is shown")
+            if shown.shape != pixels.color.shape or shown.dtype != torch.float32 or not shown.is_contiguous():
+                raise ValueError(f"shown is contiguous float32 {tuple(pixels.color.shape)}, not {tuple(shown.shape)}")
         if photograph is not None and not 0 <= photograph < kernel.MOST_PHOTOGRAPHS:
             raise ValueError(f"photographs are numbered 0 to {kernel.MOST_PHOTOGRAPHS - 1}, not {photograph}")
         if gradient > 0 and pixels.weight.ndim != 2:
@@ -202,8 +209,8 @@ class TexelSystem:
             solve=solve,
         )
         if self.device.type == "cpu":
-            return self._accumulate_cpu(pixels, settings, pyramid, photograph)
-        return accumulate_plain(self, pixels, settings, pyramid, photograph)
+            return self._accumulate_cpu(pixels, settings, pyramid, photograph, shown)
+        return accumulate_plain(self, pixels, settings, pyramid, photograph, shown)
 
     def touched_map(self) -> Tensor:
         """uint16 [S/2, S/2, 2]: photographs that have touched a place, and the last one's number + 1."""
@@ -213,7 +220,7 @@ class TexelSystem:
         return self._touched
 
     def _accumulate_cpu(
-        self, pixels: Pixels, settings: Settings, pyramid: Pyramid | None, photograph: int | None
+        self, pixels: Pixels, settings: Settings, pyramid: Pyramid | None, photograph: int | None, shown: Tensor | None
     ) -> Residuals:
         tile = kernel.tile_side(self.levels, settings.gradient > 0)
         across = -(-self.size // tile)
@@ -247,6 +254,7 @@ class TexelSystem:
             runs,
             order,
             bounds,
+            (NOTHING if shown is None else shown).reshape(-1).numpy(),
         )
         return Residuals(torch.from_numpy(sums))
 
@@ -263,6 +271,7 @@ def row_sums(planes: Tensor) -> Tensor:
 
 
 NO_TEXTURE = (torch.zeros(3, 1), torch.zeros(3, 1))
+NOTHING = torch.zeros(0)
 DECODING = {torch.uint8: 1 / 255, torch.uint16: 1 / 65535, torch.float32: 1.0}
 
 
@@ -321,7 +330,12 @@ def _tensor(values: Any) -> Tensor:
 
 
 def accumulate_plain(
-    system: TexelSystem, pixels: Pixels, settings: Settings, pyramid: Pyramid | None, photograph: int | None
+    system: TexelSystem,
+    pixels: Pixels,
+    settings: Settings,
+    pyramid: Pyramid | None,
+    photograph: int | None,
+    shown: Tensor | None = None,
 ) -> Residuals:
     """`TexelSystem.accumulate` in plain torch operations, on any device; in the precision of system.cells."""
     uv, footprint, weight, color = pixels.flat()
@@ -338,19 +352,21 @@ def accumulate_plain(
     for level, side in enumerate(system.sides):
         amount = torch.where(finer == level, 1 - share, torch.where(finer == level - 1, share, torch.zeros_like(share)))
         index, weights = texel_pyramid.cells(place, level, side)
-        shown = torch.zeros_like(target)
+        own = torch.zeros_like(target)
         if pyramid is not None:
             flat = pyramid[level].reshape(3, -1)
             corners = torch.stack([flat[:, index + step] for step in (0, 1, side, side + 1)], -1)
-            shown = (corners * weights).sum(-1).T
-            model = model + amount[:, None] * shown
-        rows.append((amount, index, weights, shown))
+            own = (corners * weights).sum(-1).T
+            model = model + amount[:, None] * own
+        rows.append((amount, index, weights, own))
+    if shown is not None:
+        shown.view(-1, 3)[used] = model.to(shown.dtype)
     residual = target - model
     squared = (residual**2).sum(-1)
     robust = weight * robust_weight_plain(squared, settings.loss, settings.threshold)
     if settings.solve:
-        for level, (amount, index, weights, shown) in enumerate(rows):
-            add_rows_plain(system.level(level), index, robust * amount, weights, residual + shown)
+        for level, (amount, index, weights, own) in enumerate(rows):
+            add_rows_plain(system.level(level), index, robust * amount, weights, residual + own)
         if settings.gradient > 0:
             used = used.reshape(pixels.weight.shape)
             rows_high, columns = used.shape
