@@ -202,6 +202,6 @@ def _unwritable(wanted: WeightFile, folder: Path, error: OSError) -> StorageFull
 
 def _where(wanted: WeightFile) -> str:
     return (
-        f"Fetch them with the download_weights parameter ({wanted.size}), or put torchvision's {wanted.file} into "
-        f"the folder named by ${FOLDER_VARIABLE} or into {cache_folder()}."
+        f"Fetch them ({wanted.size}) with the setting download_weights (--download-weights; Download Weights in Blender), or "
+        f"put torchvision's {wanted.file} into the folder named by ${FOLDER_VARIABLE} or into {cache_folder()}."
     )

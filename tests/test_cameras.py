@@ -464,6 +464,11 @@ def test_views_of_neuraltexgen(tmp_path):
     (tmp_path / "images" / "2.jpg").unlink()
     refused(lambda: find_views(tmp_path), "2.exr", "no photograph")
     refused(lambda: find_views(tmp_path / "images"), "no folder images")
+    refused(lambda: find_views(tmp_path / "elsewhere"), "There is no folder")
+    picture(tmp_path / "images" / "2.jpg")
+    assert len(find_views(tmp_path)) == 2
+    picture(tmp_path / "images" / "2.png")
+    refused(lambda: find_views(tmp_path), "2.jpg", "2.png", "same UV map")
 
 
 def test_uv_channels_turn_v_up_and_know_where_no_surface_is():

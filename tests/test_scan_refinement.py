@@ -58,6 +58,24 @@ def test_neuraltexgen_says_where_its_network_comes_from(
     assert "download_weights" in caught.value.hint
 
 
+@pytest.mark.parametrize("batch", [0, 2])
+def test_progress_never_runs_backwards(scan: SmallScan, batch: int) -> None:
+    """Photographs are read, and report, within the passes of the refinement, which reports as well."""
+    told: list[tuple[float, str]] = []
+    backend.run(
+        "scan_texture",
+        device="cpu",
+        on_progress=lambda done, total, stage, left: told.append((done / total, stage)),
+        **scan.inputs(),
+        **values_of("refined") | BRIEF | {"refinement_batch": batch},
+    )
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    refining = list(dict.fromkeys(stage for _, stage in told if "refining" in stage))
+    assert refining == [f"refining, pass {number} of 6" for number in range(1, 7)]
+    assert not any("px, pass" in stage for _, stage in told[[stage for _, stage in told].index(refining[0]) :])
+
+
 def test_small_batches_are_drawn_by_the_seed(scan: SmallScan) -> None:
     batches = values_of("refined") | BRIEF | {"refinement_batch": 2}
     first, again, other = (run(scan, **batches, seed=seed)[0] for seed in (1, 1, 2))

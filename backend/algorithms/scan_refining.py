@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from backend.algorithms.scan_passes import Passes, for_viewing
-from backend.algorithms.texture_refinement import RefinementSettings, View, refine
+from backend.algorithms.texture_refinement import RefinementSettings, View, refine, stage_of
 from backend.ops.scan_sheets import Place, Sheet
 from backend.ops.scan_views import Strip
 from backend.ops.texel_solver import Seams
@@ -31,12 +31,19 @@ def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings, sea
     used, device = passes.used, sheet.texture.device
     first = progress.done / progress.total
     last = min(first + refinement_work(passes, settings) / progress.total, 1.0)
-    total = (settings.epochs + settings.decay_epochs) * len(used) / (last - first)
+    epochs = settings.epochs + settings.decay_epochs
+    total, seen = epochs * len(used) / (last - first), 0
+
+    def keep_up() -> None:
+        """What reads the photographs reports as well: it then says what the refinement says."""
+        progress.done = (first + seen / total) * progress.total
+        progress.stage = stage_of(seen // len(used), epochs)
 
     def look(texture: Callable[[], np.ndarray]) -> None:
         job.preview("texture", lambda: for_viewing(torch.from_numpy(np.ascontiguousarray(texture()))))
 
     def views(order: Sequence[int]) -> Iterator[View]:
+        nonlocal seen
         chosen = [used[number].view for number in order]
         numbers = {photograph.view.index: number for number, photograph in enumerate(used)}
         for view, frame in passes.stream.frames(chosen):
@@ -49,7 +56,10 @@ def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings, sea
                 yield _joined(list(made))
             else:
                 yield from made
+            seen += 1
+            keep_up()
 
+    keep_up()
     refined = refine(
         sheet.texture.cpu().numpy(), views, len(used), settings, job, done=int(first * total), total=int(total) + 1,
         seams=seams, look=look,

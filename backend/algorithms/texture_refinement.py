@@ -65,7 +65,7 @@ def refine(
     epochs = settings.epochs + settings.decay_epochs
     total = done + epochs * photographs if total is None else total
     while refinement.epoch < epochs:
-        stage = f"refining, pass {refinement.epoch + 1} of {epochs}"
+        stage = stage_of(refinement.epoch, epochs)
         seen = done + refinement.epoch * photographs
 
         def advance(count: int, seen: int = seen, stage: str = stage) -> None:
@@ -77,6 +77,11 @@ def refine(
         if job.finish_early:
             break
     return refinement.texture()
+
+
+def stage_of(epoch: int, epochs: int) -> str:
+    """What a person is told in an epoch, counted from 0."""
+    return f"refining, pass {min(epoch + 1, epochs)} of {epochs}"
 
 
 class Refinement:

@@ -14,6 +14,8 @@ import numpy as np
 from ..errors import InvalidInput
 from .photographs import list_images, match_by_name
 
+LAYOUT = "Views are images/ID.jpg or .png with uvs/ID.exr, and masks/ID.png if there are any."
+
 
 @dataclass(frozen=True)
 class View:
@@ -27,26 +29,39 @@ class View:
 def find_views(folder: Path | str) -> tuple[View, ...]:
     """The views of a folder in the order of their photographs' names; numbers count as numbers.
 
-    Raises InvalidInput where folders are missing or empty, or a photograph or UV map lacks its other half.
+    Raises InvalidInput where folders are missing or empty, a photograph or UV map lacks its other half, or two photographs have
+    the same one.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise InvalidInput(f"There is no folder {folder}.", hint=LAYOUT, field="views")
     for name in ("images", "uvs"):
         if not (folder / name).is_dir():
-            raise InvalidInput(
-                f"{folder} has no folder {name}.", hint="Views are images/ID.jpg with uvs/ID.exr.", field="views"
-            )
+            raise InvalidInput(f"{folder} has no folder {name}.", hint=LAYOUT, field="views")
     photographs = sorted(list_images(folder / "images"), key=_order)
     maps = sorted((folder / "uvs").rglob("*.exr"), key=_order)
     if not photographs or not maps:
         what = "photograph" if not photographs else "UV map"
-        raise InvalidInput(f"{folder} has no {what}.", hint="Views are images/ID.jpg with uvs/ID.exr.", field="views")
+        raise InvalidInput(f"{folder} has no {what}.", hint=LAYOUT, field="views")
     matched = match_by_name([path.relative_to(folder / "images").as_posix() for path in photographs], maps, "UV map")
+    taken: dict[Path, Path] = {}
     for photograph, uv_map in zip(photographs, matched, strict=True):
         if uv_map is None:
-            raise InvalidInput(f"The photograph {photograph} has no UV map in {folder / 'uvs'}.", field="views")
+            raise InvalidInput(
+                f"The photograph {photograph} has no UV map in {folder / 'uvs'}.", hint=LAYOUT, field="views"
+            )
+        if uv_map in taken:
+            raise InvalidInput(
+                f"The photographs {taken[uv_map]} and {photograph} have the same UV map {uv_map}.",
+                hint="Leave one of them out.",
+                field="views",
+            )
+        taken[uv_map] = photograph
     rest = set(maps) - set(matched)
     if rest:
-        raise InvalidInput(f"The UV map {min(rest)} has no photograph in {folder / 'images'}.", field="views")
+        raise InvalidInput(
+            f"The UV map {min(rest)} has no photograph in {folder / 'images'}.", hint=LAYOUT, field="views"
+        )
     pairs = zip(photographs, matched, strict=True)
     return tuple(View(path.name, path, uv_map) for path, uv_map in pairs if uv_map is not None)
 
