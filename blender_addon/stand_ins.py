@@ -17,6 +17,8 @@ from .build import record, terrain, texture_images, textures
 from .shared.algorithm import Arrays
 from .shared.arrays import HEIGHT_MAP, TEXTURE, Array, ArrayKind
 
+ODD_SHARE = 0.05  # of the UVs' corners outside 0..1: more are a layout of UDIM tiles
+
 
 class Look(Protocol):
     """A stand-in for one job."""
@@ -108,7 +110,7 @@ class Texture:
             del made[record.RECIPE_KEY]
         for collection in target.users_collection:
             collection.objects.link(made)
-        material = textures.preview_material(name, uv_layer)
+        material = textures.preview_material(name, uv_layer, is_tiled=_is_tiled(made.data.uv_layers[uv_layer]))
         textures.wear_alone(made, material)
         self._show(made, self._first)
         return made
@@ -135,6 +137,14 @@ class Texture:
         image = textures.image_of(made.data.materials[0] if made.data.materials else None)
         if image is not None:
             image.pack()
+
+
+def _is_tiled(layer: bpy.types.MeshUVLoopLayer) -> bool:
+    """Whether UVs lie in several UDIM tiles; the odd triangle that only reaches over the border does not count."""
+    uv = np.empty(len(layer.uv) * 2, np.float32)
+    layer.uv.foreach_get("vector", uv)
+    outside = (uv < 0.0) | (uv > 1.0)
+    return float(outside.reshape(-1, 2).any(axis=1).mean()) > ODD_SHARE
 
 
 _LOOKS: Mapping[ArrayKind, Callable[[Array], Look]] = {HEIGHT_MAP: Terrain, TEXTURE: Texture}

@@ -30,7 +30,7 @@ WRITTEN = (".obj", ".glb")
 UDIM = "<UDIM>"  # stands for the tile's number in a texture's name
 _FLOAT, _UINT = 5126, 5125  # glTF's component types
 _VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
-_REPEAT, _LINEAR, _LINEAR_MIPMAP_LINEAR = 10497, 9729, 9987
+_CLAMP_TO_EDGE, _LINEAR, _LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
 
 
 def write(array: Array, path: str | Path, *, texture_name: str | None = None) -> None:
@@ -180,7 +180,7 @@ def _picture(document: dict[str, Any], binary: bytearray, path: Path) -> int:
     images = document.setdefault("images", [])
     images.append({"bufferView": view, "mimeType": media_type, "name": path.stem})
     document["samplers"] = [
-        {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR, "wrapS": _REPEAT, "wrapT": _REPEAT}
+        {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR, "wrapS": _CLAMP_TO_EDGE, "wrapT": _CLAMP_TO_EDGE}
     ]
     document.setdefault("textures", []).append({"source": len(images) - 1, "sampler": 0})
     document.setdefault("materials", []).append(

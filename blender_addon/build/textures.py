@@ -80,11 +80,12 @@ def image_of(material: bpy.types.Material | None) -> bpy.types.Image | None:
 # For a preview ------------------------------------------------------------------------------------------------------
 
 
-def preview_material(name: str, uv_layer: str) -> bpy.types.Material:
-    """A material whose texture is still empty."""
+def preview_material(name: str, uv_layer: str, *, is_tiled: bool) -> bpy.types.Material:
+    """A material whose texture is still empty. is_tiled: of UDIM tiles only the first is shown meanwhile."""
     material = _new_material(name)
     material.node_tree.nodes[UV_NODE].uv_map = uv_layer
-    texture_node(material).extension = "CLIP"  # of UDIM tiles only the first is shown meanwhile
+    if is_tiled:
+        texture_node(material).extension = "CLIP"
     return material
 
 
@@ -112,6 +113,7 @@ def _new_material(name: str) -> bpy.types.Material:
     graph = ShaderGraph(tree)
     place = graph.node("ShaderNodeUVMap", name=UV_NODE)
     texture = graph.node("ShaderNodeTexImage", name=TEXTURE_NODE, label="Texture", interpolation="Linear")
+    texture.extension = "EXTEND"  # the odd triangle that reaches over the border sees what is there, not the other side
     graph.feed(texture.inputs["Vector"], place.outputs["UV"])
     shader = graph.node("ShaderNodeBsdfPrincipled")
     graph.feed(shader.inputs["Base Color"], texture.outputs["Color"])
