@@ -120,7 +120,7 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     Raises InvalidInput or InvalidParameter and leaves everything as it was.
     """
     parse(request.spec.params, request.params)  # before the first of several jobs is sent
-    arrays = sources.read_all(request.sources, request.spec, context)
+    arrays = sources.read_all(request.sources, request.spec, context, request.params)
     noise = find(ALGORITHMS, "noise")
     feeds = {port: (session.submit(noise, params, {}, silent=True), "height") for port, params in request.feeds.items()}
     target = _target(request)

@@ -27,9 +27,12 @@ BYTES_A_PIXEL = 16  # of drawn maps: two UVs, a depth, a cosine
 class Reading:
     """Reads the sources of one job. Raises InvalidInput for what is gone, is none, or does not fit together."""
 
-    def __init__(self, context: bpy.types.Context, given: Mapping[str, tuple[Source, ...]]) -> None:
-        """given: all the job's sources, by port."""
+    def __init__(
+        self, context: bpy.types.Context, given: Mapping[str, tuple[Source, ...]], params: Mapping[str, Any]
+    ) -> None:
+        """given: all the job's sources, by port. params: the job's, of which one may say that the mesh gets new UVs."""
         self._context = context
+        self._renews_uvs = params.get("unwrap") == "always"
         self._drawn_cameras = [source.name for entry in given.values() for source in entry if source.kind == "uv_map"]
         self._photographs: dict[str, photographs.Photograph] = {}
         self._views: dict[str, dict[str, Array]] = {}
@@ -65,7 +68,7 @@ class Reading:
         item = _object(source.name, "MESH")
         if source.options.get("mesh", source.name) != source.name:
             return scans.occluders([item], self._depsgraph, self._origin(source))
-        return scans.mesh(item, self._depsgraph, self._origin(source))
+        return scans.mesh(item, self._depsgraph, self._origin(source), renews_uvs=self._renews_uvs)
 
     def _occluders(self, source: Source) -> Array:
         return scans.occluders(self._hiding(source), self._depsgraph, self._origin(source))

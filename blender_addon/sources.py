@@ -192,14 +192,17 @@ def surface_of(spec: AlgorithmSpec, given: Mapping[str, tuple[Source, ...]]) -> 
 
 
 def read_all(
-    given: Mapping[str, tuple[Source, ...]], spec: AlgorithmSpec, context: bpy.types.Context
+    given: Mapping[str, tuple[Source, ...]],
+    spec: AlgorithmSpec,
+    context: bpy.types.Context,
+    params: Mapping[str, Any] | None = None,
 ) -> dict[str, tuple[Array, ...]]:
     """The arrays that all of a job's sources stand for now, by port; new noises are left out.
 
-    Raises InvalidInput when something is gone or cannot be read.
+    Raises InvalidInput when something is gone, cannot be read, or cannot take what the job's params make of it.
     """
     ports = {port.name: port for port in spec.inputs}
-    scan = scan_reading.Reading(context, given)
+    scan = scan_reading.Reading(context, given, params or {})
     made = {}
     for name, entries in given.items():
         port = ports[name]

@@ -43,20 +43,37 @@ def origin_of(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndar
     return middle if np.isfinite(middle).all() else np.zeros(3)  # positions() says which vertices are nowhere
 
 
-def mesh(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, origin_m: np.ndarray) -> Array:
+def mesh(
+    item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, origin_m: np.ndarray, *, renews_uvs: bool = False
+) -> Array:
     """The mesh of an object as a MESH in metres from origin_m, modifiers and edits included.
 
-    Raises InvalidInput for what is no mesh, has no faces, has vertices that are nowhere, or has no UVs and faces that new ones
-    might cut through.
+    renews_uvs: whether it gets new UVs although it has some. Raises InvalidInput for what is no mesh, has no faces, has vertices
+    that are nowhere, or cannot keep the new UVs that it is to get.
     """
     found = surface(item, depsgraph)
-    if found.is_cut and np.isnan(found.uv).all():
+    if np.isnan(found.uv).all():
+        _check_keeps_uvs(item, found, "has no UVs", "Press Unwrap")
+    elif renews_uvs:
+        instead = "Unwrap it in Blender (UV > Smart UV Project) and set Unwrap to If It Has No UVs"
+        _check_keeps_uvs(item, found, "is to get new UVs", instead)
+    return Array(MESH, _soup(found.points - origin_m, found.corners, found.uv), {"name": item.name})
+
+
+def _check_keeps_uvs(item: bpy.types.Object, found: Surface, why: str, instead: str) -> None:
+    """Before anything is computed: the UVs of the triangles that are sent have to fit the object's own faces afterwards."""
+    if not _has_loops(item.data, found):
         raise InvalidInput(
-            f"The mesh {item.name!r} has no UVs, and faces with more than three corners, which new UVs could cut through.",
-            hint="Press Unwrap, or triangulate it (Ctrl T in Edit Mode).",
+            f"The mesh {item.name!r} {why}, and modifiers that make other faces of it, which cannot keep theirs.",
+            hint=f"{instead}, or apply them.",
             field=item.name,
         )
-    return Array(MESH, _soup(found.points - origin_m, found.corners, found.uv), {"name": item.name})
+    if found.is_cut:
+        raise InvalidInput(
+            f"The mesh {item.name!r} {why}, and faces with more than three corners, which new UVs could cut through.",
+            hint=f"{instead}, or triangulate it (Ctrl T in Edit Mode).",
+            field=item.name,
+        )
 
 
 def occluders(items: Sequence[bpy.types.Object], depsgraph: bpy.types.Depsgraph, origin_m: np.ndarray) -> Array:

@@ -74,8 +74,8 @@ def collect(**texts):
     return sources.collect(bpy.context.scene, SPEC, bpy.context.active_object, texts)
 
 
-def read(given=None):
-    arrays = sources.read_all(given or collect(), SPEC, bpy.context)
+def read(given=None, **params):
+    arrays = sources.read_all(given or collect(), SPEC, bpy.context, params)
     check_inputs(SPEC, {port: value for port, value in arrays.items() if value})
     return arrays
 
@@ -473,6 +473,25 @@ def test_uvs_that_do_not_fit_the_mesh_any_more_change_nothing(scan):
     with pytest.raises(InvalidInput, match="modifiers of 'Scan' make other faces"):
         scans.write_uvs(scan, soup_with(scan, lambda uv: uv), "Relievo")
     assert [layer.name for layer in scan.data.uv_layers] == ["UVMap"]
+
+
+def test_a_mesh_that_cannot_keep_new_uvs_is_refused_before_anything_is_computed(scan):
+    read(unwrap="missing")
+    with pytest.raises(
+        InvalidInput, match=r"'Scan' is to get new UVs, and faces with more than three.*Smart UV Project"
+    ):
+        read(unwrap="always")
+    scan.modifiers.new("Triangles", "TRIANGULATE")
+    with pytest.raises(InvalidInput, match="'Scan' is to get new UVs, and modifiers that make other faces"):
+        read(unwrap="always")
+    bpy.ops.mesh.uv_texture_remove()
+    with pytest.raises(InvalidInput, match="'Scan' has no UVs, and modifiers that make other faces"):
+        read(unwrap="missing")
+    bpy.ops.object.modifier_apply(modifier="Triangles")
+    scan.modifiers.new("Bend", "SIMPLE_DEFORM")
+    (sent,) = read(unwrap="always")["mesh"]
+    sent.values[..., 3:] = sent.values[..., :2]
+    scans.write_uvs(scan, sent.values, "Relievo")
 
 
 def test_the_straight_pixels_of_a_mask_are_followed_to_a_tenth_of_a_pixel():
