@@ -5,7 +5,6 @@ The photographs show a colour that is the surface's own UV, so that the texture 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import bpy
@@ -13,14 +12,13 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-import blender_addon
 from blender_addon import pump, requests, sources
 from blender_addon.draw import cameras, scans, uv_maps
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.cameras.distortion import distort, undistorted
 from blender_addon.shared.catalog import ALGORITHMS
+from tests.blender import live_addon
 
-ROOT = Path(__file__).resolve().parents[2]
 SPEC = find(ALGORITHMS, "scan_texture")
 SIZE, PHOTOGRAPH = 64, (240, 160)
 PARAMS = {"size": SIZE, "color_correction": "none", "alignment": "none"}
@@ -29,27 +27,14 @@ BARREL = [-0.15, 0.04, 0.002, -0.001, 0.0, 0.0, 0.0, 0.0]
 
 @pytest.fixture(scope="module")
 def addon(tmp_path_factory):
-    """The add-on registered, with a backend of the checkout that its own process manager starts at the first job."""
-    names = {
-        "RELIEVO_PYTHON": str(ROOT / ".venv/bin/python"),
-        "RELIEVO_SOURCE": str(ROOT),
-        "RELIEVO_THREADS": "1",
-        "RELIEVO_DATA": str(tmp_path_factory.mktemp("relievo")),
-    }
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    blender_addon.register()
-    yield blender_addon
-    blender_addon.unregister()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with live_addon.registered(tmp_path_factory.mktemp("relievo")) as addon:
+        yield addon
 
 
 @pytest.fixture(autouse=True)
 def registered(addon, empty_file):
     """After the empty file, which has no settings yet."""
-    for job in list(pump.session().jobs.values()):
-        pump.session().discard(job)
+    live_addon.discard_jobs()
 
 
 @pytest.fixture

@@ -9,14 +9,11 @@ import hashlib
 import json
 import os
 import signal
-import time
-from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 
-import blender_addon
 from blender_addon import previews, pump, requests
 from blender_addon.build import record
 from blender_addon.shared.algorithm import find
@@ -24,9 +21,10 @@ from blender_addon.shared.catalog import ALGORITHMS
 from blender_addon.shared.endpoint import read_endpoint
 from blender_addon.shared.jobs import JobState
 from blender_addon.sources import Source
+from tests.blender import live_addon
 from tests.blender.addon_probe import EXTRA_ALGORITHMS, PROBE
+from tests.blender.live_addon import step_until
 
-ROOT = Path(__file__).resolve().parents[2]
 DATABLOCKS = (
     *("objects", "meshes", "materials", "images", "collections", "node_groups", "textures"),
     *("worlds", "cameras", "lights", "scenes"),
@@ -36,28 +34,14 @@ SMALL = {"width_px": 48, "height_px": 32, "octaves": 3}
 
 @pytest.fixture(scope="module")
 def addon(tmp_path_factory):
-    """The add-on registered, with a backend of the checkout that its own process manager starts at the first job."""
-    names = {
-        "RELIEVO_PYTHON": str(ROOT / ".venv/bin/python"),
-        "RELIEVO_SOURCE": str(ROOT),
-        "RELIEVO_THREADS": "1",
-        "RELIEVO_EXTRA_ALGORITHMS": EXTRA_ALGORITHMS,
-        "RELIEVO_DATA": str(tmp_path_factory.mktemp("relievo")),
-    }
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    blender_addon.register()
-    yield blender_addon
-    blender_addon.unregister()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with live_addon.registered(tmp_path_factory.mktemp("relievo"), extra_algorithms=EXTRA_ALGORITHMS) as addon:
+        yield addon
 
 
 @pytest.fixture(autouse=True)
 def registered(addon, empty_file):
     """After the empty file, which has no settings yet."""
-    for job in list(pump.session().jobs.values()):
-        pump.session().discard(job)
+    live_addon.discard_jobs()
 
 
 def heights(item: bpy.types.Object) -> np.ndarray:
@@ -89,14 +73,6 @@ def fingerprint() -> str:
             if isinstance(value, (bool, int, float, str)):
                 told.append((name, value))
     return hashlib.sha256(repr(told).encode()).hexdigest()
-
-
-def step_until(condition, what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}: {pump.session().connection.standing}"
-        pump.step()
-        time.sleep(0.01)
 
 
 def submit(params: dict, **options) -> object:

@@ -5,7 +5,6 @@ the photographs, the cameras and the bare mesh. What comes out is held to the te
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import bpy
@@ -13,32 +12,19 @@ import numpy as np
 import pytest
 from mathutils import Vector
 
-import blender_addon
-from blender_addon import pump, requests
+from blender_addon import requests
 from blender_addon.build import report, texture_images, textures
+from tests.blender import live_addon
 from tests.blender.photography import camera, directions, photograph, pixels, set_up_rendering, wear
 
-ROOT = Path(__file__).resolve().parents[2]
 VIEWS, SIDE_PX, SAMPLES = 24, 320, 8
 SIZE = 512
 
 
 @pytest.fixture(scope="module")
 def addon(tmp_path_factory):
-    """The add-on registered, with a backend of the checkout that its own process manager starts at the first job."""
-    names = {
-        "RELIEVO_PYTHON": str(ROOT / ".venv/bin/python"),
-        "RELIEVO_SOURCE": str(ROOT),
-        "RELIEVO_THREADS": "2",
-        "RELIEVO_DATA": str(tmp_path_factory.mktemp("relievo")),
-    }
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    blender_addon.register()
-    yield blender_addon
-    blender_addon.unregister()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with live_addon.registered(tmp_path_factory.mktemp("relievo"), threads=2) as addon:
+        yield addon
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +57,7 @@ def load_spot(shared_data: Path) -> bpy.types.Object:
 
 @pytest.fixture
 def opened(scan, addon):
-    for job in list(pump.session().jobs.values()):
-        pump.session().discard(job)
+    live_addon.discard_jobs()
     bpy.ops.wm.open_mainfile(filepath=str(scan))
     return bpy.data.objects["Spot"]
 

@@ -4,51 +4,35 @@ user's it leaves alone.
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 
-import blender_addon
 from blender_addon import previews, pump, requests, results
 from blender_addon.build import report, texture_images, textures
 from blender_addon.draw import scans
 from blender_addon.shared.arrays import COUNT_MAP, MASK, TEXTURE, Array
 from blender_addon.shared.errors import InvalidInput
 from blender_addon.shared.jobs import JobState
+from tests.blender import live_addon
 from tests.blender.addon_probe import EXTRA_ALGORITHMS, TEXTURE_PROBE
+from tests.blender.live_addon import step_until
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZE = 16
 
 
 @pytest.fixture(scope="module")
 def addon(tmp_path_factory):
-    """The add-on registered, with a backend of the checkout that its own process manager starts at the first job."""
-    names = {
-        "RELIEVO_PYTHON": str(ROOT / ".venv/bin/python"),
-        "RELIEVO_SOURCE": str(ROOT),
-        "RELIEVO_THREADS": "1",
-        "RELIEVO_EXTRA_ALGORITHMS": EXTRA_ALGORITHMS,
-        "RELIEVO_DATA": str(tmp_path_factory.mktemp("relievo")),
-    }
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    blender_addon.register()
-    yield blender_addon
-    blender_addon.unregister()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with live_addon.registered(tmp_path_factory.mktemp("relievo"), extra_algorithms=EXTRA_ALGORITHMS) as addon:
+        yield addon
 
 
 @pytest.fixture(autouse=True)
 def registered(addon, empty_file):
     """After the empty file, which has no settings yet."""
-    for job in list(pump.session().jobs.values()):
-        pump.session().discard(job)
+    live_addon.discard_jobs()
 
 
 @pytest.fixture
@@ -74,14 +58,6 @@ def submit(item: bpy.types.Object, *, depth: str = "BYTE", preview: bool = False
     }
     given = {"size": SIZE, **params}
     return pump.session().submit(TEXTURE_PROBE, given, {"mesh": (sent,)}, purpose=purpose, preview=preview)
-
-
-def step_until(condition, what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}: {pump.session().connection.standing}"
-        pump.step()
-        time.sleep(0.01)
 
 
 def textured(item: bpy.types.Object, **options):
@@ -119,6 +95,7 @@ def test_the_texture_is_in_a_matt_material_at_its_uv_map(cube):
     source = shader.inputs["Base Color"].links[0].from_node
     assert source.image is textures.image_of(material)
     assert source.inputs["Vector"].links[0].from_node.uv_map == "UVMap"
+    assert source.extension == "EXTEND", "a UV beyond the border sees the border, not the other side of the texture"
     assert shader.inputs["Roughness"].default_value == pytest.approx(0.8)
     assert np.abs(pixels(source.image) - colors() / 65535.0).max() <= 0.5 / 255 + 1e-6
     assert requests.recipe_on(material)["params"]["size"] == SIZE
@@ -349,6 +326,20 @@ def test_the_texture_fills_in_on_a_stand_in_and_cancel_restores_everything(cube)
     step_until(lambda: job.state is JobState.CANCELLED, "the cancel")
     pump.step()
     assert everything() == before
+
+
+@pytest.mark.parametrize(("beyond", "extension"), [(1, "EXTEND"), (12, "CLIP")])
+def test_a_stand_in_shows_one_tile_and_its_border_to_the_odd_uv_beyond(cube, beyond, extension):
+    """Of 24 corners one is an artist's slip, and half of them are another tile."""
+    layer = cube.data.uv_layers.active
+    for number in range(beyond):
+        layer.uv[number].vector = (1.05, 0.5)
+    job = submit(cube, preview=True, steps=1000, step_s=0.05)
+    step_until(stand_ins, "the preview")
+    (stand_in,) = stand_ins()
+    assert textures.texture_node(stand_in.data.materials[0]).extension == extension
+    pump.session().cancel(job)
+    step_until(lambda: job.state is JobState.CANCELLED, "the cancel")
 
 
 def everything() -> list:

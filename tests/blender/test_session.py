@@ -34,6 +34,7 @@ from blender_addon.shared.errors import InvalidParameter, RelievoError, VersionM
 from blender_addon.shared.jobs import JobState
 from blender_addon.shared.messages import Ping, Preview
 from blender_addon.standing import LinkState
+from tests.blender import live_addon
 from tests.blender.addon_probe import EXTRA_ALGORITHMS, PROBE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,13 +46,8 @@ PATIENCE_S = 60.0
 @pytest.fixture(scope="module", autouse=True)
 def development_backend():
     """The checkout's own environment instead of an installed one, with the probe engine in it."""
-    names = {"RELIEVO_PYTHON": str(ROOT / ".venv/bin/python"), "RELIEVO_SOURCE": str(ROOT), "RELIEVO_THREADS": "1",
-             "RELIEVO_EXTRA_ALGORITHMS": EXTRA_ALGORITHMS}  # fmt: skip
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    yield
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with live_addon.environment(extra_algorithms=EXTRA_ALGORITHMS):
+        yield
 
 
 @pytest.fixture(scope="module")
