@@ -410,6 +410,7 @@ def test_a_flipped_convention_is_told_with_the_flip_that_fits_and_it_does(own, t
     said = refused(*posed(own), "--out", tmp_path)
     assert "outside the photographs' frames" in said
     assert "--flip opengl-inverted" in said
+    assert "Convention opengl-inverted" in said, "the option of Blender's importer, as it is called there"
     done = relievo(
         "run", "scan_texture", *QUICK, *posed(own), "--flip", "opengl-inverted", "--format", "png8", "--out", tmp_path
     )

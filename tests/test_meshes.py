@@ -229,6 +229,13 @@ def test_ply_with_a_uv_a_vertex(tmp_path: Path, names: tuple[str, str]) -> None:
     np.testing.assert_array_equal(mesh[0], np.arange(15).reshape(3, 5))
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian"])
+def test_a_ply_property_named_twice_is_told(tmp_path: Path, encoding: str) -> None:
+    head = f"ply\nformat {encoding} 1.0\nelement vertex 1\nproperty float x\nproperty float x\nend_header\n"
+    with pytest.raises(InvalidInput, match="property of its element 'vertex' twice"):
+        read(save(tmp_path, "twice.ply", head.encode() + b"1 2     "))
+
+
 HEADER_LINES = (
     "format ascii 1.0", "format binary_little_endian 1.0", "element vertex 2", "element vertex 99999999999", "element face 1",
     "element face 99999999999", "property float x", "property double y", "property float z", "property float s",

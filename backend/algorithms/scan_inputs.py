@@ -189,7 +189,7 @@ def _check_convention(cameras: Sequence[Camera], mesh: np.ndarray) -> None:
     if flip:
         raise InvalidInput(
             f"The mesh lies outside the photographs' frames; it would lie within them if {FLIPS[flip]}.",
-            hint=f"Turn them with --flip {flip}, or Camera Axes in Blender.",
+            hint=f"Turn them with --flip {flip}, or import them in Blender with the Convention {flip}.",
             field="cameras",
         )
 

@@ -79,6 +79,9 @@ def _header(data: bytes) -> tuple[str, list[_Element], int]:
             raise BrokenMesh(f"has the line {line!r} in its header") from error
     if encoding not in ("ascii", *_ORDERS) or any(one.count < 0 or not one.properties for one in elements):
         raise BrokenMesh("has a PLY header of an unknown format")
+    for element in elements:
+        if len({given.name for given in element.properties}) < len(element.properties):
+            raise BrokenMesh(f"has a property of its element {element.name!r} twice in its header")
     return encoding, elements, body
 
 

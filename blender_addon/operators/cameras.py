@@ -68,7 +68,10 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
     flip: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Convention",
         description="What to turn round in a file that does not keep to its format's convention",
-        items=[("NONE", "As the Format Says", ""), *((name, name, text.capitalize()) for name, text in FLIPS.items())],
+        items=[
+            ("NONE", "As the Format Says", ""),
+            *((name, name, text[0].upper() + text[1:]) for name, text in FLIPS.items()),
+        ],
     )
     undistort: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Straighten Photographs",

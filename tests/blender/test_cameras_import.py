@@ -17,6 +17,7 @@ from blender_addon.draw import cameras, photographs, scans, uv_maps
 from blender_addon.operators import cameras as operators
 from blender_addon.shared.cameras import Camera, Distortion, write
 from blender_addon.shared.cameras.distortion import distort
+from blender_addon.shared.cameras.flips import FLIPS
 from tests import bloster
 
 LENS = Distortion("perspective", (-0.2, 0.05, 1e-3, -5e-4, 0.0, 0.0, 0.0, 0.0))
@@ -241,6 +242,9 @@ def test_a_mesh_that_needs_another_convention_is_told(tmp_path, capfd):
     assert "with the convention opengl they would" in capfd.readouterr().out
     import_cameras(filepath=path, flip="opengl")
     assert "convention" not in capfd.readouterr().out
+    option = bpy.ops.relievo.import_cameras.get_rna_type().properties["flip"]
+    assert option.name == "Convention", "as messages of the add-on and the backend call it"
+    assert {item.name for item in option.enum_items} > set(FLIPS)
 
 
 # Wrong files ----------------------------------------------------------------------------------------------------------
