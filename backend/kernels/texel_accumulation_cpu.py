@@ -1,12 +1,7 @@
 """The normal equations of a texture from a strip of pixels, on the CPU: any number of threads, the same bytes.
 
-Two pixels that fall on the same texel must be added in a fixed order. So the pixels are dealt out to square tiles of the
-texture; a tile's pixels are taken one after the other by one thread. A pixel writes at most one texel of each
-level beyond its tile's edge, so tiles that share neither edge nor corner may go side by side: four phases, as the
-squares of a board with 2 x 2 colours. What is dealt out are runs: neighbours in a photograph's row mostly fall
-into the same tile, and a run costs what a pixel would.
-
-The geometry is that of texel_sampling_cpu, the plain twin is backend.ops.texel_stencil.accumulate_plain.
+Who may add to which texels when is texel_dealing_cpu's. The geometry is that of texel_sampling_cpu, the plain twin is
+backend.ops.texel_stencil_plain.accumulate_plain.
 """
 
 from __future__ import annotations
@@ -34,90 +29,17 @@ from backend.kernels.lanes import (
     where_positive,
 )
 from backend.kernels.lanes import total as sum_lanes
+from backend.kernels.texel_dealing_cpu import GROUPS, PHASES, counts
 from backend.kernels.texel_sampling_cpu import HALF, ONE, TEXELS_A_PIXEL, TWO, choose_level, locate, look_up
 
 PLANES = 8
 L2, HUBER, REDESCEND = 0, 1, 2
 SUMS = 22
-PHASES = 4
-GROUPS = 64  # pieces of a phase that threads share; more than threads there will be, so that each has equal work
-MOST_PHOTOGRAPHS = 65535
-NOWHERE = -1
 CHUNK = 64  # pixels between two steps of `take_tile`; a multiple of 16
 SHARE, WEIGHT, COLOR, MODEL, KINDS = 0, 1, 2, 5, 8
 ZERO = np.float32(0)
 SHRINK = 0.5 ** np.arange(32, dtype=np.float32)
 SAME_SURFACE = np.float32(4)  # footprints that neighbouring pixels of one surface may be apart, by the larger axis
-
-
-def tile_side(levels: int, gradient: bool) -> int:
-    """Texels of level 0 a tile is wide: so many that tiles of one phase never write the same texel of any level.
-
-    At the coarsest level a tile of c texels writes from -1 to c (gradient rows: a texel more), and the next one of its
-    phase starts c texels further on.
-    """
-    return max(64, (4 if gradient else 2) << levels)
-
-
-@njit(cache=True, parallel=True)
-def assign_tiles(uv, footprint, weight, size, tile, across):
-    """The tile of every pixel, int32 [n]; NOWHERE for pixels that say nothing. across: tiles in a row."""
-    count = uv.shape[0]
-    tiles = np.empty(count, np.int32)
-    scale = np.float32(size)
-    for p in prange(count):
-        u, v, w = uv[p, 0], uv[p, 1], weight[p]
-        if not (w > 0 and w < np.inf and footprint[p] > 0 and u >= 0 and u <= 1 and v >= 0 and v <= 1):
-            tiles[p] = NOWHERE
-            continue
-        column = min(np.int32(u * scale), np.int32(size - 1)) // tile
-        row = min(np.int32((ONE - v) * scale), np.int32(size - 1)) // tile
-        tiles[p] = row * across + column
-    return tiles
-
-
-@njit(cache=True)
-def deal_runs(tiles, tile_count):
-    """Runs of neighbours in one tile, sorted by tile: where each tile's runs start [tiles + 1], runs [r, 2] (first pixel,
-    length), and pixels of each tile [tiles].
-    """
-    starts = np.zeros(tile_count + 1, np.int64)
-    pixels = np.zeros(tile_count, np.int64)
-    before = np.int32(NOWHERE)
-    for tile in tiles:
-        if tile != NOWHERE:
-            pixels[tile] += 1
-            if tile != before:
-                starts[tile + 1] += 1
-        before = tile
-    for tile in range(tile_count):
-        starts[tile + 1] += starts[tile]
-    runs = np.empty((starts[-1], 2), np.int32)
-    filled = starts[:-1].copy()
-    p, count = 0, tiles.size
-    while p < count:
-        first, tile = p, tiles[p]
-        while p < count and tiles[p] == tile:
-            p += 1
-        if tile != NOWHERE:
-            runs[filled[tile], 0], runs[filled[tile], 1] = first, p - first
-            filled[tile] += 1
-    return starts, runs, pixels
-
-
-def schedule(pixels: np.ndarray, across: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tiles that have pixels, in the order of their phases, and bounds [PHASES, GROUPS + 1] of equal work in that order."""
-    present = np.flatnonzero(pixels)
-    phase = (present // across % 2) * 2 + present % across % 2
-    order = present[np.argsort(phase, kind="stable")]
-    ends = np.cumsum(np.bincount(phase, minlength=PHASES))
-    bounds = np.empty((PHASES, GROUPS + 1), np.int64)
-    for number, (start, end) in enumerate(zip((0, *ends[:-1]), ends)):
-        work = np.cumsum(pixels[order[start:end]])
-        total = work[-1] if work.size else 0
-        cuts = np.searchsorted(work, total * np.arange(1, GROUPS) / GROUPS, side="left")
-        bounds[number] = start + np.concatenate(([0], cuts, [end - start]))
-    return order, bounds
 
 
 @njit(cache=True, inline="always")
@@ -357,7 +279,7 @@ def take_difference(
 
 
 @uncounted
-def take_gradients(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, strength, width, tiles,
+def take_gradients(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, strength, width,
                    runs, scratch):  # fmt: skip
     """The gradient rows of all pixels of one tile's runs with their right and lower neighbours. width: of the strip."""
     count = weight.size
@@ -366,7 +288,9 @@ def take_gradients(cells, table, texture, coarse, uv, footprint, weight, color, 
         for p in range(first, first + runs[run, 1]):
             for step in range(2):
                 q = p + width if step else p + 1
-                if q >= count or tiles[q] == NOWHERE or (step == 0 and q % width == 0):
+                if q >= count or (step == 0 and q % width == 0):
+                    continue
+                if not counts(uv[q, 0], uv[q, 1], footprint[q], weight[q]):
                     continue
                 take_difference(
                     cells,
@@ -389,12 +313,12 @@ def take_gradients(cells, table, texture, coarse, uv, footprint, weight, color, 
 
 @njit(cache=True, parallel=True)
 def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, solve, gradient, width,
-               tiles, starts, runs, order, bounds, shown):  # fmt: skip
+               starts, runs, order, bounds, shown):  # fmt: skip
     """Add the pixels of a strip to `cells`, and return their sums [22] float64.
 
     texture [3, S*S] and coarse [3, N] are the present texture's pyramid, or [3, 1] for none. tones [3, 3]: decoding, gain,
-    offset. gradient: the weight of gradient rows, width: of the strip in pixels. tiles, starts, runs, order and bounds are
-    from `assign_tiles`, `deal_runs` and `schedule`. shown: [3 n], what the texture shows at each pixel that counts is written
+    offset. gradient: the weight of gradient rows, width: of the strip in pixels. starts, runs, order and bounds are from
+    `texel_dealing_cpu.deal`. shown: [3 n], what the texture shows at each pixel that counts is written
     there, or [0].
     """
     sums = np.zeros((order.size, SUMS))
@@ -413,42 +337,10 @@ def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tone
                 if gradient > 0:
                     take_gradients(
                         cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, gradient, width,
-                        tiles, own, fine,
+                        own, fine,
                     )  # fmt: skip
                     fine[:] = ZERO
     total = np.zeros(SUMS)
     for turn in range(order.size):
         total += sums[turn]
     return total
-
-
-@njit(cache=True)
-def mark_tile(touched, number, size, levels, uv, footprint, runs):
-    """Count photograph `number` once at every place, 2 x 2 texels each, that a pixel of these runs covers."""
-    texels = np.float32(size)
-    widest = np.float32(0.87 * (1 << levels))  # a pixel of the coarsest level; more would leave the tile's surroundings
-    side = touched.shape[0]
-    for run in range(runs.shape[0]):
-        first = np.int64(runs[run, 0])
-        for p in range(first, first + runs[run, 1]):
-            across, down = uv[p, 0] * texels, (ONE - uv[p, 1]) * texels
-            reach = min(np.float32(0.5) * footprint[p] * texels, widest)
-            left = max(np.int64(across - reach), 0) >> 1
-            right = min(np.int64(across + reach) >> 1, side - 1)
-            top = max(np.int64(down - reach), 0) >> 1
-            bottom = min(np.int64(down + reach) >> 1, side - 1)
-            for row in range(top, bottom + 1):
-                for column in range(left, right + 1):
-                    if touched[row, column, 1] != number:
-                        touched[row, column, 1] = number
-                        touched[row, column, 0] += 1
-
-
-@njit(cache=True, parallel=True)
-def mark_coverage(touched, number, size, levels, uv, footprint, starts, runs, order, bounds):
-    """Count photograph `number` (1 to 65535) in touched [h, h, 2] uint16: photographs so far, and the last one's number."""
-    for phase in range(PHASES):
-        for group in prange(GROUPS):
-            for turn in range(bounds[phase, group], bounds[phase, group + 1]):
-                own = runs[starts[order[turn]] : starts[order[turn] + 1]]
-                mark_tile(touched, number, size, levels, uv, footprint, own)

@@ -33,6 +33,8 @@ import torch
 from torch import Tensor
 
 from backend.kernels import texel_accumulation_cpu as kernel
+from backend.kernels.texel_coverage_cpu import MOST_PHOTOGRAPHS, REACH, mark_coverage
+from backend.kernels.texel_dealing_cpu import deal, tile_side
 from backend.ops import texel_pyramid
 from backend.ops.texel_pyramid import Pyramid
 from shared.errors import InvalidInput
@@ -196,8 +198,8 @@ class TexelSystem:
                 raise ValueError("without the present texture's pyramid nothing is shown")
             if shown.shape != pixels.color.shape or shown.dtype != torch.float32 or not shown.is_contiguous():
                 raise ValueError(f"shown is contiguous float32 {tuple(pixels.color.shape)}, not {tuple(shown.shape)}")
-        if photograph is not None and not 0 <= photograph < kernel.MOST_PHOTOGRAPHS:
-            raise ValueError(f"photographs are numbered 0 to {kernel.MOST_PHOTOGRAPHS - 1}, not {photograph}")
+        if photograph is not None and not 0 <= photograph < MOST_PHOTOGRAPHS:
+            raise ValueError(f"photographs are numbered 0 to {MOST_PHOTOGRAPHS - 1}, not {photograph}")
         if gradient > 0 and pixels.weight.ndim != 2:
             raise ValueError("gradient rows need pixels in rows and columns, not a list of them")
         settings = Settings(
@@ -222,17 +224,15 @@ class TexelSystem:
     def _accumulate_cpu(
         self, pixels: Pixels, settings: Settings, pyramid: Pyramid | None, photograph: int | None, shown: Tensor | None
     ) -> Residuals:
-        tile = kernel.tile_side(self.levels, settings.gradient > 0)
+        tile = tile_side(self.levels, settings.gradient > 0)
         across = -(-self.size // tile)
         uv, footprint, weight, color = (part.numpy() for part in pixels.flat())
         texture, coarse = NO_TEXTURE if pyramid is None else (pyramid.texture.reshape(3, -1), pyramid.coarse)
-        tiles = kernel.assign_tiles(uv, footprint, weight, self.size, tile, across)
-        starts, runs, counts = kernel.deal_runs(tiles, across * across)
-        order, bounds = kernel.schedule(counts, across)
+        starts, runs, order, bounds = deal(uv, footprint, weight, self.size, tile, across)
         if photograph is not None:
             touched = self.touched_map().numpy()
-            kernel.mark_coverage(
-                touched, photograph + 1, self.size, self.levels, uv, footprint, starts, runs, order, bounds
+            mark_coverage(
+                touched, photograph + 1, self.size, self.levels, tile, uv, footprint, starts, runs, order, bounds
             )
         sums = kernel.accumulate(
             self.cells.view(-1).numpy(),
@@ -249,7 +249,6 @@ class TexelSystem:
             settings.solve,
             np.float32(settings.gradient if settings.solve else 0.0),
             pixels.weight.shape[-1],
-            tiles,
             starts,
             runs,
             order,
@@ -457,7 +456,7 @@ def mark_coverage_plain(touched: Tensor, number: int, system: TexelSystem, uv: T
     """Count photograph `number` once at every place of `touched` [h, h, 2], 2 x 2 texels each, that a pixel covers."""
     side = touched.shape[0]
     x, y = texel_pyramid.to_texels(uv, system.size).unbind(-1)
-    reach = (0.5 * footprint * system.size).clamp(max=0.87 * 2.0**system.levels)
+    reach = (0.5 * footprint * system.size).clamp(max=REACH * 2.0**system.levels)
     left, right = ((x + sign * reach).to(torch.int64).clamp(0) >> 1 for sign in (-1, 1))
     top, bottom = ((y + sign * reach).to(torch.int64).clamp(0) >> 1 for sign in (-1, 1))
     right, bottom = right.clamp(max=side - 1), bottom.clamp(max=side - 1)
