@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from PIL import Image
 
 import backend  # before torch, which loads OpenMP: it sets how waiting threads wait
 from benchmarks import scan_quality
+from benchmarks.bloster_capture import HEIGHT, PHOTOGRAPHS, WIDTH, intrinsics, poses
+from benchmarks.bloster_capture import MESH as MESH_FILE
 from benchmarks.machine import describe_machine, print_machine, save_result
 from benchmarks.peers import open3d_albedo
 from benchmarks.peers.averaging import average
@@ -32,7 +35,6 @@ from shared.arrays import MESH, PHOTOGRAPH, Array
 from shared.cameras.camera import Camera, to_array
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-WIDTH, HEIGHT, FOCAL_PX = 1920, 1080, 1081.37  # Config/config.yml; it counts pixels from their centres
 SIZE, LOOKS = 2048, 2
 SEEN_WITHIN = 0.01  # of the depth: how near a surface must be to the one that another photograph sees
 SHARP = 0.8
@@ -102,23 +104,27 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def load(folder: Path) -> Capture:
-    """The capture as it lies in ../shared/data/scans/bloster: Config/config.yml's intrinsics, poses "t R" world to camera."""
+    """The capture as it lies in ../shared/data/scans/bloster, its mesh with UVs of xatlas."""
     from backend.meshes import reading, unwrapping
 
-    where = folder / "Data" / "bloster"
-    mesh = unwrapping.unwrap(reading.read(where / "bloster.ply").values, size=SIZE)
-    cameras, files = [], []
-    for path in sorted((where / "textureimages").glob("color_*.jpg")):
-        numbers = np.array(path.with_suffix(".cam").read_text().split(), float)
-        cameras.append(
-            Camera(
-                name=path.name, width=WIDTH, height=HEIGHT, fx=FOCAL_PX, fy=FOCAL_PX, cx=WIDTH / 2, cy=HEIGHT / 2,
-                rotation=numbers[3:12].reshape(3, 3), translation=numbers[:3],
-            )
-        )  # fmt: skip
-        files.append(path.read_bytes())
-    with_paths = sorted((where / "textureimages").glob("color_*.jpg"))
-    photographs = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in with_paths])
+    mesh = unwrapping.unwrap(reading.read(folder / MESH_FILE).values, size=SIZE)
+    fx, fy, cx, cy = intrinsics(folder)
+    cameras = [
+        Camera(
+            name=name,
+            width=WIDTH,
+            height=HEIGHT,
+            fx=fx,
+            fy=fy,
+            cx=cx,
+            cy=cy,
+            rotation=rotation,
+            translation=translation,
+        )
+        for name, (rotation, translation) in poses(folder).items()
+    ]
+    files = [(folder / PHOTOGRAPHS / camera.name).read_bytes() for camera in cameras]
+    photographs = np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files])
     return Capture(mesh=mesh, cameras=tuple(cameras), photographs=photographs, files=tuple(files))
 
 

@@ -1,35 +1,12 @@
-"""The scan "bloster" of the real data as a COLMAP model: what its own files say, in a format that is read.
-
-Its .cam files hold the pose from the world into the camera as "tx ty tz R00 R01 ... R22"; its config counts pixels from their
-centres, so that half a pixel is added here.
-"""
+"""The capture "bloster" of the real data as a COLMAP model: what its own files say, in a format that is read."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
-WIDTH, HEIGHT = 1920, 1080
-PHOTOGRAPHS = "Data/bloster/textureimages"
-MESH = "Data/bloster/bloster.ply"
-
-
-def intrinsics(scan: Path) -> tuple[float, float, float, float]:
-    """fx, fy, cx, cy in pixels from the outer corner."""
-    text = (scan / "Config/config.yml").read_text()
-    fx, fy, cx, cy = (float(re.search(rf"^RGB_{name}: (\S+)", text, re.M)[1]) for name in ("fx", "fy", "cx", "cy"))
-    return fx, fy, cx + 0.5, cy + 0.5
-
-
-def poses(scan: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Rotation [3, 3] and translation [3] by the photograph's name."""
-    found = {}
-    for path in sorted((scan / PHOTOGRAPHS).glob("color_*.cam")):
-        numbers = np.array(path.read_text().split(), float)
-        found[f"{path.stem}.jpg"] = numbers[3:12].reshape(3, 3), numbers[:3]
-    return found
+from benchmarks.bloster_capture import HEIGHT, WIDTH, intrinsics, poses
 
 
 def write_colmap(scan: Path, folder: Path) -> Path:

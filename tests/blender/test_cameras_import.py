@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import blender_addon
+from benchmarks import bloster_capture
 from blender_addon.build import backdrops
 from blender_addon.draw import cameras, photographs, scans, uv_maps
 from blender_addon.operators import cameras as operators
@@ -105,17 +106,17 @@ def scan(shared_data) -> Path:
 def test_a_real_scans_cameras_see_its_mesh_where_its_depth_camera_did(scan, tmp_path):
     """The depth maps were measured by another sensor, to some millimetres: a pose that is wrong is off by far more."""
     model = bloster.write_colmap(scan, tmp_path / "sparse")
-    collection = import_cameras(filepath=model, images=scan / bloster.PHOTOGRAPHS)
+    collection = import_cameras(filepath=model, images=scan / bloster_capture.PHOTOGRAPHS)
     assert [item.name for item in collection.objects] == [f"color_{number:02d}" for number in range(14)]
-    bpy.ops.wm.ply_import(filepath=str(scan / bloster.MESH))
+    bpy.ops.wm.ply_import(filepath=str(scan / bloster_capture.MESH))
     item = bpy.context.active_object
     assert bpy.ops.relievo.unwrap() == {"FINISHED"}
-    size = bloster.WIDTH // 4, bloster.HEIGHT // 4
+    size = bloster_capture.WIDTH // 4, bloster_capture.HEIGHT // 4
     for number in (0, 5, 9, 13):
         eye = collection.objects[number]
         eye.data[cameras.SIZE_KEY] = size  # a quarter of the pixels of the same picture
         (view,) = uv_maps.draw(item, [], [(eye, size)], bpy.context)
-        measured = depth_map(scan / bloster.PHOTOGRAPHS / f"depth_{number:02d}.png")[1::2, 1::2]
+        measured = depth_map(scan / bloster_capture.PHOTOGRAPHS / f"depth_{number:02d}.png")[1::2, 1::2]
         both = np.isfinite(view.depth) & (measured > 0)
         assert both.mean() > 0.05
         assert np.median(np.abs(view.depth - measured)[both]) < 0.02
@@ -133,18 +134,20 @@ def depth_map(path: Path) -> np.ndarray:
 
 def test_imported_cameras_say_what_their_files_say(scan, tmp_path):
     collection = import_cameras(
-        filepath=bloster.write_colmap(scan, tmp_path / "sparse"), images=scan / bloster.PHOTOGRAPHS
+        filepath=bloster.write_colmap(scan, tmp_path / "sparse"), images=scan / bloster_capture.PHOTOGRAPHS
     )
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    fx, fy, cx, cy = bloster.intrinsics(scan)
-    for item, (name, (rotation, translation)) in zip(collection.objects, bloster.poses(scan).items(), strict=True):
+    fx, fy, cx, cy = bloster_capture.intrinsics(scan)
+    for item, (name, (rotation, translation)) in zip(
+        collection.objects, bloster_capture.poses(scan).items(), strict=True
+    ):
         taken = photographs.read(item)
         found = cameras.camera(item, depsgraph, taken.size, name=taken.name)
-        assert (found.name, found.width, found.height) == (name, bloster.WIDTH, bloster.HEIGHT)
+        assert (found.name, found.width, found.height) == (name, bloster_capture.WIDTH, bloster_capture.HEIGHT)
         assert (found.fx, found.fy, found.cx, found.cy) == pytest.approx((fx, fy, cx, cy), abs=1e-3)
         np.testing.assert_allclose(found.rotation, rotation, atol=1e-5)  # six digits in the file
         np.testing.assert_allclose(found.translation, translation, atol=2e-5)
-        assert taken.data.tobytes() == (scan / bloster.PHOTOGRAPHS / name).read_bytes()
+        assert taken.data.tobytes() == (scan / bloster_capture.PHOTOGRAPHS / name).read_bytes()
 
 
 # What an import makes -------------------------------------------------------------------------------------------------
