@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.kernels.triangle_setup_cpu import RECORDED
+
 _ZERO, _ONE, _FOUR, _INFINITE = np.float32(0.0), np.float32(1.0), np.float32(4.0), np.float32(np.inf)
 
 
@@ -74,8 +76,8 @@ def _leave_out(window, uv, footprint, stretch):
 
 @njit(cache=True, error_model="numpy")
 def shade(row, owner, numbers, records, lens, window, uv, depth, facing, footprint, stretch, triangle, count):
-    """A row's outputs, run by run of one owner. owner: int32 [W], a row of records, -1 for none. numbers: the triangle that each
-    record is of; from count on they are occluders. window: u0 v0 u1 v1. uv: float32 [2 W]."""
+    """A row's outputs, run by run of one owner. owner: int32 [W], which of the records (flat), -1 for none. numbers: the triangle
+    that each record is of; from count on they are occluders. window: u0 v0 u1 v1. uv: float32 [2 W]."""
     begin, width = 0, owner.size
     windowed = window[0] > -np.inf or window[1] > -np.inf or window[2] < np.inf or window[3] < np.inf
     while begin < width:
@@ -88,7 +90,11 @@ def shade(row, owner, numbers, records, lens, window, uv, depth, facing, footpri
             footprint[begin:end], stretch[begin:end] = np.nan, np.nan
             triangle[begin:end] = -1
         else:
-            record, run, flat = records[number], slice(begin, end), slice(2 * begin, 2 * end)
+            record, run, flat = (
+                records[number * RECORDED : (number + 1) * RECORDED],
+                slice(begin, end),
+                slice(2 * begin, 2 * end),
+            )
             _see(record, row, begin, lens, uv[flat], depth[run], facing[run])
             _measure(record, row, begin, footprint[run], stretch[run])
             if windowed:
