@@ -24,26 +24,27 @@ uncounted = compile_function(cache=True, _nrt=False)
 
 
 class Lanes(types.Type):
-    """The type of `count` float32 side by side."""
+    """The type of `count` float32 side by side, or of as many int32."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, whole: bool = False) -> None:
         self.count = count
-        super().__init__(name=f"Lanes{count}")
+        self.vector = ir.VectorType(ir.IntType(32) if whole else ir.FloatType(), count)
+        super().__init__(name=f"{'Whole' if whole else 'Lanes'}{count}")
 
 
 @register_model(Lanes)
 class LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Lanes) -> None:
-        super().__init__(manager, kind, ir.VectorType(ir.FloatType(), kind.count))
+        super().__init__(manager, kind, kind.vector)
 
 
-LANES_16, LANES_8 = Lanes(16), Lanes(8)
+LANES_16, LANES_8, WHOLE_16 = Lanes(16), Lanes(8), Lanes(16, whole=True)
 
 
 def _address(context: Any, builder: Any, signature: Any, args: Any, kind: Lanes) -> Any:
     array = context.make_array(signature.args[0])(context, builder, args[0])
     start = builder.gep(array.data, [args[1]])
-    return builder.bitcast(start, ir.VectorType(ir.FloatType(), kind.count).as_pointer())
+    return builder.bitcast(start, kind.vector.as_pointer())
 
 
 def _loader(kind: Lanes) -> Any:
@@ -99,17 +100,17 @@ def store(typing: Any, array: Any, at: Any, lanes: Any) -> Any:
 def _splatter(kind: Lanes) -> Any:
     def splat(typing: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            lanes = ir.Constant(ir.VectorType(ir.FloatType(), kind.count), ir.Undefined)
+            lanes = ir.Constant(kind.vector, ir.Undefined)
             first = builder.insert_element(lanes, args[0], ir.Constant(ir.IntType(32), 0))
             mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
             return builder.shuffle_vector(first, lanes, mask)
 
-        return kind(types.float32), generate
+        return kind(types.int32 if kind is WHOLE_16 else types.float32), generate
 
     return intrinsic(splat)
 
 
-splat_16, splat_8 = _splatter(LANES_16), _splatter(LANES_8)
+splat_16, splat_8, splat_whole = _splatter(LANES_16), _splatter(LANES_8), _splatter(WHOLE_16)
 
 
 def picker(*places: int) -> Any:
@@ -124,6 +125,25 @@ def picker(*places: int) -> Any:
         return lanes(lanes), generate
 
     return intrinsic(pick)
+
+
+def _shuffler(places: list[int]) -> Any:
+    """A function that makes sixteen lanes out of twice sixteen: places 0..15 are the first's, 16..31 the second's."""
+
+    def shuffle(typing: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.shuffle_vector(args[0], args[1], ir.Constant(ir.VectorType(ir.IntType(32), 16), places))
+
+        return a(a, b), generate
+
+    return intrinsic(shuffle)
+
+
+# Of 32 numbers in a row: every other one, from the first or the second on.
+evens, odds = _shuffler([2 * place for place in range(16)]), _shuffler([2 * place + 1 for place in range(16)])
+# a0 b0 a1 b1 ..., its first and its last sixteen.
+interleave_first = _shuffler([place // 2 + 16 * (place % 2) for place in range(16)])
+interleave_last = _shuffler([8 + place // 2 + 16 * (place % 2) for place in range(16)])
 
 
 @intrinsic
@@ -141,6 +161,12 @@ def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
 def multiply(typing: Any, a: Any, b: Any) -> Any:
     """a b."""
     return a(a, b), lambda context, builder, signature, args: builder.fmul(args[0], args[1])
+
+
+@intrinsic
+def add(typing: Any, a: Any, b: Any) -> Any:
+    """a + b."""
+    return a(a, b), lambda context, builder, signature, args: builder.fadd(args[0], args[1])
 
 
 @intrinsic
@@ -169,6 +195,114 @@ def larger(typing: Any, a: Any, b: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[0], args[1])
 
     return a(a, b), generate
+
+
+@intrinsic
+def smaller(typing: Any, a: Any, b: Any) -> Any:
+    """The smaller of two, lane by lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[0], args[1])
+
+    return a(a, b), generate
+
+
+@intrinsic
+def subtract(typing: Any, a: Any, b: Any) -> Any:
+    """a - b."""
+    return a(a, b), lambda context, builder, signature, args: builder.fsub(args[0], args[1])
+
+
+@intrinsic
+def whole(typing: Any, a: Any) -> Any:
+    """Towards zero; what does not fit into int32 is anything."""
+    result = WHOLE_16
+    return result(a), lambda context, builder, signature, args: builder.fptosi(args[0], result.vector)
+
+
+@intrinsic
+def real(typing: Any, a: Any) -> Any:
+    """Whole lanes as float32."""
+    result = LANES_16
+    return result(a), lambda context, builder, signature, args: builder.sitofp(args[0], result.vector)
+
+
+@intrinsic
+def whole_multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """a b + c of whole lanes."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.add(builder.mul(args[0], args[1]), args[2])
+
+    return a(a, b, c), generate
+
+
+@intrinsic
+def where_at_least(typing: Any, test: Any, bound: Any, yes: Any, no: Any) -> Any:
+    """yes where test >= bound, otherwise no."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">=", args[0], args[1]), args[2], args[3])
+
+    return yes(test, bound, yes, no), generate
+
+
+@intrinsic
+def any_at_least(typing: Any, test: Any, bound: Any) -> Any:
+    """Whether test >= bound in any lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = ir.IntType(signature.args[0].count)
+        found = builder.bitcast(builder.fcmp_ordered(">=", args[0], args[1]), bits)
+        return builder.icmp_unsigned("!=", found, ir.Constant(bits, 0))
+
+    return types.boolean(test, bound), generate
+
+
+@intrinsic
+def store_turned(
+    typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
+) -> Any:
+    """Write eight lanes of eight from array[at] on, turned: first every one's first, then every one's second ..."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows, kind = list(args[2:]), signature.args[2]
+        for half in (4, 2, 1):  # swap the blocks beside the diagonal, smaller and smaller ones
+            low = [j if not j & half else 8 + (j & ~half) for j in range(8)]
+            high = [j + half if not j & half else 8 + j for j in range(8)]
+            turned = list(rows)
+            for i in range(8):
+                if not i & half:
+                    turned[i] = _shuffled(builder, rows[i], rows[i + half], low)
+                    turned[i + half] = _shuffled(builder, rows[i], rows[i + half], high)
+            rows = turned
+        for i, row in enumerate(rows):
+            place = builder.add(args[1], ir.Constant(args[1].type, 8 * i))
+            stored = builder.store(row, _address(context, builder, signature, (args[0], place), kind))
+            stored.align = 4
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, a, b, c, d, e, f, g, h), generate
+
+
+def _shuffled(builder: Any, first: Any, second: Any, places: list[int]) -> Any:
+    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
+
+
+@intrinsic
+def fetch_ahead(typing: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of array[at], which will be written or read soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        prefetch = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        address = builder.bitcast(builder.gep(data, [args[1]]), pointer)
+        builder.call(prefetch, [address, *(ir.Constant(number, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 @intrinsic

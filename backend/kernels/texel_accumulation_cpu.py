@@ -12,7 +12,10 @@ import numpy as np
 from numba import njit, prange
 
 from backend.kernels.lanes import (
+    add,
+    any_at_least,
     divide,
+    fetch_ahead,
     larger,
     load_8,
     load_16,
@@ -21,24 +24,37 @@ from backend.kernels.lanes import (
     peek,
     picker,
     poke,
+    real,
+    smaller,
     splat_8,
     splat_16,
+    splat_whole,
     square_root,
     store,
+    store_turned,
+    subtract,
     uncounted,
+    where_at_least,
     where_positive,
+    whole,
+    whole_multiply_add,
 )
 from backend.kernels.lanes import total as sum_lanes
 from backend.kernels.texel_dealing_cpu import GROUPS, PHASES, counts
-from backend.kernels.texel_sampling_cpu import HALF, ONE, TEXELS_A_PIXEL, TWO, choose_level, locate, look_up
+from backend.kernels.texel_sampling_cpu import HALF, ONE, TEXELS_A_PIXEL, THREE, TWO, blend, locate, look_up
 
 PLANES = 8
 L2, HUBER, REDESCEND = 0, 1, 2
 SUMS = 22
 CHUNK = 64  # pixels between two steps of `take_tile`; a multiple of 16
-SHARE, WEIGHT, COLOR, MODEL, KINDS = 0, 1, 2, 5, 8
+SUMMED_CHUNKS = 32  # that sums in float32 take in before they go to those in float64
+# What is known of a chunk's pixels, CHUNK numbers of each: where it looks, the share of the coarser level, its decoded and
+# its corrected color, the texture's, how much more the finer level shows, the weights of the two cells' corners
+ACROSS, DOWN, WIDTH, SHARE, WEIGHT, COLOR, TARGET, MODEL, DRIFT, FINE, COARSER = 0, 1, 2, 3, 4, 5, 8, 11, 14, 17, 21
+KINDS = 25
+FINE_SPOT, COARSER_SPOT = 0, 2
+LEAST = np.float32(1e-30)
 ZERO = np.float32(0)
-SHRINK = 0.5 ** np.arange(32, dtype=np.float32)
 SAME_SURFACE = np.float32(4)  # footprints that neighbouring pixels of one surface may be apart, by the larger axis
 
 
@@ -60,95 +76,156 @@ of_last_texel = picker(3, 8, 8, 8, 8, 5, 6, 7)
 
 
 @njit(cache=True, inline="always")
-def add_row(cells, at, side, w, row, j):
-    """w (a T0 + b T1 + c T2 + d T3 - color)² on the cell whose top left texel is `at` in `cells` [8 N].
+def add_row(cells, at, side, a, b, c, d, row, j):
+    """w (A T0 + B T1 + C T2 + D T3 - color)² on the cell whose top left texel is `at` in `cells` [8 N]; a = w A, b = w B ...
 
-    row: from 8 j on a, b, c, d, 0 and three channels of the color.
+    row: from 8 j on A, B, C, D, 0 and three channels of the color.
     """
     corners = load_8(row, 8 * j)
-    here = at * PLANES
-    share = splat_8(w * peek(row, 8 * j))
-    store(cells, here, multiply_add(share, corners, load_8(cells, here)))
-    share = splat_8(w * peek(row, 8 * j + 1))
-    store(cells, here + 8, multiply_add(share, of_right_texel(corners), load_8(cells, here + 8)))
-    here += side * PLANES
-    share = splat_8(w * peek(row, 8 * j + 2))
-    store(cells, here, multiply_add(share, of_lower_texel(corners), load_8(cells, here)))
-    share = splat_8(w * peek(row, 8 * j + 3))
-    store(cells, here + 8, multiply_add(share, of_last_texel(corners), load_8(cells, here + 8)))
+    here = np.int64(at) * PLANES
+    store(cells, here, multiply_add(splat_8(a), corners, load_8(cells, here)))
+    store(cells, here + 8, multiply_add(splat_8(b), of_right_texel(corners), load_8(cells, here + 8)))
+    here += np.int64(side) * PLANES
+    store(cells, here, multiply_add(splat_8(c), of_lower_texel(corners), load_8(cells, here)))
+    store(cells, here + 8, multiply_add(splat_8(d), of_last_texel(corners), load_8(cells, here + 8)))
+
+
+@uncounted
+def gather(first, count, filled, places, footprint, weight, tint, tones, numbers):
+    """Pixels first to first + count - 1 as the chunk's pixels from `filled` on."""
+    for j in range(count):
+        poke(numbers, ACROSS * CHUNK + filled + j, peek(places, 2 * (first + j)))
+        poke(numbers, DOWN * CHUNK + filled + j, peek(places, 2 * (first + j) + 1))
+    for j in range(count):
+        poke(numbers, WIDTH * CHUNK + filled + j, peek(footprint, first + j))
+        poke(numbers, WEIGHT * CHUNK + filled + j, peek(weight, first + j))
+    red, green, blue = tones[0, 0], tones[0, 1], tones[0, 2]
+    for j in range(count):
+        poke(numbers, COLOR * CHUNK + filled + j, np.float32(peek(tint, 3 * (first + j))) * red)
+        poke(numbers, (COLOR + 1) * CHUNK + filled + j, np.float32(peek(tint, 3 * (first + j) + 1)) * green)
+        poke(numbers, (COLOR + 2) * CHUNK + filled + j, np.float32(peek(tint, 3 * (first + j) + 2)) * blue)
 
 
 @njit(cache=True, inline="always")
-def write_row(row, j, a, b, c, d, red, green, blue):
-    """A row as `add_row` takes it."""
-    poke(row, 8 * j, a)
-    poke(row, 8 * j + 1, b)
-    poke(row, 8 * j + 2, c)
-    poke(row, 8 * j + 3, d)
-    poke(row, 8 * j + 5, red)
-    poke(row, 8 * j + 6, green)
-    poke(row, 8 * j + 7, blue)
+def place_cells(numbers, spots, j, across, down, shrink, side, start, corners, spot):
+    """`locate` along both axes for sixteen pixels: the weights of the cell's corners and where it lies."""
+    zero, one, half, two = splat_16(ZERO), splat_16(ONE), splat_16(HALF), splat_whole(np.int32(-2))
+    most = whole_multiply_add(splat_whole(np.int32(1)), side, two)
+    x = larger(subtract(multiply(across, shrink), half), zero)
+    y = larger(subtract(multiply(down, shrink), half), zero)
+    edge = real(most)
+    left, top = real(whole(smaller(x, edge))), real(whole(smaller(y, edge)))
+    right, low = smaller(subtract(x, left), one), smaller(subtract(y, top), one)
+    rest, up = subtract(one, right), subtract(one, low)
+    store(numbers, corners * CHUNK + j, multiply(rest, up))
+    store(numbers, (corners + 1) * CHUNK + j, multiply(right, up))
+    store(numbers, (corners + 2) * CHUNK + j, multiply(rest, low))
+    store(numbers, (corners + 3) * CHUNK + j, multiply(right, low))
+    at = whole_multiply_add(whole(top), side, whole(left))
+    store(spots, spot * CHUNK + j, whole_multiply_add(splat_whole(np.int32(1)), at, start))
+    store(spots, (spot + 1) * CHUNK + j, side)
+
+
+@uncounted
+def find_cells(numbers, spots, table):
+    """Levels and cells of a chunk's pixels, sixteen at a time. Returns whether any of them looks at a second level."""
+    one, two, half = splat_16(ONE), splat_16(TWO), splat_16(HALF)
+    size, levels = np.float32(table[0, 0]), table.shape[1] - 1
+    mixed = False
+    for j in range(0, CHUNK, 16):
+        across = multiply(load_16(numbers, ACROSS * CHUNK + j), splat_16(size))
+        down = multiply(subtract(one, load_16(numbers, DOWN * CHUNK + j)), splat_16(size))
+        width = multiply(load_16(numbers, WIDTH * CHUNK + j), splat_16(np.float32(table[0, 0] * TEXELS_A_PIXEL)))
+        shrink = one
+        side, start = splat_whole(np.int32(table[0, 0])), splat_whole(np.int32(0))
+        coarser = min(1, levels)
+        next_side, next_start = splat_whole(np.int32(table[0, coarser])), splat_whole(np.int32(table[1, coarser]))
+        level = 0
+        shared = one if levels > 0 else splat_16(ZERO)
+        while level < levels and any_at_least(width, two):
+            level += 1
+            coarser = min(level + 1, levels)
+            side = where_at_least(width, two, splat_whole(np.int32(table[0, level])), side)
+            start = where_at_least(width, two, splat_whole(np.int32(table[1, level])), start)
+            next_side = where_at_least(width, two, splat_whole(np.int32(table[0, coarser])), next_side)
+            next_start = where_at_least(width, two, splat_whole(np.int32(table[1, coarser])), next_start)
+            shrink = where_at_least(width, two, multiply(shrink, half), shrink)
+            if level == levels:
+                shared = where_at_least(width, two, splat_16(ZERO), shared)
+            width = where_at_least(width, two, multiply(width, half), width)
+        share = divide(subtract(multiply(width, width), one), splat_16(THREE))
+        share = multiply(where_positive(share, share), shared)
+        store(numbers, SHARE * CHUNK + j, share)
+        place_cells(numbers, spots, j, across, down, shrink, side, start, FINE, FINE_SPOT)
+        if any_at_least(share, splat_16(LEAST)):
+            mixed = True
+            place_cells(
+                numbers, spots, j, across, down, multiply(shrink, half), next_side, next_start, COARSER, COARSER_SPOT
+            )
+    return mixed
 
 
 @njit(cache=True, inline="always")
-def look_at(
-    p, j, table, texture, coarse, places, footprint, weight, tint, tones, known, numbers, fine, coarser, spots, shown
-):
-    """What pixel p sees, as pixel j of a chunk: see `take_tile`."""
-    size, levels = table[0, 0], table.shape[1] - 1
-    finest = size * size
-    texels = np.float32(size)
-    across, down = peek(places, 2 * p) * texels, (ONE - peek(places, 2 * p + 1)) * texels
-    level, share = choose_level(peek(footprint, p), np.float32(size * TEXELS_A_PIXEL), levels)
-    cr = np.float32(peek(tint, 3 * p)) * tones[0, 0]
-    cg = np.float32(peek(tint, 3 * p + 1)) * tones[0, 1]
-    cb = np.float32(peek(tint, 3 * p + 2)) * tones[0, 2]
-    red, green, blue = cr * tones[1, 0] + tones[2, 0], cg * tones[1, 1] + tones[2, 1], cb * tones[1, 2] + tones[2, 2]
-    side, start = table[0, level], table[1, level]
-    column, right = locate(across, side, SHRINK[level])
-    row, low = locate(down, side, SHRINK[level])
-    left, up = ONE - right, ONE - low
-    a, b, c, d = left * up, right * up, left * low, right * low
-    at = row * side + column
-    poke(spots, j, start + at)
-    poke(spots, CHUNK + j, side)
-    mr, mg, mb = ZERO, ZERO, ZERO
-    if known:
-        mr, mg, mb = look_up(texture, coarse, level, start - finest, side, at, a, b, c, d)
-    dr, dg, db = ZERO, ZERO, ZERO
-    if share > ZERO:
-        side, start = table[0, level + 1], table[1, level + 1]
-        column, right = locate(across, side, SHRINK[level + 1])
-        row, low = locate(down, side, SHRINK[level + 1])
-        left, up = ONE - right, ONE - low
-        e, f, g, h = left * up, right * up, left * low, right * low
-        at = row * side + column
-        poke(spots, 2 * CHUNK + j, start + at)
-        poke(spots, 3 * CHUNK + j, side)
-        if known:
-            r1, g1, b1 = look_up(texture, coarse, level + 1, start - finest, side, at, e, f, g, h)
-            dr, dg, db = mr - r1, mg - g1, mb - b1
-        keep = ONE - share
-        write_row(coarser, j, e, f, g, h, red - keep * dr, green - keep * dg, blue - keep * db)
-    dr, dg, db = share * dr, share * dg, share * db
-    write_row(fine, j, a, b, c, d, red + dr, green + dg, blue + db)
-    poke(numbers, SHARE * CHUNK + j, share)
-    poke(numbers, WEIGHT * CHUNK + j, peek(weight, p))
-    poke(numbers, COLOR * CHUNK + j, cr)
-    poke(numbers, (COLOR + 1) * CHUNK + j, cg)
-    poke(numbers, (COLOR + 2) * CHUNK + j, cb)
-    poke(numbers, MODEL * CHUNK + j, mr - dr)
-    poke(numbers, (MODEL + 1) * CHUNK + j, mg - dg)
-    poke(numbers, (MODEL + 2) * CHUNK + j, mb - db)
-    if shown.size > 0:
-        poke(shown, 3 * p, mr - dr)
-        poke(shown, 3 * p + 1, mg - dg)
-        poke(shown, 3 * p + 2, mb - db)
+def ask_for_cell(cells, texture, finest, at, side, known):
+    """Have a cell, and what the texture shows of it, brought near."""
+    here = np.int64(at) * PLANES
+    fetch_ahead(cells, here)
+    fetch_ahead(cells, here + 8)
+    here += np.int64(side) * PLANES
+    fetch_ahead(cells, here)
+    fetch_ahead(cells, here + 8)
+    if known and at < finest:
+        for channel in range(3):
+            fetch_ahead(texture, channel * finest + at)
+            fetch_ahead(texture, channel * finest + at + side)
+
+
+@njit(cache=True, inline="always")
+def show(texture, coarse, finest, more, numbers, spots, j, corners, spot):
+    """Three channels that the texture shows the chunk's pixel j at the cell in `spot`. finest, more: texels of a plane."""
+    at, side = np.int64(peek(spots, spot * CHUNK + j)), np.int64(peek(spots, (spot + 1) * CHUNK + j))
+    a, b = peek(numbers, corners * CHUNK + j), peek(numbers, (corners + 1) * CHUNK + j)
+    c, d = peek(numbers, (corners + 2) * CHUNK + j), peek(numbers, (corners + 3) * CHUNK + j)
+    if at < finest:
+        return (
+            blend(texture, at, side, a, b, c, d),
+            blend(texture, at + finest, side, a, b, c, d),
+            blend(texture, at + 2 * finest, side, a, b, c, d),
+        )
+    at -= finest
+    return (
+        blend(coarse, at, side, a, b, c, d),
+        blend(coarse, at + more, side, a, b, c, d),
+        blend(coarse, at + 2 * more, side, a, b, c, d),
+    )
+
+
+@uncounted
+def look(count, texture, coarse, finest, more, numbers, spots, mixed):
+    """What the texture shows a chunk's pixels: MODEL, and DRIFT, by how much its finer level differs from the coarser."""
+    for j in range(count):
+        r, g, b = show(texture, coarse, finest, more, numbers, spots, j, FINE, FINE_SPOT)
+        if mixed:
+            x, y, z = ZERO, ZERO, ZERO
+            share = peek(numbers, SHARE * CHUNK + j)
+            if share > ZERO:
+                x, y, z = show(texture, coarse, finest, more, numbers, spots, j, COARSER, COARSER_SPOT)
+                x, y, z = r - x, g - y, b - z
+            poke(numbers, DRIFT * CHUNK + j, x)
+            poke(numbers, (DRIFT + 1) * CHUNK + j, y)
+            poke(numbers, (DRIFT + 2) * CHUNK + j, z)
+            r, g, b = r - share * x, g - share * y, b - share * z
+        poke(numbers, MODEL * CHUNK + j, r)
+        poke(numbers, (MODEL + 1) * CHUNK + j, g)
+        poke(numbers, (MODEL + 2) * CHUNK + j, b)
 
 
 @uncounted
 def weigh(numbers, tones, loss, threshold, sums):
-    """Residuals, robust weights and sums of the pixels in `numbers`, sixteen at a time. Weight 0: no pixel."""
+    """Residuals and robust weights of the pixels in `numbers`, sixteen at a time, and their sums [22 * 16], lane by lane.
+
+    Weight 0: no pixel. The targets, corrected colours, go to TARGET.
+    """
     one, knee, sharp = splat_16(ONE), splat_16(threshold), splat_16(ONE / (threshold * threshold))
     for j in range(0, CHUNK, 16):
         base = load_16(numbers, WEIGHT * CHUNK + j)
@@ -156,10 +233,11 @@ def weigh(numbers, tones, loss, threshold, sums):
         for channel in range(3):
             color = load_16(numbers, (COLOR + channel) * CHUNK + j)
             model = load_16(numbers, (MODEL + channel) * CHUNK + j)
-            error = multiply_add(color, splat_16(tones[1, channel]), splat_16(tones[2, channel]))
-            error = where_positive(base, multiply_add(splat_16(-ONE), model, error))
+            target = multiply_add(color, splat_16(tones[1, channel]), splat_16(tones[2, channel]))
+            store(numbers, (TARGET + channel) * CHUNK + j, target)
+            error = where_positive(base, subtract(target, model))
             own = multiply(error, error)
-            sums[19 + channel] += sum_lanes(own)
+            add_up(sums, 19 + channel, own)
             squared = multiply_add(one, own, squared)
         length = square_root(squared)
         if loss == HUBER:
@@ -168,78 +246,190 @@ def weigh(numbers, tones, loss, threshold, sums):
             kept = divide(one, multiply_add(squared, sharp, one))
             base = multiply(base, multiply(kept, kept))
         store(numbers, WEIGHT * CHUNK + j, base)
-        sums[1] += sum_lanes(base)
-        sums[2] += sum_lanes(multiply(base, squared))
-        sums[3] += sum_lanes(length)
+        add_up(sums, 1, base)
+        add_up(sums, 2, multiply(base, squared))
+        add_up(sums, 3, length)
         for channel in range(3):
             color = load_16(numbers, (COLOR + channel) * CHUNK + j)
             model = load_16(numbers, (MODEL + channel) * CHUNK + j)
             weighted, colored = multiply(base, model), multiply(base, color)
-            sums[4 + channel] += sum_lanes(weighted)
-            sums[7 + channel] += sum_lanes(colored)
-            sums[10 + channel] += sum_lanes(multiply(weighted, model))
-            sums[13 + channel] += sum_lanes(multiply(weighted, color))
-            sums[16 + channel] += sum_lanes(multiply(colored, color))
+            add_up(sums, 4 + channel, weighted)
+            add_up(sums, 7 + channel, colored)
+            add_up(sums, 10 + channel, multiply(weighted, model))
+            add_up(sums, 13 + channel, multiply(weighted, color))
+            add_up(sums, 16 + channel, multiply(colored, color))
+
+
+@njit(cache=True, inline="always")
+def add_up(sums, number, lanes):
+    store(sums, 16 * number, add(lanes, load_16(sums, 16 * number)))
 
 
 @uncounted
-def add_rows(cells, count, numbers, fine, coarser, spots):
+def empty_sums(lanes, sums):
+    """Add sums in lanes [22 * 16] to sums [22] float64, and forget them."""
+    for number in range(1, SUMS):
+        sums[number] += sum_lanes(load_16(lanes, 16 * number))
+        store(lanes, 16 * number, splat_16(ZERO))
+
+
+@njit(cache=True, inline="always")
+def write_rows(numbers, row, j, corners, shift):
+    """Rows as `add_row` takes them, of eight pixels. shift: how much of DRIFT their targets lie above the pixel's."""
+    red = multiply_add(shift, load_8(numbers, DRIFT * CHUNK + j), load_8(numbers, TARGET * CHUNK + j))
+    green = multiply_add(shift, load_8(numbers, (DRIFT + 1) * CHUNK + j), load_8(numbers, (TARGET + 1) * CHUNK + j))
+    blue = multiply_add(shift, load_8(numbers, (DRIFT + 2) * CHUNK + j), load_8(numbers, (TARGET + 2) * CHUNK + j))
+    store_turned(
+        row,
+        8 * j,
+        load_8(numbers, corners * CHUNK + j),
+        load_8(numbers, (corners + 1) * CHUNK + j),
+        load_8(numbers, (corners + 2) * CHUNK + j),
+        load_8(numbers, (corners + 3) * CHUNK + j),
+        splat_8(ZERO),
+        red,
+        green,
+        blue,
+    )
+
+
+@njit(cache=True, inline="always")
+def weigh_corners(numbers, j, corners, factor):
+    """Sixteen pixels' corners times their weights."""
+    for corner in range(corners, corners + 4):
+        store(numbers, corner * CHUNK + j, multiply(factor, load_16(numbers, corner * CHUNK + j)))
+
+
+@uncounted
+def add_rows(cells, count, numbers, spots, row, mixed):
     """The rows of a chunk's first `count` pixels, one for each level a pixel looks at."""
+    one = splat_16(ONE)
+    for j in range(0, CHUNK, 8):
+        write_rows(numbers, row, j, FINE, load_8(numbers, SHARE * CHUNK + j))
+    for j in range(0, CHUNK, 16):
+        base = load_16(numbers, WEIGHT * CHUNK + j)
+        weigh_corners(numbers, j, FINE, multiply(base, subtract(one, load_16(numbers, SHARE * CHUNK + j))))
     for j in range(count):
-        share, w = peek(numbers, SHARE * CHUNK + j), peek(numbers, WEIGHT * CHUNK + j)
-        add_row(cells, peek(spots, j), peek(spots, CHUNK + j), w * (ONE - share), fine, j)
-        if share > ZERO:
-            add_row(cells, peek(spots, 2 * CHUNK + j), peek(spots, 3 * CHUNK + j), w * share, coarser, j)
+        add_row(
+            cells,
+            peek(spots, FINE_SPOT * CHUNK + j),
+            peek(spots, (FINE_SPOT + 1) * CHUNK + j),
+            peek(numbers, FINE * CHUNK + j),
+            peek(numbers, (FINE + 1) * CHUNK + j),
+            peek(numbers, (FINE + 2) * CHUNK + j),
+            peek(numbers, (FINE + 3) * CHUNK + j),
+            row,
+            j,
+        )
+    if not mixed:
+        return
+    for j in range(0, CHUNK, 8):
+        write_rows(
+            numbers, row, j, COARSER, multiply_add(splat_8(ONE), load_8(numbers, SHARE * CHUNK + j), splat_8(-ONE))
+        )
+    for j in range(0, CHUNK, 16):
+        base = load_16(numbers, WEIGHT * CHUNK + j)
+        weigh_corners(numbers, j, COARSER, multiply(base, load_16(numbers, SHARE * CHUNK + j)))
+    for j in range(count):
+        if peek(numbers, SHARE * CHUNK + j) > ZERO:
+            add_row(
+                cells,
+                peek(spots, COARSER_SPOT * CHUNK + j),
+                peek(spots, (COARSER_SPOT + 1) * CHUNK + j),
+                peek(numbers, COARSER * CHUNK + j),
+                peek(numbers, (COARSER + 1) * CHUNK + j),
+                peek(numbers, (COARSER + 2) * CHUNK + j),
+                peek(numbers, (COARSER + 3) * CHUNK + j),
+                row,
+                j,
+            )
+
+
+@uncounted
+def take_chunk(
+    cells, filled, table, texture, coarse, finest, more, tones, loss, threshold, solve, lanes, scratch, shown
+):
+    """The pixels that were gathered, step by step; see `take_tile`."""
+    numbers, row, spots, origins = scratch
+    for j in range(filled, CHUNK):
+        poke(numbers, WEIGHT * CHUNK + j, ZERO)
+    mixed = find_cells(numbers, spots, table)
+    known = texture.size > 3
+    if solve or known:
+        for j in range(filled):
+            ask_for_cell(
+                cells,
+                texture,
+                finest,
+                peek(spots, FINE_SPOT * CHUNK + j),
+                peek(spots, (FINE_SPOT + 1) * CHUNK + j),
+                known,
+            )
+    if known:
+        look(filled, texture, coarse, finest, more, numbers, spots, mixed)
+        if shown.size > 0:
+            for j in range(filled):
+                p = 3 * np.int64(peek(origins, j))
+                for channel in range(3):
+                    poke(shown, p + channel, peek(numbers, (MODEL + channel) * CHUNK + j))
+    weigh(numbers, tones, loss, threshold, lanes)
+    if solve:
+        add_rows(cells, filled, numbers, spots, row, mixed)
 
 
 @uncounted
 def take_tile(
-    cells, table, texture, coarse, places, footprint, weight, tint, tones, loss, threshold, solve, runs, sums, scratch,
-    shown,
+    cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve, runs, sums,
+    lanes, scratch, shown,
 ):  # fmt: skip
     """All pixels of one tile's runs. tones [3, 3]: decoding, gain, offset. sums [22] is added to.
 
-    CHUNK pixels at a time, in three steps, so that no step waits for another's slow instructions (a processor looks ahead
-    over one or two whole pixels only): what they see, their weights, their rows. numbers: for each pixel SHARE (of the
-    coarser level), WEIGHT, from COLOR on its decoded colour, from MODEL on the texture's, CHUNK pixels of each together.
-    fine, coarser: the rows of its two levels. spots: their top left texels and sides: `scratch`. places, tint: uv, color, flat.
+    CHUNK pixels at a time, in steps, so that no step waits for another's slow instructions or for memory: which cells they
+    look at, what the texture shows there, their weights, their rows. scratch: numbers, what is known of each pixel, CHUNK of
+    each kind together; rows as `add_row` takes them; spots, the top left texels and sides of both cells; the pixels' own
+    numbers. places, tint: uv, color, flat.
     """
-    numbers, fine, coarser, spots = scratch
-    known = texture.shape[1] > 1
-    filled, left = 0, 0
+    numbers, origins = scratch[0], scratch[3]
+    filled, chunks = 0, 0
     for run in range(runs.shape[0]):
-        left += runs[run, 1]
-    sums[0] += left
-    for run in range(runs.shape[0]):
-        first = np.int64(runs[run, 0])
-        for p in range(first, first + runs[run, 1]):
-            look_at(
-                p,
-                filled,
-                table,
-                texture,
-                coarse,
-                places,
-                footprint,
-                weight,
-                tint,
-                tones,
-                known,
-                numbers,
-                fine,
-                coarser,
-                spots,
-                shown,
-            )
-            filled += 1
-            left -= 1
-            if filled == CHUNK or left == 0:
-                for j in range(filled, CHUNK):
-                    poke(numbers, WEIGHT * CHUNK + j, ZERO)
-                weigh(numbers, tones, loss, threshold, sums)
-                if solve:
-                    add_rows(cells, filled, numbers, fine, coarser, spots)
+        first, left = np.int64(runs[run, 0]), np.int64(runs[run, 1])
+        sums[0] += left
+        while left > 0:
+            count = min(left, CHUNK - filled)
+            gather(first, count, filled, places, footprint, weight, tint, tones, numbers)
+            if shown.size > 0:
+                for j in range(count):
+                    poke(origins, filled + j, np.int32(first + j))
+            first += count
+            left -= count
+            filled += count
+            if filled == CHUNK:
+                take_chunk(
+                    cells,
+                    filled,
+                    table,
+                    texture,
+                    coarse,
+                    finest,
+                    more,
+                    tones,
+                    loss,
+                    threshold,
+                    solve,
+                    lanes,
+                    scratch,
+                    shown,
+                )
                 filled = 0
+                chunks += 1
+                if chunks == SUMMED_CHUNKS:
+                    empty_sums(lanes, sums)
+                    chunks = 0
+    if filled > 0:
+        take_chunk(
+            cells, filled, table, texture, coarse, finest, more, tones, loss, threshold, solve, lanes, scratch, shown
+        )
+    empty_sums(lanes, sums)
 
 
 @njit(cache=True, inline="always")
@@ -274,8 +464,9 @@ def take_difference(
         start = table[1, level] - table[0, 0] * table[0, 0]
         r, g, v = look_up(texture, coarse, level, start, side, at, a, b, c, d)
         w *= robust_weight((red - r) ** 2 + (green - g) ** 2 + (blue - v) ** 2, loss, threshold)
-    write_row(scratch, 0, a, b, c, d, red, green, blue)
-    add_row(cells, table[1, level] + at, side, w, scratch, 0)
+    for place, value in enumerate((a, b, c, d, ZERO, red, green, blue)):
+        poke(scratch, place, value)
+    add_row(cells, table[1, level] + at, side, w * a, w * b, w * c, w * d, scratch, 0)
 
 
 @uncounted
@@ -323,23 +514,24 @@ def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tone
     """
     sums = np.zeros((order.size, SUMS))
     places, tint = uv.reshape(-1), color.reshape(-1)
+    flat, flat_coarse, finest, more = texture.reshape(-1), coarse.reshape(-1), texture.shape[1], coarse.shape[1]
     for phase in range(PHASES):
         for group in prange(GROUPS):
             first, last = bounds[phase, group], bounds[phase, group + 1]
-            fine, coarser = np.zeros(8 * CHUNK, np.float32), np.zeros(8 * CHUNK, np.float32)
-            scratch = (np.zeros(KINDS * CHUNK, np.float32), fine, coarser, np.zeros(4 * CHUNK, np.int64))
+            row, lanes = np.zeros(8 * CHUNK, np.float32), np.zeros(SUMS * 16, np.float32)
+            spots = (np.zeros(4 * CHUNK, np.int32), np.zeros(CHUNK, np.int32))
+            scratch = (np.zeros(KINDS * CHUNK, np.float32), row, spots[0], spots[1])
             for turn in range(first, last):
                 own = runs[starts[order[turn]] : starts[order[turn] + 1]]
                 take_tile(
-                    cells, table, texture, coarse, places, footprint, weight, tint, tones, loss, threshold, solve, own,
-                    sums[turn], scratch, shown,
+                    cells, table, flat, flat_coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold,
+                    solve, own, sums[turn], lanes, scratch, shown,
                 )  # fmt: skip
                 if gradient > 0:
                     take_gradients(
                         cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, gradient, width,
-                        own, fine,
+                        own, row,
                     )  # fmt: skip
-                    fine[:] = ZERO
     total = np.zeros(SUMS)
     for turn in range(order.size):
         total += sums[turn]
