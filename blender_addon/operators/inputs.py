@@ -91,12 +91,4 @@ class RELIEVO_OT_remove_input(bpy.types.Operator):
 
 CLASSES = (RELIEVO_OT_load_height_image, RELIEVO_OT_add_input, RELIEVO_OT_remove_input)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -150,12 +150,4 @@ def edited_image(context: bpy.types.Context) -> bpy.types.Image | None:
 
 CLASSES = (RELIEVO_OT_set_up_view, RELIEVO_OT_terrain_from_image)
 
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
