@@ -209,6 +209,7 @@ def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, probl
                 block,
                 problem.iterations,
                 problem.tolerance,
+                numba.get_num_threads(),
             )
 
 
