@@ -23,7 +23,7 @@ from backend.ops.texture_charts import chart_map, tile_origin
 
 OVERLAP = 64  # texels that a block is solved beyond its core; a multiple of the coarsest texel
 ALIGNED = 1 << MOST_LEVELS
-THOROUGH, IN_PASSING = (2, 40, 1e-4), (1, 10, 1e-3)  # the solver's sweeps, iterations and tolerance
+THOROUGH, IN_PASSING = (2, 20, 3e-4), (1, 10, 1e-3)  # the solver's sweeps, iterations and tolerance
 RINGS = 3  # of gutter texels that go with a chart
 
 
