@@ -245,7 +245,7 @@ def _tiles_of_maps(views: Sequence[ScanView]) -> list[int]:
             raise InvalidInput(
                 f"The UV map of {view.name} runs from {uv.min(axis=0)} to {uv.max(axis=0)}; UVs lie in 0..1, or in UDIM "
                 "tiles to the right of it and above.",
-                hint="Mark pixels that see nothing by NaN (in S2's layout by -1 in both channels).",
+                hint="Mark pixels that see nothing by NaN (in NeuralTexGen's layout by -1 in both channels).",
                 field="uv_maps",
             )
         place = np.floor(np.minimum(uv, np.nextafter(np.ceil(uv.max(axis=0)), 0, dtype=np.float32))) if len(uv) else uv

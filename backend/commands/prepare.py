@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         nargs="?",
         const="",
         metavar="FILE",
-        help="put VGG-19's weights where relief transfer finds them: from a file of torchvision's, or downloaded (548 MiB)",
+        help="put VGG-19's weights where relief transfer and scans find them: torchvision's file, or downloaded (548 MiB)",
     )
     options = parser.parse_args(argv)
     wanted = options.blender or ["4.5"]
