@@ -1,4 +1,4 @@
-"""Loops over what a photograph sees: how far its silhouettes are, how much each pixel counts, and where a bent photograph looks.
+"""Loops over what a photograph sees: how far its silhouettes are, and how much each pixel counts.
 
 The rules and their reasons are in backend/ops/view_weights.py. Every row belongs to one thread, so that no byte depends on their
 number.
@@ -97,96 +97,6 @@ def weigh(facing, footprint, distances, radius, power, least_facing, least_weigh
                 across = np.float32(distances[b, x])
                 nearest = min(nearest, across * across + np.float32((b - y) * (b - y)))
             weights[y, x] = weight if nearest >= most else weight * max(nearest / most, least_weight)
-
-
-@njit(cache=True, inline="always")
-def _step(uv, y, x, dy, dx, reach):
-    """Change of u and v to a neighbour; NaN where that one lies in another chart, on another surface, or nowhere."""
-    b, a = y + dy, x + dx
-    if b < 0 or b >= uv.shape[0] or a < 0 or a >= uv.shape[1]:
-        return np.float32(np.nan), np.float32(np.nan)
-    du, dv = uv[b, a, 0] - uv[y, x, 0], uv[b, a, 1] - uv[y, x, 1]
-    if not max(abs(du), abs(dv)) <= reach:
-        return np.float32(np.nan), np.float32(np.nan)
-    return du, dv
-
-
-@njit(cache=True)
-def _towards(uv, y, x, offset, dy, dx, reach):
-    """offset times the derivative along an axis: of the side that offset points to, else of the other, else 0."""
-    side = 1 if offset >= 0 else -1
-    du, dv = _step(uv, y, x, side * dy, side * dx, reach)
-    if np.isnan(du):
-        side = -side
-        du, dv = _step(uv, y, x, side * dy, side * dx, reach)
-        if np.isnan(du):
-            return np.float32(0), np.float32(0)
-    return np.float32(side * offset) * du, np.float32(side * offset) * dv
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def bend(
-    uv, footprint, stretch, weights, same_chart, nodes, cell, first_row, above, rows, new_uv, new_footprint, new_weights
-):
-    """Look every pixel p up at p - d(p) of the drawn maps, d bilinear between nodes.
-
-    uv [h, W, 2], footprint, stretch, weights [h, W]: drawn rows, `above` of them before the first that is written.
-    same_chart: neighbours of one chart differ by at most so many footprints along the longer axis. nodes [gy, gx, 2]
-    float32 px (x, y), cell px apart, the first at the photograph's corner. first_row: of the photograph, of the first written
-    row. UVs are carried on by their derivative, for they are smooth where colours are not.
-    """
-    height, width = weights.shape
-    inverse = 1.0 / cell
-    for i in prange(rows):
-        across = _between_rows(nodes, cell, first_row + i + 0.5)
-        for j in range(width):
-            gx = min((j + 0.5) * inverse, across.shape[0] - 1.0)
-            left = min(int(gx), max(across.shape[0] - 2, 0))
-            right, share = min(left + 1, across.shape[0] - 1), gx - left
-            sx = j - (across[left, 0] + share * (across[right, 0] - across[left, 0]))
-            sy = i + above - (across[left, 1] + share * (across[right, 1] - across[left, 1]))
-            x, y = int(np.floor(sx + 0.5)), int(np.floor(sy + 0.5))
-            if x < 0 or x >= width or y < 0 or y >= height or not weights[y, x] > 0:
-                new_weights[i, j] = 0
-                new_uv[i, j, 0] = new_uv[i, j, 1] = new_footprint[i, j] = np.nan
-                continue
-            reach = same_chart * footprint[y, x] * np.sqrt(stretch[y, x])
-            ux, vx = _towards(uv, y, x, sx - x, 0, 1, reach)
-            uy, vy = _towards(uv, y, x, sy - y, 1, 0, reach)
-            new_uv[i, j, 0] = uv[y, x, 0] + ux + uy
-            new_uv[i, j, 1] = uv[y, x, 1] + vx + vy
-            new_footprint[i, j] = footprint[y, x]
-            new_weights[i, j] = weights[y, x]
-
-
-@njit(cache=True)
-def _between_rows(nodes, cell, y):
-    """The nodes [gx, 2] of the displacement along one row of pixels, float64."""
-    rows, columns = nodes.shape[:2]
-    gy = min(y / cell, rows - 1.0)
-    above = min(int(gy), max(rows - 2, 0))
-    below, share = min(above + 1, rows - 1), gy - above
-    across = np.empty((columns, 2))
-    for column in range(columns):
-        for axis in range(2):
-            high, low = np.float64(nodes[above, column, axis]), np.float64(nodes[below, column, axis])
-            across[column, axis] = high + share * (low - high)
-    return across
-
-
-@njit(cache=True)
-def displacement(nodes, cell, x, y):
-    """The displacement (x, y) px at a place of the photograph, bilinear between nodes."""
-    rows, columns = nodes.shape[:2]
-    gx, gy = min(x / cell, columns - 1.0), min(y / cell, rows - 1.0)
-    x0, y0 = min(int(gx), max(columns - 2, 0)), min(int(gy), max(rows - 2, 0))
-    x1, y1 = min(x0 + 1, columns - 1), min(y0 + 1, rows - 1)
-    fx, fy = gx - x0, gy - y0
-    a, b, c, d = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-    return (
-        a * nodes[y0, x0, 0] + b * nodes[y0, x1, 0] + c * nodes[y1, x0, 0] + d * nodes[y1, x1, 0],
-        a * nodes[y0, x0, 1] + b * nodes[y0, x1, 1] + c * nodes[y1, x0, 1] + d * nodes[y1, x1, 1],
-    )
 
 
 @njit(cache=True, parallel=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.kernels import photo_bending_cpu
 from backend.kernels import view_weights_cpu as kernel
 from backend.ops.rasterization import SurfaceMap
 
@@ -98,7 +99,7 @@ def bent(
     width = weights.shape[1]
     uv = np.empty((rows, width, 2), np.float32)
     footprint, moved = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
-    kernel.bend(
+    photo_bending_cpu.bend(
         surface.uv, surface.footprint, surface.stretch, weights, np.float32(SAME_CHART), nodes.astype(np.float32),
         float(cell_px), first_row, halo, rows, uv, footprint, moved,
     )  # fmt: skip
