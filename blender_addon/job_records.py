@@ -88,13 +88,13 @@ class Job:
         if self.cancel or self.state is JobState.CANCELLING:
             return "finishing early" if self.cancel == "keep" else "cancelling"
         if self.feeds:
-            return f"input: {self.stage or 'waits'} {self.fraction:.0%}".replace("%", " %")
+            return f"input: {self.stage or 'waits'}, {self.fraction:.0%}".replace("%", " %")
         if not self.accepted:
             return "sending"
         if self.state is JobState.QUEUED:
             return f"waits, {self.position} before it" if self.position else "waits for its turn"
         left = "" if self.remaining_s is None else f", {format_seconds(self.remaining_s)} left"
-        return f"{self.stage or 'starting'} {self.fraction:.0%}{left}".replace("%", " %")
+        return f"{self.stage or 'starting'}, {self.fraction:.0%}{left}".replace("%", " %")
 
     def take(self, message: Message) -> JobState | None:
         """Note what a message says of this job; the final state, where the backend has come to one."""
