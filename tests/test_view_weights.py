@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from backend.ops.rasterization import SurfaceMap
-from backend.ops.view_weights import SAME_CHART, bent
+from backend.ops.view_weights import (
+    BREAK,
+    LEAST_AT_SILHOUETTE,
+    SAME_CHART,
+    SATURATED,
+    SATURATED_WEIGHT,
+    WeightSettings,
+    bent,
+    frame_weights,
+    surface_weights,
+)
 
 
 def surface(height: int, width: int, seed: int) -> tuple[SurfaceMap, np.ndarray]:
@@ -61,7 +71,8 @@ def looked_up(
 @pytest.mark.parametrize(
     ("height", "width", "cell", "most", "first_row", "above"),
     [
-        (24, 60, 16.0, 2.5, 0, 0), (15, 33, 3.0, 6.0, 9, 4), (9, 20, 64.0, 30.0, 0, 0), (3, 1, 8.0, 0.4, 0, 1), (8, 40, 7.3, 0.3, 5, 2),
+        (24, 60, 16.0, 2.5, 0, 0), (15, 33, 3.0, 6.0, 9, 4),
+        (9, 20, 64.0, 30.0, 0, 0), (3, 1, 8.0, 0.4, 0, 1), (8, 40, 7.3, 0.3, 5, 2),
     ],
 )  # fmt: skip
 def test_bent_pixels_look_where_their_displacement_says(
@@ -95,3 +106,93 @@ def test_no_number_of_threads_bends_otherwise() -> None:
             numba.set_num_threads(before)
     for one, other in zip(*made, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+# Weights --------------------------------------------------------------------------------------------------------------
+
+
+def steps_and_slopes(height: int, width: int, seed: int) -> SurfaceMap:
+    """A tilted plane with boxes in front of it, a hole, and backs; odd footprints here and there."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    depth = 1.0 / (0.4 + 0.004 * x - 0.002 * y)
+    for _ in range(4):
+        top, left = rng.integers(0, height), rng.integers(0, width)
+        depth[top : top + 6, left : left + 9] *= rng.uniform(0.6, 0.99)
+    facing, footprint = rng.uniform(0.05, 1.0, depth.shape), rng.uniform(0.001, 0.01, depth.shape)
+    facing[height // 3 : height // 3 + 3, width // 2 :] *= -1
+    footprint[rng.random(depth.shape) < 0.03] = 0
+    hole = (y - 5) ** 2 + (x - width // 3) ** 2 < 12
+    for values in (depth, facing, footprint):
+        values[hole] = np.nan
+    depth, facing, footprint = (values.astype(np.float32) for values in (depth, facing, footprint))
+    uv, triangle = np.zeros((height, width, 2), np.float32), np.zeros((height, width), np.int32)
+    return SurfaceMap(uv, depth, facing, footprint, footprint, triangle)
+
+
+def ends(drawn: SurfaceMap, y: int, x: int, dy: int, dx: int) -> bool:
+    """Whether a seen pixel's surface ends before a neighbour that lies in the picture."""
+    height, width = drawn.depth.shape
+    if not drawn.facing[y + dy, x + dx] > 0:
+        return True
+
+    def inverse(b: int, a: int) -> float:
+        inside = 0 <= b < height and 0 <= a < width
+        return 1.0 / float(drawn.depth[b, a]) if inside else np.nan
+
+    here, beside = inverse(y, x), inverse(y + dy, x + dx)
+    slopes = [abs(here - inverse(y - dy, x - dx)), abs(beside - inverse(y + 2 * dy, x + 2 * dx))]
+    steepest = max([slope for slope in slopes if not np.isnan(slope)], default=0.0)
+    largest = max(here, beside)
+    return abs(here - beside) > 2 * steepest + BREAK * largest and abs(1 / here - 1 / beside) > BREAK / largest
+
+
+@pytest.mark.parametrize(("power", "radius"), [(1.0, 2.0), (2.5, 2.0), (1.0, 3.4), (1.0, 0.0), (0.0, 0.5)])
+def test_surfaces_weigh_by_their_angle_and_fade_towards_where_they_end(power: float, radius: float) -> None:
+    drawn = steps_and_slopes(30, 45, seed=7)
+    settings = WeightSettings(power=power, silhouette_px=radius)
+    height, width = drawn.depth.shape
+    rims = [
+        (y, x)
+        for y in range(height)
+        for x in range(width)
+        if drawn.facing[y, x] > 0
+        and any(
+            0 <= y + dy < height and 0 <= x + dx < width and ends(drawn, y, x, dy, dx)
+            for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0))
+        )
+    ]
+    expected = np.zeros((height, width))
+    for y, x in np.ndindex(height, width):
+        cosine = float(drawn.facing[y, x])
+        if cosine > np.cos(np.radians(settings.steepest_deg)) and 0 < drawn.footprint[y, x] < 1:
+            rows = int(np.ceil(radius))
+            near = min([(y - b) ** 2 + (x - a) ** 2 for b, a in rims if abs(y - b) <= rows], default=np.inf)
+            fade = max(near / (radius + 1) ** 2, LEAST_AT_SILHOUETTE) if near < (radius + 1) ** 2 else 1.0
+            expected[y, x] = cosine**power * (fade if radius > 0 else 1.0)
+    assert len(rims) > 60
+    np.testing.assert_allclose(surface_weights(drawn, settings), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("height", "width", "first_row", "border"),
+    [(20, 31, 4, 4.0), (20, 5, 0, 4.0), (9, 40, 0, 0.0), (12, 30, 0, 2.5)],
+)
+def test_borders_masks_and_full_sensors_take_weight_away(
+    dtype: type, height: int, width: int, first_row: int, border: float
+) -> None:
+    rng, top, rows = np.random.default_rng(height), np.iinfo(dtype).max, height - first_row
+    pixels = rng.integers(0, top, (rows, width, 3), dtype)
+    pixels[rng.random(pixels.shape) < 0.05] = round(0.998 * top)
+    pixels = np.asfortranarray(pixels)  # as pixels cut out of wider ones, it has no rows in one piece
+    before = rng.random((rows, width)).astype(np.float32)
+    mask = rng.random((rows, width)).astype(np.float32)
+    y, x = np.mgrid[first_row:height, :width]
+    inside = np.minimum.reduce([y, height - 1 - y, x, width - 1 - x]) + 0.5
+    expected = before * np.minimum(inside / border, 1.0) if border else before.astype(float)
+    expected = expected * np.where(pixels.max(axis=2) >= SATURATED * top, SATURATED_WEIGHT, 1.0)
+    for given, masked in ((None, expected), (mask, expected * mask)):
+        weights = before.copy()
+        frame_weights(weights, pixels, given, first_row, height, WeightSettings(border_px=border))
+        np.testing.assert_allclose(weights, masked, rtol=1e-6)

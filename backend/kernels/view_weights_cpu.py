@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+WORD = 8  # flags that are looked at together
+
 
 @njit(cache=True)
 def _inverse(depth, y, x):
@@ -16,13 +18,6 @@ def _inverse(depth, y, x):
     if y < 0 or y >= depth.shape[0] or x < 0 or x >= depth.shape[1]:
         return np.float32(np.nan)
     return np.float32(1) / depth[y, x]
-
-
-@njit(cache=True, inline="always")
-def _breaks(depth, y, x, dy, dx, step):
-    """Whether the surface breaks between a pixel and its neighbour; depths may be NaN throughout."""
-    near, far = depth[y, x], depth[y + dy, x + dx]
-    return abs(near - far) > step * min(near, far) and _is_no_slope(depth, y, x, dy, dx, step)
 
 
 @njit(cache=True)
@@ -47,33 +42,78 @@ def silhouettes(depth, facing, step, reach, distances):
     """Along its row, how far each pixel is from a seen one beside which the surface ends or another hides it.
 
     distances: uint8 [h, W], written, at most `reach` (which may be 255). step: the least relative change of 1/z that counts
-    as a break.
+    as a break. Depths may be NaN throughout.
     """
     height, width = distances.shape
     for y in prange(height):
-        for x in range(width):
-            distances[y, x] = reach
-        for x in range(width - 1):
-            left, right = facing[y, x] > 0, facing[y, x + 1] > 0
-            if left and right:
-                if _breaks(depth, y, x, 0, 1, step):
-                    distances[y, x] = distances[y, x + 1] = 0
-            elif left:
-                distances[y, x] = 0
-            elif right:
-                distances[y, x + 1] = 0
-        for dy in (-1, 1):
-            if 0 <= y + dy < height:
-                for x in range(width):
-                    if facing[y, x] > 0 and (not facing[y + dy, x] > 0 or _breaks(depth, y, x, dy, 0, step)):
-                        distances[y, x] = 0
-        for x in range(1, width):
-            distances[y, x] = min(distances[y, x], distances[y, x - 1] + 1)
-        for x in range(width - 2, -1, -1):
-            distances[y, x] = min(distances[y, x], distances[y, x + 1] + 1)
+        own, suspects = np.zeros(width // WORD + 1, np.uint64), np.zeros(width // WORD + 1, np.uint64)
+        flags = own.view(np.uint8)
+        for dy, dx in ((0, 1), (-1, 0), (1, 0)):
+            if not 0 <= y + dy < height:
+                continue
+            suspects[:] = 0
+            last = width - dx
+            _suspect(
+                facing[y, :last],
+                facing[y + dy, dx:],
+                depth[y, :last],
+                depth[y + dy, dx:],
+                step,
+                suspects.view(np.uint8),
+            )
+            x = _next(suspects, 0, width)
+            while x < width:
+                here, beside = facing[y, x] > 0, facing[y + dy, x + dx] > 0
+                ends = not (here and beside) or _is_no_slope(depth, y, x, dy, dx, step)
+                if here and ends:
+                    flags[x] = 1
+                if dx and beside and ends:  # rows above and below find out for themselves
+                    flags[x + 1] = 1
+                x = _next(suspects, x + 1, width)
+        _spread(own, reach, distances[y])
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
+def _suspect(facing, facing_beside, depth, depth_beside, step, suspects):
+    """1 where the surface ends between a pixel and its neighbour, or where its slope must be looked at."""
+    for k in range(depth.size):
+        here, beside = facing[k] > 0, facing_beside[k] > 0
+        gap, nearer = abs(depth[k] - depth_beside[k]), min(depth[k], depth_beside[k])
+        suspects[k] = (here != beside) | (here & beside & (gap > step * nearer))
+
+
+@njit(cache=True)
+def _next(words, begin, end):
+    """The first place from begin on whose flag, a byte of a word, is set, or end where there is none before it."""
+    flags = words.view(np.uint8)
+    while begin < end and not flags[begin]:
+        begin += 1
+        if begin % WORD == 0:
+            while begin < end and not words[begin // WORD]:
+                begin += WORD
+    return min(begin, end)
+
+
+@njit(cache=True)
+def _spread(flags, reach, distances):
+    """How far each pixel is from a flagged one, at most reach."""
+    distances[:] = reach
+    width, before = distances.size, -1
+    x = _next(flags, 0, width)
+    while x < width:
+        distances[x] = 0
+        half = (x - before) // 2 if before >= 0 else x
+        for k in range(1, min(half, reach - 1) + 1):
+            distances[x - k] = k
+            if before >= 0:
+                distances[before + k] = k
+        before, x = x, _next(flags, x + 1, width)
+    if before >= 0:
+        for k in range(1, min(width - 1 - before, reach - 1) + 1):
+            distances[before + k] = k
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
 def weigh(facing, footprint, distances, radius, power, least_facing, least_weight, weights):
     """weights [h, W] float32, written: 0 where nothing is seen, else cos^power, faded towards silhouettes within radius px.
 
@@ -81,22 +121,43 @@ def weigh(facing, footprint, distances, radius, power, least_facing, least_weigh
     """
     height, width = weights.shape
     reach = int(np.ceil(radius))
-    most = np.float32(radius + 1) ** 2
+    most = np.float32(np.float32(radius + 1) ** 2)
     for y in prange(height):
-        top, end = max(y - reach, 0), min(y + reach + 1, height)
-        for x in range(width):
-            cosine, size = facing[y, x], footprint[y, x]
-            if not cosine > least_facing or not (0.0 < size < 1.0):
-                weights[y, x] = 0
-                continue
-            weight = min(cosine, np.float32(1))
-            if power != 1:
-                weight = weight**power
-            nearest = most
-            for b in range(top, end):
-                across = np.float32(distances[b, x])
-                nearest = min(nearest, across * across + np.float32((b - y) * (b - y)))
-            weights[y, x] = weight if nearest >= most else weight * max(nearest / most, least_weight)
+        nearest = np.full(width, most, np.float32)
+        for b in range(max(y - reach, 0), min(y + reach + 1, height)):
+            _approach(distances[b], np.float32((b - y) * (b - y)), nearest)
+        own = weights[y]
+        _face(facing[y], footprint[y], least_facing, own)
+        if power != 1:
+            for x in range(width):
+                if own[x] > 0:
+                    own[x] = own[x] ** power
+        _fade(nearest, most, least_weight, own)
+
+
+@njit(cache=True)
+def _approach(distances, down, nearest):
+    """The squared distance to the nearest silhouette, one row more being known; down: its own squared distance."""
+    for k in range(nearest.size):
+        across = np.float32(distances[k])
+        squared = across * across + down
+        nearest[k] = squared if squared < nearest[k] else nearest[k]
+
+
+@njit(cache=True)
+def _face(facing, footprint, least, weights):
+    for k in range(weights.size):
+        cosine, size = facing[k], footprint[k]
+        counts = (cosine > least) & (size > np.float32(0)) & (size < np.float32(1))
+        weights[k] = (cosine if cosine < np.float32(1) else np.float32(1)) if counts else np.float32(0)
+
+
+@njit(cache=True, error_model="numpy")
+def _fade(nearest, most, least, weights):
+    for k in range(weights.size):
+        share = nearest[k] / most
+        share = share if share > least else least
+        weights[k] *= np.float32(1) if nearest[k] >= most else share
 
 
 @njit(cache=True, parallel=True)
@@ -106,21 +167,35 @@ def frame(weights, mask, has_mask, pixels, top, saturated, dim, first_row, heigh
     pixels [rows, W, 3]: as decoded; top: what they count as 1; from `saturated` of it on a pixel keeps `dim` of its weight.
     """
     rows, width = weights.shape
-    full = saturated * top
+    full = np.float32(saturated * top)
     for i in prange(rows):
-        for j in range(width):
-            weight = weights[i, j]
-            if weight == 0:
-                continue
-            if border > 0:
-                y = first_row + i
-                inside = min(min(j, width - 1 - j), min(y, height - 1 - y)) + np.float32(0.5)
-                weight *= min(np.float32(1), inside / np.float32(border))
-            if has_mask:
-                weight *= mask[i, j]
-            if max(pixels[i, j, 0], max(pixels[i, j, 1], pixels[i, j, 2])) >= full:
-                weight *= dim
-            weights[i, j] = weight
+        own = weights[i]
+        above = min(first_row + i, height - 1 - first_row - i)
+        if border > 0:
+            # columns between the two have no border but those above and below
+            left = width if above + 0.5 < border else min(int(np.ceil(border)), width)
+            for j in range(left):
+                own[j] *= _from_border(min(j, width - 1 - j, above), border)
+            for j in range(max(width - left, left), width):
+                own[j] *= _from_border(min(width - 1 - j, above), border)
+        if has_mask:
+            for j in range(width):
+                own[j] *= mask[i, j]
+        _dim(pixels[i].reshape(3 * width), full, dim, own)
+
+
+@njit(cache=True)
+def _from_border(pixels, border):
+    """What is left of the weight of a pixel so many from the border."""
+    return np.float32(min(1.0, (pixels + 0.5) / border))
+
+
+@njit(cache=True)
+def _dim(pixels, full, dim, weights):
+    for k in range(weights.size):
+        red, green, blue = np.float32(pixels[3 * k]), np.float32(pixels[3 * k + 1]), np.float32(pixels[3 * k + 2])
+        filled = (red >= full) | (green >= full) | (blue >= full)
+        weights[k] *= dim if filled else np.float32(1)
 
 
 @njit(cache=True, parallel=True)

@@ -82,7 +82,7 @@ def frame_weights(
     """
     none = np.empty((0, 0), np.float32)
     kernel.frame(
-        weights, none if mask is None else mask, mask is not None, pixels, float(np.iinfo(pixels.dtype).max),
+        weights, none if mask is None else mask, mask is not None, np.ascontiguousarray(pixels), float(np.iinfo(pixels.dtype).max),
         SATURATED, np.float32(SATURATED_WEIGHT), first_row, height, float(settings.border_px),
     )  # fmt: skip
 
