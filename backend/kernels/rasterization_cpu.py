@@ -14,7 +14,7 @@ from numba import njit, prange
 
 from backend.kernels import triangle_setup_cpu as setup
 from backend.kernels.lanes import peek, poke
-from backend.kernels.surface_shading_cpu import shade
+from backend.kernels.surface_shading_cpu import MIXED, shade
 from backend.kernels.triangle_fill_cpu import LANES, fill
 from backend.kernels.triangle_setup_cpu import BATCH, RECORDED
 
@@ -76,9 +76,10 @@ def _draw_strip(
     mesh, occluders, pose, lens, near, height, members, top, bottom, window, uv, depth, facing, footprint, stretch, seen
 ):
     width = depth.shape[1]
-    nearness, owner = np.zeros((bottom - top) * width + LANES), np.full((bottom - top) * width + LANES, -1, np.int32)
-    records, numbers = np.empty(members.size * RECORDED), np.empty(members.size, np.int32)
-    batch, number = np.empty(setup.SIZE), 0
+    nearness, owner = np.zeros((bottom - top) * width + LANES), np.zeros((bottom - top) * width + LANES, np.int32)
+    records, numbers = np.empty((members.size + 1) * RECORDED), np.empty(members.size + 1, np.int32)
+    batch, number = np.empty(setup.SIZE), 1
+    records[:RECORDED], numbers[0] = np.nan, -1  # pixels that see nothing own the first
     for begin in range(0, members.size, BATCH):
         here = members[begin : begin + BATCH]
         setup.take(mesh, occluders, here, batch)
@@ -93,9 +94,10 @@ def _draw_strip(
                 poke(records, number * RECORDED + term, peek(batch, setup.RECORD + term * BATCH + j))
             poke(numbers, number, here[j])
             number += won
+    parts = np.empty(RECORDED * MIXED)
     for row in range(bottom - top):
         shade(
-            top + row, owner[row * width : (row + 1) * width], numbers, records, lens, window,
+            top + row, owner[row * width : (row + 1) * width], numbers, records, lens, window, parts,
             uv[row].reshape(2 * width), depth[row], facing[row], footprint[row], stretch[row], seen[row],
             mesh.shape[0],
         )  # fmt: skip
