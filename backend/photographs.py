@@ -20,6 +20,7 @@ from shared.errors import InvalidInput, OutOfMemory
 
 MAX_PIXELS = 1_000_000_000  # of one photograph: 6 GB in 16 bits
 REDUCTIONS = (1, 2, 4, 8)
+ROWS = 256  # of pixels that are copied at a time
 
 Image.MAX_IMAGE_PIXELS = (
     MAX_PIXELS  # Pillow's own limit, meant for strangers' files on servers, is a medium-format camera's
@@ -165,8 +166,17 @@ def _decode_8(picture: Image.Image, stored: tuple[int, int], reduction: int) -> 
     picture.load()
     if reduction > 1 and picture.size == stored:
         picture = picture.crop((0, 0, stored[0] // reduction * reduction, stored[1] // reduction * reduction))
-        return np.asarray(_rgb(picture).reduce(reduction))
-    return np.asarray(_rgb(picture))
+        return _array(_rgb(picture).reduce(reduction))
+    return _array(_rgb(picture))
+
+
+def _array(picture: Image.Image) -> np.ndarray:
+    """[H, W, 3] uint8, a few rows at a time: as a whole Pillow would make two copies beside its own four bytes a pixel."""
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for first in range(0, picture.height, ROWS):
+        last = min(first + ROWS, picture.height)
+        pixels[first:last] = np.asarray(picture.crop((0, first, picture.width, last)))
+    return pixels
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

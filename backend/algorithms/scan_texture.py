@@ -15,6 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from backend.algorithms import scan_plan, scan_report
@@ -24,7 +25,7 @@ from backend.algorithms.scan_plan import Level, Plan
 from backend.algorithms.scan_refining import refine_sheet, refinement_work
 from backend.algorithms.texture_refinement import RefinementSettings
 from backend.context import JobContext
-from backend.memory import available_bytes
+from backend.memory import available_bytes, give_back
 from backend.ops.mesh_edges import shared_edges
 from backend.ops.scan_sheets import Place, Sheet, Sheets, Surface, blocks_of_tile, whole_tile
 from backend.ops.scan_views import Strip
@@ -93,9 +94,11 @@ class _Making:
         sheets, going = None, True
         for level in levels:
             del sheets
+            give_back()
             sheets = Sheets([whole_tile(tile, level.size) for tile in tiles], self.device, params.pixel_model == "area")
             if coarse:
                 sheets.start_from(coarse)
+                coarse = {}
             final = level is levels[-1] and level.size == params.size
             going = passes.solve_level(sheets, level, self._surface(level.size), final=final)
             coarse = sheets.textures()
@@ -115,10 +118,15 @@ class _Making:
             self._solve_blocks(places or [whole_tile(tile, params.size) for tile in tiles], coarse, footprint, going)
 
     def _remember(self, sheets: Sheets) -> None:
-        """What a level has seen, for sheets that are handed over before they have seen anything themselves."""
+        """What a level has seen, for sheets that are handed over before they have seen anything themselves; of 2 x 2 texels at
+        once, as coverage is told."""
         for sheet in sheets.sheets:
-            counts = sheet.system.coverage().cpu().numpy()
-            weight = sheet.system.observation_weight().cpu().numpy()
+            counts = sheet.system.coverage()[::2, ::2].cpu().numpy()
+            weight = (
+                F.avg_pool2d(sheet.system.observation_weight()[None], 2, ceil_mode=True, divisor_override=1)[0]
+                .cpu()
+                .numpy()
+            )
             self.seen[sheet.place.tile] = (np.where(weight > 0, np.maximum(counts, 1), 0).astype(np.uint16), weight)
 
     def _seen(self, sheet: Sheet) -> tuple[np.ndarray, np.ndarray]:
@@ -208,6 +216,8 @@ class _Making:
         own = (slice(top - place.top, bottom - place.top), slice(left - place.left, right - place.left))
         to = (slice(top, bottom), slice(left, right))
         counts, weight = self._seen(sheet)
+        sheet.system.release()
+        give_back()
         charts = sheet.charts(self.surface)
         in_chart = counts > 0 if charts is None else charts > 0
         confidence = np.where(counts > 0, weight / (weight + HALF_KNOWN), 0.0)[own]

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from backend.kernels import view_weights_cpu as kernel
 from backend.kernels.pixel_means_cpu import means as pixel_means
 from backend.kernels.rasterization_cpu import BAND
+from backend.memory import let_go
 from backend.ops.photo_alignment import Displacement
 from backend.ops.rasterization import Projection, SurfaceMap, draw, project
 from backend.ops.undistortion import undistort
@@ -90,6 +91,10 @@ class _Frame:
     surface: SurfaceMap | None
     weights: np.ndarray | None = None  # of a whole surface that is kept
 
+    def close(self) -> None:
+        """Let go of the pixels, whoever still holds the frame: a photograph less in memory while the next is opened."""
+        self.pixels, self.mask, self.projection = self.pixels[:0].copy(), None, None
+
 
 @dataclass(eq=False)
 class ViewStream:
@@ -112,7 +117,8 @@ class ViewStream:
     def frames(self, views: Sequence[ScanView], reduction: int = 1) -> Iterator[tuple[ScanView, _Frame]]:
         """Each view with its decoded frame, in order; the next photograph is decoded beside the computation.
 
-        A scan that fits into the cache as a whole is decoded and drawn once, and reduced from there.
+        A scan that fits into the cache as a whole is decoded and drawn once, and reduced from there. One that does not:
+        a frame is good until the next one is asked for.
         """
         if self._keeps_all:
             yield from self._kept_frames(views, reduction)
@@ -125,6 +131,8 @@ class ViewStream:
             if self._keeps:
                 self._kept[view.index, reduction] = frame
             yield view, frame
+            if not self._keeps:
+                frame.close()
 
     def _kept_frames(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, _Frame]]:
         """From the cache, which fills up."""
@@ -252,6 +260,12 @@ def reduced_camera(camera: Camera, reduction: int) -> Camera:
 
 def _decode(view: ScanView, reduction: int) -> np.ndarray:
     """The photograph [h, w, 3], its view's size over reduction. With UV maps it takes their size, where that is smaller."""
+    pixels = _decode_file(view, reduction)
+    let_go(view.photograph.values)  # or all photographs' files would stay in memory, one after the other
+    return pixels
+
+
+def _decode_file(view: ScanView, reduction: int) -> np.ndarray:
     if view.maps is None:
         first = min(reduction, MOST_DECODED)
         pixels = decode(view.photograph, first, size=(view.width, view.height))

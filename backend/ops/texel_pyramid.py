@@ -86,6 +86,18 @@ def spread(values: Tensor, side: int) -> Tensor:
     return shared.repeat_interleave(2, 1)[:, :side].repeat_interleave(2, 2)[:, :, :side]
 
 
+def add_spread(values: Tensor, coarser: Tensor) -> None:
+    """Add the `spread` of coarser [ceil(n/2), ceil(n/2)] to values [n, n], in place and without another [n, n]."""
+    shares = torch.full((len(coarser),), 0.5, dtype=values.dtype, device=values.device)
+    if len(values) % 2:
+        shares[-1] = 1.0
+    shared = coarser * shares[:, None] * shares[None, :]
+    for row in range(2):
+        for column in range(2):
+            children = values[row::2, column::2]
+            children += shared[: children.shape[0], : children.shape[1]]
+
+
 def choose_levels(footprint: Tensor, size: int, levels: int) -> tuple[Tensor, Tensor]:
     """For footprints (UV units): the finer of the two levels, int64, and how much of the coarser is mixed in, 0..1.
 

@@ -132,8 +132,15 @@ class TexelSystem:
             )
         self.device = torch.device(device)
         self.table = texel_pyramid.level_table(self.sides)
-        self.cells = torch.zeros((sum(side * side for side in self.sides), PLANES), device=self.device)
+        self.cells = self._no_cells()
         self._touched: Tensor | None = None
+
+    def _no_cells(self) -> Tensor:
+        """Zeros that take memory where something is written only: many a texture has gutters, and levels nobody looks at."""
+        shape = (sum(side * side for side in self.sides), PLANES)
+        if self.device.type == "cpu":
+            return torch.from_numpy(np.zeros(shape, np.float32))
+        return torch.zeros(shape, device=self.device)
 
     def level(self, level: int) -> Tensor:
         """The planes of one level, a view [n, n, 8]."""
@@ -144,7 +151,9 @@ class TexelSystem:
         """How much weight of observations each texel has taken in, [S, S] float32: the row sums of the matrix."""
         total = row_sums(self.level(self.levels))
         for level in range(self.levels - 1, -1, -1):
-            total = row_sums(self.level(level)) + texel_pyramid.spread(total[None], self.sides[level])[0]
+            finer = row_sums(self.level(level))
+            texel_pyramid.add_spread(finer, total)
+            total = finer
         return total
 
     def coverage(self) -> Tensor:
@@ -158,8 +167,12 @@ class TexelSystem:
 
     def reset(self) -> None:
         """Forget every observation, coverage included."""
-        self.cells.zero_()
+        self.cells = self._no_cells()
         self._touched = None
+
+    def release(self) -> None:
+        """Give the equations' memory back. Until the next reset only residuals can be measured."""
+        self.cells = torch.zeros((0, PLANES), device=self.device)
 
     def accumulate(
         self,
@@ -200,6 +213,8 @@ class TexelSystem:
                 raise ValueError(f"shown is contiguous float32 {tuple(pixels.color.shape)}, not {tuple(shown.shape)}")
         if photograph is not None and not 0 <= photograph < MOST_PHOTOGRAPHS:
             raise ValueError(f"photographs are numbered 0 to {MOST_PHOTOGRAPHS - 1}, not {photograph}")
+        if solve and not len(self.cells):
+            raise ValueError("this system was released: reset it first")
         if gradient > 0 and pixels.weight.ndim != 2:
             raise ValueError("gradient rows need pixels in rows and columns, not a list of them")
         settings = Settings(
