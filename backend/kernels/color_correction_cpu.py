@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.kernels.lanes import peek, poke
+
 
 @njit(cache=True)
 def gather_cells(uv, weights, pixels, scale, left, bottom, width, side, sums):
@@ -37,38 +39,91 @@ def alternate(photograph, cell, weight, color, per_channel, with_bias, knee, pri
     channel, else one for all. knee: residuals (norm over channels) above it weigh less. prior: how firmly a gain is held to 1
     and a bias to 0, two numbers beside the mean squared colour.
     """
-    count = len(photograph)
-    robust = weight.copy()
-    below = np.empty(cells.shape)
+    robust, flat, means = weight.copy(), color.reshape(color.size), cells.reshape(cells.size)
+    below, starts = np.empty(cells.size), _runs(photograph)
     sums = np.empty((len(gain), 3, 5))
     for turn in range(rounds):
-        cells[:] = 0.0
+        means[:] = 0.0
         below[:] = 0.0
-        for i in range(count):
-            p, c = photograph[i], cell[i]
-            for k in range(3):
-                cells[c, k] += robust[i] * gain[p, k] * (color[i, k] - bias[p, k])
-                below[c, k] += robust[i] * gain[p, k] * gain[p, k]
-        for c in range(len(cells)):
-            for k in range(3):
-                cells[c, k] /= max(below[c, k], 1e-30)
+        for run in range(len(starts) - 1):
+            begin, end, p = starts[run], starts[run + 1], photograph[starts[run]]
+            _add_to_cells(cell[begin:end], robust[begin:end], flat[3 * begin :], gain[p], bias[p], means, below)
+        for c in range(means.size):
+            means[c] /= max(below[c], 1e-30)
         sums[:] = 0.0
-        for i in range(count):
-            p, c = photograph[i], cell[i]
-            squared = 0.0
+        for run in range(len(starts) - 1):
+            begin, end, p = starts[run], starts[run + 1], photograph[starts[run]]
+            _weaken(
+                cell[begin:end], weight[begin:end], flat[3 * begin :], gain[p], bias[p], means,
+                knee if turn > 1 else np.inf, robust[begin:end],
+            )  # fmt: skip
             for k in range(3):
-                squared += (gain[p, k] * cells[c, k] + bias[p, k] - color[i, k]) ** 2
-            robust[i] = weight[i] * min(1.0, knee / max(np.sqrt(squared), 1e-12)) if turn > 1 else weight[i]
-            for k in range(3):
-                m, d = cells[c, k], color[i, k]
-                sums[p, k, 0] += robust[i]
-                sums[p, k, 1] += robust[i] * m
-                sums[p, k, 2] += robust[i] * d
-                sums[p, k, 3] += robust[i] * m * m
-                sums[p, k, 4] += robust[i] * m * d
+                _add_to_sums(cell[begin:end], robust[begin:end], flat[3 * begin + k :], means[k:], sums[p, k])
         for p in range(len(gain)):
             regress(sums[p], per_channel, with_bias, prior, gain[p], bias[p])
         fix_gauge(gain, bias, sums)
+
+
+@njit(cache=True)
+def _runs(photograph):
+    """Where runs of one photograph begin; the last one's end after them."""
+    starts, count = np.empty(len(photograph) + 1, np.int64), 0
+    for i in range(len(photograph)):
+        if i == 0 or photograph[i] != photograph[i - 1]:
+            starts[count] = i
+            count += 1
+    starts[count] = len(photograph)
+    return starts[: count + 1]
+
+
+@njit(cache=True)
+def _add_to_cells(cell, robust, color, gain, bias, above, below):
+    """One photograph's say in its cells' colours. color, above, below: flat, three a cell."""
+    g0, g1, g2 = gain
+    b0, b1, b2 = bias
+    for i in range(cell.size):
+        c, r = 3 * np.int64(peek(cell, i)), peek(robust, i)
+        r0, r1, r2 = r * g0, r * g1, r * g2
+        poke(above, c, peek(above, c) + r0 * (peek(color, 3 * i) - b0))
+        poke(above, c + 1, peek(above, c + 1) + r1 * (peek(color, 3 * i + 1) - b1))
+        poke(above, c + 2, peek(above, c + 2) + r2 * (peek(color, 3 * i + 2) - b2))
+        poke(below, c, peek(below, c) + r0 * g0)
+        poke(below, c + 1, peek(below, c + 1) + r1 * g1)
+        poke(below, c + 2, peek(below, c + 2) + r2 * g2)
+
+
+@njit(cache=True, error_model="numpy")
+def _weaken(cell, weight, color, gain, bias, means, knee, robust):
+    """One photograph's weights, less where its residual is above knee."""
+    g0, g1, g2 = gain
+    b0, b1, b2 = bias
+    for i in range(cell.size):
+        c = 3 * np.int64(peek(cell, i))
+        red = g0 * peek(means, c) + b0 - peek(color, 3 * i)
+        green = g1 * peek(means, c + 1) + b1 - peek(color, 3 * i + 1)
+        blue = g2 * peek(means, c + 2) + b2 - peek(color, 3 * i + 2)
+        squared = red * red + green * green + blue * blue
+        share = knee / np.sqrt(squared)
+        poke(robust, i, peek(weight, i) * (share if share < 1.0 else 1.0))
+
+
+@njit(cache=True)
+def _add_to_sums(cell, robust, color, means, sums):
+    """One photograph's channel against its cells: weight, model, color, model², model color. color, means: every third."""
+    w, model, shown, squared, product = 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(cell.size):
+        r, m, d = peek(robust, i), peek(means, 3 * np.int64(peek(cell, i))), peek(color, 3 * i)
+        rm = r * m
+        w += r
+        model += rm
+        shown += r * d
+        squared += rm * m
+        product += rm * d
+    sums[0] += w
+    sums[1] += model
+    sums[2] += shown
+    sums[3] += squared
+    sums[4] += product
 
 
 @njit(cache=True)
