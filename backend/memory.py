@@ -6,6 +6,7 @@ And how it gives back what it no longer needs, which neither Python nor the C li
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 import sys
@@ -35,6 +36,18 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
+
+
+def untouched(shape: tuple[int, ...]) -> np.ndarray:
+    """Zeros, float32, that take memory only where something is written, a small page at a time.
+
+    numpy asks for huge pages of 2 MiB, which a single number fills.
+    """
+    size = 4 * math.prod(shape)
+    if not size:
+        return np.zeros(shape, np.float32)
+    private = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+    return np.frombuffer(mmap.mmap(-1, size, **private), np.float32).reshape(shape)
 
 
 def let_go(values: np.ndarray) -> None:

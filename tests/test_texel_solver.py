@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from backend.ops import texel_solver, texel_solver_plain
+from backend.ops.texel_observations import Loss
 from backend.ops.texel_pyramid import build_pyramid, sample
 from backend.ops.texel_solver import NO_SEAMS, Seams, mean_weight, solve
-from backend.ops.texel_stencil import Loss, TexelSystem
+from backend.ops.texel_stencil import TexelSystem
 from tests.test_texel_stencil import matrix_of
 
 

@@ -10,10 +10,12 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
-from backend.ops import texel_stencil
+from backend.ops import texel_pyramid
+from backend.ops.texel_observations import LOSSES, Pixels, Residuals, Settings
 from backend.ops.texel_pyramid import build_pyramid, sample_plain
 from backend.ops.texel_solver_plain import multiply_level
-from backend.ops.texel_stencil import LOSSES, Pixels, Residuals, Settings, TexelSystem, accumulate_plain
+from backend.ops.texel_stencil import TexelSystem
+from backend.ops.texel_stencil_plain import accumulate_plain
 from shared.errors import InvalidInput
 
 GAIN, OFFSET = (1.1, 0.9, 1.0), (0.01, 0.0, -0.02)
@@ -104,13 +106,13 @@ def matrix_of(system: TexelSystem) -> tuple[np.ndarray, np.ndarray]:
         pyramid = units
         sides = [size]
         for _ in range(level):
-            pyramid = texel_stencil.texel_pyramid.halve(pyramid)
+            pyramid = texel_pyramid.halve(pyramid)
             sides.append(pyramid.shape[-1])
         result = multiply_level(system.level(level), pyramid)
         right_side = system.level(level)[..., 5:].permute(2, 0, 1)
         for side in sides[-2::-1]:
-            result = texel_stencil.texel_pyramid.spread(result, side)
-            right_side = texel_stencil.texel_pyramid.spread(right_side, side)
+            result = texel_pyramid.spread(result, side)
+            right_side = texel_pyramid.spread(right_side, side)
         total += result
         right += right_side
     return total.reshape(size * size, -1).numpy(), right.reshape(3, -1).T.numpy()

@@ -20,7 +20,7 @@ from backend.ops.color_correction import CellColors, no_correction, refit
 from backend.ops.photo_alignment import Displacement, Evidence, displacement
 from backend.ops.scan_sheets import Sheets, Surface
 from backend.ops.scan_views import ScanView, ViewStream
-from backend.ops.texel_stencil import Loss, Residuals
+from backend.ops.texel_observations import Loss, Residuals
 from backend.ops.view_weights import WeightSettings
 from shared.catalog.scan_texture import ScanTextureParams
 from shared.errors import InvalidInput

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.ops.texel_stencil import Loss
+from backend.ops.texel_observations import Loss
 from shared.catalog.scan_texture import ScanTextureParams
 from shared.errors import OutOfMemory
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from backend.algorithms.scan_inputs import Scan
 from backend.algorithms.scan_passes import Passes, Photograph
-from backend.ops.texel_stencil import Residuals
+from backend.ops.texel_observations import Residuals
 from shared.arrays import REPORT, Array
 
 NAMED = 5  # photographs in a sentence

@@ -29,8 +29,8 @@ from backend.memory import available_bytes, give_back
 from backend.ops.mesh_edges import shared_edges
 from backend.ops.scan_sheets import Place, Sheet, Sheets, Surface, blocks_of_tile, whole_tile
 from backend.ops.scan_views import Strip
+from backend.ops.texel_observations import Residuals
 from backend.ops.texel_solver import Seams
-from backend.ops.texel_stencil import Residuals
 from backend.ops.texture_charts import chart_numbers
 from backend.ops.texture_fill import fill_gutter
 from backend.ops.texture_seams import SeamEdges, find_seams, measure_seams, seam_rows

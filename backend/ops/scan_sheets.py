@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.scan_views import Strip
+from backend.ops.texel_observations import Loss, Residuals
 from backend.ops.texel_pyramid import MOST_LEVELS, Pyramid, build_pyramid
 from backend.ops.texel_solver import NO_SEAMS, Seams, solve
-from backend.ops.texel_stencil import Loss, Residuals, TexelSystem
+from backend.ops.texel_stencil import TexelSystem
 from backend.ops.texture_charts import chart_map, tile_origin
 
 OVERLAP = 64  # texels that a block is solved beyond its core; a multiple of the coarsest texel
