@@ -19,7 +19,7 @@ from backend.kernels.triangle_setup_cpu import BATCH
 
 LANES = 8
 _FEW = 32  # columns up to which all of them are sooner tried than some left out by quotients
-_LEAST = 5e-324  # what is at least this is above 0
+_LEAST = float(np.finfo(np.float64).tiny)  # what is above 0; no smaller, for threads may take denormal numbers for 0
 
 
 @intrinsic
