@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backend.ops import texel_pyramid
-from backend.ops.texel_pyramid import build_pyramid, default_levels, halve, sample, sample_plain, spread
+from backend.ops.texel_pyramid import add_spread, build_pyramid, default_levels, halve, sample, sample_plain, spread
 
 
 def random_pixels(count: int, size: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,3 +73,12 @@ def test_a_pixel_blurs_as_much_as_its_footprint_says(texels: float) -> None:
 def test_default_levels_leave_texels_to_look_between() -> None:
     for size in (2, 3, 16, 17, 100, 4096, 16384):
         assert texel_pyramid.level_sides(size, default_levels(size))[-1] >= 2
+
+
+@pytest.mark.parametrize("side", [2, 7, 16])
+def test_spread_is_added_in_place(side: int) -> None:
+    generator = torch.Generator().manual_seed(side)
+    coarser, values = torch.rand(-(-side // 2), -(-side // 2), generator=generator), torch.rand(side, side)
+    expected = values + spread(coarser[None], side)[0]
+    add_spread(values, coarser)
+    torch.testing.assert_close(values, expected)

@@ -296,6 +296,25 @@ def test_bytes_do_not_depend_on_threads() -> None:
     assert made[0] == made[1]
 
 
+def test_a_released_system_measures_and_can_start_again() -> None:
+    size = 48
+    pixels = strip(size)
+    system = TexelSystem(size)
+    pyramid = build_pyramid(torch.rand(3, size, size, generator=torch.Generator().manual_seed(3)), system.levels)
+    first = system.accumulate(*pixels, pyramid=pyramid, loss="l1")
+    gathered = system.cells.clone()
+    system.release()
+    assert system.cells.nbytes == 0
+    with pytest.raises(ValueError, match="released"):
+        system.accumulate(*pixels, pyramid=pyramid)
+    again = system.accumulate(*pixels, pyramid=pyramid, loss="l1", solve=False)
+    assert torch.equal(again.sums, first.sums)
+    system.reset()
+    assert not system.cells.any()
+    system.accumulate(*pixels, pyramid=pyramid, loss="l1")
+    assert torch.equal(system.cells, gathered)
+
+
 def test_what_does_not_go_together_is_refused() -> None:
     uv, footprint, weight, color = strip(32)
     system = TexelSystem(32)
