@@ -148,7 +148,7 @@ def _morphology(result: dict[str, Any]) -> Iterator[Claim]:
     yield _most("Relief transfer, 512², drainage included", "", result["most_s"], ours, "s")
     names = {
         "gpdm": "own GPDM, coarser scales and 10 of 300 finest steps, scaled up",
-        "merizzi": "the S0 loop, 20 of 2000 steps, scaled up",
+        "merizzi": "Merizzi's loop, 20 of 2000 steps, scaled up",
     }
     for peer, against in names.items():
         claim = _ratio("Relief transfer, 512²", against, result[peer]["target"], ours, result[peer]["seconds"])
@@ -196,8 +196,8 @@ def _quality(result: dict[str, Any]) -> Iterator[Claim]:
 def _scan_texture(result: dict[str, Any]) -> Iterator[Claim]:
     quality = result["quality"]
     names = {
-        "loop": "S2's loop, its 60 epochs",
-        "loop, 10x longer": f"S2's loop, {quality['methods'].get('loop, 10x longer', {}).get('epochs', 600)} epochs",
+        "loop": "NeuralTexGen's loop, its 60 epochs",
+        "loop, 10x longer": f"NeuralTexGen's loop, {quality['methods'].get('loop, 10x longer', {}).get('epochs', 600)} epochs",
         "open3d": f"Open3D {quality['open3d']}",
         "averaging": "plain averaging",
     }
@@ -212,7 +212,7 @@ def _scan_texture(result: dict[str, Any]) -> Iterator[Claim]:
         )  # fmt: skip
     yield _most("Scan texture: step across seams / inside", "", quality["seam_target"], quality["seam_ratio"], "")
     for size, row in result["speed"].items():
-        against = f"S2's loop, {row['loop_how']}"
+        against = f"NeuralTexGen's loop, {row['loop_how']}"
         yield _ratio(f"Scan texture, {size}²", against, row["target"], row["ours_s"], row["loop_s"])
 
 

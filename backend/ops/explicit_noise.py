@@ -3,7 +3,7 @@ averaged.
 
     N = (1/L) sum over i < L of  K_i * (U_i repeated 2^i times),   U_i uniform on [0, 1)
 
-with K_i the outer product of two windows of k taps (S0 of Merizzi's morphology transfer, arXiv 2403.08782). The
+with K_i the outer product of two windows of k taps (Merizzi's morphology transfer, arXiv 2403.08782). The
 source takes the windows as they are, with peak 1, so that a wide one outweighs a narrow one by its mass; here
 each sums to 1 unless legacy is asked for. U_i is a hash of global cell numbers: there is no border, hence none
 of the source's reflection at it, and windows of one terrain agree bit for bit. Nothing here knows metres.

@@ -45,7 +45,7 @@ class NoiseField:
     wavelength_px: of the first octave along x and y. lacunarity: ratio of the wavelengths, gain: of the
     amplitudes of one octave and the next. warp: standard displacement of an octave in its own wavelengths.
     period_px: (width, height) after which everything repeats, or None. axes_only: only four gradients, along
-    the axes, as in S0. fine_octaves: keep those below two pixels.
+    the axes, as Merizzi's method has it. fine_octaves: keep those below two pixels.
     """
 
     basis: Basis = "perlin"
