@@ -12,7 +12,7 @@ import torch
 
 from backend.ops import texel_pyramid
 from backend.ops.texel_observations import LOSSES, Pixels, Residuals, Settings
-from backend.ops.texel_pyramid import build_pyramid, sample_plain
+from backend.ops.texel_pyramid import build_pyramid, sample
 from backend.ops.texel_solver_plain import multiply_level
 from backend.ops.texel_stencil import TexelSystem
 from backend.ops.texel_stencil_plain import accumulate_plain
@@ -146,7 +146,7 @@ def test_accumulation_is_the_adjoint_of_the_look_up() -> None:
     plain(system, (uv, footprint, weight, color), None, "l2")
     texture = torch.rand(3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
     pyramid = build_pyramid(texture, system.levels)
-    seen = sample_plain(pyramid, uv.double(), footprint.double()).nan_to_num()
+    seen = sample(pyramid, uv.double(), footprint.double()).nan_to_num()
     used = ((uv >= 0) & (uv <= 1)).all(-1) & (weight > 0)
     left = float((seen * expected_of * (weight * used)[..., None]).sum())
     right = sum(float((system.level(k)[..., 5:].permute(2, 0, 1) * pyramid[k]).sum()) for k in range(system.levels + 1))
@@ -159,7 +159,7 @@ def test_a_texture_that_explains_all_has_no_residual_and_its_own_right_side() ->
     system = TexelSystem(size)
     pyramid = build_pyramid(texture, system.levels)
     uv, footprint, weight, _ = strip(size, texels=3.0)
-    color = sample_plain(pyramid, uv, footprint).nan_to_num().contiguous()
+    color = sample(pyramid, uv, footprint).nan_to_num().contiguous()
     told = system.accumulate(uv, footprint, weight, color, pyramid=pyramid, loss="l1")
     assert told.count > 300
     assert told.squared / told.weight < 1e-12
@@ -187,7 +187,7 @@ def test_pixels_that_count_tell_what_the_texture_shows_them(solve: bool) -> None
     assert counts.sum() > 1000
     assert torch.equal(fast.isnan(), ~counts[..., None].expand_as(fast))
     torch.testing.assert_close(fast, slow, atol=2e-6, rtol=0, equal_nan=True)
-    torch.testing.assert_close(fast[counts], sample_plain(pyramid, uv, footprint)[counts], atol=2e-6, rtol=0)
+    torch.testing.assert_close(fast[counts], sample(pyramid, uv, footprint)[counts], atol=2e-6, rtol=0)
 
 
 def test_residuals_fit_the_gain_and_offset_of_a_photograph() -> None:
@@ -195,7 +195,7 @@ def test_residuals_fit_the_gain_and_offset_of_a_photograph() -> None:
     system = TexelSystem(size)
     pyramid = build_pyramid(torch.rand(3, size, size, generator=torch.Generator().manual_seed(8)), system.levels)
     uv, footprint, weight, _ = strip(size)
-    model = sample_plain(pyramid, uv, footprint).nan_to_num()
+    model = sample(pyramid, uv, footprint).nan_to_num()
     color = ((model * torch.tensor([0.7, 0.8, 0.9]) + torch.tensor([0.05, 0.0, 0.02])) * 65535).round().to(torch.uint16)
     before = system.cells.clone()
     halves = [(uv[:15], footprint[:15], weight[:15], color[:15]), (uv[15:], footprint[15:], weight[15:], color[15:])]

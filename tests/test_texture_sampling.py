@@ -97,7 +97,7 @@ def test_areas_are_those_of_the_solver(size: int) -> None:
     texture = draw(3, size, size)
     levels = texel_pyramid.default_levels(size)
     uv, footprint = scattered_uv(), 10 ** (draw(9, 31, seed=7) * 3 - 2.5)
-    expected = texel_pyramid.sample_plain(texel_pyramid.build_pyramid(texture, levels), uv, footprint)
+    expected = texel_pyramid.sample(texel_pyramid.build_pyramid(texture, levels), uv, footprint)
     layout = ts.layout_of(size, levels + 1)
     finer, share = texel_pyramid.choose_levels(footprint, size, levels)
     found = ts.gather(ts.pack(ht.mips(texture, levels + 1)), layout, uv, finer + share)

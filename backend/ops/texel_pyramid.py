@@ -130,8 +130,11 @@ def cells(place: Tensor, level: int, side: int) -> tuple[Tensor, Tensor]:
     return row * side + column, torch.stack((left * up, right * up, left * down, right * down), -1)
 
 
-def sample_plain(pyramid: Pyramid, uv: Tensor, footprint: Tensor) -> Tensor:
-    """`sample` in plain torch operations, on any device, in the texture's precision."""
+def sample(pyramid: Pyramid, uv: Tensor, footprint: Tensor) -> Tensor:
+    """What pixels see of a texture: uv [..., 2] and footprint [...] (UV units) to colours [..., 3], in the texture's precision.
+
+    NaN where uv is NaN. The definition of the model; an accumulating kernel computes the same on its way.
+    """
     size, levels = pyramid.sides[0], len(pyramid) - 1
     seen = ~torch.isnan(uv).any(-1)
     result = torch.full((*uv.shape[:-1], 3), math.nan, dtype=pyramid.texture.dtype, device=uv.device)
@@ -146,24 +149,6 @@ def sample_plain(pyramid: Pyramid, uv: Tensor, footprint: Tensor) -> Tensor:
         mixed += amount[:, None] * (corners * weights).sum(-1).T
     result[seen] = mixed
     return result
-
-
-def sample(pyramid: Pyramid, uv: Tensor, footprint: Tensor) -> Tensor:
-    """What pixels see of a texture: uv [..., 2] and footprint [...] (UV units) to colours [..., 3] float32.
-
-    NaN where uv is NaN. On the CPU by the numba twin, otherwise by `sample_plain`.
-    """
-    if uv.device.type != "cpu" or pyramid.texture.dtype != torch.float32:
-        return sample_plain(pyramid, uv, footprint)
-    shape = uv.shape[:-1]
-    colors = texel_sampling_cpu.sample(
-        pyramid.texture.reshape(3, -1).numpy(),
-        pyramid.coarse.numpy(),
-        level_table(pyramid.sides),
-        uv.reshape(-1, 2).contiguous().numpy(),
-        footprint.reshape(-1).contiguous().numpy(),
-    )
-    return torch.from_numpy(colors).reshape(*shape, 3)
 
 
 def level_table(sides: Sequence[int]) -> texel_sampling_cpu.LevelTable:
