@@ -285,12 +285,23 @@ def _copy_sources(payload: Path, target: Path) -> None:
     for name in ("backend", "shared"):
         shutil.copytree(payload / name, fresh / name, ignore=shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc"))
     shutil.copy2(payload / "pyproject.toml", fresh / "pyproject.toml")
+    _keep_compiled(target / "backend/kernels", fresh / "backend/kernels")
     old = target.with_name("source.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         os.replace(target, old)
     os.replace(fresh, target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _keep_compiled(old: Path, new: Path) -> None:
+    """Carry what numba has compiled over to the same kernels. It knows a source by its time, and not the functions that are
+    compiled into others: where a single file differs, nothing is kept."""
+    names = [{path.name for path in folder.glob("*.py")} for folder in (old, new)]
+    if names[0] != names[1] or any((old / name).read_bytes() != (new / name).read_bytes() for name in names[0]):
+        return
+    shutil.rmtree(new)
+    shutil.copytree(old, new)
 
 
 # Running -------------------------------------------------------------------------------------------------------------------------

@@ -7,14 +7,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from backend import environment
 from backend.cli import DONE, FAILED, PROGRAM, Parser
 from backend.commands.prepare import _report
 from backend.progress import Bar
+from backend.warming import warm
 
 SOURCE = environment.SOURCE
+
+
+@dataclass(frozen=True)
+class Check:
+    """One command of all that are run. in_blender: its Python is a Blender's."""
+
+    name: str
+    command: list[str]
+    in_blender: bool = False
+
 
 DESCRIPTION = """Every check of the project: ruff, pyright, the tests, and the tests inside headless Blenders.
 Words after -- go to pytest: `relievo.py test --only tests -- -k noise`."""
@@ -44,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(own)
     parts = options.only or ["ruff", "pyright", "tests", "blender"]
     checks = _checks(parts, options.blender or list(environment.BLENDERS), extra)
-    results = [(name, *_run(name, command)) for name, command in checks]
+    results = _run_all(checks)
     print(
         "\n"
         + "\n".join(
@@ -54,17 +67,41 @@ def main(argv: Sequence[str]) -> int:
     return DONE if all(code == 0 for _, code, _ in results) else FAILED
 
 
-def _checks(parts: Sequence[str], blenders: Sequence[str], extra: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Name and command of each check. Environments that are missing are made first."""
-    checks: list[tuple[str, list[str]]] = []
+def _run_all(checks: Sequence[Check]) -> list[tuple[str, int, float]]:
+    """Name, exit status and seconds of each check. Those in Blenders go beside the others, one at a time, for they mostly wait for
+    Blenders and backends to start; what they print comes when they have ended."""
+    here = [check for check in checks if not check.in_blender]
+    aside = [check for check in checks if check.in_blender]
+    if not here:
+        here, aside = aside, []
+    if aside:
+        with Bar("Kernels") as bar:
+            warm(bar)  # or both would compile the same ones
+    with ThreadPoolExecutor(1) as pool:
+        waiting = [pool.submit(_run, check, subprocess.PIPE) for check in aside]
+        results = []
+        for check in here:
+            print(f"\n=== {check.name}", flush=True)
+            code, seconds, _ = _run(check, None)
+            results.append((check.name, code, seconds))
+        for check, future in zip(aside, waiting, strict=True):
+            code, seconds, told = future.result()
+            print(f"\n=== {check.name}\n{told}", flush=True)
+            results.append((check.name, code, seconds))
+    return results
+
+
+def _checks(parts: Sequence[str], blenders: Sequence[str], extra: Sequence[str]) -> list[Check]:
+    """The checks in their order. Environments that are missing are made first."""
+    checks: list[Check] = []
     if "ruff" in parts:
-        checks.append(("ruff", [sys.executable, "-m", "ruff", "check", "."]))
+        checks.append(Check("ruff", [sys.executable, "-m", "ruff", "check", "."]))
     if "pyright" in parts:
-        checks.append(("pyright", [sys.executable, "-m", "pyright"]))
+        checks.append(Check("pyright", [sys.executable, "-m", "pyright"]))
     if "tests" in parts:
-        checks.append(("tests", [sys.executable, "-m", "pytest", "tests", *extra]))
+        checks.append(Check("tests", [sys.executable, "-m", "pytest", "tests", *extra]))
     if "blender" in parts:
-        checks += [(f"Blender {version}", _inside_blender(version, extra)) for version in blenders]
+        checks += [Check(f"Blender {version}", _inside_blender(version, extra), in_blender=True) for version in blenders]
     return checks
 
 
@@ -74,12 +111,15 @@ def _inside_blender(version: str, extra: Sequence[str]) -> list[str]:
     return [str(python), "-m", "pytest", "tests/blender", *extra]
 
 
-def _run(name: str, command: list[str]) -> tuple[int, float]:
-    print(f"\n=== {name}", flush=True)
+def _run(check: Check, output: int | None) -> tuple[int, float, str]:
+    """Exit status, seconds, and what it printed where `output` is a pipe."""
     start = time.monotonic()
     environ = {**os.environ, "RELIEVO_PYTHON": sys.executable, "RELIEVO_SOURCE": str(Path(SOURCE))}
-    code = subprocess.call(command, cwd=SOURCE, env=environ)
-    return code, time.monotonic() - start
+    done = subprocess.run(
+        check.command, cwd=SOURCE, env=environ, stdout=output, stderr=output and subprocess.STDOUT, text=True,
+        errors="replace",
+    )  # fmt: skip
+    return done.returncode, time.monotonic() - start, done.stdout or ""
 
 
 __all__ = ["main"]
