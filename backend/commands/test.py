@@ -101,7 +101,9 @@ def _checks(parts: Sequence[str], blenders: Sequence[str], extra: Sequence[str])
     if "tests" in parts:
         checks.append(Check("tests", [sys.executable, "-m", "pytest", "tests", *extra]))
     if "blender" in parts:
-        checks += [Check(f"Blender {version}", _inside_blender(version, extra), in_blender=True) for version in blenders]
+        checks += [
+            Check(f"Blender {version}", _inside_blender(version, extra), in_blender=True) for version in blenders
+        ]
     return checks
 
 
