@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.process import BackendProcess, Installer, InstallProgress, find_installation, is_alive
+from blender_addon.process import (
+    BackendProcess,
+    Installer,
+    InstallProgress,
+    _copy_sources,
+    find_installation,
+    is_alive,
+)
 from blender_addon.shared.endpoint import Endpoint, write_endpoint
 from blender_addon.shared.errors import BackendUnavailable, InstallFailed
 
@@ -135,3 +142,36 @@ def test_is_alive_knows_zombies():
         os._exit(0)
     wait_until(lambda: not is_alive(pid), 5)  # ended, but not yet waited for
     os.waitpid(pid, 0)
+
+
+def sources(folder: Path, kernel: str) -> Path:
+    """The least that a payload has."""
+    for name, text in {
+        "backend/kernels/noise_cpu.py": kernel,
+        "backend/cli.py": "",
+        "shared/arrays.py": "",
+        "pyproject.toml": "",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(("updated", "kept"), [("a = 1", True), ("a = 2", False)])
+def test_an_update_keeps_what_is_compiled_only_while_every_kernel_is_the_same(tmp_path: Path, updated: str, kept: bool):
+    target = tmp_path / "source"
+    _copy_sources(sources(tmp_path / "first", "a = 1"), target)
+    kernel = target / "backend/kernels/noise_cpu.py"
+    compiled = kernel.parent / "__pycache__/noise_cpu.octave-3.py311.1.nbc"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"machine code")
+    os.utime(kernel, (1e9, 1e9))
+
+    payload = sources(tmp_path / "second", updated)
+    (payload / "backend/cli.py").write_text("changed")
+    _copy_sources(payload, target)
+
+    assert kernel.read_text() == updated
+    assert (target / "backend/cli.py").read_text() == "changed"
+    assert compiled.exists() == kept
+    assert (kernel.stat().st_mtime == 1e9) == kept  # numba compiles anew where a source has another time
