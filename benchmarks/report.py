@@ -61,12 +61,13 @@ def draw(claims: list[Claim], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot, ticker
 
-    figure, axes = pyplot.subplots(figsize=(9, 0.42 * len(claims) + 1.2), dpi=110)
-    names = [f"{claim.what}  ({claim.measured})" for claim in claims]
+    figure, axes = pyplot.subplots(figsize=(10, 0.36 * len(claims) + 1.2), dpi=110)
+    places = range(len(claims))[::-1]  # by number: claims of one name and figure against two peers are two bars
     shares = [min(max(claim.share, 0.1), 100.0) for claim in claims]
-    axes.barh(
-        names[::-1], shares[::-1], color=["#4b7f52" if c.reached else "#b5523b" for c in claims[::-1]], height=0.62
-    )
+    axes.barh(places, shares, color=["#4b7f52" if claim.reached else "#b5523b" for claim in claims], height=0.62)
+    names = [f"{claim.what}  ({claim.measured}, asked {claim.asked})" for claim in claims]
+    axes.set_yticks(places, names)
+    axes.set_ylim(-0.8, len(claims) - 0.2)
     axes.axvline(1.0, color="#333333", linewidth=1.2)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
