@@ -211,7 +211,10 @@ def _scan_texture(result: dict[str, Any]) -> Iterator[Claim]:
             what=f"Scan texture, held-out views, {quality['size_px']}²", against=f"{against} ({peer:.1f} dB)",
             asked=f"≥ {asked:+g} dB", measured=f"{gained:+.1f} dB ({ours:.1f} dB)", share=10 ** ((gained - asked) / 20),
         )  # fmt: skip
-    yield _most("Scan texture: step across seams / inside", "", quality["seam_target"], quality["seam_ratio"], "")
+    for size, row in result["speed"].items():
+        yield _most(
+            f"Scan texture, {size}²: step across seams / inside", "", quality["seam_target"], row["seam_ratio"], ""
+        )
     for size, row in result["speed"].items():
         against = f"NeuralTexGen's loop, {row['loop_how']}"
         yield _ratio(f"Scan texture, {size}²", against, row["target"], row["ours_s"], row["loop_s"])
@@ -235,10 +238,12 @@ def _scan_bloster(result: dict[str, Any]) -> Iterator[Claim]:
             what="Real capture: LPIPS-like distance", against=against, asked=f"< {there['distance']:.3f}",
             measured=f"{ours['distance']:.3f}", share=there["distance"] / ours["distance"],
         )  # fmt: skip
-    yield Claim(
-        what="Real capture: sharpness", against="the photographs", asked=f"≥ {result['target_sharpness']:g}",
-        measured=f"{ours['sharpness']:.2f}", share=ours["sharpness"] / result["target_sharpness"],
-    )  # fmt: skip
+    least = min(view["sharpness"] for view in result["views"] if view["method"] == "ours")
+    for name, sharp in ((f"mean of {count} held-out views", ours["sharpness"]), ("the least sharp of them", least)):
+        yield Claim(
+            what="Real capture: sharpness", against=f"the photographs, {name}", asked=f"≥ {result['target_sharpness']:g}",
+            measured=f"{sharp:.2f}", share=sharp / result["target_sharpness"],
+        )  # fmt: skip
 
 
 def _scan_memory(result: dict[str, Any]) -> Iterator[Claim]:
@@ -258,6 +263,11 @@ def _scan_robustness(result: dict[str, Any]) -> Iterator[Claim]:
     yield Claim(
         what="Super-resolution: view with pixels a third as wide", against=f"from 1 photograph ({rows[0]['ours']:.1f} dB)",
         asked=f"more from {rows[-1]['photographs']}", measured=f"{gained:+.1f} dB", share=10 ** (gained / 20),
+    )  # fmt: skip
+    plain = rows[-1]["averaging"]
+    yield Claim(
+        what="Super-resolution", against=f"plain averaging of the {rows[-1]['photographs']}", asked=f"> {plain:.1f} dB",
+        measured=f"{rows[-1]['ours']:.1f} dB", share=10 ** ((rows[-1]["ours"] - plain) / 20),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Install Backend through its operator, end to end: the zip in a fresh Blender, broken off, resumed, used, updated,
 removed.
 
-Takes about a minute, so it runs in one Blender only; tests/test_process.py tests the installer's own edges.
+Takes some minutes, most of them to compile, so it runs in one Blender only; tests/test_process.py tests the installer's own edges.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.skipif(bpy.app.version[:2] != (4, 5), reason="a minute of installing; once is enough: in 4.5")
+pytestmark = pytest.mark.skipif(bpy.app.version[:2] != (4, 5), reason="minutes of installing; once is enough: in 4.5")
 
 
 @pytest.fixture(scope="module")
