@@ -52,7 +52,9 @@ def test_neuraltexgen_runs_without_its_network_and_learns_from_grey(scan: SmallS
 def test_neuraltexgen_says_where_its_network_comes_from(
     scan: SmallScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
+    for name in ("HOME", "LOCALAPPDATA", "XDG_CACHE_HOME", "TORCH_HOME", weights.FOLDER_VARIABLE):
+        monkeypatch.setenv(name, str(tmp_path))  # every folder where they might lie
+    assert all(tmp_path in folder.parents or folder == tmp_path for folder in weights.folders())
     with pytest.raises(InvalidInput, match="VGG-19") as caught:
         run(scan, **values_of("neuraltexgen") | BRIEF)
     assert "download_weights" in caught.value.hint

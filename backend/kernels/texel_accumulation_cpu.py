@@ -137,6 +137,22 @@ def weigh_corners(numbers, j, corners, factor):
         store(numbers, corner * CHUNK + j, multiply(factor, load_16(numbers, corner * CHUNK + j)))
 
 
+@njit(cache=True, inline="always")
+def add_cell(cells, numbers, spots, spot, corners, row, j):
+    """The row of a chunk's pixel j for one level: `spot` and `corners` are the places of its cell and its weights."""
+    add_row(
+        cells,
+        peek(spots, spot * CHUNK + j),
+        peek(spots, (spot + 1) * CHUNK + j),
+        peek(numbers, corners * CHUNK + j),
+        peek(numbers, (corners + 1) * CHUNK + j),
+        peek(numbers, (corners + 2) * CHUNK + j),
+        peek(numbers, (corners + 3) * CHUNK + j),
+        row,
+        j,
+    )
+
+
 @uncounted
 def add_rows(cells, count, numbers, spots, row, mixed):
     """The rows of a chunk's first `count` pixels, one for each level a pixel looks at."""
@@ -147,17 +163,7 @@ def add_rows(cells, count, numbers, spots, row, mixed):
         base = load_16(numbers, WEIGHT * CHUNK + j)
         weigh_corners(numbers, j, FINE, multiply(base, subtract(one, load_16(numbers, SHARE * CHUNK + j))))
     for j in range(count):
-        add_row(
-            cells,
-            peek(spots, FINE_SPOT * CHUNK + j),
-            peek(spots, (FINE_SPOT + 1) * CHUNK + j),
-            peek(numbers, FINE * CHUNK + j),
-            peek(numbers, (FINE + 1) * CHUNK + j),
-            peek(numbers, (FINE + 2) * CHUNK + j),
-            peek(numbers, (FINE + 3) * CHUNK + j),
-            row,
-            j,
-        )
+        add_cell(cells, numbers, spots, FINE_SPOT, FINE, row, j)
     if not mixed:
         return
     for j in range(0, count, 8):
@@ -169,17 +175,7 @@ def add_rows(cells, count, numbers, spots, row, mixed):
         weigh_corners(numbers, j, COARSER, multiply(base, load_16(numbers, SHARE * CHUNK + j)))
     for j in range(count):
         if peek(numbers, SHARE * CHUNK + j) > ZERO:
-            add_row(
-                cells,
-                peek(spots, COARSER_SPOT * CHUNK + j),
-                peek(spots, (COARSER_SPOT + 1) * CHUNK + j),
-                peek(numbers, COARSER * CHUNK + j),
-                peek(numbers, (COARSER + 1) * CHUNK + j),
-                peek(numbers, (COARSER + 2) * CHUNK + j),
-                peek(numbers, (COARSER + 3) * CHUNK + j),
-                row,
-                j,
-            )
+            add_cell(cells, numbers, spots, COARSER_SPOT, COARSER, row, j)
 
 
 @uncounted
