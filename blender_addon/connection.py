@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from .client import Client, Transport
-from .process import BackendProcess, Installation, Installer, InstallProgress, find_installation, size_of
+from .installation import Installation, Installer, InstallProgress, find_installation, size_of
+from .process import BackendProcess
 from .shared.endpoint import Endpoint, normalise_address, read_endpoint
 from .shared.errors import BackendUnavailable, RelievoError, error_from_code
 from .shared.handoff import Handoff

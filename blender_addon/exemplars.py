@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from .draw import images
-from .process import payload_dir
+from .installation import payload_dir
 from .shared.arrays import Array
 from .shared.errors import InvalidInput
 

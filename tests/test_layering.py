@@ -59,7 +59,7 @@ def test_shared_is_stdlib_and_numpy_and_relative(path: Path) -> None:
 
 ADDON = files("blender_addon")
 MAY_USE_BPY = {"__init__.py", "preferences.py", "properties.py", "panels.py", "pump.py", "compat.py"}
-NO_BPY = {"client.py", "session.py", "process.py", "property_table.py"}
+NO_BPY = {"client.py", "session.py", "child_process.py", "installation.py", "process.py", "property_table.py"}
 
 
 @pytest.mark.skipif(not ADDON, reason="there is no add-on yet")

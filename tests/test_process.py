@@ -10,15 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.process import (
-    BackendProcess,
-    Installer,
-    InstallProgress,
-    _copy_sources,
-    find_installation,
-    is_alive,
-    payload_dir,
-)
+from blender_addon.child_process import is_alive
+from blender_addon.installation import Installer, InstallProgress, _copy_sources, find_installation, payload_dir
+from blender_addon.process import BackendProcess
 from blender_addon.shared.endpoint import Endpoint, write_endpoint
 from blender_addon.shared.errors import BackendUnavailable, InstallFailed
 

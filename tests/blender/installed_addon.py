@@ -69,7 +69,7 @@ def main(zip_path: str) -> dict[str, Any]:
     bpy.ops.extensions.package_install_files(
         repo="user_default", filepath=zip_path, enable_on_install=True, overwrite=True
     )
-    root = Path(addon("process").__file__).parent
+    root = Path(addon("installation").__file__).parent
     session = addon("pump").session()
     seen["at first"] = settled_state()
     bpy.context.preferences.system.use_online_access = False

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 import zmq
 
+from blender_addon.child_process import is_alive
 from blender_addon.client import Client, Transport
 from blender_addon.connection import Place
 from blender_addon.job_records import Job
 from blender_addon.ledger import Ledger
-from blender_addon.process import is_alive
 from blender_addon.session import Session
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.arrays import height_map
