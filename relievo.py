@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     if sys.version_info[:2] != PYTHON:
         return _with_the_right_python(argv, variant, wheels)
     sys.path.insert(0, str(HERE))
-    from backend import environment as environments
+    from backend.setup import environment as environments
     from shared.errors import RelievoError
 
     groups = EXTRA_GROUPS.get(argv[0], ())

@@ -35,7 +35,7 @@ def run(
     Returns every output port as an Array: `run(...)["height"].values` is the map; a port of many gives a tuple of them.
     Raises shared.errors.RelievoError.
     """
-    from backend import registry
+    from backend.runtime import registry
     from shared.params import parse
 
     spec = registry.find_algorithm(algorithm)
@@ -47,9 +47,9 @@ def run(
         chosen["pixel_size_m"] = pixel_size_m  # an algorithm without inputs asks for it as a parameter
     params = parse(spec.params, chosen)
 
-    from backend.compute import compute, job_seed
-    from backend.context import JobContext
-    from backend.device import pick_device
+    from backend.runtime.compute import compute, job_seed
+    from backend.runtime.context import JobContext
+    from backend.runtime.device import pick_device
 
     job = JobContext(seed=job_seed(params), device=pick_device(device), on_progress=on_progress)
     outputs = compute(spec, params, arrays, job).outputs

@@ -67,7 +67,7 @@ def terrain() -> np.ndarray:
 
     A tenth of a millimetre of white noise keeps float32's steps from giving two saddles one height.
     """
-    from backend.ops.noise import NoiseField, Window, evaluate
+    from backend.ops.terrain.noise import NoiseField, Window, evaluate
 
     field = NoiseField(wavelength_px=(SIDE / 4, SIDE / 4), octaves=8, seed=1)
     noise = evaluate(field, Window(0, 0, SIDE, SIDE))[0, 0].numpy().astype(np.float64)
@@ -76,15 +76,15 @@ def terrain() -> np.ndarray:
 
 def without_tied_passes(height: np.ndarray) -> np.ndarray:
     """The terrain with those hollows filled, by steps of a millimetre, whose lowest pass leads to several basins."""
-    from backend.kernels import basins_cpu, flow_routing_cpu
-    from backend.ops.depressions import fill_depressions
+    from backend.ops.terrain import basins_cpu, routing_cpu
+    from backend.ops.terrain.depressions import fill_depressions
 
     height = height.copy()
     filled = fill_depressions(height.astype(np.float32), epsilon_m=1e-3).astype(np.float64)
     filled += np.random.default_rng(8).uniform(0.0, 1e-4, height.shape)  # no two saddles of one height
-    step = flow_routing_cpu.offsets(height.shape[1])[:8]
+    step = routing_cpu.offsets(height.shape[1])[:8]
     for _ in range(100):
-        codes = flow_routing_cpu.steepest_receivers(height, PIXEL_M)
+        codes = routing_cpu.steepest_receivers(height, PIXEL_M)
         labels, pits = basins_cpu.basin_labels(codes)
         bits = basins_cpu.pass_bits(height, labels)
         outlet = outlets(codes)
@@ -103,23 +103,23 @@ def without_tied_passes(height: np.ndarray) -> np.ndarray:
 
 def outlets(codes: np.ndarray) -> np.ndarray:
     """The cell [N] where the water of each cell ends, by doubling: to fastscapelib each is a basin of its own."""
-    from backend.kernels import flow_routing_cpu
+    from backend.ops.terrain import routing_cpu
 
-    end = np.arange(codes.size) + flow_routing_cpu.offsets(codes.shape[1])[codes.ravel()]
+    end = np.arange(codes.size) + routing_cpu.offsets(codes.shape[1])[codes.ravel()]
     while not np.array_equal(further := end[end], end):
         end = further
     return end
 
 
 def pit_count(height: np.ndarray) -> int:
-    from backend.ops.hydrology import route
+    from backend.ops.terrain.routing import route
 
     return route(height, PIXEL_M).pits
 
 
 def our_step(height: np.ndarray) -> Step:
-    from backend.ops.erosion import ErosionLaw, incise, stream_rate
-    from backend.ops.hydrology import route
+    from backend.ops.terrain.erosion import ErosionLaw, incise, stream_rate
+    from backend.ops.terrain.routing import route
 
     law = ErosionLaw(erodibility=ERODIBILITY, area_exponent=AREA_EXPONENT)
 

@@ -122,7 +122,7 @@ def _timed_distance(layout: np.ndarray, exemplar: np.ndarray, values: dict[str, 
 
 def maps(side: int) -> tuple[np.ndarray, np.ndarray]:
     """Layout and exemplar, float32 [side, side] m, at the exemplar's pixel size."""
-    from backend import exemplars
+    from backend.files import exemplars
 
     alpine = exemplars.load("alpine")
     made = backend.run(
@@ -143,7 +143,7 @@ def transfer(layout: np.ndarray, exemplar: np.ndarray, **settings: Any) -> np.nd
 
 
 def distance(height: np.ndarray, exemplar: np.ndarray) -> float:
-    from backend.ops.sliced_wasserstein import held_out_distance
+    from backend.ops.patches.sliced_wasserstein import held_out_distance
 
     unit = float(exemplar.std())
     return held_out_distance((height / unit).astype(np.float32), (exemplar / unit).astype(np.float32))

@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=9, help="timings of each rival, taken in turns (default: 9)")
     options = parser.parse_args(argv)
 
-    from backend.ops.noise import NoiseField, Window, evaluate
+    from backend.ops.terrain.noise import NoiseField, Window, evaluate
 
     field = NoiseField(wavelength_px=(WAVELENGTH_PX, WAVELENGTH_PX), octaves=OCTAVES, seed=1)
     window = Window(0, 0, SIDE, SIDE)

@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def load(folder: Path) -> Capture:
     """The capture as it lies in ../shared/data/scans/bloster, its mesh with UVs of xatlas."""
-    from backend.meshes import reading, unwrapping
+    from backend.files.meshes import reading, unwrapping
 
     mesh = unwrapping.unwrap(reading.read(folder / MESH_FILE).values, size=SIZE)
     fx, fy, cx, cy = intrinsics(folder)
@@ -184,7 +184,7 @@ def textures(capture: Capture, used: list[int], size: int) -> Iterator[tuple[str
 
 def surface(mesh: np.ndarray, camera: Camera, factor: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """UV (NaN where nothing or a back is seen), cosine of facing and depth, at factor times the photograph's resolution."""
-    from backend.ops import rasterization
+    from backend.ops.surface import rasterization
 
     numbers = {name: getattr(camera, name) * factor for name in ("width", "height", "fx", "fy", "cx", "cy")}
     seen = rasterization.draw(rasterization.project(mesh, dataclasses.replace(camera, **numbers)))

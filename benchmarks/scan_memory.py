@@ -106,7 +106,7 @@ def solve_apart(folder: Path, size: int, count: int) -> dict[str, Any]:
 
 def photographs(count: int) -> Path:
     """A folder with mesh.npy, cameras.npy and photographs as JPEG files; made where they are missing, about a second each."""
-    from backend.ops import rasterization
+    from backend.ops.surface import rasterization
     from shared.cameras.camera import to_array
 
     folder = Path(tempfile.gettempdir()) / "relievo-benchmarks" / f"twelve-megapixels-{WIDTH}x{HEIGHT}"
@@ -138,11 +138,11 @@ def time_pass(folder: Path, size: int, count: int) -> dict[str, float]:
     """
     import torch
 
-    from backend.ops import rasterization
-    from backend.ops.scan_sheets import Sheets, whole_tile
-    from backend.ops.scan_views import ScanView, ViewStream
-    from backend.ops.view_weights import WeightSettings
-    from backend.photographs import decode
+    from backend.algorithms.scan.sheets import Sheets, whole_tile
+    from backend.algorithms.scan.views import ScanView, ViewStream
+    from backend.files.photographs import decode
+    from backend.ops.photos.view_weights import WeightSettings
+    from backend.ops.surface import rasterization
     from shared.arrays import CAMERAS, PHOTOGRAPH, Array
     from shared.cameras.camera import from_array
     from shared.catalog.scan_texture import ScanTextureParams

@@ -205,7 +205,7 @@ def ours(inputs: dict[str, Any], size: int, **values: Any) -> np.ndarray:
 
 def seam_ratio(scene: scan_scene.Scene, texture: np.ndarray) -> float:
     """Colour step across the mesh's seams over the step inside charts."""
-    from backend.ops import texture_seams
+    from backend.ops.surface import seams as texture_seams
     from benchmarks.scan_quality import as_float
 
     planes = np.ascontiguousarray(as_float(texture).transpose(2, 0, 1))

@@ -50,7 +50,7 @@ def main() -> int:
 def _in_blender(size: int, repeats: int) -> dict:
     """measure() in a process of Blender's own Python; its report."""
     import build_addon
-    from backend import environment
+    from backend.setup import environment
 
     python = environment.ensure(environment.blender_environment(BLENDER))
     build_addon.link()
@@ -75,7 +75,7 @@ def measure(size: int, repeats: int) -> None:
     """Check, time, and print the report as one line of JSON, the last on standard output."""
     import bpy
 
-    from blender_addon.build import grid
+    from blender_addon.writers import grid
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     heights = np.random.default_rng(7).normal(1000.0, 300.0, (size, size)).astype(np.float32)
@@ -108,7 +108,7 @@ def _by_faces(name: str, heights: np.ndarray, pixel_size_m: float):
     """The peers' way at its best: arrays through foreach_set, no Python loop, and Blender finds the edges."""
     import bpy
 
-    from blender_addon.build import grid
+    from blender_addon.writers import grid
 
     rows, columns = heights.shape
     mesh = bpy.data.meshes.new(name)

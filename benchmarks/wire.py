@@ -158,7 +158,7 @@ def busy_worker(client: Client) -> Iterator[None]:
 @contextmanager
 def serving(state_dir: Path) -> Iterator[Client]:
     """A real backend on a free port, and a client that has said Hello."""
-    environment = {**os.environ, "RELIEVO_EXTRA_ALGORITHMS": "tests.probe_algorithms", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "RELIEVO_EXTRA_ALGORITHMS": "tests.support.probe_algorithms", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "backend", "serve", "--state", str(state_dir)]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:

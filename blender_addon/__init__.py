@@ -11,7 +11,9 @@ import atexit
 
 
 def _modules() -> tuple:
-    from . import image_panel, operators, panels, preferences, properties, pump
+    from . import operators, preferences, pump
+    from .settings import properties
+    from .ui import image_panel, panels
 
     return preferences, properties, operators, panels, image_panel, pump
 

@@ -1,4 +1,4 @@
-"""The demo inside Blender: run by backend/demo.py in a headless Blender's Python, never imported by the add-on.
+"""The demo inside Blender: run by backend/commands/demo_steps.py in a headless Blender's Python, never imported by the add-on.
 
 It does what a user does: installs the zip, starts the backend, lets it compute noise, relief transfer and hydrology, puts the
 terrain into the scene, lights and frames it, renders. One argument: the plan as JSON. What it has to say goes to stdout, a line of
@@ -49,7 +49,7 @@ def tell(part: str, fraction: float, stage: str) -> None:
 
 
 def make(plan: dict[str, Any]) -> dict[str, Any]:
-    """The whole demo; returns what backend/demo.py writes into files."""
+    """The whole demo; returns what backend/commands/demo_steps.py writes into files."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     install(Path(plan["zip"]))
     tell("start", 0.0, "starting the backend")
@@ -100,7 +100,7 @@ def compute(plan: dict[str, Any]) -> tuple[list[Any], list[dict[str, str]], Any]
 
     Each feeds the next without passing through the scene, so that not a bit is lost.
     """
-    pump, sources = addon("pump"), addon("sources")
+    pump, sources = addon("pump"), addon("inputs.sources")
     session, catalog = pump.session(), addon("shared.catalog").ALGORITHMS
     noise, morphology, hydrology = (
         addon("shared.algorithm").find(catalog, name) for name in ("noise", "morphology", "hydrology")
@@ -141,7 +141,7 @@ def _port(spec: Any, name: str) -> Any:
 
 def place(job: Any) -> bpy.types.Object:
     """The terrain in the scene, as Generate puts it there."""
-    results, pump = addon("results"), addon("pump")
+    results, pump = addon("placing.results"), addon("pump")
     results.place(pump.session(), job, pump.generation())
     if job.held or job.error is not None:
         raise job.error or RuntimeError(job.held)
@@ -159,8 +159,8 @@ VISIBILITY_M = 120000.0  # distance over which the air takes 63 % of the light, 
 def set_stage(terrain: bpy.types.Object, heights: np.ndarray, pixel_size_m: float, plan: dict[str, Any]) -> None:
     """Camera, light, and the country around, so that no cut edge shows."""
     eye, azimuth = viewpoint(heights, pixel_size_m)
-    scene, stage = bpy.context.scene, addon("build.stage")
-    terrain[addon("build.materials").HAZE_KEY] = 1.0 / VISIBILITY_M
+    scene, stage = bpy.context.scene, addon("writers.stage")
+    terrain[addon("writers.materials").HAZE_KEY] = 1.0 / VISIBILITY_M
     surround(terrain, heights.shape, pixel_size_m)
     camera = bpy.data.objects.new(stage.CAMERA, bpy.data.cameras.new(stage.CAMERA))
     camera.data.lens, camera.data.sensor_width = LENS_MM, SENSOR_MM

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import bpy
 
-from .connection import Connection, Place
-from .connection_panel import draw_connection
+from .link.backend_status import selftest_sentence
+from .link.connection import Connection, Place
 from .shared.endpoint import default_data_dir
 from .shared.version import PROTOCOL, VERSION
-from .standing import selftest_sentence
+from .ui.connection_panel import draw_connection
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
-from . import preferences, previews, results
-from .connection import Place
-from .job_records import Job
-from .session import Session
+from . import preferences
+from .link.backend_status import LinkState
+from .link.connection import Place
+from .link.job_records import Job
+from .link.session import Session
+from .placing import previews, results
 from .shared.endpoint import default_data_dir
 from .shared.jobs import JobState
-from .standing import LinkState
 
 log = logging.getLogger(__name__)
 

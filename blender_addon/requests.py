@@ -13,16 +13,17 @@ from typing import Any
 
 import bpy
 
-from . import properties, scan_sources, sources
-from .build.record import RECIPE_KEY
-from .job_records import Job
-from .session import Session
+from .inputs import scan_sources, sources
+from .inputs.sources import Source
+from .link.job_records import Job
+from .link.session import Session
+from .settings import properties
 from .shared.algorithm import AlgorithmSpec, find
 from .shared.catalog import ALGORITHMS
 from .shared.errors import InvalidInput
 from .shared.params import parse
 from .shared.recipe import check_recipe
-from .sources import Source
+from .writers.record import RECIPE_KEY
 
 
 @dataclass(frozen=True, kw_only=True)

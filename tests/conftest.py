@@ -12,7 +12,7 @@ import build_addon
 
 build_addon.link()  # blender_addon/shared, so that the add-on's modules can be imported where they lie
 
-from tests.backend_process import BackendProcess, Peer  # noqa: E402  # needs the link where it imports the add-on
+from tests.support.backend_process import BackendProcess, Peer  # noqa: E402  # needs the link where it imports the add-on
 
 if importlib.util.find_spec("hypothesis"):  # Blender's environments have none
     from hypothesis import settings

@@ -29,7 +29,7 @@ def test_zip_holds_addon_shared_code_payload_and_wheels(zips: dict[str, Path], t
         "__init__.py",
         "process.py",
         "shared/codec.py",
-        "payload/backend/environment.py",
+        "payload/backend/setup/environment.py",
         "payload/shared/codec.py",
         "payload/pyproject.toml",
         "payload/payload.txt",

@@ -20,7 +20,7 @@ from shared.arrays import Array, check
 from shared.catalog import ALGORITHMS
 from shared.messages import Cancel, Result
 from shared.params import Param, check_value, parse, to_json
-from tests.backend_process import ROOT, BackendProcess, Peer, wait_for
+from tests.support.backend_process import ROOT, BackendProcess, Peer, wait_for
 
 SIDE = 64
 PARAMETERS = [(spec, parameter) for spec in ALGORITHMS for parameter in spec.parameters]
@@ -31,7 +31,7 @@ every_parameter = pytest.mark.parametrize(("spec", "parameter"), PARAMETERS, ids
 
 
 def devices() -> list[str]:
-    from backend.device import device_names
+    from backend.runtime.device import device_names
 
     return device_names()
 
@@ -69,7 +69,7 @@ def tiny_inputs(spec: AlgorithmSpec, side: int = SIDE) -> dict[str, tuple[Array,
 
 @cache
 def tiny_scan(side: int) -> dict[str, Any]:
-    from tests.small_scan import small_scan
+    from tests.support.small_scan import small_scan
 
     inputs = small_scan(5, width=side + side // 4, height=side, focal_px=1.5 * side).inputs()
     return inputs | {"images": tuple(inputs["images"])}
@@ -334,7 +334,7 @@ def input_file(folder: Path, name: str, given: tuple[Array, ...]) -> Path:
         write(from_array(given[0]), folder / f"{name}.json")
         return folder / f"{name}.json"
     if kind == "MESH":
-        from backend.meshes.writing import write as write_mesh
+        from backend.files.meshes.writing import write as write_mesh
 
         write_mesh(given[0], folder / f"{name}.obj")
         return folder / f"{name}.obj"
@@ -367,7 +367,7 @@ def test_the_command_line_gives_the_same_arrays_as_a_call(spec: AlgorithmSpec, t
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     for name, array in parts_of(run(spec, inputs)).items():
         if array.kind.name == "MESH":
-            continue  # files number a mesh's corners: tests/test_meshes.py
+            continue  # files number a mesh's corners: tests/backend/files/test_meshes.py
         if array.kind.name == "REPORT":
             written = json.loads((tmp_path / "out" / f"{name}.json").read_text(encoding="utf-8"))
             assert written == json.loads(array.values.tobytes())

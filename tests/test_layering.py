@@ -58,8 +58,7 @@ def test_shared_is_stdlib_and_numpy_and_relative(path: Path) -> None:
 
 
 ADDON = files("blender_addon")
-MAY_USE_BPY = {"__init__.py", "preferences.py", "properties.py", "panels.py", "pump.py", "compat.py"}
-NO_BPY = {"client.py", "session.py", "child_process.py", "installation.py", "process.py", "property_table.py"}
+NO_BPY = ("link", "install")
 
 
 @pytest.mark.skipif(not ADDON, reason="there is no add-on yet")
@@ -68,34 +67,23 @@ def test_the_addon_knows_neither_torch_nor_the_backend(path: Path) -> None:
     assert not imports_any(path, "torch", "numba", "rasterio", "scipy", "OpenEXR", "backend", "shared")
     if path.name != "client.py":
         assert not imports_any(path, "zmq"), "zmq is client.py's"
-    if path.name in NO_BPY and path.parent.name == "blender_addon":
+    if path.parent.name in NO_BPY or path.name == "property_table.py":
         assert not imports_any(path, "bpy", "bmesh", "mathutils")
 
 
-def test_the_addons_plain_modules_are_there() -> None:
-    assert {path.name for path in ADDON} >= NO_BPY
+def test_the_addons_folders_without_bpy_are_there() -> None:
+    assert {path.parent.name for path in ADDON} >= set(NO_BPY)
 
 
-SERVER_SIDE = [
-    "server",
-    "listening",
-    "service",
-    "lifecycle",
-    "scheduler",
-    "store",
-    "job",
-    "outbox",
-    "workforce",
-    "background",
-    "registry",
-]
+SERVER_SIDE = [path for path in files("backend/server") if path.name != "worker.py"]
 
 
-@pytest.mark.parametrize("name", SERVER_SIDE)
-def test_the_servers_modules_never_name_torch(name: str) -> None:
-    path = ROOT / "backend" / f"{name}.py"
+@pytest.mark.parametrize("path", [*SERVER_SIDE, ROOT / "backend/runtime/registry.py"], ids=name_of)
+def test_the_servers_modules_never_name_torch(path: Path) -> None:
     assert not imports_any(
-        path, "torch", "numba", "scipy", "backend.worker", "backend.compute", "backend.ops", "backend.algorithms"
+        path,
+        *("torch", "numba", "scipy", "backend.server.worker", "backend.runtime.compute"),
+        *("backend.ops", "backend.algorithms", "backend.models"),
     )
 
 
@@ -112,39 +100,50 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_the_server_loads_no_torch() -> None:
-    assert not loaded_by("import backend.server") & {"torch", "numba", "scipy", "rasterio"}
+    assert not loaded_by("import backend.server.server") & {"torch", "numba", "scipy", "rasterio"}
 
 
 def test_importing_the_backend_loads_next_to_nothing() -> None:
     assert not loaded_by("import backend") & {"torch", "numba", "scipy", "zmq", "numpy", "rasterio"}
 
 
-@pytest.mark.parametrize(
-    "path", files("backend/algorithms", "backend/ops", "backend/kernels", "backend/models"), ids=name_of
-)
+@pytest.mark.parametrize("path", files("backend/algorithms", "backend/ops", "backend/models"), ids=name_of)
 def test_engines_know_no_socket_no_file_format_and_no_blender(path: Path) -> None:
     assert not imports_any(
         path, "zmq", "rasterio", "OpenEXR", "bpy", "argparse", "rich", "subprocess", "multiprocessing", "pickle"
     )
-    assert not imports_any(
-        path, *(f"backend.{name}" for name in ("server", "worker", "service", "store", "cli", "commands", "rasters"))
-    )
+    assert not imports_any(path, *(f"backend.{name}" for name in ("server", "cli", "commands", "files.rasters")))
 
 
 ABOVE = {
-    "kernels": ("ops", "models", "algorithms"),
+    "models": ("algorithms", "ops"),
     "ops": ("algorithms",),
-    "models": ("algorithms",),
+    "measures": ("algorithms",),
     "algorithms": (),
 }
 
 
-@pytest.mark.parametrize(
-    "path", files("backend/kernels", "backend/ops", "backend/models", "backend/algorithms"), ids=name_of
-)
-def test_kernels_below_ops_below_algorithms(path: Path) -> None:
+@pytest.mark.parametrize("path", files(*(f"backend/{folder}" for folder in ABOVE)), ids=name_of)
+def test_models_and_ops_below_algorithms(path: Path) -> None:
     above = ABOVE[path.relative_to(ROOT / "backend").parts[0]]
-    assert not imports_any(path, *(f"backend.{name}" for name in (*above, "worker", "compute", "registry", "service")))
+    assert not imports_any(
+        path, *(f"backend.{name}" for name in (*above, "server", "runtime.compute", "runtime.registry"))
+    )
+
+
+def is_kernel(path: Path) -> bool:
+    """Numba twins: x_cpu.py beside its op x.py, the many of texels in a folder, and the SIMD intrinsics they share."""
+    return path.stem.endswith("_cpu") or path.parent.name == "cpu" or path.name == "simd.py"
+
+
+KERNELS = [path for path in files("backend/ops") if is_kernel(path)]
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=name_of)
+def test_kernels_know_no_op(path: Path) -> None:
+    kernels = [name_of(kernel).removesuffix(".py").replace("/", ".") for kernel in KERNELS]
+    for name in imports_any(path, "torch", "backend"):
+        assert any(f"{name}.".startswith(f"{kernel}.") or kernel.startswith(f"{name}.") for kernel in kernels), name
 
 
 @pytest.mark.parametrize("path", files("backend"), ids=name_of)

@@ -1,7 +1,7 @@
 """Hydrology: hollows are drained, rivers cut back into the land, soil creeps, sediment settles, and the flow is mapped.
 
 The unit of time is the whole run and amounts are relative to the size and the relief of the map, so that one setting
-gives one look at any pixel size. Equations are in backend.ops.erosion and backend.ops.hydrology.
+gives one look at any pixel size. Equations are in backend.ops.terrain.erosion and backend.ops.hydrology.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from backend.context import JobContext
-from backend.ops import depressions, erosion, hydrology
+from backend.ops.terrain import depressions, erosion, routing
+from backend.runtime.context import JobContext
 from shared.arrays import AREA_MAP, MASK, Array, height_map
 from shared.catalog.hydrology import HydrologyParams
 
@@ -44,7 +44,7 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
         height = np.where(strength > 0, height, source.values)  # what is protected keeps its hollows too
     job.preview("height", height)
     ground.move_to(height.astype(np.float64))
-    area = hydrology.spread_area if params.flow_model == "multiple" else hydrology.drainage_area
+    area = routing.spread_area if params.flow_model == "multiple" else routing.drainage_area
     flow = area(height, pixel_size_m)
     job.step(total, total, "done")
     attributes = dict(source.attributes)
@@ -120,7 +120,7 @@ def _erode(
             return
         job.step(1 + number, total, "cutting valleys")
         ground.height = ground.height + rising
-        flow = hydrology.route(ground.height, pixel_size_m, jitter=params.wander, seed=seeds[number])
+        flow = routing.route(ground.height, pixel_size_m, jitter=params.wander, seed=seeds[number])
         job.step(1 + number, total, "cutting valleys")
         drained = flow.upstream if drained is None else drained + (flow.upstream - drained) / MEMORY
         cells = drained * (drained / (drained + smallest))

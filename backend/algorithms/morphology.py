@@ -1,7 +1,7 @@
 """Relief transfer: gives a height map the landforms of one or more exemplars (docs: "Relief transfer").
 
 The default method is sliced Wasserstein transport on height patches that takes turns with drainage
-(backend.ops.relief_transfer); the feature losses of 2024 are in backend.algorithms.feature_transfer. Here inputs
+(backend.algorithms.relief.relief_transfer); the feature losses of 2024 are in backend.algorithms.feature_transfer. Here inputs
 are brought to one pixel size and checked, and the result is given its relief. Knows no socket, no file and no
 Blender.
 """
@@ -15,10 +15,10 @@ import numba
 import numpy as np
 import torch
 
-from backend import exemplars as shipped
-from backend.context import JobContext
-from backend.ops.drainage_lock import drain
-from backend.ops.relief_transfer import DROP_M, TransferSettings, resample, transfer_relief
+from backend.algorithms.relief.relief_transfer import DROP_M, TransferSettings, resample, transfer_relief
+from backend.files import exemplars as shipped
+from backend.ops.terrain.drainage import drain
+from backend.runtime.context import JobContext
 from shared.arrays import Array, height_map
 from shared.catalog.morphology import MorphologyParams
 from shared.errors import InvalidInput
@@ -90,7 +90,7 @@ def _features(
     classes: np.ndarray | None,
     job: JobContext,
 ) -> np.ndarray:
-    from backend.algorithms import feature_transfer  # only here: it brings networks
+    from backend.algorithms.relief import feature_transfer  # only here: it brings networks
 
     def tensor(values: np.ndarray) -> torch.Tensor:  # [1, 1, H, W]
         return torch.from_numpy(np.ascontiguousarray(values))[None, None].to(job.device)

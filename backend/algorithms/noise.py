@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.ops import explicit_noise, noise
-from backend.ops.explicit_noise import ExplicitNoise
-from backend.ops.noise import NoiseField, Window
+from backend.ops.terrain import explicit_noise, noise
+from backend.ops.terrain.explicit_noise import ExplicitNoise
+from backend.ops.terrain.noise import NoiseField, Window
 from shared.arrays import HEIGHT_MAP, Array
 from shared.catalog.noise import NoiseParams
 from shared.errors import InvalidParameter
 
 if TYPE_CHECKING:
-    from backend.context import JobContext
+    from backend.runtime.context import JobContext
 
 BAND_PX = 128  # rows between two reports
 EXPLICIT_DEVIATIONS = 6.0  # relief over the standard deviation of explicit noise, which is close to a Gaussian

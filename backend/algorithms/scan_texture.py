@@ -1,9 +1,9 @@
 """Scan texture: one clean texture for a mesh from photographs with known cameras (docs: "Scan").
 
 Every pixel of every photograph is an observation of the texels under it; the texture is the robust least squares solution of all of
-them (backend/ops/texel_stencil.py, texel_solver.py), found from coarse to fine in a few passes over the photographs, which are
-streamed. Between passes the photographs' gains, biases and displacements are found anew (scan_passes.py). What fits into memory is
-solved as a whole, the rest in blocks with what the whole has taught (scan_plan.py). Knows no socket, no file and no Blender.
+them (backend/ops/texels/stencil.py, solver.py), found from coarse to fine in a few passes over the photographs, which are
+streamed. Between passes the photographs' gains, biases and displacements are found anew (passes.py). What fits into memory is
+solved as a whole, the rest in blocks with what the whole has taught (plan.py). Knows no socket, no file and no Blender.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backend.algorithms import scan_plan, scan_report
-from backend.algorithms.scan_inputs import Scan, open_scan
-from backend.algorithms.scan_passes import Passes, Progress
-from backend.algorithms.scan_plan import Level, Plan
-from backend.algorithms.scan_refining import refine_sheet, refinement_work
-from backend.algorithms.texture_refinement import RefinementSettings
-from backend.context import JobContext
-from backend.memory import available_bytes, give_back
-from backend.ops.mesh_edges import shared_edges
-from backend.ops.scan_sheets import Place, Sheet, Sheets, Surface, blocks_of_tile, whole_tile
-from backend.ops.scan_views import Strip
-from backend.ops.texel_observations import Residuals
-from backend.ops.texel_solver import Seams
-from backend.ops.texture_charts import chart_numbers
-from backend.ops.texture_fill import fill_gutter
-from backend.ops.texture_seams import SeamEdges, find_seams, measure_seams, seam_rows
+from backend.algorithms.scan import plan as scan_plan
+from backend.algorithms.scan import report as scan_report
+from backend.algorithms.scan.inputs import Scan, open_scan
+from backend.algorithms.scan.passes import Passes, Progress
+from backend.algorithms.scan.plan import Level, Plan
+from backend.algorithms.scan.refining import refine_sheet, refinement_work
+from backend.algorithms.scan.sheets import Place, Sheet, Sheets, Surface, blocks_of_tile, whole_tile
+from backend.algorithms.scan.texture_refinement import RefinementSettings
+from backend.algorithms.scan.views import Strip
+from backend.ops.surface.charts import chart_numbers
+from backend.ops.surface.edges import shared_edges
+from backend.ops.surface.fill import fill_gutter
+from backend.ops.surface.seams import SeamEdges, find_seams, measure_seams, seam_rows
+from backend.ops.texels.observations import Residuals
+from backend.ops.texels.solver import Seams
+from backend.runtime.context import JobContext
+from backend.runtime.memory import available_bytes, give_back
 from shared.arrays import COUNT_MAP, MASK, MESH, TEXTURE, Array
 from shared.catalog.scan_texture import ScanTextureParams
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.cli import DONE, PROGRAM, Parser
-from backend.progress import Bar
+from backend.commands.progress_bar import Bar
 
 DESCRIPTION = """Builds the add-on, installs it into a headless Blender, starts the backend from there, computes noise,
 relief transfer and hydrology over the wire, raises the terrain and renders it with Cycles."""
@@ -39,9 +39,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
 
-    from backend import demo
+    from backend.commands import demo_steps
 
-    settings = demo.Settings(
+    settings = demo_steps.Settings(
         out=options.out,
         size_px=options.size,
         resolution_px=options.resolution,
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         exemplar=options.exemplar,
     )
     with Bar("Demo", quiet=options.quiet) as bar:
-        paths = demo.make(settings, bar)
+        paths = demo_steps.make(settings, bar)
     print("\n".join(str(path) for path in paths))
     return DONE
 

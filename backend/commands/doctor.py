@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
 
-    from backend import doctor
+    from backend.setup import doctor
 
     findings = []
     for finding in doctor.examine():

@@ -48,10 +48,10 @@ def read_item(
     if port.kind is CAMERAS:
         return _cameras(path, reading, photographs)
     if port.kind is MESH:
-        from backend.meshes.reading import read as read_mesh
+        from backend.files.meshes.reading import read as read_mesh
 
         return read_mesh(path)
-    from backend import rasters
+    from backend.files import rasters
 
     low_high = reading["height_range_m"]
     array = rasters.read(
@@ -98,7 +98,7 @@ def tell_profiles(arrays: Mapping[str, tuple[Array, ...]]) -> None:
     photographs = [array for given in arrays.values() for array in given if array.kind is PHOTOGRAPH]
     if not photographs:
         return
-    from backend.photographs import color_profile, size_of
+    from backend.files.photographs import color_profile, size_of
 
     profiles: dict[str, list[str]] = {}
     for array in photographs:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from backend import exemplars, registry
 from backend.cli import DONE, PROGRAM, Parser
+from backend.files import exemplars
+from backend.runtime import registry
 from shared.algorithm import AlgorithmSpec, Port
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from backend import rasters
 from backend.commands import formats, recipe_files
-from backend.rasters.georeference import Georeference, from_attributes
-from backend.rasters.writing import storage_error, write_bytes
+from backend.files import rasters
+from backend.files.rasters.georeference import Georeference, from_attributes
+from backend.files.rasters.writing import storage_error, write_bytes
 from shared.algorithm import AlgorithmSpec
 from shared.arrays import MESH, REPORT, TEXTURE, Array
 
 if TYPE_CHECKING:
-    from backend.compute import Computed
+    from backend.runtime.compute import Computed
 
 
 class OutputFolder:
@@ -98,7 +98,7 @@ class OutputFolder:
             return {
                 name: rasters.write(array, path, georeference=georeference, bits=8 if format_name == "png8" else 16)
             }
-        from backend.meshes.writing import write as write_mesh
+        from backend.files.meshes.writing import write as write_mesh
 
         write_mesh(array, path, texture_name=_texture_name(outputs, computed))
         beside = path.with_suffix(".mtl")

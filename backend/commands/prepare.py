@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend import environment
 from backend.cli import DONE, PROGRAM, Parser
-from backend.progress import Bar
-from backend.warming import warm
+from backend.commands.progress_bar import Bar
+from backend.setup import environment
+from backend.setup.kernel_warmup import warm
 from shared.errors import StorageFull
 
 DESCRIPTION = """Makes the environments of headless Blenders, and compiles the kernels, so that the first use
@@ -53,7 +53,7 @@ def _report(bar: Bar) -> environment.Report:
 
 def _vgg19(file: Path | None) -> Path:
     """Downloads the weights, or takes a file over; either way the digest is checked. Returns where they lie."""
-    from backend import weights
+    from backend.runtime import weights
 
     if file is None:
         with Bar("VGG-19") as bar:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend import exemplars
+from backend.files import exemplars
 from shared.algorithm import AlgorithmSpec
 from shared.cameras import files_of
 from shared.errors import InvalidInput

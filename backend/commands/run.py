@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend import registry
 from backend.cli import DONE, PROGRAM, Parser, UsageError
 from backend.commands import flags, formats, posed_photographs, recipe_files
-from backend.progress import Bar, remaining_text
+from backend.commands.progress_bar import Bar, remaining_text
+from backend.runtime import registry
 from shared.algorithm import AlgorithmSpec, Arrays, Port
 from shared.arrays import CAMERAS, PHOTOGRAPH, REPORT, Array
 from shared.cameras.flips import FLIPS, apply_flip
@@ -24,7 +24,7 @@ from shared.errors import InvalidInput, InvalidParameter
 from shared.params import parse, to_json
 
 if TYPE_CHECKING:
-    from backend.compute import Computed
+    from backend.runtime.compute import Computed
 
 logger = logging.getLogger(__name__)
 
@@ -275,9 +275,9 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar, scratch: Pa
     bar(0, 1, "loading the engine")
     import torch
 
-    from backend.compute import compute, job_seed
-    from backend.context import JobContext
-    from backend.device import pick_device
+    from backend.runtime.compute import compute, job_seed
+    from backend.runtime.context import JobContext
+    from backend.runtime.device import pick_device
 
     params = parse(spec.params, request["params"])
     job = JobContext(

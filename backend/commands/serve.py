@@ -1,4 +1,4 @@
-"""`serve`: the backend as Blender uses it. Everything behind the options is backend/server.py's work."""
+"""`serve`: the backend as Blender uses it. Everything behind the options is backend/server/server.py's work."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
 
-    from backend.server import serve
+    from backend.server.server import serve
 
     # a limit that is not given is the server's own
     limits = {"max_bytes": options.max_bytes and int(options.max_bytes), "max_age_s": options.max_age}

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend import environment
 from backend.cli import DONE, FAILED, PROGRAM, Parser
 from backend.commands.prepare import _report
-from backend.progress import Bar
-from backend.warming import warm
+from backend.commands.progress_bar import Bar
+from backend.setup import environment
+from backend.setup.kernel_warmup import warm
 
 SOURCE = environment.SOURCE
 

@@ -2,7 +2,7 @@
 
 Each kind is uplifted and worn by stream power, creep and rock falls, or blown, from a seed; no elevation data
 enters. Two things keep the grid out of sight: water draws its way among all lower neighbours
-(kernels.landscape_cpu.drain), and the finished map is cut out of a larger one at an angle. What the parameters
+(landscapes_cpu.drain), and the finished map is cut out of a larger one at an angle. What the parameters
 mean is told where they are used; a recipe beside each map holds them all.
 
 Sources: Braun and Willett (2013) for the incision, Barnes et al. (2014) for the drainage, Werner (1995) for the dunes.
@@ -24,9 +24,9 @@ import rasterio
 from rasterio.transform import Affine
 from scipy import ndimage
 
-from backend import exemplars
-from backend.kernels import landscape_cpu
-from backend.ops.noise import NoiseField, Window, evaluate
+from backend.files import exemplars
+from backend.ops.terrain.noise import NoiseField, Window, evaluate
+from backend.training import landscapes_cpu
 from shared.params import suggestion
 
 log = logging.getLogger(__name__)
@@ -84,13 +84,13 @@ def evolve(
     lift = np.broadcast_to(np.asarray(uplift, np.float64) * span, z.shape)
     for step in range(steps):
         z[1:-1, 1:-1] += lift[1:-1, 1:-1]
-        receiver, order = landscape_cpu.drain(z, 0.7, seed + step)
-        cells = landscape_cpu.cells_upstream(receiver, order)
+        receiver, order = landscapes_cpu.drain(z, 0.7, seed + step)
+        cells = landscapes_cpu.cells_upstream(receiver, order)
         weak = strength(z) if callable(strength) else strength
-        landscape_cpu.incise(z, receiver, order, cells, pixel_size_m, np.ascontiguousarray(weak * span), exponent)
+        landscapes_cpu.incise(z, receiver, order, cells, pixel_size_m, np.ascontiguousarray(weak * span), exponent)
         creep(z, diffusivity * span / pixel_size_m**2)
         angle = steepest(z) if callable(steepest) else np.broadcast_to(steepest, z.shape)
-        landscape_cpu.slide(z, pixel_size_m, np.tan(np.radians(angle)), falls)
+        landscapes_cpu.slide(z, pixel_size_m, np.tan(np.radians(angle)), falls)
     return z
 
 
@@ -116,8 +116,8 @@ def whole_side(side: int) -> int:
 
 def drainage_area(z: np.ndarray, pixel_size_m: float, seed: int) -> np.ndarray:
     """Square metres that drain through each cell, [H, W]."""
-    receiver, order = landscape_cpu.drain(z, 0.7, seed)
-    return (landscape_cpu.cells_upstream(receiver, order) * pixel_size_m**2).reshape(z.shape)
+    receiver, order = landscapes_cpu.drain(z, 0.7, seed)
+    return (landscapes_cpu.cells_upstream(receiver, order) * pixel_size_m**2).reshape(z.shape)
 
 
 # ---- the kinds of landscape ----
@@ -316,7 +316,7 @@ def dunes(
     supply = evaluate(field, Window(0, 0, n, n)).numpy()[0, 0].astype(np.float64) / 0.35
     sand = generator.poisson(np.clip(sand_slabs * (1.0 + 0.45 * supply), 1.0, None)).astype(np.int32)
     for turn in range(rounds):
-        landscape_cpu.blow(sand, 50, hop_px, keep_bare, keep_sand, n * n, seed + 131 * turn)
+        landscapes_cpu.blow(sand, 50, hop_px, keep_bare, keep_sand, n * n, seed + 131 * turn)
     slab_m = pixel_size_m / 3.0
     z = ndimage.gaussian_filter(sand.astype(np.float64), 1.5, mode="wrap") * slab_m
     ground = NoiseField(wavelength_px=(n / 2, n / 2), octaves=3, seed=seed + 5, period_px=(n, n))

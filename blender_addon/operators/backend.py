@@ -9,9 +9,9 @@ from typing import Any
 import bpy
 
 from .. import preferences, pump
+from ..link.backend_status import LinkState, selftest_sentence
 from ..shared.errors import InvalidInput, JobCancelled
 from ..shared.version import PROTOCOL, VERSION
-from ..standing import LinkState, selftest_sentence
 from .reporting import reports_errors
 
 

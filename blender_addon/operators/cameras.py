@@ -16,8 +16,7 @@ import bpy
 import numpy as np
 
 from .. import preferences
-from ..build import backdrops, cameras
-from ..draw import scans
+from ..readers import scans
 from ..shared.arrays import CAMERAS
 from ..shared.cameras import Camera, Cameras, read
 from ..shared.cameras.flips import FLIPS, apply_flip, fitting_flip
@@ -25,6 +24,7 @@ from ..shared.cameras.image_header import image_size
 from ..shared.catalog import ALGORITHMS
 from ..shared.endpoint import default_data_dir
 from ..shared.errors import InvalidInput, RelievoError, StorageFull
+from ..writers import cameras, undistorted_backgrounds
 from .reporting import reports_errors
 
 FILES = "*.txt;*.bin;*.out;*.json;*.sfm"
@@ -156,14 +156,14 @@ def _posed(found: Cameras, flip: str) -> list[cameras.Posed]:
 
 def _straightened(posed: Sequence[cameras.Posed], context: bpy.types.Context) -> list[cameras.Posed]:
     """The same with a backdrop for each photograph that its lens bends."""
-    into, made = backdrops.folder(_cache(context)), []
+    into, made = undistorted_backgrounds.folder(_cache(context)), []
     manager = context.window_manager
     manager.progress_begin(0, len(posed))
     try:
         for number, entry in enumerate(posed):
             manager.progress_update(number)
             if entry.photograph is not None and not entry.camera.distortion.is_none:
-                entry = replace(entry, backdrop=backdrops.make(entry.photograph, entry.camera, into))
+                entry = replace(entry, backdrop=undistorted_backgrounds.make(entry.photograph, entry.camera, into))
             made.append(entry)
     except OSError as error:
         raise StorageFull(

@@ -13,8 +13,10 @@ from typing import Any
 
 import bpy
 
-from .. import properties, property_table, pump, requests, scan_sources, sources
+from .. import pump, requests
+from ..inputs import scan_sources, sources
 from ..requests import Request
+from ..settings import properties, property_table
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import ALGORITHMS

@@ -6,8 +6,9 @@ import platform
 
 import bpy
 
-from .. import previews, pump, requests, results, viewport
-from ..job_records import Job
+from .. import pump, requests
+from ..link.job_records import Job
+from ..placing import previews, results, viewport
 from ..shared.errors import InvalidInput, UnknownJob
 from ..shared.version import PROTOCOL, VERSION
 from .engines import run

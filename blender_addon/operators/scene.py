@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import bpy
 
-from .. import requests, viewport
-from ..build import images, stage, terrain
-from ..draw import images as drawn
-from ..properties import OUTPUT_KINDS
+from .. import requests
+from ..placing import viewport
+from ..readers import images as drawn
+from ..settings.properties import OUTPUT_KINDS
 from ..shared.errors import InvalidInput
+from ..writers import images, stage, terrain
 from .reporting import reports_errors
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from .. import scan_sources
+from ..inputs import scan_sources
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import ALGORITHMS
 from ..shared.errors import InvalidInput

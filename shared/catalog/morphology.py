@@ -200,7 +200,7 @@ class MorphologyParams:
 
 
 def _merizzi(name: str, label: str, size: int) -> Preset:
-    """One of the two programs of 2024; backend/algorithms/feature_transfer.py names their faults that are mended."""
+    """One of the two programs of 2024; backend/algorithms/relief/feature_transfer.py names their faults that are mended."""
     return Preset(
         name=name, label=label,
         help="Gram matrices on VGG-19 as published: five style layers, 2000 steps of gradient descent",

@@ -1,0 +1,1 @@
+"""The parts of relief transfer (algorithms/morphology.py)."""

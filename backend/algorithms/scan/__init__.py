@@ -1,0 +1,1 @@
+"""The parts of the scan texture engine (algorithms/scan_texture.py)."""

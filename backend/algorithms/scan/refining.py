@@ -1,0 +1,96 @@
+"""Hands a solved sheet and its photographs to the refinement (texture_refinement.py): corrected colours, bent UVs, weights.
+
+It owns no loss and no optimiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from backend.algorithms.scan.passes import Passes, for_viewing
+from backend.algorithms.scan.sheets import Place, Sheet
+from backend.algorithms.scan.texture_refinement import RefinementSettings, View, refine, stage_of
+from backend.algorithms.scan.views import Strip
+from backend.ops.texels.solver import Seams
+
+WORK = 3.0  # of a pixel in an epoch, in pixels' passes of the solver
+
+
+def refinement_work(passes: Passes, settings: RefinementSettings) -> float:
+    """For the progress bar: as pixels that go through the solver once."""
+    return WORK * (settings.epochs + settings.decay_epochs) * passes.pixels
+
+
+def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings, seams: Seams) -> None:
+    """The sheet's texture, refined in place of the solved one. Its work must have been planned."""
+    assert sheet.texture is not None
+    job, progress = passes.job, passes.progress
+    used, device = passes.used, sheet.texture.device
+    first = progress.done / progress.total
+    last = min(first + refinement_work(passes, settings) / progress.total, 1.0)
+    epochs = settings.epochs + settings.decay_epochs
+    total, seen = epochs * len(used) / (last - first), 0
+
+    def keep_up() -> None:
+        """What reads the photographs reports as well: it then says what the refinement says."""
+        progress.done = (first + seen / total) * progress.total
+        progress.stage = stage_of(seen // len(used), epochs)
+
+    def look(texture: Callable[[], np.ndarray]) -> None:
+        job.preview("texture", lambda: for_viewing(torch.from_numpy(np.ascontiguousarray(texture()))))
+
+    def views(order: Sequence[int]) -> Iterator[View]:
+        nonlocal seen
+        chosen = [used[number].view for number in order]
+        numbers = {photograph.view.index: number for number, photograph in enumerate(used)}
+        for view, frame in passes.stream.frames(chosen):
+            gain, offset = passes.correction.to_texture(view.index)
+            made = (
+                _as_view(strip, sheet.place, gain, offset, numbers[view.index])
+                for strip in passes.stream.strips(frame, 1, passes.photographs[view.index].displacement)
+            )
+            if settings.needs_whole_views:
+                yield _joined(list(made))
+            else:
+                yield from made
+            seen += 1
+            keep_up()
+
+    keep_up()
+    refined = refine(
+        sheet.texture.cpu().numpy(), views, len(used), settings, job, done=int(first * total), total=int(total) + 1,
+        seams=seams, look=look,
+    )  # fmt: skip
+    progress.done = last * progress.total
+    sheet.texture = torch.from_numpy(np.ascontiguousarray(refined, np.float32)).to(device)
+
+
+def _as_view(strip: Strip, place: Place, gain: np.ndarray, offset: np.ndarray, photograph: int) -> View:
+    """The part of a strip that looks into a sheet, in the texture's colours."""
+    top = np.float32(np.iinfo(strip.pixels.dtype).max)
+    uv = place.to_sheet(strip.uv)
+    inside = ((uv >= 0) & (uv <= 1)).all(axis=2) & (strip.weights > 0)
+    return View(
+        colors=strip.pixels.astype(np.float32) / top * gain.astype(np.float32) + offset.astype(np.float32),
+        uv=np.where(inside[..., None], uv, np.float32(np.nan)),
+        weight=np.where(inside, strip.weights, np.float32(0)),
+        footprint=strip.footprint,
+        photograph=photograph,
+    )
+
+
+def _joined(parts: list[View]) -> View:
+    """A whole photograph from its strips."""
+    if len(parts) == 1:
+        return parts[0]
+    footprints = [part.footprint for part in parts if part.footprint is not None]
+    return View(
+        colors=np.concatenate([part.colors for part in parts]),
+        uv=np.concatenate([part.uv for part in parts]),
+        weight=np.concatenate([part.weight for part in parts]),
+        footprint=np.concatenate(footprints) if len(footprints) == len(parts) else None,
+        photograph=parts[0].photograph,
+    )

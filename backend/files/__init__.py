@@ -1,0 +1,1 @@
+"""Everything that opens a file: height maps and images, meshes, photographs, exemplars."""

@@ -1,0 +1,225 @@
+"""An array into a file, whole or not at all: .npy, 32-bit EXR, GeoTIFF, PNG, JPEG.
+
+The same array makes the same bytes: no date, no host, no thread count goes into a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenEXR
+import rasterio
+import rasterio.errors
+from affine import Affine
+from PIL import Image
+from rasterio.io import MemoryFile
+
+from backend.files.rasters import png
+from backend.files.rasters.formats import EXR_PIXEL_SIZE, PNG_COMMENT
+from backend.files.rasters.georeference import Georeference
+from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, MASK, TEXTURE, Array
+from shared.errors import InvalidInput, StorageFull
+
+JPEG_QUALITY = 95
+ROWS_AT_ONCE = 256  # in double precision, so that a large map has no double of itself
+_SRGB = (TEXTURE, COLOR_IMAGE)
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+def write(
+    array: Array, path: str | Path, *, georeference: Georeference | None = None, bits: int = 16
+) -> dict[str, Any]:
+    """Writes the array in the format of the path's ending (.npy, .exr, .tif, .png) and returns what a reader must know.
+
+    That is {"offset", "scale"} for a PNG (value = offset + scale * level), which stand in its comment too, and {} otherwise.
+    georeference: where it lies; without it a GeoTIFF says its pixel size only. bits: of a PNG's sample, 16 or 8. The file
+    appears complete or not at all. Raises StorageFull, and InvalidInput where the place cannot be written or the ending is
+    unknown.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    encoder = _png_8 if suffix == ".png" and bits == 8 else _ENCODERS.get(suffix)
+    if encoder is None:
+        raise InvalidInput(
+            f"{path.name} has no known ending.", hint=f"Known are: {', '.join(_ENCODERS)}.", field=str(path)
+        )
+    with _whole(path) as temporary:
+        return encoder(array, temporary, georeference)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place when all has gone well, and is gone when not."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    except RuntimeError as error:  # OpenEXR's only exception
+        raise StorageFull(
+            f"{path} could not be written ({error}).", hint="Is there space on the disk?", field=str(path)
+        ) from error
+    finally:
+        with suppress(OSError):  # it was moved, or its folder is none
+            temporary.unlink()
+
+
+def storage_error(path: Path, error: OSError) -> StorageFull | InvalidInput:
+    """The project's error for what the file system said."""
+    if error.errno in NO_ROOM:
+        return StorageFull(
+            f"{path} could not be written: the disk is full.", hint="Free some space and run it again.", field=str(path)
+        )
+    return InvalidInput(
+        f"{path} cannot be written: {error.strerror or error}.",
+        hint="Choose another folder with --out.",
+        field=str(path),
+    )
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Bytes into a file, whole or not at all. Raises as write() does."""
+    with _whole(path) as temporary:
+        _put(temporary, content)
+
+
+def _put(path: Path, *parts: bytes) -> None:
+    _put_all(path, parts)
+
+
+def _put_all(path: Path, parts: Iterable[bytes]) -> None:
+    with open(path, "wb") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())  # a full disk may show only here
+
+
+def _npy(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array.values), allow_pickle=False)
+    _put(path, buffer.getvalue())
+    return {}
+
+
+def _exr(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    """One channel is called Y, luminance: what Blender and image programs show as grey without being asked."""
+    values = array.values
+    if array.kind is TEXTURE:  # a float image is linear wherever it is opened
+        values = texture_to_linear(values)
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    channels = {"Y": values} if values.ndim == 2 else {"RGB": values}
+    header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    if "pixel_size_m" in array.attributes:
+        header[EXR_PIXEL_SIZE] = array.pixel_size_m
+    OpenEXR.File(header, channels).write(str(path))
+    return {}
+
+
+def _tif(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    values = array.values
+    options: dict[str, Any] = {"compress": "deflate", "predictor": 3 if values.dtype.kind == "f" else 2, "tiled": True}
+    if values.ndim == 3:
+        options["photometric"] = "RGB"
+    if georeference is not None:
+        options |= {"transform": georeference.transform, "crs": georeference.crs or None}
+    elif "pixel_size_m" in array.attributes:
+        size_m = array.pixel_size_m
+        options["transform"] = Affine(size_m, 0.0, 0.0, 0.0, -size_m, size_m * values.shape[0])
+    _put(path, _gdal("GTiff", values, array.kind.unit, options))
+    return {}
+
+
+def _png(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    levels, offset, scale = _levels(array)
+    note: dict[str, Any] = {"offset": offset, "scale": scale}
+    if "pixel_size_m" in array.attributes:
+        note["pixel_size_m"] = array.pixel_size_m
+    _put_all(path, png.encode(levels, comment=json.dumps({PNG_COMMENT: note}), srgb=array.kind in _SRGB))
+    return {"offset": offset, "scale": scale}
+
+
+def _png_8(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    _put_all(path, png.encode(_bytes_of(array), srgb=array.kind in _SRGB))
+    return {"offset": 0.0, "scale": 1.0 / 255.0}
+
+
+def _jpg(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
+    """Colours at every pixel (no chroma subsampling): a texture is looked at from nearer than a photograph."""
+    buffer = io.BytesIO()
+    Image.fromarray(_bytes_of(array)).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    _put(path, buffer.getvalue())
+    return {}
+
+
+def _bytes_of(array: Array) -> np.ndarray:
+    """0..1 as 0..255, rounded; colours sRGB-encoded."""
+    if array.kind is TEXTURE:
+        return np.rint(np.arange(65536) / 257.0).astype(np.uint8)[array.values]
+    values = np.clip(array.values, 0.0, 1.0)
+    return np.rint((linear_to_srgb(values) if array.kind is COLOR_IMAGE else values) * 255.0).astype(np.uint8)
+
+
+def texture_to_linear(values: np.ndarray) -> np.ndarray:
+    """A TEXTURE's uint16 as linear float32, by a table of its 65,536 colours."""
+    encoded = np.arange(65536) / 65535.0
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)[values]
+
+
+def _levels(array: Array) -> tuple[np.ndarray, float, float]:
+    """What a PNG stores, and the offset and scale back.
+
+    Classes, counts and textures stay as they are, masks and colours are stretched over 0..1, everything else over its own range.
+    """
+    values = array.values
+    if array.kind in (CLASS_MAP, COUNT_MAP, TEXTURE):
+        return values, 0.0, 1.0
+    if array.kind is COLOR_IMAGE:
+        return np.rint(linear_to_srgb(np.clip(values, 0.0, 1.0)) * 65535.0).astype(np.uint16), 0.0, 1.0 / 65535.0
+    low, high = (0.0, 1.0) if array.kind is MASK else (float(values.min()), float(values.max()))
+    scale = (high - low) / 65535.0 or 1.0
+    levels = np.empty(values.shape, np.uint16)
+    for first in range(0, len(values), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        levels[rows] = np.rint((values[rows].astype(np.float64) - low) / scale)
+    return levels, low, scale
+
+
+def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1, values 0..1 of any shape."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _gdal(driver: str, values: np.ndarray, unit: str, options: Mapping[str, Any]) -> bytes:
+    """The bytes of a raster file. Made in memory: GDAL would not tell of a full disk before it has left half a file."""
+    bands = values[None] if values.ndim == 2 else np.moveaxis(values, 2, 0)
+    count, height, width = bands.shape
+    with warnings.catch_warnings(), rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile() as memory:
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with memory.open(
+            driver=driver, height=height, width=width, count=count, dtype=bands.dtype.name, **options
+        ) as dataset:
+            dataset.write(bands)
+            if unit and driver == "GTiff":
+                dataset.units = (unit,) * count
+        return bytes(memory.read())
+
+
+_ENCODERS: dict[str, Callable[[Array, Path, Georeference | None], dict[str, Any]]] = {
+    ".npy": _npy,
+    ".exr": _exr,
+    ".tif": _tif,
+    ".png": _png,
+    ".jpg": _jpg,
+}

@@ -1,1 +1,0 @@
-"""Fast twins of ops, each tested equal to its op."""

@@ -1,0 +1,1 @@
+"""Judging results: figures that tests, benchmarks and training share."""

@@ -1,0 +1,1 @@
+"""Patch statistics of heights and colours: transport, nearest patches, spectrum."""

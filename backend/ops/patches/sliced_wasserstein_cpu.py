@@ -1,0 +1,220 @@
+"""Sliced Wasserstein on 7 x 7 height patches, on the CPU: project, transport by table, project back, one cached
+tile at a time.
+
+The projections of a map on K filters are K times the map; they are never stored. Each tile is projected on two
+filters, moved through the table and spread back while it lies in the second-level cache, so memory is that of the
+map and time that of the arithmetic. Two filters at a time, one row of seven taps unrolled: that is the shape that
+the compiler turns into full-width multiply-adds.
+
+Histograms are whole numbers and each tile writes its own cells: the bytes do not depend on the number of threads.
+These kernels know only arrays [H, W] float32; backend.ops.patches.sliced_wasserstein holds the maths and the plain form
+that they must equal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+PATCH = 7
+TILE_ROWS, TILE_COLUMNS = 32, 256
+ROW_BLOCKS = 8  # histograms kept side by side, whatever the number of threads
+FUSED = {"contract"}  # multiply-add in one rounding; keeps the order of the sums
+
+
+@njit(cache=True, fastmath=FUSED)
+def _project_row(image, filters, k, y, x, count, first, second):
+    """first, second [count] = projections of the patches with top left (y, x + c) on the filters k and k + 1."""
+    for i in range(7):
+        row = image[y + i, x : x + count + 6]
+        p0, p1, p2, p3 = filters[k, i, 0], filters[k, i, 1], filters[k, i, 2], filters[k, i, 3]
+        p4, p5, p6 = filters[k, i, 4], filters[k, i, 5], filters[k, i, 6]
+        q0, q1, q2, q3 = filters[k + 1, i, 0], filters[k + 1, i, 1], filters[k + 1, i, 2], filters[k + 1, i, 3]
+        q4, q5, q6 = filters[k + 1, i, 4], filters[k + 1, i, 5], filters[k + 1, i, 6]
+        if i == 0:
+            first[:] = 0.0
+            second[:] = 0.0
+        for c in range(count):
+            first[c] += (
+                p0 * row[c]
+                + p1 * row[c + 1]
+                + p2 * row[c + 2]
+                + p3 * row[c + 3]
+                + p4 * row[c + 4]
+                + p5 * row[c + 5]
+                + p6 * row[c + 6]
+            )
+            second[c] += (
+                q0 * row[c]
+                + q1 * row[c + 1]
+                + q2 * row[c + 2]
+                + q3 * row[c + 3]
+                + q4 * row[c + 4]
+                + q5 * row[c + 5]
+                + q6 * row[c + 6]
+            )
+
+
+@njit(cache=True, fastmath=FUSED)
+def _spread_row(out, first, second, filters, k, i, count):
+    """Add row i of the filters k and k + 1, turned round, to a row of the gradient; first and second reach 6 to its
+    left."""
+    p0, p1, p2, p3 = filters[k, i, 0], filters[k, i, 1], filters[k, i, 2], filters[k, i, 3]
+    p4, p5, p6 = filters[k, i, 4], filters[k, i, 5], filters[k, i, 6]
+    q0, q1, q2, q3 = filters[k + 1, i, 0], filters[k + 1, i, 1], filters[k + 1, i, 2], filters[k + 1, i, 3]
+    q4, q5, q6 = filters[k + 1, i, 4], filters[k + 1, i, 5], filters[k + 1, i, 6]
+    for c in range(count):
+        out[c] += (
+            p0 * first[c + 6] + p1 * first[c + 5] + p2 * first[c + 4] + p3 * first[c + 3]
+            + p4 * first[c + 2] + p5 * first[c + 1] + p6 * first[c]
+            + q0 * second[c + 6] + q1 * second[c + 5] + q2 * second[c + 4] + q3 * second[c + 3]
+            + q4 * second[c + 2] + q5 * second[c + 1] + q6 * second[c]
+        )  # fmt: skip
+
+
+@njit(cache=True, parallel=True, fastmath=FUSED)
+def projection_extent(image, filters):
+    """Lowest and highest projection on each filter: two arrays [K]."""
+    count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
+    low = np.full((ROW_BLOCKS, bank), np.inf, np.float32)
+    high = np.full((ROW_BLOCKS, bank), -np.inf, np.float32)
+    for block in prange(ROW_BLOCKS):
+        first, second = np.empty(count, np.float32), np.empty(count, np.float32)
+        for y in range(block, rows, ROW_BLOCKS):
+            for k in range(0, bank, 2):
+                _project_row(image, filters, k, y, 0, count, first, second)
+                low[block, k] = min(low[block, k], first.min())
+                high[block, k] = max(high[block, k], first.max())
+                low[block, k + 1] = min(low[block, k + 1], second.min())
+                high[block, k + 1] = max(high[block, k + 1], second.max())
+    for block in range(1, ROW_BLOCKS):
+        for k in range(bank):
+            low[0, k] = min(low[0, k], low[block, k])
+            high[0, k] = max(high[0, k], high[block, k])
+    return low[0], high[0]
+
+
+@njit(cache=True, parallel=True, fastmath=FUSED)
+def projection_histogram(image, filters, low, scale, bins, row_first, row_step, labels, label):
+    """Counts int32 [K, bins] of the projections of every row_step-th row of patches, from row_first on.
+
+    bin = (projection - low[k]) * scale[k], what lies outside goes to the end bins. labels [H, W] uint8 restricts
+    the count to patches whose centre has that label; pass an array of shape (0, 0) to count them all.
+    """
+    count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
+    counts = np.zeros((ROW_BLOCKS, bank, bins), np.int32)  # a map of 2^31 patches would be needed to overflow
+    zero, top = np.float32(0), np.float32(bins - 1)
+    for block in prange(ROW_BLOCKS):
+        first, second = np.empty(count, np.float32), np.empty(count, np.float32)
+        for y in range(row_first + block * row_step, rows, ROW_BLOCKS * row_step):
+            for k in range(0, bank, 2):
+                _project_row(image, filters, k, y, 0, count, first, second)
+                for c in range(count):
+                    first[c] = min(max((first[c] - low[k]) * scale[k], zero), top)
+                    second[c] = min(max((second[c] - low[k + 1]) * scale[k + 1], zero), top)
+                if labels.size == 0:
+                    for c in range(count):
+                        counts[block, k, int(first[c])] += 1
+                        counts[block, k + 1, int(second[c])] += 1
+                else:
+                    for c in range(count):
+                        if labels[y + 3, c + 3] == label:
+                            counts[block, k, int(first[c])] += 1
+                            counts[block, k + 1, int(second[c])] += 1
+    total = counts[0]
+    for block in range(1, ROW_BLOCKS):
+        total += counts[block]
+    return total
+
+
+@njit(cache=True)
+def transport_table(counts, quantiles, low, scale):
+    """Displacement T(v) - v at the bin edges, float32 [K, bins + 1]; T = inverse target distribution of the own
+    distribution.
+
+    counts int32 [K, bins] of the map, quantiles float32 [K, Q] of the target at Q evenly spaced levels 0..1.
+    """
+    bank, bins = counts.shape
+    last = quantiles.shape[1] - 1
+    table = np.zeros((bank, bins + 1), np.float32)
+    for k in range(bank):
+        total = 0
+        for b in range(bins):
+            total += counts[k, b]
+        if total == 0:
+            continue
+        below = 0
+        for b in range(bins + 1):
+            level = below / total * last
+            j = min(int(level), last - 1)
+            target = quantiles[k, j] + (level - j) * (quantiles[k, j + 1] - quantiles[k, j])
+            table[k, b] = target - (low[k] + b / scale[k])
+            if b < bins:
+                below += counts[k, b]
+    return table
+
+
+@njit(cache=True, fastmath=FUSED)
+def _transport(values, low, scale, table, top):
+    """Replace projections by their displacement, linear between the bin edges."""
+    for c in range(values.size):
+        f = min(max((values[c] - low) * scale, np.float32(0)), top)
+        j = np.int32(f)
+        edge = table[j]
+        values[c] = edge + (f - np.float32(j)) * (table[j + 1] - edge)
+
+
+@njit(cache=True, parallel=True, fastmath=FUSED)
+def add_gradient(image, filters, low, scale, table, weight, out):
+    """out [H, W] += sum over filters and patches of weight * displacement * filter: the way down, minus the gradient.
+
+    weight [H, W] holds a factor for each patch, at its centre; pass an array of shape (0, 0) for 1 everywhere.
+    """
+    height, width = image.shape
+    bank, bins = filters.shape[0], table.shape[1] - 1
+    top = np.float32(bins) * np.float32(1.0 - 1e-6)
+    down, across = (height + TILE_ROWS - 1) // TILE_ROWS, (width + TILE_COLUMNS - 1) // TILE_COLUMNS
+    for tile in prange(down * across):
+        y0, x0 = (tile // across) * TILE_ROWS, (tile % across) * TILE_COLUMNS
+        y1, x1 = min(height, y0 + TILE_ROWS), min(width, x0 + TILE_COLUMNS)
+        top_row, bottom_row = max(0, y0 - 6), min(height - 6, y1)  # patches that reach into the tile
+        left, right = max(0, x0 - 6), min(width - 6, x1)
+        rows, count, shift = bottom_row - top_row, right - left, left - (x0 - 6)
+        first = np.zeros((rows, x1 - x0 + 6), np.float32)
+        second = np.zeros((rows, x1 - x0 + 6), np.float32)
+        for k in range(0, bank, 2):
+            for r in range(rows):
+                a, b = first[r, shift : shift + count], second[r, shift : shift + count]
+                _project_row(image, filters, k, top_row + r, left, count, a, b)
+                _transport(a, low[k], scale[k], table[k], top)
+                _transport(b, low[k + 1], scale[k + 1], table[k + 1], top)
+                if weight.size:
+                    for c in range(count):
+                        a[c] *= weight[top_row + r + 3, left + c + 3]
+                        b[c] *= weight[top_row + r + 3, left + c + 3]
+            for i in range(7):
+                for r in range(rows):
+                    y = top_row + r + i
+                    if y0 <= y < y1:
+                        _spread_row(out[y, x0:x1], first[r], second[r], filters, k, i, x1 - x0)
+
+
+@njit(cache=True, parallel=True)
+def adam_step(image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square):
+    """One step of Adam (Kingma and Ba 2015, algorithm 1) along `ascent`, in place; all arrays float32 [H, W].
+
+    A pixel near the edge lies under fewer patches; Adam would divide their noise by its own size and draw a rough
+    frame, so there the step is as short as the pixel's share of patches.
+    """
+    one = np.float32(1)
+    height, width = image.shape
+    for y in prange(height):
+        rows = min(y + 1, height - y, PATCH)
+        for x in range(width):
+            share = np.float32(rows * min(x + 1, width - x, PATCH)) / np.float32(PATCH * PATCH)
+            g = ascent[y, x]
+            m = decay_mean * mean[y, x] + (one - decay_mean) * g
+            s = decay_square * square[y, x] + (one - decay_square) * g * g
+            mean[y, x] = m
+            square[y, x] = s
+            image[y, x] += share * rate * (m * correct_mean) / (np.sqrt(s * correct_square) + floor)

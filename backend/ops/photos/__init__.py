@@ -1,0 +1,1 @@
+"""Photographs: alignment, undistortion, weights of pixels, colour correction."""

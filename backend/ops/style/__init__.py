@@ -1,0 +1,1 @@
+"""Feature statistics: extractors, losses, and descent on them."""

@@ -1,0 +1,1 @@
+"""Meshes and their UVs: rasterisation, charts, seams, edges, fill."""

@@ -1,0 +1,51 @@
+"""Colours for the texels between charts, so that no mip level of the texture shows what lies outside of a chart.
+
+A renderer halves a texture by averaging 2 x 2 texels, again and again. Two things keep the gutter out of sight. A texel
+that no chart has takes the mean of the known ones of its block, at the finest level where its block has any: then every
+box mean, at every level, is a mean of known texels alone, exactly (push-pull, Gortler et al. 1996, with binary weights). And before
+each halving every chart grows by rings of its own colours, so that bilinear filtering at a chart's border finds the
+chart's colours beyond it, at every level. Unseen texels inside charts are the solver's; nothing here looks at a mesh.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.ops.surface import fill_cpu as kernel
+from shared.errors import InvalidInput
+
+RINGS = 2  # texels of growth before each halving: bilinear filtering reaches 1, Blender's cubic interpolation 2
+
+
+def fill_gutter(texture: np.ndarray, known: np.ndarray, rings: int = RINGS) -> np.ndarray:
+    """The texture with colours in all texels that are not known; in place, and returned.
+
+    texture: [3, H, W] float32, C-contiguous; what unknown texels hold is not looked at, be it NaN. known: [H, W] bool.
+    rings: 1 to 254. Takes a third of the texture's memory beside it. Raises InvalidInput where no texel is known.
+    """
+    return mip_chain(texture, known, rings)[0]
+
+
+def mip_chain(texture: np.ndarray, known: np.ndarray, rings: int = RINGS) -> list[np.ndarray]:
+    """Every level [3, H_k, W_k] of the filled texture down to one texel; H_k = ceil(H_k-1 / 2). Level 0 is `texture` itself,
+    filled in place; each level is the box mean of the one before.
+
+    Arguments and errors as fill_gutter.
+    """
+    if not 1 <= rings < kernel.UNREACHED:
+        raise ValueError(f"rings is {rings}; it takes 1 to {kernel.UNREACHED - 1}")
+    if not known.any():
+        raise InvalidInput("No texel of the texture is known: there is no colour to fill its gutter with.")
+    levels = [texture]
+    states = [np.where(known, 0, kernel.UNREACHED).astype(np.uint8)]
+    while True:
+        for ring in range(1, rings + 1):
+            kernel.grow(levels[-1], states[-1], ring)
+        if states[-1].size == 1:
+            break
+        mean, state = kernel.halve(levels[-1], states[-1])
+        levels.append(mean)
+        states.append(state)
+    for finer in range(len(levels) - 2, -1, -1):
+        kernel.take_from_coarser(levels[finer], states[finer], levels[finer + 1])
+    return levels

@@ -1,0 +1,189 @@
+"""The surface map of rasterization.py with plain torch operations: on any device, and what the kernel is held to.
+
+Every pixel of every triangle's bounds is a fragment; they are tested by the million, the nearest claims its pixel, the lower
+triangle at equal depth. Maximum and minimum know no order, so that the result is the same on every run of a parallel device.
+Slower than the kernel on a CPU by far; no strips, so the memory grows with the rows asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FRAGMENTS = 1 << 21  # tested together: about 200 bytes each
+_MARGIN_PX = 1e-6  # as in the kernel
+
+
+@dataclass(frozen=True)
+class _SetUp:
+    edges: Tensor  # [N, 3, 3] a, b, c of each edge function, turned so that the inside is positive
+    planes: Tensor  # [N, 3, 3] a, b, c of 1/z, u/z, v/z
+    scale: Tensor  # [N] facing = scale / (z |d|)
+    area: Tensor  # [N] |det d(u, v)/d(x, y)| = area z^3
+    boxes: Tensor  # [N, 4] int64: first and last column, first and last row; empty ones have last < first
+
+
+def draw(
+    triangles: Tensor,
+    seen: int,
+    pose: Tensor,
+    lens: Tensor,
+    near_m: float,
+    width: int,
+    first_row: int,
+    rows: int,
+    uv_window: tuple[float, float, float, float],
+) -> dict[str, Tensor]:
+    """The fields of a SurfaceMap by name, [rows, W, ...] on the device of triangles.
+
+    triangles: float32 [N, 3, 5], the first `seen` of them the mesh, the others occluders. pose: float64 [12], rotation by
+    rows and translation. lens: float64 [6], fx fy cx cy 1/fx 1/fy. uv_window: u0, v0, u1, v1.
+    """
+    set_up = _set_up(triangles, seen, pose, lens, near_m, (width, first_row, rows))
+    nearness = torch.zeros(rows * width, dtype=torch.float64, device=triangles.device)
+    none = len(triangles)
+    owner = torch.full((rows * width,), none, dtype=torch.int64, device=triangles.device)
+    for _, pixel, value in _fragments(set_up, near_m, width, first_row):
+        nearness.scatter_reduce_(0, pixel, value, "amax")
+    for triangle, pixel, value in _fragments(set_up, near_m, width, first_row):
+        wins = value == nearness[pixel]
+        owner.scatter_reduce_(0, pixel[wins], triangle[wins], "amin")
+    return _shade(set_up, owner.reshape(rows, width), none, seen, lens, first_row, uv_window)
+
+
+def _corners(triangles: Tensor, pose: Tensor) -> Tensor:
+    """[N, 3, 3] in camera space, each product and sum rounded as in the kernel."""
+    x, y, z = triangles[..., :3].double().unbind(-1)
+    return torch.stack([pose[k] * x + pose[k + 1] * y + pose[k + 2] * z + pose[9 + k // 3] for k in (0, 3, 6)], -1)
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    (ax, ay, az), (bx, by, bz) = a.unbind(-1), b.unbind(-1)
+    return torch.stack([ay * bz - by * az, az * bx - bz * ax, ax * by - bx * ay], -1)
+
+
+def _over_pixels(normal: Tensor, lens: Tensor) -> Tensor:
+    """a, b, c of normal · d as a function of pixel coordinates."""
+    a, b = normal[..., 0] * lens[4], normal[..., 1] * lens[5]
+    return torch.stack([a, b, normal[..., 2] - (a * lens[2] + b * lens[3])], -1)
+
+
+def _set_up(
+    triangles: Tensor, seen: int, pose: Tensor, lens: Tensor, near_m: float, size: tuple[int, int, int]
+) -> _SetUp:
+    p = _corners(triangles, pose)
+    p0, p1, p2 = p.unbind(1)
+    normal = _cross(p1 - p0, p2 - p0)
+    along = p0 * normal
+    determinant = along[:, 0] + along[:, 1] + along[:, 2]
+    sign = torch.where(determinant > 0, 1.0, -1.0).to(determinant)
+    edges = torch.stack([_over_pixels(_cross(a, b), lens) for a, b in ((p1, p2), (p2, p0), (p0, p1))], 1)
+    edges = sign[:, None, None] * edges
+    inverse = 1.0 / determinant
+    a, b = normal[:, 0] * lens[4] * inverse, normal[:, 1] * lens[5] * inverse
+    planes = [torch.stack([a, b, normal[:, 2] * inverse - (a * lens[2] + b * lens[3])], -1)]
+    is_seen = torch.arange(len(triangles), device=triangles.device) < seen
+    uv = torch.where(is_seen[:, None, None], triangles[..., 3:], torch.nan).double()
+    for channel in range(2):
+        start = uv[:, 0, channel]
+        to_1, to_2 = ((uv[:, corner, channel] - start) * (1.0 / determinant.abs()) for corner in (1, 2))
+        planes.append(start[:, None] * planes[0] + to_1[:, None] * edges[:, 1] + to_2[:, None] * edges[:, 2])
+    squares = normal * normal
+    length = torch.sqrt(squares[:, 0] + squares[:, 1] + squares[:, 2])
+    scale = torch.where(is_seen, -determinant / length, torch.nan)
+    u1, v1, u2, v2 = (uv[:, corner, channel] - uv[:, 0, channel] for corner in (1, 2) for channel in (0, 1))
+    area = ((u1 * v2 - u2 * v1) / (determinant * lens[0] * lens[1])).abs()
+    boxes = _boxes(p, lens, near_m, size)
+    boxes[determinant == 0, 3] = -1  # seen edge on
+    return _SetUp(edges, torch.stack(planes, 1), scale, area, boxes)
+
+
+def _boxes(p: Tensor, lens: Tensor, near_m: float, size: tuple[int, int, int]) -> Tensor:
+    """First and last column, first and last row [N, 4] of what lies before the near plane, within the rows asked for."""
+    width, first_row, rows = size
+    before = p.roll(1, 1)
+    in_front, was_in_front = p[..., 2] >= near_m, before[..., 2] >= near_m
+    share = (near_m - before[..., 2]) / (p[..., 2] - before[..., 2])
+    pierced = before + share[..., None] * (p - before)
+    pierced[..., 2] = near_m
+    points = torch.cat([p, pierced], 1)
+    valid = torch.cat([in_front, in_front != was_in_front], 1)
+    box = []
+    for axis, begin, end in ((0, 0, width), (1, first_row, first_row + rows)):
+        at = lens[axis] * points[..., axis] / points[..., 2] + lens[2 + axis]
+        low = torch.where(valid, at, torch.inf).amin(1)
+        high = torch.where(valid, at, -torch.inf).amax(1)
+        box.append(torch.ceil(low - 0.5 - _MARGIN_PX).clamp(begin, end))
+        box.append(torch.floor(high - 0.5 + _MARGIN_PX).clamp(begin - 1, end - 1))
+    return torch.stack(box, -1).long()
+
+
+def _fragments(set_up: _SetUp, near_m: float, width: int, first_row: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Triangle, pixel and 1/z of every pixel centre inside a triangle, some millions at a time."""
+    columns = (set_up.boxes[:, 1] - set_up.boxes[:, 0] + 1).clamp(min=0)
+    counts = columns * (set_up.boxes[:, 3] - set_up.boxes[:, 2] + 1).clamp(min=0)
+    ends = counts.cumsum(0)
+    total = int(ends[-1]) if len(ends) else 0
+    for begin in range(0, total, FRAGMENTS):
+        fragment = torch.arange(begin, min(begin + FRAGMENTS, total), device=ends.device)
+        triangle = torch.searchsorted(ends, fragment, right=True)
+        within = fragment - (ends[triangle] - counts[triangle])
+        row = set_up.boxes[triangle, 2] + within // columns[triangle]
+        column = set_up.boxes[triangle, 0] + within % columns[triangle]
+        x, y = column + 0.5, row + 0.5
+        inside = torch.ones_like(triangle, dtype=torch.bool)
+        for edge in range(3):
+            a, b, c = set_up.edges[triangle, edge].unbind(-1)
+            value = a * x + (b * y + c)
+            inside &= (value > 0) | ((value == 0) & ((a > 0) | ((a == 0) & (b > 0))))
+        triangle, x, y, row, column = (given[inside] for given in (triangle, x, y, row, column))
+        a, b, c = set_up.planes[triangle, 0].unbind(-1)
+        value = a * x + (b * y + c)
+        near_enough = (value > 0) & (value <= 1.0 / near_m)
+        pixel = (row - first_row) * width + column
+        yield triangle[near_enough], pixel[near_enough], value[near_enough]
+
+
+def _shade(
+    set_up: _SetUp,
+    owner: Tensor,
+    none: int,
+    seen: int,
+    lens: Tensor,
+    first_row: int,
+    window: tuple[float, float, float, float],
+) -> dict[str, Tensor]:
+    rows, width = owner.shape
+    hit = owner < none
+    index = torch.where(hit, owner, 0)
+    y = (torch.arange(rows, device=owner.device) + first_row + 0.5)[:, None].double().expand(rows, width)
+    x = (torch.arange(width, device=owner.device) + 0.5)[None].double().expand(rows, width)
+    if none == 0:
+        nothing = torch.full((1, 3, 3), torch.nan, dtype=torch.float64, device=owner.device)
+        set_up = _SetUp(nothing, nothing, nothing[:, 0, 0], nothing[:, 0, 0], set_up.boxes)
+    (a, b, c), (ua, ub, uc), (va, vb, vc) = (plane.unbind(-1) for plane in set_up.planes[index].unbind(-2))
+    z = 1.0 / (a * x + (b * y + c))
+    u, v = (ua * x + (ub * y + uc)) * z, (va * x + (vb * y + vc)) * z
+    dx, dy = (x - lens[2]) / lens[0], (y - lens[3]) / lens[1]
+    facing = set_up.scale[index] / (z * torch.sqrt(dx * dx + dy * dy + 1.0))
+    told_u, told_v = u.float().double(), v.float().double()  # as they come out
+    inside = (window[0] <= told_u) & (told_u < window[2]) & (window[1] <= told_v) & (told_v < window[3])
+    if window == (-torch.inf, -torch.inf, torch.inf, torch.inf):
+        inside = torch.ones_like(inside)
+    u_x, u_y = ((ua - u * a) * z).float(), ((ub - u * b) * z).float()
+    v_x, v_y = ((va - v * a) * z).float(), ((vb - v * b) * z).float()
+    size = (set_up.area[index] * z * z * z).float()
+    twice = torch.sqrt((u_x + v_y) ** 2 + (u_y - v_x) ** 2) + torch.sqrt((u_x - v_y) ** 2 + (u_y + v_x) ** 2)
+    stretch = torch.where(size == 0, torch.inf, (twice * twice / (4.0 * size)).clamp(min=1.0))
+    nan = torch.nan
+    return {
+        "uv": torch.where((hit & inside)[..., None], torch.stack([u, v], -1), nan).float(),
+        "depth": torch.where(hit, z, nan).float(),
+        "facing": torch.where(hit, facing, nan).float(),
+        "footprint": torch.where(hit & inside, torch.sqrt(size), nan),
+        "stretch": torch.where(hit & inside, stretch, nan),
+        "triangle": torch.where(owner < seen, owner, -1).int(),
+    }

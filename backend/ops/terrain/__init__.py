@@ -1,0 +1,1 @@
+"""Height maps: noise, depressions, flow routing, drainage, erosion."""

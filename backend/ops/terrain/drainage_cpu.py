@@ -1,0 +1,81 @@
+"""The drainage tree of a height grid, and the nearest heights that never rise along it, on the CPU.
+
+The tree is grown from the edge inwards in the order of height (the walk of the priority flood, Barnes et al. 2014),
+so inside a closed depression a cell's parent leads back to the spill point along the path by which the flood came
+down: the path that a river would cut. These kernels know only arrays; backend.ops.terrain.drainage says what they are
+for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from backend.ops.terrain.depressions_cpu import INDEX_MASK, _sift_down, _sift_up, order_bits
+
+
+@njit(cache=True)
+def drainage_tree(height):
+    """order, parent: int32 [N] flat cells, each after its parent; parent -1 at the edge.
+
+    The heap holds one 64-bit key a cell, height bits above cell index: no two are equal, so the tree is unique.
+    """
+    rows, columns = height.shape
+    cells = rows * columns
+    keys = order_bits(height)
+    order = np.empty(cells, np.int32)
+    parent = np.full(cells, -2, np.int32)  # -2: not seen yet
+    heap = np.empty(cells, np.int64)
+    size = 0
+    for cell in range(cells):
+        y = cell // columns
+        x = cell - y * columns
+        if y == 0 or x == 0 or y == rows - 1 or x == columns - 1:
+            parent[cell] = -1
+            heap[size] = keys[cell]
+            _sift_up(heap, size)
+            size += 1
+    for n in range(cells):
+        cell = np.int64(heap[0] & INDEX_MASK)
+        size -= 1
+        heap[0] = heap[size]
+        _sift_down(heap, size)
+        order[n] = cell
+        y = cell // columns
+        x = cell - y * columns
+        for diagonal in range(2):  # straight neighbours first: shorter, and squarer channels are easier to see
+            for dy in range(-1, 2):
+                for dx in range(-1, 2):
+                    if (dy * dy + dx * dx == 2) != (diagonal == 1) or (dy == 0 and dx == 0):
+                        continue
+                    v, u = y + dy, x + dx
+                    if v < 0 or u < 0 or v >= rows or u >= columns:
+                        continue
+                    other = v * columns + u
+                    if parent[other] == -2:
+                        parent[other] = cell
+                        heap[size] = keys[other]
+                        _sift_up(heap, size)
+                        size += 1
+    return order, parent
+
+
+@njit(cache=True)
+def settle(height, order, parent, cut_share, drop):
+    """(1 - cut_share) * (least surface above) + cut_share * (greatest surface below) that falls by drop to each
+    parent.
+
+    height float32 [N] flat, changed in place.
+    """
+    filled = height.copy()
+    for n in range(order.size):
+        cell = order[n]
+        if parent[cell] >= 0:
+            filled[cell] = max(filled[cell], filled[parent[cell]] + drop)
+    for n in range(order.size - 1, -1, -1):
+        cell = order[n]
+        below = parent[cell]
+        if below >= 0:
+            height[below] = min(height[below], height[cell] - drop)
+    for cell in range(height.size):
+        height[cell] = filled[cell] + cut_share * (height[cell] - filled[cell])

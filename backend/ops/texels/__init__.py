@@ -1,0 +1,1 @@
+"""Textures of a scan: pyramid, observations, normal equations and their solver, sampling, losses."""

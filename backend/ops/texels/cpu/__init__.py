@@ -1,0 +1,1 @@
+"""The numba kernels of backend/ops/texels; each is the twin of an op there."""

@@ -1,0 +1,109 @@
+"""Bilinear samples of a stack of texture levels and their transpose, on the CPU: out of the levels, and back into them.
+
+Levels lie one after another as texels [P, 3], so that a sample's two texels of a row are neighbours in memory. Going back,
+rows of texels are dealt to bands in blocks; each band is one thread's and takes its samples in their order, and chunks of
+samples that have nothing for a band are passed over: the bytes do not depend on the number of threads. These kernels
+know only arrays; backend/ops/texels/sampling.py holds the plain form that they must equal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+CHUNK = 128  # samples
+BANDS = 64  # bits of a chunk's mask
+BLOCK_ROWS = 16
+
+
+@njit(inline="always")
+def _first_level(level, levels, summed):
+    """The finest level of a sample, how many it takes, and the weight of the second of two."""
+    if summed:
+        return 0, levels, 0.0
+    place = min(max(level, 0.0), levels - 1.0)
+    first = min(int(place), max(levels - 2, 0))
+    part = place - first
+    return first, 2 if part > 0 else 1, part
+
+
+@njit(inline="always")
+def _taps(u, v, sizes, k):
+    """Column and row of a sample's first texel in level k, steps to the second, and the parts of the second."""
+    size, scale = sizes[k], sizes[0] / (1 << k)
+    x = min(max(u * scale - 0.5, 0.0), size - 1.0)
+    y = min(max((1.0 - v) * scale - 0.5, 0.0), size - 1.0)
+    left, top = int(x), int(y)
+    return left, top, min(left + 1, size - 1) - left, min(top + 1, size - 1) - top, x - left, y - top
+
+
+@njit(cache=True, parallel=True)
+def gather(texels, offsets, sizes, uv, level, out):
+    """out [n, 3] = colours at uv [n, 2], 0 where it is NaN.
+
+    texels [P, 3]; level k is sizes[k]² of them from offsets[k] on, rows from the top, each 2^k of level 0 wide.
+    level [n]: which level, fractions between two; of shape [0]: the sum of all levels.
+    """
+    summed = level.size == 0
+    for n in prange(uv.shape[0]):
+        out[n, 0] = out[n, 1] = out[n, 2] = 0
+        if np.isnan(uv[n, 0]) or np.isnan(uv[n, 1]):
+            continue
+        first, count, part = _first_level(0.0 if summed else level[n], sizes.size, summed)
+        for k in range(first, first + count):
+            weight = 1.0 if summed else (part if k > first else 1.0 - part)
+            left, top, right, down, fx, fy = _taps(uv[n, 0], uv[n, 1], sizes, k)
+            a = offsets[k] + top * sizes[k] + left
+            b = a + down * sizes[k]
+            wa, wb = weight * (1.0 - fy), weight * fy
+            for c in range(3):
+                out[n, c] += wa * ((1.0 - fx) * texels[a, c] + fx * texels[a + right, c]) + wb * (
+                    (1.0 - fx) * texels[b, c] + fx * texels[b + right, c]
+                )
+
+
+@njit(inline="always")
+def _band(row):
+    return (row // BLOCK_ROWS) % BANDS
+
+
+@njit(cache=True, parallel=True)
+def scatter(texels, offsets, sizes, uv, level, values):
+    """texels += the transpose of gather applied to values [n, 3]; arguments as there. In place."""
+    summed = level.size == 0
+    samples, levels = uv.shape[0], sizes.size
+    first_row = np.zeros(levels, np.int64)
+    for k in range(1, levels):
+        first_row[k] = first_row[k - 1] + sizes[k - 1]
+    chunks = (samples + CHUNK - 1) // CHUNK
+    masks = np.zeros(chunks, np.uint64)
+    for chunk in prange(chunks):
+        mask = np.uint64(0)
+        for n in range(chunk * CHUNK, min((chunk + 1) * CHUNK, samples)):
+            if np.isnan(uv[n, 0]) or np.isnan(uv[n, 1]):
+                continue
+            first, count, _ = _first_level(0.0 if summed else level[n], levels, summed)
+            for k in range(first, first + count):
+                _, top, _, down, _, _ = _taps(uv[n, 0], uv[n, 1], sizes, k)
+                mask |= np.uint64(1) << np.uint64(_band(first_row[k] + top))
+                mask |= np.uint64(1) << np.uint64(_band(first_row[k] + top + down))
+        masks[chunk] = mask
+    for band in prange(BANDS):
+        for chunk in range(chunks):
+            if not (masks[chunk] >> np.uint64(band)) & np.uint64(1):
+                continue
+            for n in range(chunk * CHUNK, min((chunk + 1) * CHUNK, samples)):
+                if np.isnan(uv[n, 0]) or np.isnan(uv[n, 1]):
+                    continue
+                first, count, part = _first_level(0.0 if summed else level[n], levels, summed)
+                for k in range(first, first + count):
+                    weight = 1.0 if summed else (part if k > first else 1.0 - part)
+                    left, top, right, down, fx, fy = _taps(uv[n, 0], uv[n, 1], sizes, k)
+                    for row in range(2):
+                        y, wy = (top + down, weight * fy) if row else (top, weight * (1.0 - fy))
+                        if _band(first_row[k] + y) != band:
+                            continue
+                        a = offsets[k] + y * sizes[k] + left
+                        for c in range(3):
+                            texels[a, c] += wy * (1.0 - fx) * values[n, c]
+                            texels[a + right, c] += wy * fx * values[n, c]

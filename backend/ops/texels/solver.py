@@ -1,0 +1,248 @@
+"""The texture that explains the observations best: (sum_k R_k' A_k R_k + lambda L) T = sum_k R_k' b_k, and seam rows.
+
+Coarse to fine when there is nothing to start from: the system of a grid half as fine is P' A P of this one's, P repeating
+values, still a nine-point stencil; levels coarser than the grid act on it as they are. The Laplacian L over neighbouring
+texels fills what nobody has seen, smoothly, and its weight is told relative to what a seen texel weighs on average, so that
+it means the same for any number of photographs and any exposure of weights. In two dimensions its energy does not
+depend on the grid: every grid takes the same lambda.
+
+On a CPU the blocks of backend/ops/texels/cpu/solver.py, in place, with little memory beside the observations; elsewhere
+conjugate gradients over the whole texture in plain torch. It must not know pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from backend.ops.texels import pyramid, solver_plain
+from backend.ops.texels.cpu import solver as kernel
+from backend.ops.texels.stencil import PLANES, TexelSystem
+
+BLOCK, MARGIN = 256, 12
+BLOCKS_A_THREAD = 3  # between two signs of life
+COARSEST_SIDE = 64  # of the grid that a solution from nothing begins on
+ONE_CHART = np.zeros((1, 1), np.uint8)
+
+
+@dataclass(frozen=True)
+class Seams:
+    """Pairs of places that show the same point of the surface: rows weight |T(uv_a) - T(uv_b)|².
+
+    uv_a, uv_b [M, 2] float32, u right, v up, 0..1. weight [M] float32, relative to what a seen texel weighs on average.
+    """
+
+    uv_a: np.ndarray
+    uv_b: np.ndarray
+    weight: np.ndarray
+
+    def rows(self, size: int, level: int, side: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Texels [M, 8] int64 of a level and their weights [M, 8] float32, each times the root of the row's weight."""
+        places = [pyramid.to_texels(torch.as_tensor(uv, dtype=torch.float32), size) for uv in (self.uv_a, self.uv_b)]
+        found = [pyramid.cells(place, level, side) for place in places]
+        root = torch.as_tensor(self.weight, dtype=torch.float32).mul(scale).sqrt()[:, None]
+        steps = torch.tensor((0, 1, side, side + 1))
+        corners = torch.cat([index[:, None] + steps for index, _ in found], 1)
+        amounts = torch.cat([found[0][1] * root, -found[1][1] * root], 1)
+        return corners.numpy(), amounts.numpy()
+
+
+NO_SEAMS = Seams(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
+
+
+def solve(
+    system: TexelSystem,
+    start: Tensor | None = None,
+    *,
+    smoothness: float = 0.002,
+    charts: np.ndarray | None = None,
+    seams: Seams = NO_SEAMS,
+    sweeps: int = 2,
+    iterations: int = 40,
+    tolerance: float = 1e-4,
+    alive: Callable[[], object] = lambda: None,
+) -> Tensor:
+    """The texture [3, S, S] float32 of a system; `start`, which is changed in place, or a new one from coarse to fine.
+
+    smoothness: weight of (T_i - T_j)² for neighbours relative to the mean weight of a seen texel. charts [S, S] uint8,
+    uint16 or int32: smoothness holds only between texels of one number. sweeps: over all blocks, each with at most
+    `iterations` of conjugate gradients, ended when the root mean square of the step that its diagonal asks for is
+    below `tolerance` (units of colour). alive: called every tenth of a second or so; what it raises ends the solution.
+    """
+    weight = mean_weight(system)
+    problem = Problem(
+        smoothness=smoothness * weight,
+        charts=ONE_CHART if charts is None else np.ascontiguousarray(charts),
+        seams=seams,
+        seam_scale=weight,
+        sweeps=sweeps,
+        iterations=iterations,
+        tolerance=tolerance,
+        alive=alive,
+    )
+    if start is not None:
+        relax(system, system.level(0).reshape(-1, PLANES), 0, start, problem)
+        return start
+    grids = coarser_grids(system)
+    texture: Tensor | None = None
+    while grids:
+        level = len(grids) - 1
+        cells, side = grids.pop(), system.sides[level]
+        texture = mean_color(system) if texture is None else texture
+        texture = F.interpolate(texture[None], (side, side), mode="bilinear")[0]
+        relax(system, cells, level, texture, problem)
+    assert texture is not None
+    return texture
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What `solve` was asked: smoothness and seam_scale in absolute weights."""
+
+    smoothness: float
+    charts: np.ndarray
+    seams: Seams
+    seam_scale: float
+    sweeps: int
+    iterations: int
+    tolerance: float
+    alive: Callable[[], object]
+
+
+def mean_weight(system: TexelSystem) -> float:
+    """The mean observation weight of the texels that have any; 1 where nobody has seen anything."""
+    if system.device.type == "cpu":
+        seen = int(kernel.count_seen(system.cells.numpy(), system.table))
+    else:
+        seen = int(torch.count_nonzero(system.observation_weight() > 0))
+    return total_weight(column_sums(system)) / seen if seen else 1.0
+
+
+def mean_color(system: TexelSystem) -> Tensor:
+    """The weighted mean of all observations, [3, 1, 1]; mid grey where there is none."""
+    sums = column_sums(system)
+    weight = total_weight(sums)
+    color = sums[5:] / weight if weight > 0 else np.full(3, 0.5)
+    return torch.from_numpy(color.astype(np.float32)).to(system.device)[:, None, None]
+
+
+def column_sums(system: TexelSystem) -> np.ndarray:
+    """The sums of the eight planes over all levels, [8] float64."""
+    if system.device.type == "cpu":
+        return kernel.column_sums(system.cells.numpy())
+    return system.cells.sum(0, dtype=torch.float64).cpu().numpy()
+
+
+def total_weight(sums: np.ndarray) -> float:
+    """The sum of all observations' weights: of all numbers in the matrix, where a coupling stands twice."""
+    return float(sums[0] + 2 * sums[1:5].sum())
+
+
+def coarser_grids(system: TexelSystem) -> list[Tensor]:
+    """The cells of grids 0 (the system's own) and coarser, [n*n, 8] each, down to about COARSEST_SIDE texels a side."""
+    grids = [system.level(0).reshape(-1, PLANES)]
+    for level in range(1, system.levels + 1):
+        if system.sides[level - 1] <= COARSEST_SIDE:
+            break
+        if system.device.type != "cpu":
+            fine = grids[-1].unflatten(0, (system.sides[level - 1],) * 2)
+            grids.append(solver_plain.coarsen(fine, system.level(level)).reshape(-1, PLANES))
+            continue
+        result = torch.empty((system.sides[level] ** 2, PLANES))
+        kernel.coarsen(
+            grids[-1].numpy(),
+            system.sides[level - 1],
+            system.cells.numpy(),
+            int(system.table[1, level]),
+            system.sides[level],
+            result.numpy(),
+        )
+        grids.append(result)
+    return grids
+
+
+def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> None:
+    """Bring the texture of a grid [3, n, n] nearer to the solution, in place."""
+    if system.device.type != "cpu":
+        relax_plain(system, cells, level, texture, problem)
+        return
+    side = system.sides[level]
+    last = max([level, *(k for k in range(level + 1, system.levels + 1) if bool(system.level(k)[..., 0].any()))])
+    coarsest = 1 << (last - level)
+    whole = -(-side // max(16, coarsest)) * max(16, coarsest)
+    block = min(BLOCK, whole)
+    alone = block == whole  # nothing beyond to agree with
+    ring = coarsest
+    margin = -(-(ring + (0 if alone else MARGIN)) // max(8, coarsest)) * max(8, coarsest) - ring
+    corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
+    starts, rows = _seams_of_blocks(corners, side, block, margin)
+    flat = texture.reshape(3, -1).numpy()
+    differences = np.zeros((3, len(corners)), np.float32)
+    chunk = BLOCKS_A_THREAD * numba.get_num_threads()
+    for places in _phases(-(-side // block)) * (problem.sweeps if side > block else 1):
+        kernel.seam_differences(flat, corners, amounts, differences)
+        for at in range(0, len(places), chunk):
+            problem.alive()
+            kernel.relax(
+                cells.numpy(),
+                system.cells.numpy(),
+                system.table[:, : last + 1],
+                level,
+                flat,
+                problem.charts,
+                np.float32(problem.smoothness),
+                level,
+                (corners, amounts, differences),
+                starts,
+                rows,
+                places[at : at + chunk],
+                ring,
+                margin,
+                block,
+                problem.iterations,
+                problem.tolerance,
+                numba.get_num_threads(),
+            )
+
+
+def _phases(across: int) -> list[np.ndarray]:
+    """The blocks of a square of across x across as rows and columns [B, 2] int64, in up to four phases without neighbours."""
+    places = np.indices((across, across)).reshape(2, -1).T.copy()
+    color = places[:, 0] % 2 * 2 + places[:, 1] % 2
+    return [places[color == phase] for phase in range(4) if (color == phase).any()]
+
+
+def relax_plain(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> None:
+    """`relax` in plain torch: conjugate gradients over the whole grid, as many as the blocks would be given."""
+    side, device = system.sides[level], system.device
+    charts = None if problem.charts is ONE_CHART else torch.from_numpy(problem.charts)
+    corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
+    grid = solver_plain.Grid(
+        [cells.unflatten(0, (side, side)), *(system.level(k) for k in range(level + 1, system.levels + 1))],
+        problem.smoothness,
+        *solver_plain.ties_between(charts, side, level, device),
+        torch.from_numpy(corners).to(device),
+        torch.from_numpy(amounts).to(device),
+    )
+    iterations = problem.iterations * problem.sweeps
+    texture.copy_(solver_plain.conjugate_gradients(grid, texture, iterations, problem.tolerance, problem.alive))
+
+
+def _seams_of_blocks(corners: np.ndarray, side: int, block: int, margin: int) -> tuple[np.ndarray, np.ndarray]:
+    """For every block of a grid the seam rows with a corner in its region: starts [blocks + 1], rows."""
+    across, count = -(-side // block), len(corners)
+    keys = []
+    for first in (corners[:, 0], corners[:, 4]):  # the top left texels of a row's two cells
+        for y in (first // side - margin, first // side + 1 + margin):
+            for x in (first % side - margin, first % side + 1 + margin):
+                place = np.clip(y, 0, side - 1) // block * across + np.clip(x, 0, side - 1) // block
+                keys.append(place * count + np.arange(count))
+    found = np.unique(np.concatenate(keys))
+    starts = np.searchsorted(found, np.arange(across * across + 1) * count)
+    return starts, found % max(count, 1)

@@ -1,0 +1,99 @@
+"""One job from checked input to checked output, wherever it runs: in a worker, on the command line, in a Python call.
+
+Turns what libraries throw (memory, disk) into the project's errors; everything else that escapes is a defect and is
+logged as one.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from backend.runtime import registry
+from backend.runtime.context import JobContext
+from shared.algorithm import AlgorithmSpec, Arrays, Port, check_inputs
+from shared.arrays import Array, check
+from shared.errors import InternalError, OutOfMemory, RelievoError, StorageFull
+from shared.recipe import make_recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed:
+    """outputs: a tuple of arrays for every output port that the run made. recipe: what repeats it, as JSON."""
+
+    outputs: dict[str, tuple[Array, ...]]
+    recipe: dict[str, Any]
+
+
+def compute(
+    spec: AlgorithmSpec, params: Any, arrays: Arrays, job: JobContext, *, sources: Mapping[str, list[str]] | None = None
+) -> Computed:
+    """Run an algorithm on checked arrays and check what it returns.
+
+    params: an instance of spec.params. arrays: a tuple of Array by port. sources: where each came from, for the recipe.
+    Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory, StorageFull or InternalError.
+    """
+    inputs = check_inputs(spec, arrays)
+    try:
+        made = dict(registry.implementation(spec.name)(params, inputs, job))
+        outputs = {name: given if isinstance(given, tuple) else (given,) for name, given in made.items()}
+        _check_outputs(spec, outputs)
+        recipe = make_recipe(spec, params, arrays, device=str(job.device), sources=sources)
+    except RelievoError:
+        raise
+    except Exception as error:
+        raise foresee(error, spec.label) from error
+    return Computed(outputs=outputs, recipe=recipe)
+
+
+def job_seed(params: Any) -> int:
+    """The seed that a job's generator starts from: its parameter `seed`, 0 for an algorithm that has none."""
+    return int(getattr(params, "seed", 0))
+
+
+def foresee(error: BaseException, what: str) -> RelievoError:
+    """The project's error for one of a library's; InternalError, logged with its traceback, for one that nobody
+    foresaw.
+    """
+    if isinstance(error, RelievoError):
+        return error
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return OutOfMemory(f"{what} ran out of memory.", hint="Use a smaller map, or close other programs.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return StorageFull(
+            f"{what} could not write: {error.strerror}.", hint="Free some space on the disk and try again."
+        )
+    log.error("%s failed", what, exc_info=error)
+    return InternalError(
+        f"{what} failed: {type(error).__name__}: {error}",
+        hint="This is a defect; the log has the details. Please report it.",
+    )
+
+
+def _check_outputs(spec: AlgorithmSpec, outputs: dict[str, tuple[Array, ...]]) -> None:
+    ports = {port.name: port for port in spec.outputs}
+    unknown = outputs.keys() - ports.keys()
+    missing = {name for name, port in ports.items() if not port.optional} - outputs.keys()
+    if unknown or missing:
+        raise InternalError(f"{spec.label} made {sorted(outputs)}; it declares {sorted(ports)}.")
+    for name, given in outputs.items():
+        if len(given) > 1 and not ports[name].many:
+            raise InternalError(f"{spec.label} made {len(given)} arrays for {name!r}; it declares one.")
+        for array in given:
+            _check_output(spec, ports[name], array)
+
+
+def _check_output(spec: AlgorithmSpec, port: Port, array: Array) -> None:
+    if array.kind is not port.kind:
+        raise InternalError(f"{spec.label} made a {array.kind.name} for {port.name!r}; it declares a {port.kind.name}.")
+    try:
+        check(array)
+    except RelievoError as error:
+        raise InternalError(f"{spec.label} made a wrong {port.name!r}: {error.message}") from error

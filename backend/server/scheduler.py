@@ -1,0 +1,128 @@
+"""Which job goes next, and to whom. Pure logic: no socket, no clock of its own, no process, no disk.
+
+Owners take turns, so that one who queues fifty jobs does not hold up another who wants one; an owner's own jobs go in
+order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from backend.server.job import Job
+from shared.errors import QueueFull, UnknownJob
+from shared.jobs import JobState
+
+MAX_QUEUED = 256
+MAX_QUEUED_PER_OWNER = 64
+
+
+class Scheduler:
+    """Every job the server knows, the queues of those that wait, and which worker computes which."""
+
+    def __init__(self, *, max_queued: int = MAX_QUEUED, max_queued_per_owner: int = MAX_QUEUED_PER_OWNER) -> None:
+        self.jobs: dict[str, Job] = {}
+        self._queues: dict[str, deque[str]] = {}  # by owner; the owner whose turn is next comes first
+        self._running: dict[str, str] = {}  # worker -> job
+        self._max_queued = max_queued
+        self._max_queued_per_owner = max_queued_per_owner
+
+    def check_room(self, owner: str, coming: int = 0) -> None:
+        """Raises QueueFull when this owner, or all together, have as many jobs waiting as may wait. coming: about to
+        be added.
+        """
+        waiting = len(self._queues.get(owner, ())) + coming
+        if waiting >= self._max_queued_per_owner or self.queued_count + coming >= self._max_queued:
+            raise QueueFull(
+                f"{waiting} of your jobs wait already, {self.queued_count} of everybody's.",
+                hint="Wait for some to finish, or cancel them.",
+            )
+
+    def add(self, job: Job) -> None:
+        """A new job, or one from disk: it waits if its state is QUEUED, and is only remembered otherwise."""
+        self.jobs[job.id] = job
+        if job.state is JobState.QUEUED:
+            self._queues.setdefault(job.owner, deque()).append(job.id)
+
+    def requeue(self, job: Job) -> None:
+        """A job that lost its worker through no fault of its own goes back to the head of its owner's queue."""
+        self._forget_worker(job.id)
+        job.move(JobState.QUEUED)
+        self._queues.setdefault(job.owner, deque()).appendleft(job.id)
+
+    def job(self, job_id: str) -> Job:
+        try:
+            return self.jobs[job_id]
+        except KeyError:
+            raise UnknownJob(
+                f"There is no job {job_id}.", hint="It may have been released, or be too old.", field="job"
+            ) from None
+
+    def of_owner(self, owner: str) -> list[Job]:
+        return [job for job in self.jobs.values() if job.owner == owner]
+
+    @property
+    def queued_count(self) -> int:
+        return sum(len(queue) for queue in self._queues.values())
+
+    @property
+    def running(self) -> dict[str, str]:
+        """Job id by worker."""
+        return dict(self._running)
+
+    def position(self, job_id: str) -> int:
+        """How many jobs go before this one if no more come; 0 for one that is next, runs or has ended."""
+        return next((index for index, waiting in enumerate(self._order()) if waiting == job_id), 0)
+
+    def start_next(self, worker: str) -> Job | None:
+        """The job that this idle worker shall compute now, if one waits; it is RUNNING from here on."""
+        if worker in self._running:
+            raise ValueError(f"worker {worker} is busy")
+        owner = next(iter(self._queues), None)
+        if owner is None:
+            return None
+        queue = self._queues.pop(owner)
+        job = self.jobs[queue.popleft()]
+        if queue:
+            self._queues[owner] = queue  # at the end: the others are first now
+        job.move(JobState.RUNNING)
+        job.attempts += 1
+        self._running[worker] = job.id
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """QUEUED becomes CANCELLED, RUNNING becomes CANCELLING; any other state stays as it is."""
+        if job.state is JobState.QUEUED:
+            self._leave_queue(job)
+            job.move(JobState.CANCELLED)
+        elif job.state is JobState.RUNNING:
+            job.move(JobState.CANCELLING)
+
+    def end(self, job: Job, state: JobState) -> None:
+        """The last move of a job; its worker is free again."""
+        if job.state is JobState.QUEUED:
+            self._leave_queue(job)
+        job.move(state)
+        self._forget_worker(job.id)
+
+    def forget(self, job_id: str) -> None:
+        del self.jobs[job_id]
+
+    def worker_of(self, job_id: str) -> str | None:
+        return next((worker for worker, running in self._running.items() if running == job_id), None)
+
+    def _forget_worker(self, job_id: str) -> None:
+        worker = self.worker_of(job_id)
+        if worker is not None:
+            del self._running[worker]
+
+    def _leave_queue(self, job: Job) -> None:
+        queue = self._queues[job.owner]
+        queue.remove(job.id)
+        if not queue:
+            del self._queues[job.owner]
+
+    def _order(self) -> Iterator[str]:
+        queues = [list(queue) for queue in self._queues.values()]
+        for turn in range(max(map(len, queues), default=0)):
+            yield from (queue[turn] for queue in queues if turn < len(queue))

@@ -1,0 +1,1 @@
+"""Environments, their check-up, and kernels compiled ahead of time."""

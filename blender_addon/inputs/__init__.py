@@ -1,0 +1,1 @@
+"""Where inputs come from: from settings or a recipe to arrays."""

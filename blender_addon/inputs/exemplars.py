@@ -1,0 +1,50 @@
+"""The landscapes that come with Relievo, as the add-on finds and reads them: simulated by the project's own code."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..install.installation import payload_dir
+from ..readers import images
+from ..shared.arrays import Array
+from ..shared.errors import InvalidInput
+
+
+def _folder() -> Path:
+    return payload_dir() / "backend" / "shipped" / "exemplars"
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Read once: the folder is part of the add-on and draw() asks for it."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.tif")))
+
+
+@cache
+def help_of(name: str) -> str:
+    """What a landscape shows, in a few words."""
+    return str(_recipe(name).get("help", ""))
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    return json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def read(name: str) -> Array:
+    """A shipped landscape as a HEIGHT_MAP. Raises InvalidInput for a name that there is not."""
+    path = _folder() / f"{name}.tif"
+    if not path.is_file():
+        raise InvalidInput(
+            f"No landscape {name!r} comes with Relievo.", hint=f"There are: {', '.join(names())}.", field=name
+        )
+    image = bpy.data.images.load(str(path), check_existing=False)
+    try:
+        image.colorspace_settings.name = "Non-Color"
+        return images.height_map(image, pixel_size_m=float(_recipe(name)["pixel_size_m"]))
+    finally:
+        bpy.data.images.remove(image)

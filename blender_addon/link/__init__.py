@@ -1,0 +1,1 @@
+"""The connection to the backend and the jobs on it. No bpy."""

@@ -1,0 +1,183 @@
+"""Operators on what was made: repeat it, vary it, take its settings, copy its recipe, look at its report.
+
+They act on the active object: on the terrain that it is, or on the texture that it wears. Where it is both, of_texture says
+which.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import bpy
+
+from .. import requests
+from ..requests import Request
+from ..settings import properties
+from ..shared.algorithm import find
+from ..shared.catalog import ALGORITHMS
+from ..shared.errors import InvalidInput
+from ..writers import report, textures
+from .engines import run
+from .reporting import reports_errors
+
+
+def carrier_of(item: bpy.types.Object | None, *, of_texture: bool = False) -> bpy.types.ID | None:
+    """What of an object carries a recipe: the object itself, or the material with its texture; None for neither."""
+    if item is None:
+        return None
+    material = textures.worn_by(item)
+    if requests.recipe_on(item) is not None and not of_texture:
+        return item
+    return material if requests.recipe_on(material) is not None else None
+
+
+class MadeOperator:
+    """Acts on what Relievo has made of the active object. A mixin: Blender warns of operators that inherit from operators."""
+
+    poll_message_set: Any
+
+    of_texture: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Texture", description="Act on the object's texture and not on its shape", options={"SKIP_SAVE"}
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        item = context.active_object
+        if carrier_of(item) is None and carrier_of(item, of_texture=True) is None:
+            cls.poll_message_set("Select a terrain or a textured mesh that Relievo has made")
+            return False
+        return True
+
+    def recipe(self, context: bpy.types.Context) -> dict[str, Any]:
+        recipe = requests.recipe_on(carrier_of(context.active_object, of_texture=self.of_texture))
+        if recipe is None:
+            raise InvalidInput("Nothing that Relievo has made is selected.")
+        return recipe
+
+    def request(self, context: bpy.types.Context, **changes: Any) -> Request:
+        return requests.from_recipe(self.recipe(context), target=context.active_object.name, changes=changes)
+
+
+class RELIEVO_OT_regenerate(MadeOperator, bpy.types.Operator):
+    """Compute what is selected anew from its recipe and replace it in place"""
+
+    bl_idname = "relievo.regenerate"
+    bl_label = "Regenerate"
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return run(self, context, self.request(context))
+
+
+class RELIEVO_OT_update_terrain(MadeOperator, bpy.types.Operator):
+    """Compute what is selected with the sidebar's present settings and replace it in place;
+
+    its inputs stay those of its recipe
+    """
+
+    bl_idname = "relievo.update_terrain"
+    bl_label = "Apply Settings"
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        request = self.request(context)
+        params = properties.read(context.scene, request.spec)
+        kind = properties.result_kind(context.scene, request.spec)
+        is_texture = properties.makes_textures(request.spec)
+        return run(self, context, requests.with_params(request, params, output=kind if is_texture else request.output))
+
+
+class RELIEVO_OT_vary(MadeOperator, bpy.types.Operator):
+    """Compute what is selected with another seed and replace it in place"""
+
+    bl_idname = "relievo.vary"
+    bl_label = "Vary"
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return run(self, context, self.request(context, seed=random.randrange(100000)))
+
+
+class RELIEVO_OT_settings_from_terrain(MadeOperator, bpy.types.Operator):
+    """Set the sidebar to what is selected was made with"""
+
+    bl_idname = "relievo.settings_from_terrain"
+    bl_label = "Take Its Settings"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        recipe = self.recipe(context)
+        spec = find(ALGORITHMS, recipe["algorithm"])
+        context.scene.relievo.algorithm = spec.name
+        properties.write(context.scene, spec, recipe["params"])
+        return {"FINISHED"}
+
+
+class RELIEVO_OT_copy_recipe(MadeOperator, bpy.types.Operator):
+    """Copy the recipe of what is selected to the clipboard: `relievo.py run --recipe` reads it"""
+
+    bl_idname = "relievo.copy_recipe"
+    bl_label = "Copy Recipe"
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.clipboard = json.dumps(self.recipe(context), indent=1)
+        self.report({"INFO"}, "The recipe is on the clipboard")
+        return {"FINISHED"}
+
+
+# Looking -------------------------------------------------------------------------------------------------------------
+
+
+class RELIEVO_OT_open_report(bpy.types.Operator):
+    """Open what was found out about each photograph, in a text editor of its own window"""
+
+    bl_idname = "relievo.open_report"
+    bl_label = "Open Report"
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        material = textures.worn_by(context.active_object) if context.active_object is not None else None
+        text = report.text_of(material) if material is not None else None
+        if text is None:
+            raise InvalidInput("The report was deleted.", hint="Regenerate makes it anew.")
+        if bpy.app.background:
+            self.report({"INFO"}, text.as_string())
+            return {"FINISHED"}
+        bpy.ops.wm.window_new()
+        area = context.window_manager.windows[-1].screen.areas[0]
+        area.type = "TEXT_EDITOR"
+        area.spaces.active.text = text
+        area.spaces.active.show_word_wrap = True
+        return {"FINISHED"}
+
+
+class RELIEVO_OT_show_textures(bpy.types.Operator):
+    """Shade this view by materials, in which textures are seen"""
+
+    bl_idname = "relievo.show_textures"
+    bl_label = "Show Textures"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.space_data is not None and context.space_data.type == "VIEW_3D"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.space_data.shading.type = "MATERIAL"
+        return {"FINISHED"}
+
+
+CLASSES = (
+    RELIEVO_OT_regenerate,
+    RELIEVO_OT_update_terrain,
+    RELIEVO_OT_vary,
+    RELIEVO_OT_settings_from_terrain,
+    RELIEVO_OT_copy_recipe,
+    RELIEVO_OT_open_report,
+    RELIEVO_OT_show_textures,
+)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -1,0 +1,1 @@
+"""Finished jobs and previews into the scene."""

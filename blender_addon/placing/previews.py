@@ -1,0 +1,220 @@
+"""A job's result while it is being computed: a stand-in object that follows the previews and goes when the job ends.
+
+The user's own objects are never written to: what is to be replaced or textured is hidden behind the stand-in until then. A
+stand-in that the user has touched is theirs from that moment on, and is left alone. How one looks is preview_objects.py's business;
+this module only says when it comes, changes and goes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+
+from ..link.job_records import Job
+from ..writers import record
+from . import preview_objects, viewport
+
+TAG = "relievo_preview"  # custom property of a stand-in: the job's id
+HIDES = "relievo_hides"  # and the name of the object that it stands in for
+INTERVAL_S = 0.1
+IDLE_SHARE = 4.0  # the pause behind an update, in terms of what it took: a big mesh must not fill the main thread
+
+
+@dataclass
+class _StandIn:
+    name: str
+    uid: int
+    look: preview_objects.Look
+    fingerprint: tuple
+    hides: str = ""
+    hides_uid: int = 0
+    was_selected: bool = False
+    was_active: bool = False
+    next_s: float = 0.0
+
+
+_stand_ins: dict[str, _StandIn] = {}
+_brought: set[tuple[str, str]] = (
+    set()
+)  # (bpy.data's collection, name) of what stand-ins have brought besides themselves
+_given_up: set[str] = set()  # jobs whose stand-in the user has edited or deleted
+
+
+def show(job: Job) -> bool:
+    """Show the job's latest preview, if it has one and the last is old enough. True when the scene has changed."""
+    if job.preview is None or job.id in _given_up or bpy.context.mode != "OBJECT":
+        return False
+    stand_in = _stand_ins.get(job.id)
+    if stand_in is not None and time.monotonic() < stand_in.next_s:
+        return False
+    preview, job.preview = job.preview, None
+    started = time.monotonic()
+    changed = _create(job, preview) if stand_in is None else _update(job, stand_in, preview)
+    if (stand_in := _stand_ins.get(job.id)) is not None:
+        now = time.monotonic()
+        stand_in.next_s = now + max(INTERVAL_S, IDLE_SHARE * (now - started))
+    return changed
+
+
+def _create(job: Job, preview: Any) -> bool:
+    look = preview_objects.of(preview)
+    target = record.find(bpy.data.objects, job.purpose.get("target", ""), job.purpose.get("target_uid", 0))
+    if look is None or (target is not None and target.name not in bpy.context.view_layer.objects):
+        return False
+    before = _shared_datablocks()
+    made = look.make(f"{job.label} (preview)", job.purpose, target)
+    if made is None:
+        return False
+    made[TAG] = job.id
+    stand_in = _StandIn(made.name, made.session_uid, look, look.fingerprint(made))
+    if target is not None:
+        made.matrix_world = target.matrix_world
+        _hide(stand_in, made, target)
+    _brought.update(_shared_datablocks() - before)
+    if job.purpose.get("frame") and target is None and not bpy.app.background:
+        viewport.frame(made)
+    _stand_ins[job.id] = stand_in
+    return True
+
+
+def _update(job: Job, stand_in: _StandIn, preview: Any) -> bool:
+    made = _object_of(stand_in)
+    if made is None or stand_in.look.fingerprint(made) != stand_in.fingerprint:
+        give_up(job)
+        return False
+    stand_in.look.update(made, preview)
+    stand_in.fingerprint = stand_in.look.fingerprint(made)
+    return True
+
+
+def _object_of(stand_in: _StandIn) -> bpy.types.Object | None:
+    made = bpy.data.objects.get(stand_in.name)
+    return made if made is not None and made.session_uid == stand_in.uid else None
+
+
+def give_up(job: Job) -> None:
+    """Leave the stand-in to the user: it is an object like any other now."""
+    _given_up.add(job.id)
+    stand_in = _stand_ins.pop(job.id, None)
+    if stand_in is None:
+        return
+    made = _object_of(stand_in)
+    if made is not None:
+        _leave(stand_in, made)
+    _unhide(stand_in)
+
+
+def end(job: Job) -> tuple[float, float, float] | None:
+    """Take the stand-in away; where it stood, if there was one, else None."""
+    stand_in = _stand_ins.pop(job.id, None)
+    _given_up.discard(job.id)
+    if stand_in is None:
+        return None
+    made = _object_of(stand_in)
+    location = tuple(made.location) if made is not None else None
+    if made is not None:
+        if stand_in.look.fingerprint(made) == stand_in.fingerprint:
+            _remove(made)
+        else:
+            _leave(stand_in, made)
+    _unhide(stand_in)
+    return location  # type: ignore[return-value]
+
+
+def _leave(stand_in: _StandIn, made: bpy.types.Object) -> None:
+    """It is the user's own from now on."""
+    stand_in.look.leave(made)
+    for key in (TAG, HIDES):
+        if key in made:
+            del made[key]
+
+
+def stood_for(item: bpy.types.Object | None) -> str:
+    """The object's name if a stand-in hides it at present, else ""."""
+    hidden = {stand_in.hides_uid for stand_in in _stand_ins.values() if stand_in.hides}
+    return item.name if item is not None and item.session_uid in hidden else ""
+
+
+# What it stands in for -----------------------------------------------------------------------------------------------
+
+
+def _hide(stand_in: _StandIn, made: bpy.types.Object, target: bpy.types.Object) -> None:
+    layer = bpy.context.view_layer
+    stand_in.hides, stand_in.hides_uid = target.name, target.session_uid
+    stand_in.was_selected, stand_in.was_active = target.select_get(), layer.objects.active == target
+    made[HIDES] = target.name
+    target.hide_set(True)
+
+
+def _unhide(stand_in: _StandIn) -> None:
+    """Show what was hidden again, selected and active as it was."""
+    hidden = record.find(bpy.data.objects, stand_in.hides, stand_in.hides_uid) if stand_in.hides else None
+    layer = bpy.context.view_layer
+    if hidden is None or hidden.name not in layer.objects:
+        return
+    hidden.hide_set(False)
+    if stand_in.was_selected:
+        hidden.select_set(True)
+    if stand_in.was_active and layer.objects.active is None:
+        layer.objects.active = hidden
+
+
+def _remove(made: bpy.types.Object) -> None:
+    mesh = made.data
+    bpy.data.objects.remove(made)
+    if mesh is not None and not mesh.users:
+        bpy.data.meshes.remove(mesh)
+    _clean_up()
+    bpy.context.view_layer.update()  # until then it lists a None where the object was
+
+
+def _shared_datablocks() -> set[tuple[str, str]]:
+    kinds = ("collections", "materials", "node_groups", "images")
+    return {(kind, item.name) for kind in kinds for item in getattr(bpy.data, kind)}
+
+
+def _clean_up() -> None:
+    """What came with stand-ins goes with the last of them, unless something uses it by now."""
+    order = ("collections", "materials", "node_groups", "images")  # what a material uses cannot go before it
+    for kind, name in sorted(_brought, key=lambda entry: order.index(entry[0])):
+        item = getattr(bpy.data, kind).get(name)
+        if item is None:
+            _brought.discard((kind, name))
+        elif not (item.all_objects if kind == "collections" else item.users):
+            getattr(bpy.data, kind).remove(item)
+            _brought.discard((kind, name))
+
+
+# A file's life -------------------------------------------------------------------------------------------------------
+
+
+def forget() -> None:
+    """Another file is being loaded: touch nothing of this one any more."""
+    _stand_ins.clear()
+    _given_up.clear()
+    _brought.clear()
+
+
+def clear() -> None:
+    """Before a save, and when the add-on goes: no stand-in may end up in a file."""
+    for id, stand_in in list(_stand_ins.items()):
+        del _stand_ins[id]
+        made = _object_of(stand_in)
+        if made is not None and stand_in.look.fingerprint(made) != stand_in.fingerprint:
+            _leave(stand_in, made)
+        elif made is not None:
+            _remove(made)
+        _unhide(stand_in)
+    sweep()
+
+
+def sweep() -> None:
+    """Remove stand-ins that no running job owns: an undo may bring one back, and hide again what it stood in for."""
+    for made in [made for made in bpy.data.objects if TAG in made and made[TAG] not in _stand_ins]:
+        hidden = bpy.data.objects.get(made.get(HIDES, ""))
+        if hidden is not None and hidden.name in bpy.context.view_layer.objects:
+            hidden.hide_set(False)
+        _remove(made)

@@ -1,0 +1,1 @@
+"""Settings that are saved with a scene, made from the engines' declarations."""

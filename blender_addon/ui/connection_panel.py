@@ -1,0 +1,98 @@
+"""How the backend stands, drawn for the sidebar and the preferences: one line where all is well, else the reason and
+the button that mends it. Like all of draw(): no I/O, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from ..link.backend_status import LinkState, selftest_sentence
+from ..link.session import Session
+
+# (operator, label, icon) that mends a state of the connection
+_MENDING = {
+    "install": ("relievo.install_backend", "Install Backend", "IMPORT"),
+    "update": ("relievo.update_backend", "Update Backend", "FILE_REFRESH"),
+    "start": ("relievo.start_backend", "Start Backend", "PLAY"),
+    "stop": ("relievo.stop_backend", "Stop", "PAUSE"),
+    "cancel_install": ("relievo.cancel_install", "Cancel", "X"),
+    "reconnect": ("relievo.reconnect", "Connect", "FILE_REFRESH"),
+}
+_STATE_ICONS = {
+    LinkState.READY: "CHECKMARK",
+    LinkState.LOST: "ERROR",
+    LinkState.FAILED: "ERROR",
+    LinkState.OUTDATED: "ERROR",
+    LinkState.STARTING: "SORTTIME",
+    LinkState.CONNECTING: "SORTTIME",
+    LinkState.INSTALLING: "SORTTIME",
+}
+LETTER_PX, MARGIN_PX = 6.4, 62.0  # a letter of Blender's interface font at scale 1, and what a box and an icon take
+
+
+def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
+    """A sentence over as many lines as it needs: a label would cut it short."""
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    width = _letters_a_line()
+    line = ""
+    first = True
+    for word in [*text.split(), None]:
+        if word is not None and len(line) + len(word) < width:
+            line = f"{line} {word}".strip()
+            continue
+        column.label(text=line, icon=icon if first else ("BLANK1" if icon != "NONE" else "NONE"))
+        line, first = word or "", False
+
+
+def _letters_a_line() -> int:
+    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
+    return max(20, int((region.width / scale - MARGIN_PX) / LETTER_PX)) if region is not None else 60
+
+
+def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_preferences: bool = False) -> None:
+    """One line where all is well; a box with the reason and the button that mends it where it is not."""
+    if session is None:
+        layout.label(text="Relievo is starting", icon="SORTTIME")
+        return
+    standing = session.connection.standing
+    if standing.state is LinkState.READY:
+        row = layout.row(align=True)
+        row.label(text=standing.sentence, icon="CHECKMARK")
+        if standing.action:
+            row.operator("relievo.stop_backend", text="", icon="PAUSE")
+        if not session.jobs and (passed := selftest_sentence(session.connection.selftest)) and not in_preferences:
+            wrapped(layout, passed, "BLANK1")  # right after installing, until there is something to see
+        return
+    box = layout if in_preferences else layout.box()
+    wrapped(box, standing.sentence, _STATE_ICONS.get(standing.state, "INFO"))
+    if standing.state is LinkState.INSTALLING and session.connection.progress is not None:
+        box.progress(factor=session.connection.progress.fraction, text=session.connection.progress.stage)
+    if standing.hint:
+        wrapped(box, standing.hint, "NONE")
+    _draw_mending(box, standing.state, standing.action)
+
+
+def _draw_mending(box: bpy.types.UILayout, state: LinkState, action: str) -> None:
+    column = box.column(align=True)
+    if action in _MENDING:
+        operator, text, icon = _MENDING[action]
+        big = column.column()
+        big.scale_y = 1.4 if action in ("install", "start", "update") else 1.0
+        big.operator(operator, text=text, icon=icon)
+    elif action == "preferences":
+        column.operator("relievo.reconnect", text="Try Again", icon="FILE_REFRESH")
+        column.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES").module = (
+            __package__ or ""
+        )
+    if action in ("install", "update") and not bpy.app.online_access:
+        wrapped(
+            box,
+            "Blender is set to stay offline: installing needs the internet, or a folder of wheels.",
+            "INTERNET_OFFLINE",
+        )
+        box.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
+    if state in (LinkState.NOT_INSTALLED, LinkState.FAILED):
+        column.operator("relievo.use_running_backend", icon="LINKED")
+    if state is LinkState.FAILED:
+        column.operator("relievo.copy_backend_report", icon="COPYDOWN")

@@ -1,0 +1,222 @@
+"""The sidebar tab "Relievo" in the 3D view, and the entry under Add > Mesh. What goes in is input_panel.py's, what was made of the
+selected object result_panel.py's.
+
+draw() reads settings and the session's records and does nothing else: no I/O, no datablock that may be gone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import pump
+from ..link.job_records import Job, format_seconds
+from ..placing import results
+from ..settings import properties, property_table
+from ..shared.algorithm import AlgorithmSpec, find
+from ..shared.catalog import ALGORITHMS
+from ..shared.jobs import JobState
+from ..shared.params import Param
+from . import input_panel, result_panel
+from .connection_panel import draw_connection, wrapped
+from .sidebar import RelievoTab
+
+# The tab ------------------------------------------------------------------------------------------------------
+
+
+class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
+    bl_label = "Relievo"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.relievo
+        draw_connection(layout, pump.current())
+        for job in _jobs():
+            if not job.is_settled:
+                _draw_running(layout, job)
+        column = layout.column(align=True)
+        column.scale_y = 1.1
+        column.prop(settings, "algorithm", expand=True)
+        result_panel.draw(layout, context)
+
+
+class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
+    bl_label = "Settings"
+    bl_parent_id = "RELIEVO_PT_main"
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        if _spec(context).presets:
+            self.layout.menu("RELIEVO_MT_presets", text="", icon="PRESET")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        spec = _spec(context)
+        group = getattr(context.scene.relievo, spec.name)
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        _draw_parameters(column, group, [p for p in spec.parameters if not p.group and not _is_dice(p)])
+        names = dict.fromkeys(parameter.group for parameter in spec.parameters if parameter.group)
+        for name in names:
+            header, body = self.layout.panel(f"relievo_{spec.name}_{name}", default_closed=True)
+            header.label(text=name)
+            if body is not None:
+                body.use_property_split, body.use_property_decorate = True, False
+                _draw_parameters(body.column(), group, [p for p in spec.parameters if p.group == name])
+
+
+def _is_dice(parameter: Param) -> bool:
+    """Whether it is drawn beside Generate: another seed is another result, unless the seed is one detail among others."""
+    return parameter.name == "seed" and not parameter.group
+
+
+def _draw_parameters(layout: bpy.types.UILayout, group: Any, parameters: list[Param]) -> None:
+    for parameter in parameters:
+        layout.prop(group, property_table.property_name(parameter))
+
+
+class RELIEVO_MT_presets(bpy.types.Menu):
+    bl_label = "Presets"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        spec = _spec(context)
+        for preset in spec.presets:
+            entry = self.layout.operator("relievo.apply_preset", text=preset.label)
+            entry.algorithm, entry.preset = spec.name, preset.name
+
+
+class RELIEVO_PT_result(RelievoTab, bpy.types.Panel):
+    bl_label = "Result"
+    bl_parent_id = "RELIEVO_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        output = context.scene.relievo.output
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        if properties.makes_textures(_spec(context)):
+            column.prop(output, "depth", text="As")
+            column.prop(output, "preview")
+            return
+        column.prop(output, "kind", text="As")
+        column.prop(output, "preview")
+        column.prop(output, "frame")
+
+
+class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
+    bl_label = "Generate"
+    bl_parent_id = "RELIEVO_PT_main"
+    bl_options = {"HIDE_HEADER"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        spec = _spec(context)
+        row = self.layout.row(align=True)
+        row.scale_y = 1.5
+        makes_textures = properties.makes_textures(spec)
+        row.operator("relievo.generate", text="Texture" if makes_textures else "Generate", icon="PLAY")
+        if any(_is_dice(parameter) for parameter in spec.parameters):
+            seed = row.row(align=True)
+            seed.scale_x = 0.6
+            seed.prop(getattr(context.scene.relievo, spec.name), "seed", text="")
+            row.operator("relievo.roll_seed", text="", icon="FILE_REFRESH")
+
+
+class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
+    bl_label = "Jobs"
+    bl_parent_id = "RELIEVO_PT_main"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return any(job.is_settled for job in _jobs())
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        for job in reversed(_jobs()):
+            if job.is_settled:
+                self._draw_settled(job)
+
+    def _draw_settled(self, job: Job) -> None:
+        box = self.layout.box().column(align=True)
+        row = box.row(align=True)
+        sentence = results.sentence_of(job)
+        is_brief = job.applied or job.state is JobState.CANCELLED
+        brief = format_seconds(job.seconds) if job.applied else sentence
+        row.label(text=f"{job.label}, {brief}" if is_brief else job.label, icon=_job_icon(job))
+        if job.applied:
+            row.operator("relievo.show_job", text="", icon="VIEWZOOM").job = job.id
+            row.operator("relievo.again_job", text="", icon="FILE_REFRESH").job = job.id
+        row.operator("relievo.forget_job", text="", icon="X").job = job.id
+        if not is_brief:
+            wrapped(box, f"{sentence[:1].upper()}{sentence[1:]}")
+        if job.error is not None:
+            self._draw_error(box, job)
+        elif job.held:
+            is_texture = job.spec is not None and properties.makes_textures(job.spec)
+            text = "Place as a Material" if is_texture else "Place as a New Object"
+            box.operator("relievo.place_job", text=text, icon="IMPORT").job = job.id
+        for warning in job.warnings:
+            wrapped(box, warning, "INFO")
+
+    def _draw_error(self, box: bpy.types.UILayout, job: Job) -> None:
+        if job.error is not None and job.error.hint:
+            wrapped(box, job.error.hint, "INFO")
+        row = box.row(align=True)
+        if job.outputs is not None:
+            row.operator("relievo.place_job", text="Try Again", icon="IMPORT").job = job.id
+        else:
+            row.operator("relievo.again_job", text="Again", icon="FILE_REFRESH").job = job.id
+        row.operator("relievo.copy_job_report", icon="COPYDOWN").job = job.id
+
+
+def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
+    """Under the connection, where it is seen wherever the sidebar is scrolled to."""
+    column = layout.box().column(align=True)
+    row = column.row(align=True)
+    row.label(text=job.label)
+    if job.can_be_kept:
+        row.operator("relievo.keep_job", text="Keep").job = job.id
+    row.operator("relievo.cancel_job", text="", icon="X").job = job.id
+    column.progress(factor=job.fraction, text=results.sentence_of(job))
+
+
+def _jobs() -> list[Job]:
+    session = pump.current()
+    return [job for job in session.jobs.values() if not job.silent] if session is not None else []
+
+
+def _job_icon(job: Job) -> str:
+    if job.error is not None:
+        return "ERROR"
+    if job.state is JobState.CANCELLED:
+        return "CANCEL"
+    return "CHECKMARK" if job.applied else "INFO"
+
+
+def _spec(context: bpy.types.Context) -> AlgorithmSpec:
+    return find(ALGORITHMS, context.scene.relievo.algorithm)
+
+
+def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.separator()
+    self.layout.operator("relievo.add_terrain", icon="RNDCURVE")
+
+
+CLASSES = (
+    RELIEVO_MT_presets,
+    RELIEVO_PT_main,
+    input_panel.RELIEVO_PT_inputs,
+    RELIEVO_PT_settings,
+    RELIEVO_PT_result,
+    RELIEVO_PT_generate,
+    result_panel.RELIEVO_PT_photographs,
+    RELIEVO_PT_jobs,
+)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.VIEW3D_MT_mesh_add.append(_draw_add_menu)
+
+
+def unregister() -> None:
+    bpy.types.VIEW3D_MT_mesh_add.remove(_draw_add_menu)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

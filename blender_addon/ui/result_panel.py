@@ -1,0 +1,100 @@
+"""What Relievo has made of the selected object: its boxes in the sidebar, and what was found out about each photograph.
+
+draw() reads what lies on datablocks and does nothing else.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import requests
+from ..writers import report, textures
+from .connection_panel import wrapped
+from .sidebar import RelievoTab
+
+
+def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """A box for the terrain that the active object is, and one for the texture that it wears."""
+    item = context.active_object
+    if item is None:
+        return
+    if requests.recipe_on(item) is not None:
+        _draw_terrain(layout, item)
+    material = textures.worn_by(item)
+    if requests.recipe_on(material) is not None:
+        _draw_texture(layout, context, item, material)
+
+
+def _draw_terrain(layout: bpy.types.UILayout, item: bpy.types.Object) -> None:
+    box = layout.box()
+    box.label(text=item.name, icon="OUTLINER_OB_MESH")
+    row = box.row(align=True)
+    row.operator("relievo.regenerate", text="Regenerate")
+    row.operator("relievo.vary")
+    row = box.row(align=True)
+    row.operator("relievo.update_terrain")
+    row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER")
+    row.operator("relievo.copy_recipe", text="", icon="COPYDOWN")
+    box.operator("relievo.set_up_view", icon="LIGHT_SUN")
+
+
+def _draw_texture(
+    layout: bpy.types.UILayout, context: bpy.types.Context, item: bpy.types.Object, material: bpy.types.Material
+) -> None:
+    box = layout.box()
+    image = textures.image_of(material)
+    row = box.row()
+    row.label(text=item.name, icon="TEXTURE")
+    if image is not None:
+        row.label(text=f"{image.size[0]} px")
+    row = box.row(align=True)
+    row.operator("relievo.regenerate", text="Regenerate").of_texture = True
+    row.operator("relievo.update_terrain").of_texture = True
+    row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER").of_texture = True
+    row.operator("relievo.copy_recipe", text="", icon="COPYDOWN").of_texture = True
+    found = report.read(material)
+    if found is not None:
+        _draw_summary(box.column(align=True), found)
+    if context.space_data.shading.type in ("WIREFRAME", "SOLID"):
+        box.operator("relievo.show_textures", icon="SHADING_TEXTURE")
+
+
+def _draw_summary(column: bpy.types.UILayout, found: report.Report) -> None:
+    for sentence in found.summary:
+        wrapped(column, sentence)
+
+
+class RELIEVO_PT_photographs(RelievoTab, bpy.types.Panel):
+    bl_label = "Photographs"
+    bl_parent_id = "RELIEVO_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        found = _report_of(context)
+        return found is not None and bool(found.photographs)
+
+    def draw_header_preset(self, _context: bpy.types.Context) -> None:
+        self.layout.operator("relievo.open_report", text="", icon="TEXT", emboss=False)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        found = _report_of(context)
+        if found is None:
+            return
+        column = self.layout.column(align=True)
+        for photograph in found.photographs[:SHOWN]:
+            icon = "ERROR" if photograph.is_misfit else "CHECKMARK" if photograph.used else "HIDE_ON"
+            column.label(text=photograph.name, icon=icon)
+            column.label(text=photograph.sentence, icon="BLANK1")
+        if len(found.photographs) > SHOWN:
+            column.operator(
+                "relievo.open_report", text=f"{len(found.photographs) - SHOWN} More in the Report", icon="TEXT"
+            )
+
+
+SHOWN = 24  # photographs in the panel; a sidebar of hundreds of lines is of no use
+
+
+def _report_of(context: bpy.types.Context) -> report.Report | None:
+    material = textures.worn_by(context.active_object) if context.active_object is not None else None
+    return report.read(material) if material is not None else None

@@ -1,0 +1,250 @@
+"""Relief transfer: water runs off, landforms are the exemplar's, layout is the user's, bytes are the seed's, bad
+input is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+import rasterio
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.ndimage import gaussian_filter
+
+import backend
+from backend.algorithms.relief.relief_transfer import (
+    TransferSettings,
+    level_ratios,
+    match_values,
+    resample,
+    transfer_relief,
+)
+from backend.files import exemplars
+from backend.measures import terrain_statistics as statistics
+from backend.ops.terrain.depressions import fill_depressions, pit_fraction
+from backend.ops.terrain.drainage import drain
+from shared.arrays import CLASS_MAP, Array, height_map
+from shared.errors import InvalidInput, JobCancelled
+
+QUICK = {"steps": 6, "filters": 12}
+
+
+def hills(rows: int, columns: int, seed: int, sigma: float = 6.0, relief_m: float = 800.0) -> np.ndarray:
+    values = gaussian_filter(np.random.default_rng(seed).standard_normal((rows, columns)), sigma)
+    return ((values - values.min()) / np.ptp(values) * relief_m).astype(np.float32)
+
+
+def transfer(
+    layout: np.ndarray, exemplar: np.ndarray | list[Array], pixel_size_m: float = 30.0, **values: object
+) -> Array:
+    if isinstance(exemplar, np.ndarray):
+        exemplar = [height_map(exemplar, pixel_size_m)]
+    height = height_map(layout, pixel_size_m)
+    return backend.run("morphology", height=height, exemplar=exemplar, device="cpu", **(QUICK | values))["height"]
+
+
+# --- the nearest map that drains -------------------------------------------------------------------------------------
+
+heights = arrays(
+    np.float32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.floats(-500, 4000, width=32)
+)
+
+
+@given(heights, st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_drained_heights_have_no_pit(height: np.ndarray, cut_share: float) -> None:
+    result = drain(height, cut_share=cut_share, drop=1e-3)
+    assert pit_fraction(result) == 0.0
+    assert np.isfinite(result).all()
+
+
+@given(heights)
+@settings(max_examples=60, deadline=None)
+def test_half_a_cut_moves_no_cell_by_more_than_half_the_deepest_pit(height: np.ndarray) -> None:
+    depth = float((fill_depressions(height) - height).max())
+    rounding = 16 * float(np.spacing(np.abs(height).max() + 1)) * height.size
+    assert np.abs(drain(height, cut_share=0.5) - height).max() <= depth / 2 + rounding
+
+
+def test_all_fill_is_the_priority_flood() -> None:
+    height = hills(60, 70, 1, sigma=2.0)
+    np.testing.assert_allclose(
+        drain(height, cut_share=0.0), fill_depressions(height), atol=0.5
+    )  # the drops of long flats
+
+
+def test_a_map_that_drains_stays_as_it_is() -> None:
+    rows, columns = np.mgrid[0:40, 0:50].astype(np.float32)
+    cone = 500 - np.hypot(rows - 20, columns - 25)
+    np.testing.assert_array_equal(drain(cone), cone)
+
+
+@pytest.mark.parametrize("cut_share", [-0.1, 1.1, float("nan")])
+def test_a_share_outside_0_to_1_is_refused(cut_share: float) -> None:
+    with pytest.raises(ValueError, match="0 to 1"):
+        drain(np.zeros((4, 4), np.float32), cut_share=cut_share)
+
+
+# --- the pyramid -----------------------------------------------------------------------------------------------------
+
+
+def test_levels_rise_to_the_whole_map_and_leave_room_for_patches() -> None:
+    ratios = level_ratios((512, 512), [(512, 512)], 112.0)
+    assert ratios[-1] == 1.0
+    assert ratios == sorted(ratios)
+    assert 0.7 < ratios[0] / (7 / 112) < 1 / 0.7
+    assert level_ratios((64, 64), [(24, 24)], 112.0)[0] * 24 >= 20
+    assert level_ratios((16, 16), [(20, 20)], 1000.0) == [1.0]
+
+
+def test_matched_values_keep_their_order_and_take_the_exemplar_s() -> None:
+    height, exemplar = hills(40, 50, 1), hills(30, 35, 2) ** 1.5
+    matched = match_values(height, [exemplar])
+    assert (np.diff(matched.ravel()[np.argsort(height, axis=None)]) >= 0).all()
+    np.testing.assert_allclose(np.quantile(matched, [0.1, 0.5, 0.9]), np.quantile(exemplar, [0.1, 0.5, 0.9]), rtol=0.01)
+
+
+def test_resampling_keeps_a_plane_away_from_the_edge() -> None:
+    rows, columns = np.mgrid[0:64, 0:64].astype(np.float32)
+    smaller = resample(3 * rows - 2 * columns, (32, 32))
+    at = 2 * np.arange(32) + 0.5
+    np.testing.assert_allclose(smaller[4:-4, 4:-4], (3 * at[:, None] - 2 * at)[4:-4, 4:-4], atol=0.05)
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+def test_same_seed_same_bytes_on_any_number_of_threads() -> None:
+    layout, exemplar = hills(112, 120, 1), hills(100, 90, 2, sigma=2.0)
+    made = []
+    threads = numba.get_num_threads()
+    for count in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        numba.set_num_threads(count)
+        torch_threads = torch.get_num_threads()
+        torch.set_num_threads(count)
+        generator = torch.Generator().manual_seed(5)
+        made.append(transfer_relief(layout, [exemplar], TransferSettings(steps=6, filters=12), generator).tobytes())
+        torch.set_num_threads(torch_threads)
+    numba.set_num_threads(threads)
+    assert made[0] == made[1]
+    generator = torch.Generator().manual_seed(6)
+    assert transfer_relief(layout, [exemplar], TransferSettings(steps=6, filters=12), generator).tobytes() != made[0]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(16, 16), (64, 64), (70, 131)])
+def test_any_size_is_given_back_drained(rows: int, columns: int) -> None:
+    result = transfer(hills(rows, columns, 1), hills(80, 80, 2, sigma=2.0))
+    assert result.values.shape == (rows, columns)
+    assert result.values.dtype == np.float32
+    assert result.pixel_size_m == 30.0
+    assert np.isfinite(result.values).all()
+    assert pit_fraction(result.values) == 0.0
+
+
+def test_landforms_come_nearer_and_the_layout_stays() -> None:
+    alpine = exemplars.load("alpine")
+    layout, exemplar = hills(160, 160, 1, sigma=14.0), alpine.values[100:300, 100:300]
+    pixel_size_m = alpine.pixel_size_m
+    before = statistics.compare(layout, exemplar, pixel_size_m, layout)
+    after = statistics.compare(
+        transfer(layout, exemplar, pixel_size_m, steps=20).values, exemplar, pixel_size_m, layout
+    )
+    assert after.slope < 0.15 * before.slope
+    assert after.curvature < 0.75 * before.curvature
+    assert after.held_out < 0.3 * before.held_out
+    assert after.layout > 0.8
+
+
+def test_an_exemplar_of_another_pixel_size_is_brought_to_the_map_s() -> None:
+    layout, fine = hills(96, 96, 1, sigma=10.0), hills(240, 240, 2, sigma=6.0)
+    made = transfer(layout, [height_map(fine, 15.0)], steps=20, drainage=False)  # round pits are most of this exemplar
+    real = statistics.slope(resample(fine, (120, 120)), 30.0)
+    assert float(np.median(statistics.slope(made.values, 30.0))) == pytest.approx(float(np.median(real)), rel=0.2)
+
+
+def test_classes_say_which_exemplar_applies_where() -> None:
+    layout = hills(96, 128, 1, sigma=10.0)
+    classes = np.zeros(layout.shape, np.uint8)
+    classes[:, 64:] = 1
+    calm, rough = hills(100, 100, 2, sigma=8.0, relief_m=100.0), hills(100, 100, 3, sigma=2.0)
+    given = [height_map(calm, 30.0), height_map(rough, 30.0)]
+    made = statistics.slope(
+        transfer(layout, given, classes=Array(CLASS_MAP, classes), steps=20, drainage=False).values, 30.0
+    )
+    for part, exemplar in ((made[:, 8:52], calm), (made[:, 76:-8], rough)):
+        assert float(np.median(part)) == pytest.approx(float(np.median(statistics.slope(exemplar, 30.0))), rel=0.4)
+
+
+def test_exemplars_without_classes_are_pooled() -> None:
+    made = transfer(hills(80, 80, 1), [height_map(hills(60, 90, s, sigma=3.0), 30.0) for s in (2, 3)]).values
+    assert np.ptp(made) < 1600  # and no row of the fence between the exemplars is ever used
+    assert pit_fraction(made) == 0.0
+
+
+def test_relief_is_the_one_asked_for() -> None:
+    assert np.ptp(transfer(hills(64, 64, 1), hills(64, 64, 2), relief=1234.0).values) == pytest.approx(1234.0, rel=0.01)
+
+
+def test_undrained_on_request() -> None:
+    assert pit_fraction(transfer(hills(96, 96, 1), hills(96, 96, 2, sigma=1.5), drainage=False).values) > 0.02
+
+
+@pytest.mark.parametrize("landform", ["alpine", "dunes"])
+def test_shipped_landforms_need_no_exemplar(landform: str) -> None:
+    made = backend.run("morphology", height=height_map(hills(64, 64, 1), 60.0), landform=landform, **QUICK)["height"]
+    assert np.isfinite(made.values).all()
+    assert np.ptp(made.values) > 1.0
+
+
+def test_flat_input_and_flat_exemplars_give_finite_heights() -> None:
+    flat = np.full((40, 40), 7.0, np.float32)
+    assert np.isfinite(transfer(flat, hills(60, 60, 1)).values).all()
+    assert np.ptp(transfer(hills(40, 40, 1), flat).values) < 1.0
+
+
+def test_bad_input_is_told() -> None:
+    good = hills(64, 64, 1)
+    with pytest.raises(InvalidInput, match="at least 16"):
+        transfer(hills(15, 64, 1), good)
+    with pytest.raises(InvalidInput, match="at least 20"):
+        transfer(good, hills(19, 64, 1))
+    with pytest.raises(InvalidInput, match="at least 20"):
+        transfer(good, [height_map(good, 1.0)])
+    with pytest.raises(InvalidInput, match="16384 is the most"):
+        transfer(good, [height_map(good, 30000.0)])
+    with pytest.raises(InvalidInput, match="class map"):
+        transfer(good, good, classes=Array(CLASS_MAP, np.zeros((3, 3), np.uint8)))
+    with pytest.raises(InvalidInput, match="names class 1"):
+        transfer(good, good, classes=Array(CLASS_MAP, np.ones((64, 64), np.uint8)))
+
+
+def test_cancelling_stops_it_at_once() -> None:
+    stages = []
+
+    def cancel(done: int, total: int, stage: str, remaining_s: float | None) -> None:
+        stages.append(stage)
+        raise JobCancelled("enough")
+
+    with pytest.raises(JobCancelled):
+        backend.run("morphology", height=height_map(hills(64, 64, 1), 30.0), on_progress=cancel, **QUICK)
+    assert len(stages) == 1
+
+
+def test_real_alps_from_noise(shared_data: Path) -> None:
+    """At half the size and steps of the benchmark, within twice its gates."""
+    with rasterio.open(shared_data / "elevation" / "srtm3" / "N46E008.tif") as file:
+        real = file.read(1)[344:600, 344:600].astype(np.float32)
+    layout = backend.run("noise", seed=3, width_px=256, height_px=256, pixel_size_m=90.0, feature_m=18000.0)[
+        "height"
+    ].values
+    made = transfer(layout, real, 90.0, steps=20, filters=24).values
+    figures = statistics.compare(made, real, 90.0, layout)
+    assert figures.slope < 0.16
+    assert figures.curvature < 0.16
+    assert figures.spectrum < 0.6
+    assert figures.pits == 0.0
+    assert figures.layout > 0.7
