@@ -1,0 +1,67 @@
+"""Which implementation of an op runs: plain torch operations on any device, a numba twin on the CPU, or a CUDA twin.
+
+Every op that has a twin takes `impl`: "auto" (the twin of the device that the tensors are on, else the plain form), "plain",
+"cpu" or "cuda". RELIEVO_IMPL=plain makes "auto" mean "plain" everywhere: a compiler that is broken or missing slows a job down
+and stops none. Twins are imported inside the function that calls them, never at the top of an op's module: a machine without
+a working numba must be able to import every op.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from typing import Literal
+
+import torch
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "RELIEVO_IMPL"
+
+Impl = Literal["auto", "plain", "cpu", "cuda"]
+Implementation = Literal["plain", "cpu", "cuda"]
+
+CPU_ONLY: dict[str, str] = {}
+"""Kernel modules (dotted, below backend.ops) without a plain torch form, each with the reason why."""
+
+
+def choose(impl: Impl, device: torch.device | str = "cpu", *, cuda: bool = False) -> Implementation:
+    """The implementation to run for tensors on `device`, of an op with a CPU twin and, where `cuda`, a CUDA twin.
+
+    Raises ValueError for a twin that is asked for by name and cannot take tensors of this device.
+    """
+    kind = torch.device(device).type
+    if impl == "plain":
+        return "plain"
+    if impl in ("cpu", "cuda"):
+        if kind != impl or (impl == "cuda" and not cuda):
+            raise ValueError(f"impl={impl!r} cannot run on tensors of the device {kind!r}")
+        return impl
+    if impl != "auto":
+        raise ValueError(f'impl is {impl!r}; it takes "auto", "plain", "cpu" or "cuda"')
+    if plain_only():
+        return "plain"
+    if kind == "cpu":
+        return "cpu" if compiler_works() else "plain"
+    return "cuda" if kind == "cuda" and cuda else "plain"
+
+
+def plain_only() -> bool:
+    """Whether RELIEVO_IMPL=plain is set. Any other value but "" and "auto" is refused with ValueError."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "auto", "plain"):
+        raise ValueError(f'{VARIABLE} is {wanted!r}; it takes "auto" or "plain"')
+    return wanted == "plain"
+
+
+@functools.cache
+def compiler_works() -> bool:
+    """Whether numba can be imported and compiles a function; where not, a warning is logged once."""
+    try:
+        import numba
+
+        return numba.njit(cache=False)(lambda x: x + 1)(1) == 2
+    except Exception as error:  # whatever a broken LLVM raises: the plain form runs instead, and the log says why
+        log.warning("numba does not work here (%s): everything runs without compiled kernels, slower.", error)
+        return False
