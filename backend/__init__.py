@@ -36,15 +36,15 @@ def run(
     Raises shared.errors.RelievoError.
     """
     from backend.runtime import registry
-    from shared.params import parse
+    from shared.params import parse, with_role
 
     spec = registry.find_algorithm(algorithm)
     ports = {port.name: port for port in spec.inputs}
     arrays = {name: _as_arrays(ports[name], value, pixel_size_m) for name, value in values.items() if name in ports}
     chosen = dict(spec.preset(preset).values) if preset else {}
     chosen |= {name: value for name, value in values.items() if name not in ports}
-    if pixel_size_m is not None and any(parameter.name == "pixel_size_m" for parameter in spec.parameters):
-        chosen["pixel_size_m"] = pixel_size_m  # an algorithm without inputs asks for it as a parameter
+    if pixel_size_m is not None:  # an engine without inputs asks for it as a parameter
+        chosen |= {parameter.name: pixel_size_m for parameter in with_role(spec.parameters, "pixel_size")}
     params = parse(spec.params, chosen)
 
     from backend.runtime.compute import compute, job_seed

@@ -6,16 +6,37 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
-from .arrays import Array, ArrayKind, check
+from .arrays import CLASS_MAP, KINDS, Array, ArrayKind, Shows, check
 from .errors import InvalidInput, UnknownAlgorithm
 from .params import Param, describe, suggestion
+from .weights import WEIGHTS
+
+Makes = Literal["terrain", "surface", "painting", "maps"]
+DEVICE_KINDS = ("cpu", "cuda", "mps")
+SOURCES = ("image", "mesh", "collection", "exemplar", "engine", "materials", "objects", "photographs", "cameras")
+
+SHOWN_BY: Mapping[Makes, frozenset[Shows]] = {
+    "terrain": frozenset({"heights"}),
+    "surface": frozenset({"color"}),
+    "painting": frozenset({"strokes", "color"}),
+    "maps": frozenset({"heights", "color", "data"}),
+}
+"""Which outputs a result form is made of: an engine of that form has at least one of them that is not optional."""
+
+
+class DeclarationError(TypeError):
+    """An engine declares what does not exist; one sentence for its author, raised when its module is imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """One array that goes in or comes out. many: any number of arrays of this kind, in order."""
+    """One array that goes in or comes out. many: any number of arrays of this kind, in order.
+
+    classes: for a CLASS_MAP, the name and the sRGB colour (0..1) of each class by its number; a picture's colours are matched to
+    the nearest of them. reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader offers.
+    """
 
     name: str
     kind: ArrayKind
@@ -23,6 +44,19 @@ class Port:
     label: str
     optional: bool = False
     many: bool = False
+    classes: tuple[tuple[str, tuple[float, float, float]], ...] = ()
+    reads: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if KINDS.get(self.kind.name) is not self.kind:
+            raise DeclarationError(
+                f"Port {self.name!r} has the kind {self.kind.name!r}, which is not in shared.arrays.KINDS."
+            )
+        if self.classes and (self.kind is not CLASS_MAP or len(self.classes) > 256):
+            raise DeclarationError(f"Port {self.name!r} names classes; only a CLASS_MAP has some, and 256 at most.")
+        for source in self.reads:
+            if source not in SOURCES:
+                raise DeclarationError(f"Port {self.name!r} reads {source!r}. {suggestion(source, SOURCES)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +71,13 @@ class Preset:
 
 @dataclass(frozen=True, kw_only=True)
 class AlgorithmSpec:
-    """One algorithm. icon is one of Blender's icon names; version rises when the same parameters give another result."""
+    """One algorithm. icon is one of Blender's icon names; version rises when the same parameters give another result.
+
+    number: what Blender saves for the engine; once released it never changes. makes: the form of the result: a "terrain" in the
+    scene, the "surface" of a mesh (textures, materials), a "painting", or only "maps" (images). devices: kinds of devices that
+    the engine runs on, the one that "auto" takes first. weights: pretrained weights that it may ask job.weights() for, by their
+    names in shared/weights.py. Raises DeclarationError for a device, form, kind or weight that does not exist.
+    """
 
     name: str
     label: str
@@ -46,8 +86,15 @@ class AlgorithmSpec:
     params: type
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    number: int
+    makes: Makes
+    devices: tuple[str, ...] = ("cpu",)
+    weights: tuple[str, ...] = ()
     presets: tuple[Preset, ...] = ()
     version: int = 1
+
+    def __post_init__(self) -> None:
+        _check_declaration(self)
 
     @property
     def parameters(self) -> tuple[Param, ...]:
@@ -85,11 +132,31 @@ class AlgorithmSpec:
         }
 
 
+def _check_declaration(spec: AlgorithmSpec) -> None:
+    if spec.makes not in get_args(Makes):
+        raise DeclarationError(f"Engine {spec.name!r} makes {spec.makes!r}. {suggestion(spec.makes, get_args(Makes))}")
+    if not any(port.kind.shows in SHOWN_BY[spec.makes] for port in spec.outputs if not port.optional):
+        wanted = " or ".join(sorted(SHOWN_BY[spec.makes]))
+        raise DeclarationError(f"Engine {spec.name!r} makes a {spec.makes}; it needs an output that shows {wanted}.")
+    if not spec.devices:
+        raise DeclarationError(f"Engine {spec.name!r} names no device. Known are: {', '.join(DEVICE_KINDS)}.")
+    for device in spec.devices:
+        if device not in DEVICE_KINDS:
+            raise DeclarationError(
+                f"Engine {spec.name!r} names the device {device!r}. {suggestion(device, DEVICE_KINDS)}"
+            )
+    for name in spec.weights:
+        if name not in WEIGHTS:
+            raise DeclarationError(f"Engine {spec.name!r} names the weights {name!r}. {suggestion(name, WEIGHTS)}")
+    describe(spec.params)  # raises TypeError for a parameter that nobody could show
+
+
 _CONTRACT_FIELDS = ("name", "type", "default", "min", "max", "unit")
 
 
 def _port_json(port: Port) -> dict[str, Any]:
-    return {"name": port.name, "kind": port.kind.name, "optional": port.optional, "many": port.many}
+    described = {"name": port.name, "kind": port.kind.name, "optional": port.optional, "many": port.many}
+    return described | ({"classes": [[name, list(rgb)] for name, rgb in port.classes]} if port.classes else {})
 
 
 Arrays = Mapping[str, tuple[Array, ...]]

@@ -11,11 +11,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .errors import InvalidInput
+
+Shows = Literal["heights", "color", "data", "strokes", "surface", "report", ""]
+ColorSpace = Literal["data", "linear", "srgb"]
 
 MAX_SIDE = 65536  # pixels; a larger map is cut into tiles by its sender
 
@@ -24,8 +27,9 @@ MAX_SIDE = 65536  # pixels; a larger map is cut into tiles by its sender
 class ArrayKind:
     """What an array means.
 
-    axes: a letter an axis: H rows from the top, W columns from the left, C channels, N items, or digits for a fixed length.
-    attributes: names of the numbers that must come with it. nan: whether NaN is a value of this kind ("no data").
+    axes: a letter per axis: H rows from the top, W columns from the left, C channels, N items, or digits for a fixed length.
+    attributes: names of the positive numbers that must come with it. nan: whether NaN is a value of this kind ("no data").
+    shows: what a person sees of it ("" where it is only ever an input). color_space: of its values; "data" is no colour.
     """
 
     name: str
@@ -37,6 +41,18 @@ class ArrayKind:
     max: float | None = None
     nan: bool = False
     attributes: tuple[str, ...] = ()
+    shows: Shows = ""
+    color_space: ColorSpace = "data"
+
+    def __post_init__(self) -> None:
+        if self.shows not in get_args(Shows):
+            raise ValueError(
+                f"The kind {self.name} shows {self.shows!r}; it takes one of {', '.join(get_args(Shows))}."
+            )
+        if self.color_space not in get_args(ColorSpace):
+            raise ValueError(
+                f"The kind {self.name} has the colour space {self.color_space!r}; it takes data, linear or srgb."
+            )
 
 
 HEIGHT_MAP = ArrayKind(
@@ -46,6 +62,7 @@ HEIGHT_MAP = ArrayKind(
     unit="m",
     attributes=("pixel_size_m",),
     help="Heights in metres on a square grid of pixel_size_m metres a pixel.",
+    shows="heights",
 )
 AREA_MAP = ArrayKind(
     name="AREA_MAP",
@@ -55,6 +72,7 @@ AREA_MAP = ArrayKind(
     min=0.0,
     attributes=("pixel_size_m",),
     help="An area a pixel, such as the land that drains through it.",
+    shows="data",
 )
 THICKNESS_MAP = ArrayKind(
     name="THICKNESS_MAP",
@@ -64,12 +82,25 @@ THICKNESS_MAP = ArrayKind(
     min=0.0,
     attributes=("pixel_size_m",),
     help="A thickness in metres a pixel: of sediment laid down, of rock worn away.",
+    shows="data",
 )
 MASK = ArrayKind(
-    name="MASK", dtype="float32", axes=("H", "W"), unit="", min=0.0, max=1.0, help="How much, from 0 (none) to 1 (all)."
+    name="MASK",
+    dtype="float32",
+    axes=("H", "W"),
+    unit="",
+    min=0.0,
+    max=1.0,
+    help="How much, from 0 (none) to 1 (all).",
+    shows="data",
 )
 CLASS_MAP = ArrayKind(
-    name="CLASS_MAP", dtype="uint8", axes=("H", "W"), unit="", help="A class number a pixel, counted from 0."
+    name="CLASS_MAP",
+    dtype="uint8",
+    axes=("H", "W"),
+    unit="",
+    help="A class number a pixel, counted from 0.",
+    shows="data",
 )
 COLOR_IMAGE = ArrayKind(
     name="COLOR_IMAGE",
@@ -78,8 +109,17 @@ COLOR_IMAGE = ArrayKind(
     unit="",
     min=0.0,
     help="Linear RGB with Rec. 709 primaries.",
+    shows="color",
+    color_space="linear",
 )
-COUNT_MAP = ArrayKind(name="COUNT_MAP", dtype="uint16", axes=("H", "W"), unit="", help="How many, a pixel.")
+COUNT_MAP = ArrayKind(
+    name="COUNT_MAP",
+    dtype="uint16",
+    axes=("H", "W"),
+    unit="",
+    help="How many, per pixel.",
+    shows="data",
+)
 UV_MAP = ArrayKind(
     name="UV_MAP",
     dtype="float32",
@@ -87,6 +127,7 @@ UV_MAP = ArrayKind(
     unit="",
     nan=True,
     help="Where in the texture each pixel of a photograph looks: u to the right, v up, NaN where it sees no surface.",
+    shows="data",
 )
 DEPTH_MAP = ArrayKind(
     name="DEPTH_MAP",
@@ -96,6 +137,7 @@ DEPTH_MAP = ArrayKind(
     min=0.0,
     nan=True,
     help="How far in front of the camera's plane each pixel's surface lies, NaN where it sees none.",
+    shows="data",
 )
 MESH = ArrayKind(
     name="MESH",
@@ -104,6 +146,7 @@ MESH = ArrayKind(
     unit="m",
     nan=True,
     help="Triangles by their corners x, y, z, u, v, counter-clockwise from outside; u and v are NaN where there are none.",
+    shows="surface",
 )
 CAMERAS = ArrayKind(
     name="CAMERAS",
@@ -118,6 +161,7 @@ PHOTOGRAPH = ArrayKind(
     axes=("N",),
     unit="",
     help="The bytes of an image file (JPEG, PNG, TIFF or WebP), decoded where it is used; the attribute name says which.",
+    color_space="srgb",
 )
 TEXTURE = ArrayKind(
     name="TEXTURE",
@@ -125,8 +169,49 @@ TEXTURE = ArrayKind(
     axes=("H", "W", "3"),
     unit="",
     help="sRGB colours in 16 bits over the unit square of UV space; the attribute tile is its UDIM number.",
+    shows="color",
+    color_space="srgb",
 )
-REPORT = ArrayKind(name="REPORT", dtype="uint8", axes=("N",), unit="", help="What was found, as JSON in UTF-8.")
+REPORT = ArrayKind(
+    name="REPORT", dtype="uint8", axes=("N",), unit="", shows="report", help="What was found, as JSON in UTF-8."
+)
+NORMAL_MAP = ArrayKind(
+    name="NORMAL_MAP",
+    dtype="float32",
+    axes=("H", "W", "3"),
+    unit="",
+    min=-1.0,
+    max=1.0,
+    shows="data",
+    help="Unit normals in tangent space, x right, y up (OpenGL), z out of the surface.",
+)
+TEXTURE_SET = ArrayKind(
+    name="TEXTURE_SET",
+    dtype="float32",
+    axes=("H", "W", "C"),
+    unit="",
+    shows="color",
+    help="Maps of one material that belong together, stacked; the attribute maps names each (shared/texture_set.py).",
+)
+STROKES = ArrayKind(
+    name="STROKES",
+    dtype="float32",
+    axes=("N", "16"),
+    unit="",
+    attributes=("canvas_width_px", "canvas_height_px"),
+    shows="strokes",
+    help="Brush strokes in painting order, their numbers as shared/strokes.py orders them, on a canvas of the size told beside.",
+)
+PALETTE = ArrayKind(
+    name="PALETTE",
+    dtype="float32",
+    axes=("N", "3"),
+    unit="",
+    min=0.0,
+    max=1.0,
+    color_space="linear",
+    help="Colours in linear RGB with Rec. 709 primaries; the attribute names lists what each stands for.",
+)
 
 KINDS: Mapping[str, ArrayKind] = MappingProxyType(
     {
@@ -134,6 +219,7 @@ KINDS: Mapping[str, ArrayKind] = MappingProxyType(
         for kind in (
             *(HEIGHT_MAP, AREA_MAP, THICKNESS_MAP, MASK, CLASS_MAP, COUNT_MAP, COLOR_IMAGE),
             *(MESH, CAMERAS, PHOTOGRAPH, UV_MAP, DEPTH_MAP, TEXTURE, REPORT),
+            *(NORMAL_MAP, TEXTURE_SET, STROKES, PALETTE),
         )
     }
 )
@@ -183,6 +269,10 @@ def check(array: Array, name: str = "") -> Array:
             )
     if values.dtype.kind == "f":
         _check_values(kind, values, what, name)
+    if kind is TEXTURE_SET:
+        from .texture_set import maps_of  # which knows Array
+
+        maps_of(array, name)
     return array
 
 

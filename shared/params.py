@@ -19,6 +19,8 @@ from .errors import InvalidParameter
 _KEY = "relievo"
 P = TypeVar("P")
 TypeName = Literal["bool", "int", "float", "str", "choice"]
+Role = Literal["", "size", "pixel_size", "seed", "count"]
+ROLES: tuple[Role, ...] = typing.get_args(Role)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ class _Description:
     unit: str
     group: str
     labels: Mapping[str, str]
+    numbers: Mapping[str, int]
+    role: Role
 
 
 def param(
@@ -48,12 +52,20 @@ def param(
     unit: str = "",
     group: str = "",
     labels: Mapping[str, str] | None = None,
+    numbers: Mapping[str, int] | None = None,
+    role: Role = "",
 ) -> Any:
     """A parameter of a frozen dataclass.
 
     min, max are checked; soft_min, soft_max only bound a slider. unit is one of "", "m", "m2", "px", "deg", "rad", "s", "yr",
     "%", or a compound such as "m2/yr". group "" puts it among the handful that matter; any other name is a section under More.
     labels gives a Literal's values names for people.
+
+    numbers: the number that Blender saves for each of a Literal's values; without it, their positions. Once released a number
+    never changes, so that a value inserted between others comes with numbers. role says what other code may do with the
+    parameter without knowing its name: "size" (pixels along a side of the output), "pixel_size" (metres per pixel), "seed", or
+    "count" (how much work: steps, strokes, passes). Presets leave sizes, pixel sizes and seeds alone; warm-up and tests make
+    sizes and counts small.
     """
     description = _Description(
         label=label,
@@ -66,6 +78,8 @@ def param(
         unit=unit,
         group=group,
         labels=dict(labels or {}),
+        numbers=dict(numbers or {}),
+        role=role,
     )
     return dataclasses.field(default=default, metadata={_KEY: description})
 
@@ -74,7 +88,8 @@ def param(
 class Param:
     """One parameter, resolved: what every surface (wire, command line, Blender, reference page) reads.
 
-    type is "bool", "int", "float", "str" or "choice"; choices are (value, label) pairs and empty unless type is "choice".
+    type is "bool", "int", "float", "str" or "choice"; choices are (value, label) pairs and empty unless type is "choice";
+    numbers holds the number that Blender saves for each of them. role: see param().
     """
 
     name: str
@@ -90,6 +105,8 @@ class Param:
     unit: str
     group: str
     choices: tuple[tuple[str, str], ...]
+    numbers: tuple[int, ...] = ()
+    role: Role = ""
 
 
 _TYPES: dict[type, TypeName] = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -112,6 +129,10 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
         kind = _TYPES[annotation]
     else:
         raise TypeError(f"parameter {field.name!r} has type {annotation!r}; use bool, int, float, str or Literal")
+    if meta.role not in ROLES:
+        raise TypeError(
+            f"parameter {field.name!r} has the role {meta.role!r}; use one of {', '.join(map(repr, ROLES))}"
+        )
     return Param(
         name=field.name,
         type=kind,
@@ -126,7 +147,21 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
         unit=meta.unit,
         group=meta.group,
         choices=choices,
+        numbers=_numbers(field.name, choices, meta.numbers),
+        role=meta.role,
     )
+
+
+def _numbers(name: str, choices: tuple[tuple[str, str], ...], given: Mapping[str, int]) -> tuple[int, ...]:
+    values = [value for value, _ in choices]
+    if given and (set(given) != set(values) or len(set(given.values())) != len(values)):
+        raise TypeError(f"parameter {name!r}: numbers takes one number for each of {', '.join(values)}, all different")
+    return tuple(given[value] for value in values) if given else tuple(range(len(values)))
+
+
+def with_role(parameters: typing.Iterable[Param], role: Role) -> tuple[Param, ...]:
+    """The parameters of a role, in their order."""
+    return tuple(parameter for parameter in parameters if parameter.role == role)
 
 
 def check_value(parameter: Param, value: Any) -> Any:

@@ -19,6 +19,7 @@ from backend.runtime.context import JobContext
 from shared.algorithm import AlgorithmSpec, Arrays, Port, check_inputs
 from shared.arrays import Array, check
 from shared.errors import InternalError, OutOfMemory, RelievoError, StorageFull
+from shared.params import describe, with_role
 from shared.recipe import make_recipe
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ def compute(
 
 
 def job_seed(params: Any) -> int:
-    """The seed that a job's generator starts from: its parameter `seed`, 0 for an algorithm that has none."""
-    return int(getattr(params, "seed", 0))
+    """The seed that a job's generator starts from: its parameter of the role "seed", 0 for an engine that has none."""
+    return next((int(getattr(params, entry.name)) for entry in with_role(describe(type(params)), "seed")), 0)
 
 
 def foresee(error: BaseException, what: str) -> RelievoError:

@@ -27,6 +27,7 @@ from shared.arrays import Array
 from shared.codec import encode
 from shared.errors import JobCancelled, RelievoError
 from shared.messages import Preview
+from shared.params import describe, with_role
 
 log = logging.getLogger("backend.server.worker")
 
@@ -129,7 +130,7 @@ def _pixel_size_m(arrays: Arrays, params: Any) -> float:
         for array in given:
             if "pixel_size_m" in array.attributes:
                 return array.pixel_size_m
-    return float(getattr(params, "pixel_size_m", getattr(params, "pixel_size", 1.0)))
+    return next((float(getattr(params, entry.name)) for entry in with_role(describe(type(params)), "pixel_size")), 1.0)
 
 
 def _end_with_server(server_pid: int) -> None:

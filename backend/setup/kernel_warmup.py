@@ -18,6 +18,7 @@ from shared.algorithm import AlgorithmSpec
 from shared.arrays import HEIGHT_MAP, MESH, PHOTOGRAPH, Array, height_map
 from shared.cameras import Camera, Distortion, to_array
 from shared.errors import InternalError
+from shared.params import with_role
 
 MOST_PROCESSES = 4  # each takes some 600 MiB while it compiles
 SMALL_PX = 96
@@ -59,7 +60,7 @@ def warm_one(name: str) -> None:
     spec = next(spec for spec in registry.algorithms() if spec.name == name)
     values = _small_inputs(spec)
     assert values is not None
-    values |= {p.name: SMALL_PX for p in spec.parameters if p.name in ("width_px", "height_px", "size")}
+    values |= {entry.name: SMALL_PX for entry in with_role(spec.parameters, "size")}
     backend.run(name, **values)
 
 

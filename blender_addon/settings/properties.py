@@ -94,9 +94,7 @@ class RELIEVO_PG_output(bpy.types.PropertyGroup):
 
 
 def _root_group() -> type:
-    engines = [
-        (spec.name, spec.label, spec.summary.rstrip("."), spec.icon, number) for number, spec in enumerate(ALGORITHMS)
-    ]
+    engines = [(spec.name, spec.label, spec.summary.rstrip("."), spec.icon, spec.number) for spec in ALGORITHMS]
     annotations: dict[str, Any] = {
         "algorithm": bpy.props.EnumProperty(name="Engine", description="What to make", items=engines),
         "output": bpy.props.PointerProperty(type=RELIEVO_PG_output),
@@ -159,19 +157,7 @@ def apply_preset(scene: bpy.types.Scene, spec: AlgorithmSpec, preset: Preset) ->
 
 def is_users_own(parameter: Param) -> bool:
     """Whether a preset leaves it alone: where and how large a terrain is, and its seed, are no matter of style."""
-    return parameter.name in {
-        "seed",
-        "width",
-        "height",
-        "rows",
-        "columns",
-        "pixel_size",
-        "pixel_size_m",
-        "size",
-        "size_m",
-        "width_px",
-        "height_px",
-    }
+    return parameter.role in ("size", "pixel_size", "seed")
 
 
 _groups: dict[str, list[type]] = {}

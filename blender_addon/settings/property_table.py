@@ -96,7 +96,10 @@ def describe(parameter: Param, *, scene_units: bool) -> Property:
         "default": parameter.default,
     }
     if parameter.type == "choice":
-        arguments["items"] = [(value, label, "") for value, label in parameter.choices]
+        arguments["items"] = [
+            (value, label, "", number)
+            for (value, label), number in zip(parameter.choices, parameter.numbers, strict=True)
+        ]
     elif parameter.type == "int":
         arguments |= _int_bounds(parameter)
         if subtype := _INT_SUBTYPES.get(parameter.unit):

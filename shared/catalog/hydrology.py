@@ -65,6 +65,7 @@ class HydrologyParams:
         max=1000,
         soft_max=100,
         help="Time steps: more let rivers find better ways and take longer",
+        role="count",
     )
     seed: int = param(
         0,
@@ -72,6 +73,7 @@ class HydrologyParams:
         help="Which way water turns where slopes are nearly alike",
         min=0,
         max=2147483647,
+        role="seed",
     )
     depressions: Literal["breach", "fill", "keep"] = param(
         "breach",
@@ -137,6 +139,9 @@ SPEC = AlgorithmSpec(
     summary="Lets water run over a terrain: cuts valleys, drains hollows, lays down sediment, and maps the flow",
     icon="MOD_OCEAN",
     params=HydrologyParams,
+    number=2,
+    makes="terrain",
+    devices=("cpu",),
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain that water runs over"),
         Port(

@@ -16,7 +16,12 @@ class MorphologyParams:
     "sliced-wasserstein"."""
 
     seed: int = param(
-        0, label="Seed", help="another number gives another terrain of the same kind", min=0, max=2**31 - 1
+        0,
+        label="Seed",
+        help="another number gives another terrain of the same kind",
+        min=0,
+        max=2**31 - 1,
+        role="seed",
     )
     landform: Literal["alpine", "canyon", "badlands", "dunes", "volcanic", "glacial"] = param(
         "alpine",
@@ -56,6 +61,7 @@ class MorphologyParams:
         soft_max=200,
         help="steps of transport at each of about eight sizes",
         group="Transport",
+        role="count",
     )
     filters: int = param(
         24,
@@ -137,6 +143,7 @@ class MorphologyParams:
         max=100000,
         soft_max=2000,
         help="steps on each level of the pyramid",
+        role="count",
     )
     feature_learning_rate: float = param(
         0.3,
@@ -219,6 +226,10 @@ SPEC = AlgorithmSpec(
     summary="Give a height map the landforms of real or simulated terrain, and keep its layout.",
     icon="RNDCURVE",
     params=MorphologyParams,
+    number=1,
+    makes="terrain",
+    devices=("cpu", "cuda"),
+    weights=("vgg19",),
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the map whose layout is kept"),
         Port(

@@ -18,11 +18,34 @@ class NoiseParams:
     """Lengths in metres; a first octave of feature_m, each further one lacunarity times finer and gain times lower."""
 
     width_px: int = param(
-        512, label="Width", help="columns of the height map", min=1, max=16384, soft_min=64, unit="px"
+        512,
+        label="Width",
+        help="columns of the height map",
+        min=1,
+        max=16384,
+        soft_min=64,
+        unit="px",
+        role="size",
     )
-    height_px: int = param(512, label="Height", help="rows of the height map", min=1, max=16384, soft_min=64, unit="px")
+    height_px: int = param(
+        512,
+        label="Height",
+        help="rows of the height map",
+        min=1,
+        max=16384,
+        soft_min=64,
+        unit="px",
+        role="size",
+    )
     pixel_size_m: float = param(
-        30.0, label="Pixel size", help="ground that a pixel covers", min=0.001, max=100000.0, soft_max=100.0, unit="m"
+        30.0,
+        label="Pixel size",
+        help="ground that a pixel covers",
+        min=0.001,
+        max=100000.0,
+        soft_max=100.0,
+        unit="m",
+        role="pixel_size",
     )
     relief_m: float = param(
         1500.0,
@@ -85,7 +108,14 @@ class NoiseParams:
         step=0.05,
         help="how far the ground is pushed about, in feature sizes: bends ridges and valleys",
     )
-    seed: int = param(0, label="Seed", help="another number, another terrain", min=0, max=2**31 - 1)
+    seed: int = param(
+        0,
+        label="Seed",
+        help="another number, another terrain",
+        min=0,
+        max=2**31 - 1,
+        role="seed",
+    )
 
     lacunarity: float = param(
         2.0,
@@ -209,6 +239,9 @@ SPEC = AlgorithmSpec(
     icon="MOD_NOISE",
     summary="A height map out of nothing but a seed: fractal, ridged, cellular or layered noise.",
     params=NoiseParams,
+    number=0,
+    makes="terrain",
+    devices=("cpu", "cuda"),
     inputs=(),
     outputs=(Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain in metres"),),
     presets=(

@@ -22,6 +22,7 @@ class ScanTextureParams:
         max=16384,
         soft_min=256,
         help="Side of the square texture, of each UDIM tile where there are several",
+        role="size",
     )
     robustness: Literal["l1", "huber", "none"] = param(
         "l1",
@@ -189,6 +190,7 @@ class ScanTextureParams:
         max=10000,
         soft_max=200,
         help="Passes over all photographs at the full learning rate",
+        role="count",
     )
     refinement_decay_epochs: int = param(
         20,
@@ -310,7 +312,15 @@ class ScanTextureParams:
         unit="GiB",
         help="Most memory to work with; a texture that does not fit is solved in blocks. 0 takes most of what is free",
     )
-    seed: int = param(0, label="Seed", group="Measure", min=0, max=2147483647, help="Only the refinement draws numbers")
+    seed: int = param(
+        0,
+        label="Seed",
+        group="Measure",
+        min=0,
+        max=2147483647,
+        help="Only the refinement draws numbers",
+        role="seed",
+    )
 
 
 SPEC = AlgorithmSpec(
@@ -319,6 +329,10 @@ SPEC = AlgorithmSpec(
     summary="Makes one clean texture for a scanned mesh from photographs with known cameras",
     icon="OUTLINER_OB_CAMERA",
     params=ScanTextureParams,
+    number=3,
+    makes="surface",
+    devices=("cpu", "cuda"),
+    weights=("vgg19",),
     inputs=(
         Port(
             name="images",

@@ -16,11 +16,25 @@ from shared.params import param
 class ProbeParams:
     """What the probe does in each of its steps, and how it ends."""
 
-    seed: int = param(0, label="Seed", help="Seed of the noise that is added.", min=0, max=2**31 - 1)
+    seed: int = param(
+        0,
+        label="Seed",
+        help="Seed of the noise that is added.",
+        min=0,
+        max=2**31 - 1,
+        role="seed",
+    )
     noise: float = param(
         0.0, label="Noise", help="Standard deviation of the noise that is added.", min=0.0, max=100.0, unit="m"
     )
-    steps: int = param(3, label="Steps", help="How often it reports.", min=1, max=100000)
+    steps: int = param(
+        3,
+        label="Steps",
+        help="How often it reports.",
+        min=1,
+        max=100000,
+        role="count",
+    )
     step_s: float = param(0.0, label="Step", help="How long it sleeps in each step.", min=0.0, max=100.0, unit="s")
     ending: Literal["done", "error", "bad-output", "kill", "exit", "memory"] = param(
         "done", label="Ending", help="What happens after the last step."
@@ -36,6 +50,9 @@ PROBE = AlgorithmSpec(
     icon="GHOST_ENABLED",
     summary="Adds noise to its heights, slowly.",
     params=ProbeParams,
+    number=1000,
+    makes="terrain",
+    devices=("cpu", "cuda"),
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="heights to give back.", optional=True),
         Port(name="extra", kind=HEIGHT_MAP, label="Extra", help="heights to add.", optional=True, many=True),

@@ -27,6 +27,9 @@ TEXTURE_PROBE = AlgorithmSpec(
     icon="GHOST_ENABLED",
     summary="Makes coloured noise for a mesh, slowly.",
     params=TextureProbeParams,
+    number=1001,
+    makes="surface",
+    devices=("cpu", "cuda"),
     inputs=(Port(name="mesh", kind=MESH, label="Mesh", help="what the texture is for."),),
     outputs=(
         Port(name="texture", kind=TEXTURE, label="Texture", help="coloured noise.", many=True),

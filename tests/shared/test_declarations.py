@@ -1,0 +1,131 @@
+"""What an engine declares is checked when its module is imported, in a sentence for its author."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from shared import texture_set
+from shared.algorithm import AlgorithmSpec, DeclarationError, Port
+from shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, STROKES, Array, ArrayKind, check
+from shared.catalog import ALGORITHMS
+from shared.errors import InvalidInput
+from shared.params import describe, param
+from shared.strokes import COLUMNS
+
+NUMBERS = json.loads((Path(__file__).parent / "saved_numbers.json").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    seed: int = param(0, label="Seed", help="", role="seed")
+
+
+def declare(**changes: Any) -> AlgorithmSpec:
+    height = Port(name="height", kind=HEIGHT_MAP, label="Height", help="")
+    given = {"params": Params, "number": 2000, "makes": "terrain", "inputs": (), "outputs": (height,)} | changes
+    return AlgorithmSpec(name="toy", label="Toy", summary="", icon="NONE", **given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"devices": ("cpu", "cudaa")}, "names the device 'cudaa'. Did you mean 'cuda'?"),
+        ({"devices": ()}, "names no device"),
+        ({"weights": ("vgg16",)}, "names the weights 'vgg16'. Did you mean 'vgg19'?"),
+        ({"makes": "terain"}, "makes 'terain'. Did you mean 'terrain'?"),
+        ({"makes": "painting"}, "needs an output that shows color or strokes"),
+    ],
+)
+def test_what_does_not_exist_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    assert declare().devices == ("cpu",)
+    with pytest.raises(DeclarationError) as caught:
+        declare(**changes)
+    assert sentence in str(caught.value)
+
+
+def test_a_port_of_a_strange_kind_is_refused() -> None:
+    strange = ArrayKind(name="SMELL_MAP", dtype="float32", axes=("H", "W"), unit="", help="")
+    with pytest.raises(DeclarationError, match="SMELL_MAP"):
+        Port(name="smell", kind=strange, label="Smell", help="")
+    with pytest.raises(DeclarationError, match="Did you mean 'image'"):
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="", reads=("imag",))
+    with pytest.raises(DeclarationError, match="only a CLASS_MAP"):
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="", classes=(("water", (0.0, 0.0, 1.0)),))
+    with pytest.raises(ValueError, match="shows 'smells'"):
+        ArrayKind(name="X", dtype="float32", axes=("H",), unit="", help="", shows="smells")  # type: ignore[arg-type]
+
+
+def test_a_parameter_of_a_strange_role_is_refused() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Strange:
+        seed: int = param(0, label="Seed", help="", role="sead")  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="role 'sead'"):
+        declare(params=Strange)
+
+
+def test_a_palette_changes_the_digest_and_its_absence_does_not() -> None:
+    plain = Port(name="classes", kind=CLASS_MAP, label="Classes", help="")
+    named = Port(name="classes", kind=CLASS_MAP, label="Classes", help="", classes=(("water", (0.0, 0.2, 1.0)),))
+    assert declare(inputs=(plain,)).digest != declare(inputs=(named,)).digest
+
+
+def test_saved_numbers_never_change() -> None:
+    """Blender saves these numbers in .blend files. A new engine or choice is added to saved_numbers.json; none is renumbered."""
+    now = {
+        spec.name: {
+            "number": spec.number,
+            "choices": {
+                parameter.name: dict(zip([value for value, _ in parameter.choices], parameter.numbers, strict=True))
+                for parameter in spec.parameters
+                if parameter.choices
+            },
+        }
+        for spec in ALGORITHMS
+    }
+    assert now == NUMBERS
+    assert len({spec.number for spec in ALGORITHMS}) == len(ALGORITHMS)
+
+
+def test_numbers_are_those_declared() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Chosen:
+        way: Literal["new", "old"] = param("old", label="Way", help="", numbers={"old": 0, "new": 1})
+
+    @dataclass(frozen=True, kw_only=True)
+    class Doubled:
+        way: Literal["new", "old"] = param("old", label="Way", help="", numbers={"old": 0, "new": 0})
+
+    assert describe(Chosen)[0].numbers == (1, 0)
+    with pytest.raises(TypeError, match="all different"):
+        describe(Doubled)
+
+
+def test_a_texture_set_is_what_it_says() -> None:
+    rng = np.random.default_rng(1)
+    maps = {"base_color": rng.random((4, 6, 3)), "roughness": rng.random((4, 6)), "normal": rng.random((4, 6, 3))}
+    made = check(texture_set.stack(maps, tile=1001))
+    parts = texture_set.split(made)
+    assert list(parts) == list(maps)
+    for name, values in maps.items():
+        np.testing.assert_array_equal(parts[name], values.astype(np.float32).reshape(4, 6, -1))
+    assert [entry.color_space for entry in texture_set.maps_of(made)] == ["linear", "data", "data"]
+    for wrong in ({}, {"maps": made.attributes["maps"][:2]}, {"maps": [{"name": "smell", "channels": 7}]}):
+        with pytest.raises(InvalidInput):
+            check(Array(made.kind, made.values, wrong))
+
+
+def test_strokes_have_a_column_for_each_number() -> None:
+    assert len(COLUMNS) == int(STROKES.axes[1])
+    values = np.zeros((3, len(COLUMNS)), np.float32)
+    canvas = {"canvas_width_px": 64, "canvas_height_px": 48}
+    assert check(Array(STROKES, values, canvas)).kind is STROKES
+    with pytest.raises(InvalidInput, match="canvas_height_px"):
+        check(Array(STROKES, values, {"canvas_width_px": 64}))
+    assert COLOR_IMAGE.color_space == "linear"
