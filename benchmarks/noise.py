@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     window = Window(0, 0, SIDE, SIDE)
     machine = describe_machine()
     print_machine(machine)
-    fast, plain = (evaluate(field, window, twin=twin)[0, 0].numpy() for twin in (True, False))
+    fast, plain = (evaluate(field, window, impl=impl)[0, 0].numpy() for impl in ("cpu", "plain"))
     gate = check_gate(fast, plain)
     for name, (value, passed) in gate.items():
         print(f"  gate: {name} = {value:.4g}  {'ok' if passed else 'FAILED'}")

@@ -137,11 +137,18 @@ def is_kernel(path: Path) -> bool:
 
 
 KERNELS = [path for path in files("backend/ops") if is_kernel(path)]
+CONSTANTS = [path for path in files("backend/ops") if path.stem.endswith("constants")]
+
+
+@pytest.mark.parametrize("path", CONSTANTS, ids=name_of)
+def test_constants_know_nothing(path: Path) -> None:
+    assert not imports_any(path, "torch", "numba", "backend", "shared")
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=name_of)
 def test_kernels_know_no_op(path: Path) -> None:
-    kernels = [name_of(kernel).removesuffix(".py").replace("/", ".") for kernel in KERNELS]
+    """But for other kernels, and modules of numbers and nothing else that a kernel shares with its op."""
+    kernels = [name_of(kernel).removesuffix(".py").replace("/", ".") for kernel in [*KERNELS, *CONSTANTS]]
     for name in imports_any(path, "torch", "backend"):
         assert any(f"{name}.".startswith(f"{kernel}.") or kernel.startswith(f"{name}.") for kernel in kernels), name
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -26,9 +28,13 @@ CPU_ONLY: dict[str, str] = {}
 """Kernel modules (dotted, below backend.ops) without a plain torch form, each with the reason why."""
 
 
-def choose(impl: Impl, device: torch.device | str = "cpu", *, cuda: bool = False) -> Implementation:
+def choose(
+    impl: Impl, device: torch.device | str = "cpu", *, cuda: bool = False, compiled: bool = True
+) -> Implementation:
     """The implementation to run for tensors on `device`, of an op with a CPU twin and, where `cuda`, a CUDA twin.
 
+    compiled: whether the CPU twin needs numba; one that calls a library (SciPy) runs where the compiler does not. An op
+    that works on the host whatever the tensors' device (CPU_ONLY) asks for "cpu" and moves the tensors itself.
     Raises ValueError for a twin that is asked for by name and cannot take tensors of this device.
     """
     kind = torch.device(device).type
@@ -43,7 +49,7 @@ def choose(impl: Impl, device: torch.device | str = "cpu", *, cuda: bool = False
     if plain_only():
         return "plain"
     if kind == "cpu":
-        return "cpu" if compiler_works() else "plain"
+        return "cpu" if not compiled or compiler_works() else "plain"
     return "cuda" if kind == "cuda" and cuda else "plain"
 
 
@@ -61,7 +67,27 @@ def compiler_works() -> bool:
     try:
         import numba
 
-        return numba.njit(cache=False)(lambda x: x + 1)(1) == 2
+        @numba.njit(cache=True)  # from the second process on this loads in milliseconds
+        def increment(x):
+            return x + 1
+
+        return increment(1) == 2
     except Exception as error:  # whatever a broken LLVM raises: the plain form runs instead, and the log says why
         log.warning("numba does not work here (%s): everything runs without compiled kernels, slower.", error)
         return False
+
+
+@contextmanager
+def kernel_threads(count: int) -> Iterator[None]:
+    """At most `count` threads for compiled kernels, as before afterwards; nothing where no kernel is in use."""
+    if plain_only() or not compiler_works():
+        yield
+        return
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(max(1, min(count, before)))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

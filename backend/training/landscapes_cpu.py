@@ -12,6 +12,8 @@ import heapq
 import numpy as np
 from numba import njit
 
+from backend.ops.hashing_cpu import mix32
+
 _ROWS = np.array((0, 1, 1, 1, 0, -1, -1, -1), np.int64)
 _COLS = np.array((1, 1, 0, -1, -1, -1, 0, 1), np.int64)
 _DISTANCE = np.array((1.0, 2.0**0.5, 1.0, 2.0**0.5, 1.0, 2.0**0.5, 1.0, 2.0**0.5))
@@ -19,11 +21,9 @@ _DISTANCE = np.array((1.0, 2.0**0.5, 1.0, 2.0**0.5, 1.0, 2.0**0.5, 1.0, 2.0**0.5
 
 @njit(cache=True)
 def chance(counter, seed):
-    """A number in [0, 1) from a counter and a seed (32-bit xorshift-multiply)."""
+    """A number in [0, 1) from a counter and a seed."""
     h = (np.uint64(counter) * np.uint64(2654435761) + np.uint64(seed) * np.uint64(40503)) & np.uint64(0xFFFFFFFF)
-    h = ((h ^ (h >> np.uint64(16))) * np.uint64(0x7FEB352D)) & np.uint64(0xFFFFFFFF)
-    h = ((h ^ (h >> np.uint64(15))) * np.uint64(0x846CA68B)) & np.uint64(0xFFFFFFFF)
-    return float(h ^ (h >> np.uint64(16))) / 4294967296.0
+    return float(mix32(np.uint32(h))) / 4294967296.0
 
 
 @njit(cache=True)

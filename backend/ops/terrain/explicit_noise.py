@@ -19,9 +19,9 @@ import torch
 from scipy.signal import windows
 from torch import Tensor
 
+from backend.ops.hashing import mix32
 from backend.ops.terrain.lattice import Lattice, make_lattice, stream_key
 from backend.ops.terrain.noise import Window
-from backend.ops.terrain.noise_plain import mix
 
 Kernel = Literal["gaussian", "blackman-harris", "bartlett", "cosine", "bartlett-hann"]
 _STREAM = 0x4558504C  # keeps the layers' hash apart from the octaves' of the gradient noise
@@ -109,7 +109,7 @@ def _layer(taps: np.ndarray, along_x: Lattice, along_y: Lattice, window: Window,
         torch.from_numpy(lattice.keys(cells).astype(np.int64)).to(device)
         for lattice, cells in ((along_x, columns), (along_y, rows))
     )
-    uniform = (mix(column_keys[None, :] ^ row_keys[:, None]) >> 8).to(torch.float32) * 2.0**-24
+    uniform = (mix32(column_keys[None, :] ^ row_keys[:, None]) >> 8).to(torch.float32) * 2.0**-24
     index_x = torch.from_numpy(first_x - columns[0]).to(device)
     index_y = torch.from_numpy(first_y - rows[0]).to(device)
     mass_x = torch.from_numpy(weights_x.astype(np.float32)).to(device)

@@ -12,17 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+from backend.ops.hashing import splitmix64
+
 MAX_COORDINATE = 2**40  # pixels from the origin; float64 still resolves a 4096th of a pixel-wide cell there
-
-
-def splitmix64(counter: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) on uint64 of any shape: a bijection that flips half
-    the bits."""
-    z = (counter + _GOLDEN).astype(np.uint64)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 def stream_key(*numbers: int) -> int:

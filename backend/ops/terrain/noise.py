@@ -1,9 +1,9 @@
 """Fractal noise at global pixel coordinates: gradient (Perlin) and Worley noise, their fractal sums, and domain warp.
 
 The value of a pixel is a pure function of the field and of the pixel's global coordinates, so that windows of
-one terrain agree bit for bit wherever they overlap, whatever their size. Two ways compute it: `evaluate` with
-plain torch operations on any device, or on the CPU with the numba twins in noise_cpu.py; both do the same
-float32 operations in the same order and give the same bits. Nothing here knows metres or relief: see
+one terrain agree bit for bit wherever they overlap, whatever their size. Plain torch operations (noise_plain.py) compute it
+on any device, or the numba twins noise_cpu.py and noise_points_cpu.py on the CPU: the same float32 operations in the same
+order, and the same bits but for the last one of Worley's square root. Nothing here knows metres or relief: see
 backend/algorithms/noise.py.
 
 Sources: Perlin, "Improving noise" (2002), for the fade 6t⁵ - 15t⁴ + 10t³; Worley, "A cellular texture basis
@@ -23,14 +23,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.terrain import noise_cpu, noise_plain, noise_points_cpu
+from backend.ops.dispatch import Impl, choose
+from backend.ops.terrain import constants, noise_plain
 from backend.ops.terrain.lattice import Lattice, make_lattice, stream_key
 
 Basis = Literal["perlin", "worley-f1", "worley-f2-f1"]
 Kind = Literal["fbm", "billow", "ridged"]
 Pairs = list[tuple[Lattice, Lattice]]  # the x and the y lattice of each octave
-BASES = {"perlin": noise_cpu.PERLIN, "worley-f1": noise_cpu.WORLEY_F1, "worley-f2-f1": noise_cpu.WORLEY_F2_F1}
-KINDS = {"fbm": noise_cpu.FBM, "billow": noise_cpu.BILLOW, "ridged": noise_cpu.RIDGED}
+BASES = {"perlin": constants.PERLIN, "worley-f1": constants.WORLEY_F1, "worley-f2-f1": constants.WORLEY_F2_F1}
+KINDS = {"fbm": constants.FBM, "billow": constants.BILLOW, "ridged": constants.RIDGED}
 
 NYQUIST_PX = 2.0  # an octave of a shorter wavelength would only alias
 WARP_OCTAVES = 3
@@ -94,21 +95,22 @@ def evaluate(
     scale: float = 1.0,
     offset: float = 0.0,
     device: torch.device | str = "cpu",
-    twin: bool = True,
+    impl: Impl = "auto",
 ) -> Tensor:
     """offset + scale · noise over the window: float32 [1, 1, H, W] on the device.
 
     A gradient octave lies within ±1 with standard deviation 0.305; a Worley octave is the distance to the
-    nearest point (F1), or what the second is further away (F2-F1), in cells. twin: let the numba kernel do it
-    where the device is a CPU.
+    nearest point (F1), or what the second is further away (F2-F1), in cells. impl: see backend.ops.dispatch.
     """
     device = torch.device(device)
-    twin = twin and device.type == "cpu"
+    twin = choose(impl, device) == "cpu"
     pairs, amplitude = lattices(field)
     amplitude = amplitude * np.float32(scale)
     if field.warp == 0.0 and field.basis == "perlin":
         left, right, frac, cells, below, above, rise = _row_tables(pairs, window)
         if twin:
+            from backend.ops.terrain import noise_cpu
+
             out = np.empty((window.height, window.width), np.float32)
             noise_cpu.gradient_rows(
                 left, right, frac, cells, below, above, rise,
@@ -118,7 +120,7 @@ def evaluate(
         rows = (left, right, frac, below, above, rise)
         octaves = (noise_plain.gradient_octave(row, field.axes_only, device) for row in zip(*rows, strict=True))
     else:
-        shift = _warp(field, window, device, twin)
+        shift = _warp(field, window, device, impl)
         tables = _point_tables(pairs, window, shift, _reach(field, pairs))
         if twin:
             return _points_twin(field, window, pairs, shift, tables, amplitude, offset)
@@ -141,7 +143,7 @@ def reference_range(field: NoiseField, share: float = 0.002) -> tuple[float, flo
     return float(low), float(high)
 
 
-def _warp(field: NoiseField, window: Window, device: torch.device, twin: bool) -> tuple[Tensor, Tensor]:
+def _warp(field: NoiseField, window: Window, device: torch.device, impl: Impl) -> tuple[Tensor, Tensor]:
     """The displacement along x and y in pixels, [H, W] each, of two gradient fields of the first wavelength and
     their own seeds."""
     shifts = []
@@ -154,7 +156,7 @@ def _warp(field: NoiseField, window: Window, device: torch.device, twin: bool) -
             field, basis="perlin", kind="fbm", octaves=WARP_OCTAVES, lacunarity=2.0, gain=0.5, warp=0.0, seed=seed
         )
         scale = field.warp * field.wavelength_px[axis] / 0.35  # 0.35: the deviation of three octaves
-        shifts.append(evaluate(warp_field, window, scale=scale, device=device, twin=twin)[0, 0])
+        shifts.append(evaluate(warp_field, window, scale=scale, device=device, impl=impl)[0, 0])
     return shifts[0], shifts[1]
 
 
@@ -201,6 +203,8 @@ def _points_twin(
     amplitude: np.ndarray,
     offset: float,
 ) -> Tensor:
+    from backend.ops.terrain import noise_points_cpu
+
     (first_x, keys_x), (first_y, keys_y) = (_stack_spans([table[axis] for table in tables]) for axis in (0, 1))
     frequency_x, frequency_y = (np.array([pair[axis].frequency for pair in pairs]) for axis in (0, 1))
     start_x, start_y = (np.array([pair[axis].shift for pair in pairs]) for axis in (0, 1))

@@ -13,14 +13,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-FBM, BILLOW, RIDGED = 0, 1, 2
-PERLIN, WORLEY_F1, WORLEY_F2_F1 = 0, 1, 2
-BAND = 64  # rows computed together by one thread; a pure matter of speed
+from backend.ops.hashing_cpu import mix32
+from backend.ops.terrain.constants import BILLOW, FBM, SINE, SQRT2
 
-# Shared with backend/ops/terrain/noise_plain.py, rounded to float32 here already.
-SINE = (3.13903427, -1.99486840, 0.433770657)  # sin(pi u) = u (1 - u²) (s0 + s1 u² + s2 u⁴) to 3e-4 on [-1, 1], own fit
-SQRT2 = float(np.float32(2.0**0.5))  # brings a gradient octave to [-1, 1]
-HASH_1, HASH_2 = 0x7FEB352D, 0x846CA68B  # "lowbias32" of C. Wellons, public domain
+BAND = 64  # rows computed together by one thread; a pure matter of speed
 
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)
@@ -32,18 +28,7 @@ _TO_UNIT = np.float32(2.0**-31)
 _TO_JITTER = np.float32(2.0**-16)
 _QUARTER = np.uint32(0x40000000)
 _S0, _S1, _S2 = np.float32(SINE[0]), np.float32(SINE[1]), np.float32(SINE[2])
-_M1, _M2 = np.uint32(HASH_1), np.uint32(HASH_2)
 _LOW16 = np.uint32(0xFFFF)
-
-
-@njit(inline="always")
-def mix(key):
-    h = np.uint32(key)
-    h = np.uint32(h ^ (h >> np.uint32(16)))
-    h = np.uint32(h * _M1)
-    h = np.uint32(h ^ (h >> np.uint32(15)))
-    h = np.uint32(h * _M2)
-    return np.uint32(h ^ (h >> np.uint32(16)))
 
 
 @njit(inline="always")
@@ -71,8 +56,8 @@ def fade(f):
 @njit
 def _lattice_row(left, right, frac, row_key, axes_only, a, b):
     for x in range(a.size):
-        g0x, g0y = gradient(mix(left[x] ^ row_key), axes_only)
-        g1x, g1y = gradient(mix(right[x] ^ row_key), axes_only)
+        g0x, g0y = gradient(mix32(left[x] ^ row_key), axes_only)
+        g1x, g1y = gradient(mix32(right[x] ^ row_key), axes_only)
         f = frac[x]
         u = fade(f)
         p = g0x * f

@@ -13,17 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.terrain.noise_cpu import BILLOW, FBM, HASH_1, HASH_2, SINE, SQRT2
-
-
-def mix(key: Tensor) -> Tensor:
-    """A 32-bit avalanche hash (xorshift-multiply with the "lowbias32" constants of C. Wellons, public domain),
-    in int64."""
-    h = key ^ (key >> 16)
-    h = (h * HASH_1) & 0xFFFF_FFFF
-    h = h ^ (h >> 15)
-    h = (h * HASH_2) & 0xFFFF_FFFF
-    return h ^ (h >> 16)
+from backend.ops.hashing import mix32
+from backend.ops.terrain.constants import BILLOW, FBM, SINE, SQRT2
 
 
 def sine(h: Tensor) -> Tensor:
@@ -59,8 +50,8 @@ def gradient_octave(tables: tuple[np.ndarray, ...], axes_only: bool, device: tor
     curves = []
     for row_keys in (below, above):
         row_key = torch.from_numpy(row_keys.astype(np.int64)).to(device)[:, None]
-        g0x, g0y = gradient(mix(left_key ^ row_key), axes_only)
-        g1x, g1y = gradient(mix(right_key ^ row_key), axes_only)
+        g0x, g0y = gradient(mix32(left_key ^ row_key), axes_only)
+        g1x, g1y = gradient(mix32(right_key ^ row_key), axes_only)
         p = g0x * fx
         curves += [p + u * (g1x * (fx - 1.0) - p), g0y + u * (g1y - g0y)]
     c0, c2 = SQRT2 * (1.0 - w), SQRT2 * w
@@ -73,7 +64,7 @@ def perlin_at(i: Tensor, j: Tensor, fx: Tensor, fy: Tensor, columns: Tensor, row
     corners = []
     for dy in (0, 1):
         for dx in (0, 1):
-            gx, gy = gradient(mix(columns[i + dx] ^ rows[j + dy]), axes_only)
+            gx, gy = gradient(mix32(columns[i + dx] ^ rows[j + dy]), axes_only)
             corners.append(gx * (fx - dx) + gy * (fy - dy))
     u, w = fade(fx), fade(fy)
     top = corners[0] + u * (corners[1] - corners[0])
@@ -89,7 +80,7 @@ def worley_at(i: Tensor, j: Tensor, fx: Tensor, fy: Tensor, columns: Tensor, row
     second = first.clone()
     for dy in range(-2, 3):
         for dx in range(-2, 3):
-            h = mix(columns[i + dx] ^ rows[j + dy])
+            h = mix32(columns[i + dx] ^ rows[j + dy])
             px = dx + (h & 0xFFFF).to(torch.float32) * 2.0**-16 - fx
             py = dy + (h >> 16).to(torch.float32) * 2.0**-16 - fy
             d = px * px + py * py

@@ -12,18 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from backend.ops.terrain.noise_cpu import (
-    _LOW16,
-    _ONE,
-    _SQRT2,
-    _TO_JITTER,
-    PERLIN,
-    WORLEY_F1,
-    add_octave,
-    fade,
-    gradient,
-    mix,
-)
+from backend.ops.hashing_cpu import mix32
+from backend.ops.terrain.constants import PERLIN, WORLEY_F1
+from backend.ops.terrain.noise_cpu import _LOW16, _ONE, _SQRT2, _TO_JITTER, add_octave, fade, gradient
 
 _FAR = np.float32(1e9)
 
@@ -48,13 +39,13 @@ def _perlin(columns, rows, i, j, first_column, first_row, fx_row, fy_row, axes_o
         fx, fy = fx_row[x], fy_row[x]
         c, r = np.uint64(i[x] - first_column), np.uint64(j[x] - first_row)
         left, right, above, below = columns[c], columns[c + np.uint64(1)], rows[r], rows[r + np.uint64(1)]
-        gx, gy = gradient(mix(left ^ above), axes_only)
+        gx, gy = gradient(mix32(left ^ above), axes_only)
         n00 = gx * fx + gy * fy
-        gx, gy = gradient(mix(right ^ above), axes_only)
+        gx, gy = gradient(mix32(right ^ above), axes_only)
         n10 = gx * (fx - _ONE) + gy * fy
-        gx, gy = gradient(mix(left ^ below), axes_only)
+        gx, gy = gradient(mix32(left ^ below), axes_only)
         n01 = gx * fx + gy * (fy - _ONE)
-        gx, gy = gradient(mix(right ^ below), axes_only)
+        gx, gy = gradient(mix32(right ^ below), axes_only)
         n11 = gx * (fx - _ONE) + gy * (fy - _ONE)
         u, w = fade(fx), fade(fy)
         top = n00 + u * (n10 - n00)
@@ -64,7 +55,7 @@ def _perlin(columns, rows, i, j, first_column, first_row, fx_row, fy_row, axes_o
 
 @njit(inline="always")
 def _nearer(columns, rows, c, r, dx, dy, fx, fy, first, second):
-    h = mix(columns[np.uint64(c + dx)] ^ rows[np.uint64(r + dy)])
+    h = mix32(columns[np.uint64(c + dx)] ^ rows[np.uint64(r + dy)])
     px = np.float32(dx) + np.float32(np.int32(h & _LOW16)) * _TO_JITTER - fx
     py = np.float32(dy) + np.float32(np.int32(h >> np.uint32(16))) * _TO_JITTER - fy
     d = px * px + py * py

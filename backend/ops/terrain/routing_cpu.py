@@ -18,7 +18,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-NONE = 8
+from backend.ops.hashing_constants import GOLDEN_64
+from backend.ops.hashing_cpu import finalise64
+from backend.ops.terrain.constants import NO_RECEIVER
+
+NONE = NO_RECEIVER
+_GOLDEN = np.uint64(GOLDEN_64)
 
 
 @njit(cache=True)
@@ -31,10 +36,7 @@ def offsets(cols):
 def hash_bits(cell, seed):
     """64 bits that depend on nothing but the arguments: SplitMix64 (Steele, Lea and Flood 2014)."""
     h = (np.uint64(seed) << np.uint64(32)) + np.uint64(cell) + np.uint64(1)
-    h *= np.uint64(0x9E3779B97F4A7C15)
-    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return h ^ (h >> np.uint64(31))
+    return finalise64(h * _GOLDEN)
 
 
 @njit(cache=True)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.ops.terrain.constants import LAKE_SLOPE
+from backend.ops.terrain.constants import POWERS_TABLE as TABLE
 from backend.ops.terrain.routing_cpu import NONE, offsets
-
-TABLE = 4096  # most cells drain few others: their powers are looked up
-FILL_SLOPE = 1e-5  # m / m by which a full lake rises from its outlet: level ground would be a pit in every cell
 
 
 @njit(cache=True)
@@ -47,7 +46,7 @@ def incise(height, supply, codes, order, rate, pixel_size, slope_exponent, steep
     diagonal_size = np.sqrt(2.0 * pixel_size * pixel_size)
     axis = 1.0 / pixel_size**slope_exponent
     diagonal = 1.0 / diagonal_size**slope_exponent
-    tilt = FILL_SLOPE * pixel_size if lakes else 0.0
+    tilt = LAKE_SLOPE * pixel_size if lakes else 0.0
     supplied = supply.size > 0
     for position in range(order.size - 1, -1, -1):
         cell = np.int64(order[position])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from backend.algorithms.noise import run
+from backend.ops.hashing import mix32
 from backend.ops.terrain import explicit_noise, noise
 from backend.ops.terrain.explicit_noise import ExplicitNoise
 from backend.ops.terrain.lattice import cell_keys, make_lattice, stream_key
@@ -54,7 +55,7 @@ def height(**parameters: object) -> np.ndarray:
 @settings(max_examples=30, deadline=None)
 @given(field=fields, window=windows_anywhere)
 def test_twin_equals_op(device: str, field: NoiseField, window: Window) -> None:
-    plain = values(field, window, twin=False, device=device)
+    plain = values(field, window, impl="plain", device=device)
     twin = values(field, window)
     if field.basis == "perlin":
         assert np.array_equal(twin, plain)
@@ -157,7 +158,7 @@ def test_worley_finds_the_nearest_points(second: bool) -> None:
     (along_x, along_y), = noise.lattices(field)[0]  # fmt: skip
     cells = np.arange(-6, 14, dtype=np.int64)
     key = (along_x.keys(cells)[None, :] ^ along_y.keys(cells)[:, None]).astype(np.int64)
-    hashed = noise.noise_plain.mix(torch.from_numpy(key)).numpy()
+    hashed = mix32(torch.from_numpy(key)).numpy()
     x = (cells[None, :] + (hashed & 0xFFFF) / 65536).ravel()
     y = (cells[:, None] + (hashed >> 16) / 65536).ravel()
     pixels = np.arange(60) / 9.0
