@@ -42,7 +42,7 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
     height = _without_depressions(ground.height.astype(np.float32), params)
     if strength is not None:
         height = np.where(strength > 0, height, source.values)  # what is protected keeps its hollows too
-    job.preview("height", height)
+    job.preview(height=height)
     ground.move_to(height.astype(np.float64))
     area = routing.spread_area if params.flow_model == "multiple" else routing.drainage_area
     flow = area(height, pixel_size_m)
@@ -133,7 +133,7 @@ def _erode(
         ground.move_to(after)
         if settled is not None:
             ground.settled += settled.reshape(after.shape)
-        job.preview("height", lambda: ground.height.astype(np.float32))
+        job.preview(height=lambda: ground.height.astype(np.float32))
 
 
 def _creep(

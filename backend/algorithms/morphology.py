@@ -77,7 +77,7 @@ def _transport(
 
     def observe(share: float, stage: str, height: Callable[[], np.ndarray]) -> bool:
         job.step(int(share * (PROGRESS_STEPS - 1)), PROGRESS_STEPS, stage)
-        job.preview("height", height)
+        job.preview(height=height)
         return not job.finish_early
 
     return transfer_relief(layout, exemplars, settings, job.generator, classes=classes, observe=observe)

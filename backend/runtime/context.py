@@ -7,24 +7,20 @@ no socket, no file and no Blender.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from backend.runtime import device as devices
 from shared.errors import JobCancelled
 
-PREVIEW_SIDE_PX = 512
 PREVIEW_INTERVAL_S = 0.1
 PROGRESS_INTERVAL_S = 0.02  # the server thins this further; a person's eye needs no more
 ESTIMATE_AFTER_S = 0.5
 
 ProgressCallback = Callable[[int, int, str, "float | None"], None]  # done, total, stage, remaining seconds
-PreviewCallback = Callable[
-    [str, np.ndarray, int], None
-]  # port, reduced values, pixels of the map a pixel of the preview
+PreviewCallback = Callable[[Mapping[str, Any]], None]  # what preview() was given, by port
 
 
 class JobContext:
@@ -96,43 +92,14 @@ class JobContext:
         """Whether anybody looks at previews."""
         return self._on_preview is not None
 
-    def preview(self, port: str, values: Any | Callable[[], Any]) -> None:
-        """Show an output port as it stands: an array or tensor [..., H, W], or a function that makes one.
+    def preview(self, **ports: Any | Callable[[], Any]) -> None:
+        """Show output ports as they stand, by name: each an Array, an array or tensor [..., H, W], or a function that makes one.
 
-        Costs nothing when nobody looks or when the last preview is less than 0.1 s old: then a function is not called.
+        Costs nothing when nobody looks or when the last preview is less than 0.1 s old: then no function is called. Ports that
+        belong together go into one call.
         """
         now = time.monotonic()
         if self._on_preview is None or now - self._previewed_s < PREVIEW_INTERVAL_S:
             return
         self._previewed_s = now
-        made = values() if callable(values) else values
-        reduced, factor = reduce_for_preview(_to_map(made))
-        self._on_preview(port, reduced, factor)
-
-
-def _to_map(values: Any) -> np.ndarray:
-    """Values as a NumPy array [H, W] or [H, W, C]; leading axes of length one (torch's batch and channel) fall away."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
-    values = np.asarray(getattr(values, "values", values))
-    while values.ndim > 2 and values.shape[0] == 1:
-        values = values[0]
-    return values
-
-
-def reduce_for_preview(values: np.ndarray, side_px: int = PREVIEW_SIDE_PX) -> tuple[np.ndarray, int]:
-    """A map [H, W, ...] with no side above side_px, and the whole factor it was reduced by.
-
-    Real numbers are averaged over factor² pixels; class numbers are picked, for their mean means nothing. Rows and
-    columns that do not fill a last block fall away.
-    """
-    height, width = values.shape[:2]
-    factor = -(-max(height, width) // side_px)
-    if factor <= 1:
-        return np.ascontiguousarray(values), 1
-    if values.dtype.kind != "f":
-        return np.ascontiguousarray(values[factor // 2 :: factor, factor // 2 :: factor]), factor
-    rows, columns = max(height // factor, 1), max(width // factor, 1)
-    deep, wide = min(height, factor), min(width, factor)  # a strip may be narrower than one block
-    blocks = values[: rows * deep, : columns * wide].reshape(rows, deep, columns, wide, *values.shape[2:])
-    return np.ascontiguousarray(blocks.mean(axis=(1, 3), dtype=np.float32)), factor
+        self._on_preview({port: values() if callable(values) else values for port, values in ports.items()})

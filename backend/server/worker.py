@@ -18,11 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import zmq
 
 from backend.server.job import error_json
-from shared.algorithm import AlgorithmSpec, Arrays
+from shared.algorithm import Arrays
 from shared.arrays import Array
 from shared.codec import encode
 from shared.errors import JobCancelled, RelievoError
@@ -66,6 +65,7 @@ class Worker:
         from backend.runtime import registry
         from backend.runtime.compute import compute, foresee, job_seed
         from backend.runtime.context import JobContext
+        from backend.runtime.previews import Previews
         from backend.server import store
         from shared.params import parse
 
@@ -76,7 +76,7 @@ class Worker:
             arrays = store.read_inputs(folder)
         except OSError as error:
             raise foresee(error, spec.label) from error
-        viewer = _Viewer(self._socket, order["job"], spec, _pixel_size_m(arrays, params)) if order["preview"] else None
+        viewer = Previews(spec, _pixel_size_m(arrays, params), self._show) if order["preview"] else None
         job = JobContext(
             seed=job_seed(params),
             device=self._device,
@@ -99,27 +99,15 @@ class Worker:
     def _report(self, done: int, total: int, stage: str, remaining_s: float | None) -> None:
         self._say("progress", done=done, total=total, stage=stage, remaining_s=remaining_s)
 
+    def _show(self, arrays: dict[str, Array]) -> None:
+        """The frames that the server passes on to the client without looking inside."""
+        head = json.dumps({"say": "preview", "job": self._job}).encode()
+        self._socket.send_multipart(
+            [head, *encode(Preview(job=self._job, arrays={port: (array,) for port, array in arrays.items()}))]
+        )
+
     def _say(self, what: str, **values: Any) -> None:
         self._socket.send(json.dumps({"say": what, "job": self._job, **values}).encode())
-
-
-class _Viewer:
-    """Sends previews as the frames that the server passes on to the client without looking inside."""
-
-    def __init__(self, socket: zmq.Socket, job: str, spec: AlgorithmSpec, pixel_size_m: float) -> None:
-        self._socket = socket
-        self._job = job
-        self._kinds = {port.name: port.kind for port in spec.outputs}
-        self._pixel_size_m = pixel_size_m
-
-    def __call__(self, port: str, values: np.ndarray, factor: int) -> None:
-        kind = self._kinds[port]
-        attributes: dict[str, Any] = {"reduced_by": factor}
-        if "pixel_size_m" in kind.attributes:
-            attributes["pixel_size_m"] = self._pixel_size_m * factor
-        array = Array(kind, values.astype(kind.dtype, copy=False), attributes)
-        head = json.dumps({"say": "preview", "job": self._job}).encode()
-        self._socket.send_multipart([head, *encode(Preview(job=self._job, arrays={port: (array,)}))])
 
 
 def _pixel_size_m(arrays: Arrays, params: Any) -> float:

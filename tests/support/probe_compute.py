@@ -29,7 +29,7 @@ def run(params: ProbeParams, inputs: Mapping[str, Any], job: Any) -> dict[str, A
         time.sleep(params.step_s)
         if params.spin:
             torch.mm(MATRIX, MATRIX)
-        job.preview("height", lambda: values)
+        job.preview(height=lambda: values)
     for extra in inputs["extra"]:
         values += extra.values
     values += params.noise * torch.randn(values.shape, generator=job.generator).numpy()

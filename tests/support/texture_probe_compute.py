@@ -38,7 +38,7 @@ def run(params: TextureProbeParams, inputs: Mapping[str, Any], job: Any) -> dict
             break
         coarse = max(1, params.size >> (params.steps - step))
         job.preview(
-            "texture", lambda coarse=coarse: texture[: max(2, params.size // coarse), : max(2, params.size // coarse)]
+            texture=lambda coarse=coarse: texture[: max(2, params.size // coarse), : max(2, params.size // coarse)]
         )
         time.sleep(params.step_s)
     size, ramp = params.size, np.linspace(0.0, 1.0, params.size, dtype=np.float32)

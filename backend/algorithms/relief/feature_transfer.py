@@ -277,7 +277,7 @@ def _optimise(
 
     def look(step: int, values: Tensor) -> bool:
         progress.advance(level, step)
-        job.preview("height", lambda: to_metres(values))
+        job.preview(height=lambda: to_metres(values))
         return job.finish_early
 
     descent = Descent(evaluate=objective.value_and_gradient, steps=params.feature_iterations, rate=rate, look=look)

@@ -292,7 +292,7 @@ class Passes:
         """The first sheet's texture as it stands, to whoever looks."""
         texture = sheets.sheets[0].texture
         if texture is not None and self.job.has_viewer:
-            self.job.preview("texture", lambda: for_viewing(texture))
+            self.job.preview(texture=lambda: for_viewing(texture))
 
 
 def for_viewing(texture: Tensor, most: int = 512) -> np.ndarray:

@@ -40,7 +40,7 @@ def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings, sea
         progress.stage = stage_of(seen // len(used), epochs)
 
     def look(texture: Callable[[], np.ndarray]) -> None:
-        job.preview("texture", lambda: for_viewing(torch.from_numpy(np.ascontiguousarray(texture()))))
+        job.preview(texture=lambda: for_viewing(torch.from_numpy(np.ascontiguousarray(texture()))))
 
     def views(order: Sequence[int]) -> Iterator[View]:
         nonlocal seen

@@ -24,6 +24,8 @@ from backend.ops.style.losses import STYLE_LOSSES, formula, style_loss
 from backend.ops.style.objective import Objective, tiles
 from backend.runtime import weights
 from backend.runtime.context import JobContext
+from backend.runtime.previews import to_numpy
+from shared.arrays import HEIGHT_MAP
 from shared.catalog.morphology import SPEC, MorphologyParams
 from shared.errors import InvalidInput, InvalidParameter, JobCancelled
 
@@ -308,7 +310,7 @@ def test_cancel_in_the_middle_and_finish_early() -> None:
 
 def test_previews_are_whole_maps_in_metres() -> None:
     seen: list[np.ndarray] = []
-    job = JobContext(on_preview=lambda port, values, factor: seen.append(values))
+    job = JobContext(on_preview=lambda ports: seen.append(to_numpy(HEIGHT_MAP, ports["height"])))
     layout, exemplar = fractal(128, 96, 2.2, 1), ridges(96, 96) + 2000
     ft.transfer(parameters(feature_iterations=10), layout, [exemplar], None, job)
     assert seen[0].shape == (128, 96)

@@ -13,8 +13,9 @@ import backend
 from backend.algorithms.scan import plan
 from backend.runtime import registry
 from backend.runtime.context import JobContext
+from backend.runtime.previews import Previews
 from shared.algorithm import check_inputs
-from shared.arrays import DEPTH_MAP, MASK, MESH, UV_MAP, Array
+from shared.arrays import DEPTH_MAP, MASK, MESH, TEXTURE, UV_MAP, Array
 from shared.catalog.scan_texture import SPEC, ScanTextureParams
 from shared.errors import JobCancelled
 from shared.params import parse
@@ -306,12 +307,14 @@ def test_finishing_early_gives_the_texture_as_it_stands() -> None:
 
 def test_previews_are_small_textures() -> None:
     shown = []
-    job = JobContext(
-        threads=1, on_preview=lambda port, values, factor: shown.append((port, values.dtype, values.shape))
-    )
+    job = JobContext(threads=1, on_preview=Previews(SPEC, 1.0, shown.append))
     run_job(small_scan(4), job)
     assert shown
-    assert all(port == "texture" and dtype == np.uint16 and max(shape) <= 512 for port, dtype, shape in shown)
+    for ports in shown:
+        assert list(ports) == ["texture"]
+        assert ports["texture"].kind is TEXTURE
+        assert ports["texture"].values.dtype == np.uint16
+        assert max(ports["texture"].values.shape) <= 512
 
 
 def test_refinement_starts_from_the_solution() -> None:

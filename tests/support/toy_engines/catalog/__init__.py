@@ -1,0 +1,1 @@
+"""Declarations of the throw-away engines."""
