@@ -34,7 +34,7 @@ from backend.ops.surface.seams import SeamEdges, find_seams, measure_seams, seam
 from backend.ops.texels.observations import Residuals
 from backend.ops.texels.solver import Seams
 from backend.runtime.context import JobContext
-from backend.runtime.memory import available_bytes, give_back
+from backend.runtime.memory import available_bytes, trim_heap
 from shared.arrays import COUNT_MAP, MASK, MESH, TEXTURE, Array
 from shared.catalog.scan_texture import ScanTextureParams
 
@@ -95,7 +95,7 @@ class _Making:
         sheets, going = None, True
         for level in levels:
             del sheets
-            give_back()
+            trim_heap()
             sheets = Sheets([whole_tile(tile, level.size) for tile in tiles], self.device, params.pixel_model == "area")
             if coarse:
                 sheets.start_from(coarse)
@@ -218,7 +218,7 @@ class _Making:
         to = (slice(top, bottom), slice(left, right))
         counts, weight = self._seen(sheet)
         sheet.system.release()
-        give_back()
+        trim_heap()
         charts = sheet.charts(self.surface)
         in_chart = counts > 0 if charts is None else charts > 0
         confidence = np.where(counts > 0, weight / (weight + HALF_KNOWN), 0.0)[own]

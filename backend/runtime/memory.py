@@ -30,7 +30,7 @@ def available_bytes() -> int:
         return 0
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Return freed memory to the system. glibc keeps what lies between living allocations, hundreds of MiB of it after a
     while; elsewhere there is nothing to do."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
@@ -38,7 +38,7 @@ def give_back() -> None:
         trim(0)
 
 
-def untouched(shape: tuple[int, ...]) -> np.ndarray:
+def lazy_zeros(shape: tuple[int, ...]) -> np.ndarray:
     """Zeros, float32, that take memory only where something is written, a small page at a time.
 
     numpy asks for huge pages of 2 MiB, which a single number fills.
@@ -50,7 +50,7 @@ def untouched(shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(mmap.mmap(-1, size, **private), np.float32).reshape(shape)
 
 
-def let_go(values: np.ndarray) -> None:
+def drop_pages(values: np.ndarray) -> None:
     """Drop the pages of the file that a read-only array shows; whoever looks at it again reads them again."""
     base: object = values
     while isinstance(base, np.ndarray):

@@ -20,7 +20,8 @@ from backend.ops.surface.charts import chart_map, tile_origin
 from backend.ops.texels.observations import Loss, Residuals
 from backend.ops.texels.pyramid import MOST_LEVELS, Pyramid, build_pyramid
 from backend.ops.texels.solver import NO_SEAMS, Seams, solve
-from backend.ops.texels.stencil import TexelSystem
+from backend.ops.texels.stencil import accumulate
+from backend.ops.texels.system import TexelSystem
 
 OVERLAP = 64  # texels that a block is solved beyond its core; a multiple of the coarsest texel
 ALIGNED = 1 << MOST_LEVELS
@@ -194,7 +195,8 @@ class Sheets:
         for sheet in self.sheets:
             place = sheet.place
             scale = np.float32(place.whole / place.side)
-            found = sheet.system.accumulate(
+            found = accumulate(
+                sheet.system,
                 self._here(place.to_sheet(strip.uv)),
                 self._here(strip.footprint if place.is_tile else strip.footprint * scale),
                 self._here(strip.weights),

@@ -31,7 +31,7 @@ from backend.ops.photos.view_weights import (
 )
 from backend.ops.surface.rasterization import Projection, SurfaceMap, draw, project
 from backend.ops.surface.rasterization_cpu import BAND
-from backend.runtime.memory import let_go
+from backend.runtime.memory import drop_pages
 from shared.arrays import Array
 from shared.cameras.camera import Camera, Distortion
 
@@ -261,7 +261,7 @@ def reduced_camera(camera: Camera, reduction: int) -> Camera:
 def _decode(view: ScanView, reduction: int) -> np.ndarray:
     """The photograph [h, w, 3], its view's size over reduction. With UV maps it takes their size, where that is smaller."""
     pixels = _decode_file(view, reduction)
-    let_go(view.photograph.values)  # or all photographs' files would stay in memory, one after the other
+    drop_pages(view.photograph.values)  # or all photographs' files would stay in memory, one after the other
     return pixels
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.texels.cpu.gradients import HUBER, L2, REDESCEND
+from backend.ops.texels.constants import HUBER, L2, REDESCEND
 
 Loss = Literal["l2", "l1", "huber", "geman-mcclure"]
 LOSSES: dict[str, int] = {"l2": L2, "l1": HUBER, "huber": HUBER, "geman-mcclure": REDESCEND}
@@ -21,7 +21,7 @@ class Residuals:
     """What one photograph says of the texture: sums over its pixels, [22] float64. Add those of its strips.
 
     The pixels' robust weights w; m is the colour the texture gives, c the photograph's decoded one BEFORE gain and
-    offset, r = gain c + offset - m. Three numbers a channel where it says so.
+    offset, r = gain c + offset - m. Three numbers, one per channel, where it says so.
     """
 
     sums: Tensor
@@ -85,7 +85,7 @@ class Residuals:
 
 @dataclass(frozen=True)
 class Settings:
-    """How pixels are taken in: see TexelSystem.accumulate."""
+    """How pixels are taken in: see stencil.accumulate."""
 
     gain: np.ndarray
     offset: np.ndarray
@@ -109,9 +109,9 @@ class Pixels:
     color: Tensor
 
     @classmethod
-    def of(cls, uv: Any, footprint: Any, weight: Any, color: Any, device: torch.device) -> Pixels:
+    def of(cls, uv: Tensor, footprint: Tensor, weight: Tensor, color: Tensor, device: torch.device) -> Pixels:
         """Checked: ValueError for shapes that do not go together, a type that is not taken, or another device."""
-        parts = cls(*(_tensor(part) for part in (uv, footprint, weight, color)))
+        parts = cls(*(part.contiguous() for part in (uv, footprint, weight, color)))
         shape = parts.weight.shape
         fits = (parts.uv.shape, parts.footprint.shape, parts.color.shape) == ((*shape, 2), shape, (*shape, 3))
         if not fits or len(shape) not in (1, 2):
@@ -127,11 +127,3 @@ class Pixels:
     def flat(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As lists of pixels."""
         return self.uv.reshape(-1, 2), self.footprint.reshape(-1), self.weight.reshape(-1), self.color.reshape(-1, 3)
-
-
-def _tensor(values: Any) -> Tensor:
-    """Contiguous, sharing memory where that can be; read-only arrays are copied, for kernels are compiled for one kind."""
-    if isinstance(values, Tensor):
-        return values.contiguous()
-    array = np.ascontiguousarray(values)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())

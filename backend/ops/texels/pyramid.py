@@ -5,7 +5,7 @@ A pixel whose footprint is f UV units wide looks at texels of a size near f. Lev
 of points: a texture solved in it may be finer than the photographs (several that are shifted by parts of a pixel
 then tell its detail), and it is what a renderer with mip maps shows.
 
-This is the plain torch side, on any device. It must not know observations or solvers; backend.ops.texels.stencil
+This is the plain torch side, on any device. It must not know observations or solvers; backend/ops/texels/stencil.py
 accumulates the transpose of `sample`.
 """
 
@@ -15,16 +15,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backend.ops.texels.cpu import look_up
+from backend.ops.texels.constants import TEXELS_PER_PIXEL
 
-# The width of a texel whose bilinear look-up blurs as much as a square pixel of width 1. A bilinear look-up in box means
-# of width b has, mean over its phase, the variance b²/12 (the box) + b²/6 (the tent): b²/4. A pixel has 1/12.
-# Equal for b = 1/sqrt(3).
-TEXELS_A_PIXEL = 3.0**-0.5
+LevelTable = np.ndarray  # int64 [2, L+1]: the side of each level, and where it starts in a flat array of all levels
 MOST_LEVELS = 6
 
 
@@ -104,7 +102,7 @@ def choose_levels(footprint: Tensor, size: int, levels: int) -> tuple[Tensor, Te
     With s = footprint * size / sqrt(3) in [2^k, 2^(k+1)) the finer level is k, and the share ((s/2^k)² - 1)/3 makes the
     mixed kernel's variance that of the footprint. Below one texel: level 0 alone; beyond the last level: that alone.
     """
-    width = footprint * (size * TEXELS_A_PIXEL)
+    width = footprint * (size * TEXELS_PER_PIXEL)
     mantissa, exponent = torch.frexp(width.clamp(1.0, 2.0**levels))  # in [0.5, 1): one octave lower than ours
     level = (exponent - 1).to(torch.int64).clamp(max=levels)
     share = ((2 * mantissa) ** 2 - 1) / 3
@@ -151,6 +149,9 @@ def sample(pyramid: Pyramid, uv: Tensor, footprint: Tensor) -> Tensor:
     return result
 
 
-def level_table(sides: Sequence[int]) -> look_up.LevelTable:
-    """Sides and starts of the levels in one flat array, int64 [2, L+1], as the kernels take them."""
-    return look_up.level_table(sides)
+def level_table(sides: Sequence[int]) -> LevelTable:
+    """The table of these levels, as the kernels take it."""
+    table = np.zeros((2, len(sides)), np.int64)
+    table[0] = sides
+    table[1, 1:] = np.cumsum([side * side for side in sides[:-1]])
+    return table

@@ -4,8 +4,7 @@ Either all levels are summed (the additive pyramid of NeuralTexGen) or each samp
 There is no align_corners: a texel's centre is at half a texel from its border, and beyond the outermost centres the last
 texel goes on. A sample without a position (NaN) has colour 0 and no gradient.
 
-`gather_plain` and `scatter_plain` are the op in plain torch, for any device and precision; `gather` and `scatter` take the
-kernels on a CPU. `scatter` adds to a buffer that is kept over all photographs: an autograd backward would make a
+`scatter` adds to a buffer that is kept over all photographs: an autograd backward would make a
 gradient as large as the texture for every photograph.
 """
 
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.texels import sampling_cpu as kernel
+from backend.ops.dispatch import Impl, choose
 
 
 @dataclass(frozen=True)
@@ -58,27 +57,33 @@ def unpack(texels: Tensor, layout: Layout) -> list[Tensor]:
     ]
 
 
-def gather(texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | None) -> Tensor:
+def gather(texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | None, *, impl: Impl = "auto") -> Tensor:
     """Colours [..., 3] at uv [..., 2]. texels: [P, 3]. level: [...], 0 the finest, fractions between two levels; None sums
     all levels."""
-    if texels.device.type != "cpu":
-        return gather_plain(texels, layout, uv, level)
+    if choose(impl, texels.device) == "plain":
+        return _gather_plain(texels, layout, uv, level)
+    from backend.ops.texels import sampling_cpu as kernel
+
     flat, chosen = _flat(uv, level, texels.dtype)
     out = np.empty((len(flat), 3), flat.dtype)
     kernel.gather(_array(texels), *_arrays(layout), flat, chosen, out)
     return torch.from_numpy(out).reshape(*uv.shape[:-1], 3)
 
 
-def scatter(texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | None, values: Tensor) -> None:
+def scatter(
+    texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | None, values: Tensor, *, impl: Impl = "auto"
+) -> None:
     """Add the transpose of `gather`, applied to values [..., 3], to texels [P, 3], in place."""
-    if texels.device.type != "cpu":
-        return scatter_plain(texels, layout, uv, level, values)
+    if choose(impl, texels.device) == "plain":
+        _scatter_plain(texels, layout, uv, level, values)
+        return
+    from backend.ops.texels import sampling_cpu as kernel
+
     flat, chosen = _flat(uv, level, texels.dtype)
     kernel.scatter(_array(texels), *_arrays(layout), flat, chosen, _array(values.reshape(-1, 3).contiguous()))
-    return None
 
 
-def gather_plain(texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | None) -> Tensor:
+def _gather_plain(texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | None) -> Tensor:
     """`gather` in plain torch."""
     total = torch.zeros(*uv.shape[:-1], 3, dtype=texels.dtype, device=texels.device)
     for index, weight in _all_taps(layout, uv, level, texels.dtype):
@@ -86,7 +91,7 @@ def gather_plain(texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | Non
     return total
 
 
-def scatter_plain(texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | None, values: Tensor) -> None:
+def _scatter_plain(texels: Tensor, layout: Layout, uv: Tensor, level: Tensor | None, values: Tensor) -> None:
     """`scatter` in plain torch. On CUDA index_put_ sorts its indices: the same bytes at every run."""
     for index, weight in _all_taps(layout, uv, level, texels.dtype):
         texels.index_put_((index.reshape(-1),), (weight[..., None] * values).reshape(-1, 3), accumulate=True)

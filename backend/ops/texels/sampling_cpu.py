@@ -1,7 +1,7 @@
 """Bilinear samples of a stack of texture levels and their transpose, on the CPU: out of the levels, and back into them.
 
 Levels lie one after another as texels [P, 3], so that a sample's two texels of a row are neighbours in memory. Going back,
-rows of texels are dealt to bands in blocks; each band is one thread's and takes its samples in their order, and chunks of
+blocks of rows of texels are assigned to bands; each band is one thread's and takes its samples in their order, and chunks of
 samples that have nothing for a band are passed over: the bytes do not depend on the number of threads. These kernels
 know only arrays; backend/ops/texels/sampling.py holds the plain form that they must equal.
 """

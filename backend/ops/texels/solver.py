@@ -6,8 +6,8 @@ texels fills what nobody has seen, smoothly, and its weight is told relative to 
 it means the same for any number of photographs and any exposure of weights. In two dimensions its energy does not
 depend on the grid: every grid takes the same lambda.
 
-On a CPU the blocks of backend/ops/texels/cpu/solver.py, in place, with little memory beside the observations; elsewhere
-conjugate gradients over the whole texture in plain torch. It must not know pixels.
+On a CPU blocks are solved one after another (solver_blocks.py), in place, with little memory beside the observations;
+elsewhere conjugate gradients over the whole texture (solver_plain.py). It must not know pixels.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backend.ops.dispatch import Impl, choose
 from backend.ops.texels import pyramid, solver_plain
-from backend.ops.texels.cpu import solver as kernel
-from backend.ops.texels.stencil import PLANES, TexelSystem
+from backend.ops.texels.constants import PLANES
+from backend.ops.texels.system import TexelSystem
 
-BLOCK, MARGIN = 256, 12
-BLOCKS_A_THREAD = 3  # between two signs of life
 COARSEST_SIDE = 64  # of the grid that a solution from nothing begins on
 ONE_CHART = np.zeros((1, 1), np.uint8)
 
@@ -67,6 +65,7 @@ def solve(
     iterations: int = 40,
     tolerance: float = 1e-4,
     alive: Callable[[], object] = lambda: None,
+    impl: Impl = "auto",
 ) -> Tensor:
     """The texture [3, S, S] float32 of a system; `start`, which is changed in place, or a new one from coarse to fine.
 
@@ -75,7 +74,7 @@ def solve(
     `iterations` of conjugate gradients, ended when the root mean square of the step that its diagonal asks for is
     below `tolerance` (units of colour). alive: called every tenth of a second or so; what it raises ends the solution.
     """
-    weight = mean_weight(system)
+    weight = mean_weight(system, impl=impl)
     problem = Problem(
         smoothness=smoothness * weight,
         charts=ONE_CHART if charts is None else np.ascontiguousarray(charts),
@@ -87,16 +86,16 @@ def solve(
         alive=alive,
     )
     if start is not None:
-        relax(system, system.level(0).reshape(-1, PLANES), 0, start, problem)
+        relax(system, system.level(0).reshape(-1, PLANES), 0, start, problem, impl=impl)
         return start
-    grids = coarser_grids(system)
+    grids = coarser_grids(system, impl=impl)
     texture: Tensor | None = None
     while grids:
         level = len(grids) - 1
         cells, side = grids.pop(), system.sides[level]
-        texture = mean_color(system) if texture is None else texture
+        texture = mean_color(system, impl=impl) if texture is None else texture
         texture = F.interpolate(texture[None], (side, side), mode="bilinear")[0]
-        relax(system, cells, level, texture, problem)
+        relax(system, cells, level, texture, problem, impl=impl)
     assert texture is not None
     return texture
 
@@ -115,26 +114,30 @@ class Problem:
     alive: Callable[[], object]
 
 
-def mean_weight(system: TexelSystem) -> float:
+def mean_weight(system: TexelSystem, *, impl: Impl = "auto") -> float:
     """The mean observation weight of the texels that have any; 1 where nobody has seen anything."""
-    if system.device.type == "cpu":
-        seen = int(kernel.count_seen(system.cells.numpy(), system.table))
+    if choose(impl, system.device) == "cpu":
+        from backend.ops.texels.cpu.solver import count_seen
+
+        seen = int(count_seen(system.cells.numpy(), system.table))
     else:
         seen = int(torch.count_nonzero(system.observation_weight() > 0))
-    return total_weight(column_sums(system)) / seen if seen else 1.0
+    return total_weight(column_sums(system, impl=impl)) / seen if seen else 1.0
 
 
-def mean_color(system: TexelSystem) -> Tensor:
+def mean_color(system: TexelSystem, *, impl: Impl = "auto") -> Tensor:
     """The weighted mean of all observations, [3, 1, 1]; mid grey where there is none."""
-    sums = column_sums(system)
+    sums = column_sums(system, impl=impl)
     weight = total_weight(sums)
     color = sums[5:] / weight if weight > 0 else np.full(3, 0.5)
     return torch.from_numpy(color.astype(np.float32)).to(system.device)[:, None, None]
 
 
-def column_sums(system: TexelSystem) -> np.ndarray:
+def column_sums(system: TexelSystem, *, impl: Impl = "auto") -> np.ndarray:
     """The sums of the eight planes over all levels, [8] float64."""
-    if system.device.type == "cpu":
+    if choose(impl, system.device) == "cpu":
+        from backend.ops.texels.cpu import solver as kernel
+
         return kernel.column_sums(system.cells.numpy())
     return system.cells.sum(0, dtype=torch.float64).cpu().numpy()
 
@@ -144,16 +147,18 @@ def total_weight(sums: np.ndarray) -> float:
     return float(sums[0] + 2 * sums[1:5].sum())
 
 
-def coarser_grids(system: TexelSystem) -> list[Tensor]:
+def coarser_grids(system: TexelSystem, *, impl: Impl = "auto") -> list[Tensor]:
     """The cells of grids 0 (the system's own) and coarser, [n*n, 8] each, down to about COARSEST_SIDE texels a side."""
     grids = [system.level(0).reshape(-1, PLANES)]
     for level in range(1, system.levels + 1):
         if system.sides[level - 1] <= COARSEST_SIDE:
             break
-        if system.device.type != "cpu":
+        if choose(impl, system.device) != "cpu":
             fine = grids[-1].unflatten(0, (system.sides[level - 1],) * 2)
             grids.append(solver_plain.coarsen(fine, system.level(level)).reshape(-1, PLANES))
             continue
+        from backend.ops.texels.cpu import solver as kernel
+
         result = torch.empty((system.sides[level] ** 2, PLANES))
         kernel.coarsen(
             grids[-1].numpy(),
@@ -167,59 +172,15 @@ def coarser_grids(system: TexelSystem) -> list[Tensor]:
     return grids
 
 
-def relax(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> None:
+def relax(
+    system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem, *, impl: Impl = "auto"
+) -> None:
     """Bring the texture of a grid [3, n, n] nearer to the solution, in place."""
-    if system.device.type != "cpu":
-        relax_plain(system, cells, level, texture, problem)
+    if choose(impl, system.device) == "cpu":
+        from backend.ops.texels.solver_blocks import relax_blocks
+
+        relax_blocks(system, cells, level, texture, problem)
         return
-    side = system.sides[level]
-    last = max([level, *(k for k in range(level + 1, system.levels + 1) if bool(system.level(k)[..., 0].any()))])
-    coarsest = 1 << (last - level)
-    whole = -(-side // max(16, coarsest)) * max(16, coarsest)
-    block = min(BLOCK, whole)
-    alone = block == whole  # nothing beyond to agree with
-    ring = coarsest
-    margin = -(-(ring + (0 if alone else MARGIN)) // max(8, coarsest)) * max(8, coarsest) - ring
-    corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
-    starts, rows = _seams_of_blocks(corners, side, block, margin)
-    flat = texture.reshape(3, -1).numpy()
-    differences = np.zeros((3, len(corners)), np.float32)
-    chunk = BLOCKS_A_THREAD * numba.get_num_threads()
-    for places in _phases(-(-side // block)) * (problem.sweeps if side > block else 1):
-        kernel.seam_differences(flat, corners, amounts, differences)
-        for at in range(0, len(places), chunk):
-            problem.alive()
-            kernel.relax(
-                cells.numpy(),
-                system.cells.numpy(),
-                system.table[:, : last + 1],
-                level,
-                flat,
-                problem.charts,
-                np.float32(problem.smoothness),
-                level,
-                (corners, amounts, differences),
-                starts,
-                rows,
-                places[at : at + chunk],
-                ring,
-                margin,
-                block,
-                problem.iterations,
-                problem.tolerance,
-                numba.get_num_threads(),
-            )
-
-
-def _phases(across: int) -> list[np.ndarray]:
-    """The blocks of a square of across x across as rows and columns [B, 2] int64, in up to four phases without neighbours."""
-    places = np.indices((across, across)).reshape(2, -1).T.copy()
-    color = places[:, 0] % 2 * 2 + places[:, 1] % 2
-    return [places[color == phase] for phase in range(4) if (color == phase).any()]
-
-
-def relax_plain(system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem) -> None:
-    """`relax` in plain torch: conjugate gradients over the whole grid, as many as the blocks would be given."""
     side, device = system.sides[level], system.device
     charts = None if problem.charts is ONE_CHART else torch.from_numpy(problem.charts)
     corners, amounts = problem.seams.rows(system.size, level, side, problem.seam_scale)
@@ -232,17 +193,3 @@ def relax_plain(system: TexelSystem, cells: Tensor, level: int, texture: Tensor,
     )
     iterations = problem.iterations * problem.sweeps
     texture.copy_(solver_plain.conjugate_gradients(grid, texture, iterations, problem.tolerance, problem.alive))
-
-
-def _seams_of_blocks(corners: np.ndarray, side: int, block: int, margin: int) -> tuple[np.ndarray, np.ndarray]:
-    """For every block of a grid the seam rows with a corner in its region: starts [blocks + 1], rows."""
-    across, count = -(-side // block), len(corners)
-    keys = []
-    for first in (corners[:, 0], corners[:, 4]):  # the top left texels of a row's two cells
-        for y in (first // side - margin, first // side + 1 + margin):
-            for x in (first % side - margin, first % side + 1 + margin):
-                place = np.clip(y, 0, side - 1) // block * across + np.clip(x, 0, side - 1) // block
-                keys.append(place * count + np.arange(count))
-    found = np.unique(np.concatenate(keys))
-    starts = np.searchsorted(found, np.arange(across * across + 1) * count)
-    return starts, found % max(count, 1)

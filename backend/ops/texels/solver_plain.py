@@ -1,8 +1,8 @@
 """The solver of scan textures in plain torch operations, for any device: conjugate gradients over a whole grid.
 
-The reference of backend/ops/texels/cpu/solver.py, and what a GPU runs: it wants seven vectors of the texture's size, which
+What a GPU runs, and the CPU's blocks are held to: it wants seven vectors of the texture's size, which
 a GPU has room for. Seam rows are added by indices that repeat, so on a GPU their sums go through index_put_, which sorts.
-It must not choose grids or weights: see backend.ops.texel_solver.
+It must not choose grids or weights: see backend/ops/texels/solver.py.
 """
 
 from __future__ import annotations

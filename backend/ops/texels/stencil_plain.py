@@ -1,7 +1,4 @@
-"""The plain twin of texel accumulation: torch operations that any device has, in any precision. Slow, and easy to check.
-
-What the rows are tells backend.ops.texel_stencil.
-"""
+"""The plain form of backend/ops/texels/stencil.py: torch operations on any device, in the precision of the system's cells."""
 
 from __future__ import annotations
 
@@ -11,12 +8,10 @@ import torch
 from torch import Tensor
 
 from backend.ops.texels import pyramid as texel_pyramid
-from backend.ops.texels.cpu.coverage import REACH
-from backend.ops.texels.cpu.gradients import HUBER, L2, SAME_SURFACE
-from backend.ops.texels.cpu.rows import PLANES
+from backend.ops.texels.constants import HUBER, L2, PLANES, REACH, SAME_SURFACE
 from backend.ops.texels.observations import Pixels, Residuals, Settings
 from backend.ops.texels.pyramid import Pyramid
-from backend.ops.texels.stencil import TexelSystem
+from backend.ops.texels.system import TexelSystem
 
 
 def accumulate_plain(
@@ -27,13 +22,13 @@ def accumulate_plain(
     photograph: int | None,
     shown: Tensor | None = None,
 ) -> Residuals:
-    """`TexelSystem.accumulate` in plain torch operations, on any device; in the precision of system.cells."""
+    """Arguments as stencil.accumulate has checked them."""
     uv, footprint, weight, color = pixels.flat()
     used = ((uv >= 0) & (uv <= 1)).all(-1) & (weight > 0) & (weight < torch.inf) & (footprint > 0)
     precision = system.cells.dtype
     uv, footprint, weight = uv[used].to(precision), footprint[used].to(precision), weight[used].to(precision)
     decoding, gain, offset = torch.from_numpy(settings.tones(color.dtype)).to(uv)
-    decoded = color[used].to(precision) * decoding
+    decoded = color.to(precision)[used] * decoding  # CUDA cannot index uint16
     target = decoded * gain + offset
     finer, share = texel_pyramid.choose_levels(footprint, system.size, system.levels)
     place = texel_pyramid.to_texels(uv, system.size)
@@ -113,13 +108,13 @@ def add_gradients_plain(
     precision, size = system.cells.dtype, system.size
     both = used[first] & used[second]
     (p, q), (wide_p, wide_q), (weight_p, weight_q), (color_p, color_q) = (
-        [part[place][both].to(precision) for place in (first, second)]
+        [part[place].to(precision)[both] for place in (first, second)]
         for part in (pixels.uv, pixels.footprint, pixels.weight, pixels.color)
     )
     p, q = texel_pyramid.to_texels(p, size), texel_pyramid.to_texels(q, size)
     step = q - p
     distance = step.abs().amax(-1)
-    close = distance <= float(SAME_SURFACE) * torch.maximum(wide_p, wide_q) * size
+    close = distance <= SAME_SURFACE * torch.maximum(wide_p, wide_q) * size
     level_of = torch.zeros_like(distance, dtype=torch.int64)
     for level in range(system.levels):
         level_of = torch.where((level_of == level) & (distance * 2.0**-level > 1), level + 1, level_of)
@@ -151,12 +146,13 @@ def mark_coverage_plain(touched: Tensor, number: int, system: TexelSystem, uv: T
     left, right = ((x + sign * reach).to(torch.int64).clamp(0) >> 1 for sign in (-1, 1))
     top, bottom = ((y + sign * reach).to(torch.int64).clamp(0) >> 1 for sign in (-1, 1))
     right, bottom = right.clamp(max=side - 1), bottom.clamp(max=side - 1)
-    now = torch.zeros((side, side), dtype=torch.bool, device=uv.device)
-    for down in range(int((bottom - top).max()) + 1 if len(uv) else 0):
-        for across in range(int((right - left).max()) + 1):
-            row, column = top + down, left + across
-            inside = (row <= bottom) & (column <= right)
-            now[row[inside], column[inside]] = True
+    # rectangles as steps at their corners, which sums along both axes fill
+    steps = torch.zeros((side + 1) ** 2, dtype=torch.int32, device=uv.device)
+    one = torch.ones_like(top, dtype=torch.int32)
+    for row, column, sign in ((top, left, 1), (top, right + 1, -1), (bottom + 1, left, -1), (bottom + 1, right + 1, 1)):
+        steps.index_add_(0, row * (side + 1) + column, one, alpha=sign)
+    covering = steps.unflatten(0, (side + 1, side + 1)).cumsum(0).cumsum(1)
+    now = covering[:side, :side] > 0
     counts, last = touched.to(torch.int32).unbind(-1)
     counts = counts + (now & (last != number))
     touched.copy_(torch.stack((counts, torch.where(now, number, last)), -1).to(torch.uint16))

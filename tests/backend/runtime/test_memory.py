@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.runtime.memory import available_bytes, give_back, let_go, untouched
+from backend.runtime.memory import available_bytes, drop_pages, lazy_zeros, trim_heap
 
 MIB = 1 << 20
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -21,19 +21,19 @@ def resident(kind: str) -> int:
 
 
 def test_untouched_memory_is_zero_and_can_be_written() -> None:
-    values = untouched((3, 1000, 8))
+    values = lazy_zeros((3, 1000, 8))
     assert values.shape == (3, 1000, 8)
     assert values.dtype == np.float32
     assert not values.any()
     values[1] = 2.0
     assert values.sum() == 16000.0
-    assert untouched((0, 8)).shape == (0, 8)
+    assert lazy_zeros((0, 8)).shape == (0, 8)
 
 
 @linux
 def test_what_is_not_written_takes_no_memory() -> None:
     before = resident("RssAnon")
-    values = untouched((64, MIB // 4))
+    values = lazy_zeros((64, MIB // 4))
     values[:, 0] = 1.0  # a page of each MiB
     assert resident("RssAnon") - before < 8 * MIB
     values[:] = 1.0
@@ -51,7 +51,7 @@ def test_files_that_were_looked_at_are_let_go_and_stay_readable(tmp_path: Path) 
     seen = values[16:].view(np.ndarray)
     total = int(seen.sum(dtype=np.int64))
     looked = resident("RssFile")
-    let_go(seen)
+    drop_pages(seen)
     assert looked - resident("RssFile") > 24 * MIB
     assert int(seen.sum(dtype=np.int64)) == total
 
@@ -61,8 +61,8 @@ def test_what_was_written_is_not_let_go(tmp_path: Path) -> None:
     np.zeros(8192, np.uint8).tofile(path)
     values = np.memmap(path, np.uint8, "c")  # private: the file does not hold what is written
     values[5000] = 7
-    let_go(values)
-    let_go(np.ones(3))  # no file at all
+    drop_pages(values)
+    drop_pages(np.ones(3))  # no file at all
     assert values[5000] == 7
 
 
@@ -72,7 +72,7 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     kept = blocks[::64]
     held = resident("RssAnon")
     del blocks
-    give_back()
+    trim_heap()
     assert held - resident("RssAnon") > 48 * MIB
     assert len(kept) == 16
 

@@ -1,7 +1,7 @@
 """The normal equations of a texture from a strip of pixels, on the CPU: any number of threads, the same bytes.
 
-Who may add to which texels when is texel_dealing_cpu's, where pixels look texel_chunks_cpu's. The plain twin is
-backend.ops.texel_stencil_plain.accumulate_plain.
+binning.py says which thread may add to which texels when, chunks.py where pixels look. The plain form is
+backend/ops/texels/stencil_plain.py.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from backend.ops.simd import (
     where_positive,
 )
 from backend.ops.simd import total as sum_lanes
+from backend.ops.texels.constants import HUBER, REDESCEND
 from backend.ops.texels.cpu.binning import GROUPS, PHASES
 from backend.ops.texels.cpu.chunks import (
     CHUNK,
@@ -49,7 +50,7 @@ from backend.ops.texels.cpu.chunks import (
     gather,
     look,
 )
-from backend.ops.texels.cpu.gradients import HUBER, REDESCEND, take_gradients
+from backend.ops.texels.cpu.gradients import take_gradients
 from backend.ops.texels.cpu.look_up import ONE
 from backend.ops.texels.cpu.rows import add_row
 
@@ -272,7 +273,7 @@ def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tone
 
     texture [3, S*S] and coarse [3, N] are the present texture's pyramid, or [3, 1] for none. tones [3, 3]: decoding, gain,
     offset. gradient: the weight of gradient rows, width: of the strip in pixels. starts, runs, order and bounds are from
-    `texel_dealing_cpu.deal`. shown: [3 n], what the texture shows at each pixel that counts is written
+    `binning.bin_pixels`. shown: [3 n], what the texture shows at each pixel that counts is written
     there, or [0].
     """
     sums = np.zeros((order.size, SUMS))

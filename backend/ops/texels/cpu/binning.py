@@ -1,12 +1,12 @@
 """Which tile of a texture each pixel of a strip falls into, on the CPU: the order in which threads may take them in.
 
-Two pixels that fall on the same texel must be added in a fixed order. So the pixels are dealt out to square tiles of the
+Two pixels that fall on the same texel must be added in a fixed order. So the pixels are sorted into square tiles of the
 texture; a tile's pixels are taken one after the other by one thread. A pixel writes at most one texel of each
 level beyond its tile's edge, so tiles that share neither edge nor corner may go side by side: four phases, as the
-squares of a board with 2 x 2 colours. What is dealt out are runs: neighbours in a photograph's row mostly fall
+squares of a board with 2 x 2 colours. What is sorted are runs: neighbours in a photograph's row mostly fall
 into the same tile, and a run costs what a pixel would.
 
-It knows where pixels fall, not what they show: that is texel_accumulation_cpu's.
+It knows where pixels fall, not what they show: that is accumulation.py's.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def find_runs(tiles, first, count, runs):
 
 
 @njit(cache=True, parallel=True)
-def deal(uv, footprint, weight, size, tile, across):
-    """Deal the pixels of a strip out to tiles; across: tiles in a row.
+def bin_pixels(uv, footprint, weight, size, tile, across):
+    """Sort the pixels of a strip into tiles; across: tiles in a row.
 
     Returns where each tile's runs start [tiles + 1], runs [r, 2] (first pixel, length) sorted by tile, the tiles that have
     pixels in the order of their phases, and bounds [PHASES, GROUPS + 1] of equal work in that order.
@@ -93,7 +93,7 @@ def deal(uv, footprint, weight, size, tile, across):
 
 @njit(cache=True)
 def sort_runs(found, numbers, tile_count):
-    """The runs of all pieces by tile, each tile's in the order of its pixels; see `deal`. Also the pixels of each tile."""
+    """The runs of all pieces by tile, each tile's in the order of its pixels; see `bin_pixels`. Also the pixels of each tile."""
     starts = np.zeros(tile_count + 1, np.int64)
     pixels = np.zeros(tile_count, np.int64)
     for piece in range(numbers.size):

@@ -1,7 +1,7 @@
 """Which cells of a texture's pyramid a chunk of pixels looks at and what it shows them, on the CPU, sixteen pixels at a time.
 
-The geometry is that of texel_sampling_cpu, in its order of operations. Nothing is added up here: that is
-texel_accumulation_cpu's.
+The geometry is that of look_up.py, in its order of operations. Nothing is added up here: that is
+accumulation.py's.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from backend.ops.simd import (
     whole,
     whole_multiply_add,
 )
-from backend.ops.texels.cpu.look_up import HALF, ONE, TEXELS_A_PIXEL, THREE, TWO, blend
-from backend.ops.texels.cpu.rows import PLANES
+from backend.ops.texels.constants import PLANES, TEXELS_PER_PIXEL
+from backend.ops.texels.cpu.look_up import HALF, ONE, THREE, TWO, blend
 
 CHUNK = 128  # pixels between two steps; a multiple of 16
 # What is known of a chunk's pixels, CHUNK numbers of each: where it looks, the share of the coarser level, its decoded and
@@ -88,7 +88,7 @@ def find_cells(count, numbers, spots, table):
     for j in range(0, count, 16):
         across = multiply(load_16(numbers, ACROSS * CHUNK + j), splat_16(size))
         down = multiply(subtract(one, load_16(numbers, DOWN * CHUNK + j)), splat_16(size))
-        width = multiply(load_16(numbers, WIDTH * CHUNK + j), splat_16(np.float32(table[0, 0] * TEXELS_A_PIXEL)))
+        width = multiply(load_16(numbers, WIDTH * CHUNK + j), splat_16(np.float32(table[0, 0] * TEXELS_PER_PIXEL)))
         shrink = one
         side, start = splat_whole(np.int32(table[0, 0])), splat_whole(np.int32(0))
         coarser = min(1, levels)

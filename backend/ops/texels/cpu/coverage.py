@@ -1,7 +1,7 @@
 """How many photographs have touched each place of a texture, on the CPU: any number of threads, the same bytes.
 
-A place is 2 x 2 texels. A tile's pixels (texel_dealing_cpu) are drawn into a small map of its own first, so that every pixel
-only writes; what the map shows is then counted once. The plain twin is in backend.ops.texel_stencil_plain.
+A place is 2 x 2 texels. A tile's pixels (cpu/binning.py) are drawn into a small map of its own first, so that every pixel
+only writes; what the map shows is then counted once. The plain twin is in backend/ops/texels/stencil_plain.py.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ import numpy as np
 from numba import njit, prange
 
 from backend.ops.simd import peek, poke, uncounted
+from backend.ops.texels.constants import REACH
 from backend.ops.texels.cpu.binning import GROUPS, PHASES
 from backend.ops.texels.cpu.look_up import HALF, ONE
-
-MOST_PHOTOGRAPHS = 65535
-# Of the texels of the coarsest level, how far a pixel reaches at most: one that is wider would leave its tile's surroundings
-REACH = 0.87
 
 
 @uncounted
@@ -66,9 +63,9 @@ def count_tile(touched, number, drawn, side, row, column, low, high):
 def mark_coverage(touched, number, size, levels, tile, uv, footprint, starts, runs, order, bounds):
     """Count photograph `number` (1 to 65535) in touched [h, h, 2] uint16: photographs so far, and the last one's number.
 
-    tile: side in texels; starts, runs, order and bounds are from `texel_dealing_cpu.deal`.
+    tile: side in texels; starts, runs, order and bounds are from `binning.bin_pixels`.
     """
-    widest = np.float32(REACH * (1 << levels))
+    widest = np.float32(REACH * (1 << levels))  # a wider pixel would leave its tile's surroundings
     margin = np.int64(widest * HALF) + 2
     side, own = tile // 2 + 2 * margin, tile // 2
     across = (size + tile - 1) // tile

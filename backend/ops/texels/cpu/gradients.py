@@ -1,6 +1,6 @@
 """Gradient rows of a texture's normal equations, on the CPU: differences of neighbouring pixels to the texture's slope.
 
-What a row is tells backend.ops.texel_stencil; colours' own rows are texel_accumulation_cpu's.
+What a row is: see backend/ops/texels/stencil.py; colours' own rows are accumulation.py's.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import numpy as np
 from numba import njit
 
 from backend.ops.simd import poke, uncounted
+from backend.ops.texels.constants import HUBER, L2
+from backend.ops.texels.constants import SAME_SURFACE as FOOTPRINTS_APART
 from backend.ops.texels.cpu.binning import counts
 from backend.ops.texels.cpu.chunks import ZERO
 from backend.ops.texels.cpu.look_up import HALF, ONE, TWO, locate, look_up
 from backend.ops.texels.cpu.rows import add_row
 
-L2, HUBER, REDESCEND = 0, 1, 2
-SAME_SURFACE = np.float32(4)  # footprints that neighbouring pixels of one surface may be apart, by the larger axis
+SAME_SURFACE = np.float32(FOOTPRINTS_APART)
 
 
 @njit(cache=True, inline="always")
@@ -35,7 +36,7 @@ def robust_weight(squared, loss, threshold):
 def take_difference(
     cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, strength, p, q, scratch
 ):
-    """The gradient row of the neighbours p and q; see backend.ops.texel_stencil. Nothing where a fold lies between them."""
+    """The gradient row of the neighbours p and q; see backend/ops/texels/stencil.py. Nothing where a fold lies between them."""
     texels = np.float32(table[0, 0])
     x0, y0 = uv[p, 0] * texels, (ONE - uv[p, 1]) * texels
     x1, y1 = uv[q, 0] * texels, (ONE - uv[q, 1]) * texels

@@ -7,25 +7,12 @@ not copy it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numba import njit
 
 from backend.ops.simd import peek
 
-LevelTable = np.ndarray  # int64 [2, L+1]: the side of each level, and where it starts in a flat array of all levels
-
-TEXELS_A_PIXEL = 3.0**-0.5
 HALF, ONE, TWO, THREE = np.float32(0.5), np.float32(1), np.float32(2), np.float32(3)
-
-
-def level_table(sides: Sequence[int]) -> LevelTable:
-    """The table of these levels."""
-    table = np.zeros((2, len(sides)), np.int64)
-    table[0] = sides
-    table[1, 1:] = np.cumsum([side * side for side in sides[:-1]])
-    return table
 
 
 @njit(cache=True, inline="always")

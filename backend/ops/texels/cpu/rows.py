@@ -1,4 +1,4 @@
-"""One row of a texture's normal equations into its planes, on the CPU; the layout is told in backend.ops.texel_stencil.
+"""One row of a texture's normal equations into its planes, on the CPU; the layout is told in backend/ops/texels/stencil.py.
 
 It must not know pixels: a row comes with its weights.
 """
@@ -9,9 +9,7 @@ import numpy as np
 from numba import njit
 
 from backend.ops.simd import load_8, multiply_add, picker, splat_8, store
-
-PLANES = 8
-
+from backend.ops.texels.constants import PLANES
 
 # A row's number of a texel's eight from (a, b, c, d, nothing, red, green, blue): its couplings, each other corner once
 of_right_texel = picker(1, 8, 3, 8, 2, 5, 6, 7)

@@ -48,7 +48,7 @@ def test_packing_and_back(size: int) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_single_level_is_grid_sample_with_border_padding(size: int) -> None:
     texture, uv = draw(3, size, size), scattered_uv()
-    found = ts.gather_plain(ts.pack([texture]), ts.Layout((size,)), uv, None)
+    found = ts.gather(ts.pack([texture]), ts.Layout((size,)), uv, None, impl="plain")
     grid = torch.stack([2 * uv[..., 0] - 1, 1 - 2 * uv[..., 1]], dim=-1)
     expected = F.grid_sample(texture[None], torch.nan_to_num(grid)[None], padding_mode="border", align_corners=False)[
         0
@@ -65,10 +65,10 @@ def test_kernels_are_the_plain_op(size: int, summed: bool) -> None:
     uv = scattered_uv()
     level = None if summed else draw(9, 31, seed=5) * 5 - 1
     values = draw(9, 31, 3, seed=6)
-    torch.testing.assert_close(ts.gather(texels, layout, uv, level), ts.gather_plain(texels, layout, uv, level))
+    torch.testing.assert_close(ts.gather(texels, layout, uv, level), ts.gather(texels, layout, uv, level, impl="plain"))
     into, into_plain = texels.clone(), texels.clone()
     ts.scatter(into, layout, uv, level, values)
-    ts.scatter_plain(into_plain, layout, uv, level, values)
+    ts.scatter(into_plain, layout, uv, level, values, impl="plain")
     torch.testing.assert_close(into, into_plain)
 
 

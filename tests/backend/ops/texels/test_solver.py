@@ -8,11 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from backend.ops.texels import solver, solver_plain
+from backend.ops.texels import solver, solver_blocks, solver_plain
 from backend.ops.texels.observations import Loss
 from backend.ops.texels.pyramid import build_pyramid, sample
 from backend.ops.texels.solver import NO_SEAMS, Seams, mean_weight, solve
-from backend.ops.texels.stencil import TexelSystem
+from backend.ops.texels.stencil import accumulate
+from backend.ops.texels.system import TexelSystem
 from tests.backend.ops.texels.test_stencil import matrix_of
 
 
@@ -39,7 +40,7 @@ def observed(
     uv, footprint = scatter(size, count, texels, seed)
     weight = (((uv - 0.5) ** 2).sum(-1).sqrt() > hole).to(torch.float32)
     system = TexelSystem(size)
-    system.accumulate(uv, footprint, weight, torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)))
+    accumulate(system, uv, footprint, weight, torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)))
     return system
 
 
@@ -82,7 +83,7 @@ def test_blocks_equal_conjugate_gradients_over_the_whole(
     monkeypatch: pytest.MonkeyPatch, level: int, charted: bool, seams: Seams
 ) -> None:
     """With blocks of 32 a grid of 99 has phases, margins and seams between blocks."""
-    monkeypatch.setattr(solver, "BLOCK", 32)
+    monkeypatch.setattr(solver_blocks, "BLOCK", 32)
     size = 99
     system = observed(size, 4 * size * size, hole=0.1)
     side = system.sides[level]
@@ -140,7 +141,7 @@ def test_a_texture_comes_back_from_pixels_of_its_own_width() -> None:
     uv, footprint = scatter(size, 12 * size * size, (0.5, 1.0))
     system = TexelSystem(size)
     color = sample(build_pyramid(texture, system.levels), uv, footprint)
-    system.accumulate(uv, footprint, torch.ones(len(uv)), color)
+    accumulate(system, uv, footprint, torch.ones(len(uv)), color)
     found = solve(system, smoothness=1e-6, iterations=300, tolerance=1e-6)
     assert float((found - texture).abs().max()) < 2e-3
 
@@ -156,7 +157,7 @@ def test_passes_make_the_blend_of_levels_exact() -> None:
     for _ in range(5):
         pyramid = None if found is None else build_pyramid(found, system.levels)
         system.reset()
-        system.accumulate(uv, footprint, torch.ones(len(uv)), color, pyramid=pyramid)
+        accumulate(system, uv, footprint, torch.ones(len(uv)), color, pyramid=pyramid)
         found = solve(system, found, smoothness=1e-6, iterations=200, tolerance=1e-6)
         errors.append(float((found - texture).square().mean().sqrt()))
     assert errors == sorted(errors, reverse=True)
@@ -192,7 +193,7 @@ def test_shifted_photographs_tell_more_than_one() -> None:
             pyramid = None if found is None else build_pyramid(found, system.levels)
             system.reset()
             for view in views:
-                system.accumulate(*view, pyramid=pyramid)
+                accumulate(system, *view, pyramid=pyramid)
             found = solve(system, found, smoothness=1e-3, iterations=100)
         assert found is not None
         inner = (slice(None), slice(8, -8), slice(8, -8))
@@ -215,7 +216,7 @@ def test_outliers_are_ignored(share: float, loss: Loss) -> None:
         pyramid = None if found is None else build_pyramid(found, system.levels)
         system.reset()
         kind = "l2" if turn == 0 else "l1" if turn < 3 else loss
-        system.accumulate(uv, footprint, torch.ones(len(uv)), color, pyramid=pyramid, loss=kind, threshold=0.02)
+        accumulate(system, uv, footprint, torch.ones(len(uv)), color, pyramid=pyramid, loss=kind, threshold=0.02)
         found = solve(system, found, smoothness=1e-4, iterations=100)
         errors.append(float((found - texture).square().mean().sqrt()))
     assert errors[0] > 0.02
@@ -229,7 +230,7 @@ def test_what_nobody_saw_is_filled_smoothly_from_its_edge() -> None:
     uv, footprint = scatter(size, 4 * size * size, (0.5, 1.0))
     weight = (((uv - 0.5) ** 2).sum(-1).sqrt() > 0.25).to(torch.float32)
     system = TexelSystem(size)
-    system.accumulate(uv, footprint, weight, uv[:, :1].repeat(1, 3).clamp(0.5 / size, 1 - 0.5 / size))
+    accumulate(system, uv, footprint, weight, uv[:, :1].repeat(1, 3).clamp(0.5 / size, 1 - 0.5 / size))
     found = solve(system, smoothness=0.002)
     unseen = system.observation_weight() == 0
     assert int(unseen.sum()) > 10000
@@ -247,7 +248,7 @@ def test_charts_do_not_run_into_each_other() -> None:
     weight = ((uv[:, 0] < 0.4) | (uv[:, 0] > 0.6)).to(torch.float32)
     color = (uv[:, :1] > 0.5).to(torch.float32).repeat(1, 3)
     system = TexelSystem(size)
-    system.accumulate(uv, footprint, weight, color)
+    accumulate(system, uv, footprint, weight, color)
     charts = np.zeros((size, size), np.uint8)
     charts[:, size // 2 :] = 1
     found = solve(system, charts=charts, iterations=100)
@@ -263,7 +264,7 @@ def test_seams_bring_their_two_sides_together() -> None:
     uv, footprint = scatter(size, 4 * size * size, (0.5, 1.0))
     system = TexelSystem(size)
     color = (0.4 + 0.2 * (uv[:, :1] > 0.5).to(torch.float32)).repeat(1, 3)
-    system.accumulate(uv, footprint, torch.ones(len(uv)), color)
+    accumulate(system, uv, footprint, torch.ones(len(uv)), color)
     v = np.linspace(0.02, 0.98, 2 * size, dtype=np.float32)
     uv_a, uv_b = (np.stack((np.full_like(v, (column + 0.5) / size), v), -1) for column in (40, 210))
     loose = solve(system)
@@ -282,7 +283,7 @@ def test_smoothness_means_the_same_for_any_weight_of_photographs(factor: float) 
     found = []
     for weight in (1.0, factor):
         system = TexelSystem(size)
-        system.accumulate(uv, footprint, torch.full((len(uv),), weight), color)
+        accumulate(system, uv, footprint, torch.full((len(uv),), weight), color)
         found.append(solve(system, smoothness=0.05, iterations=200, tolerance=1e-6))
     torch.testing.assert_close(found[0], found[1], atol=1e-3, rtol=0)
 

@@ -11,12 +11,12 @@ import scipy.sparse as sparse
 import torch
 
 from backend.ops.texels import pyramid as texel_pyramid
-from backend.ops.texels.observations import LOSSES, Pixels, Residuals, Settings
 from backend.ops.texels.pyramid import build_pyramid, sample
 from backend.ops.texels.solver_plain import multiply_level
-from backend.ops.texels.stencil import TexelSystem
-from backend.ops.texels.stencil_plain import accumulate_plain
+from backend.ops.texels.stencil import accumulate
+from backend.ops.texels.system import TexelSystem
 from shared.errors import InvalidInput
+from tests.support.devices import DEVICES
 
 GAIN, OFFSET = (1.1, 0.9, 1.0), (0.01, 0.0, -0.02)
 Strip = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -37,34 +37,24 @@ def strip(size: int, rows: int = 40, columns: int = 50, texels: float = 1.5, see
     return uv, footprint, weight, color
 
 
-def plain(
-    system: TexelSystem, pixels: Strip, pyramid: Any, loss: str, gradient: float = 0.0, photograph: Any = None
-) -> Residuals:
-    settings = Settings(
-        gain=np.array(GAIN, np.float32),
-        offset=np.array(OFFSET, np.float32),
-        loss=LOSSES[loss],
-        threshold=0.1,
-        gradient=gradient,
-        solve=True,
-    )
-    return accumulate_plain(system, Pixels.of(*pixels, system.device), settings, pyramid, photograph)
-
-
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("gradient", [0.0, 2.0])
 @pytest.mark.parametrize("loss", ["l2", "l1", "geman-mcclure"])
 @pytest.mark.parametrize(("size", "texels"), [(40, 0.7), (61, 1.5), (150, 3.0), (300, 14.0)])
-def test_kernel_equals_plain_op(size: int, texels: float, loss: Any, gradient: float) -> None:
-    fast, slow = TexelSystem(size), TexelSystem(size)
-    pyramid = build_pyramid(torch.rand(3, size, size, generator=torch.Generator().manual_seed(1)), fast.levels)
+def test_the_kernel_equals_the_plain_form(device: str, size: int, texels: float, loss: Any, gradient: float) -> None:
+    fast, slow = TexelSystem(size), TexelSystem(size, device=device)
+    texture = torch.rand(3, size, size, generator=torch.Generator().manual_seed(1))
     pixels = strip(size, texels=texels)
-    told = fast.accumulate(
-        *pixels, gain=GAIN, offset=OFFSET, pyramid=pyramid, loss=loss, threshold=0.1, gradient=gradient, photograph=4
-    )
-    expected = plain(slow, pixels, pyramid, loss, gradient, photograph=4)
+    told, expected = (
+        accumulate(
+            system, *(part.to(system.device) for part in pixels), gain=GAIN, offset=OFFSET, loss=loss, threshold=0.1,
+            pyramid=build_pyramid(texture.to(system.device), system.levels), gradient=gradient, photograph=4, impl=impl,
+        )
+        for system, impl in ((fast, "cpu"), (slow, "plain"))
+    )  # fmt: skip
     assert slow.cells[:, 0].count_nonzero() > 100
-    torch.testing.assert_close(fast.cells, slow.cells, atol=2e-5 * float(slow.cells.abs().max()), rtol=0)
-    torch.testing.assert_close(told.sums, expected.sums, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(fast.cells, slow.cells.cpu(), atol=2e-5 * float(slow.cells.abs().max()), rtol=0)
+    torch.testing.assert_close(told.sums, expected.sums.cpu(), rtol=1e-5, atol=1e-4)
     torch.testing.assert_close(fast.coverage(), slow.coverage())
 
 
@@ -122,7 +112,7 @@ def matrix_of(system: TexelSystem) -> tuple[np.ndarray, np.ndarray]:
 def test_planes_are_the_normal_equations_of_the_rows(size: int) -> None:
     uv, footprint, weight, color = strip(size, rows=12, columns=14, texels=1.2)
     system = TexelSystem(size, 2)
-    system.accumulate(uv, footprint, weight, color)
+    accumulate(system, uv, footprint, weight, color)
     seen = ((uv >= 0) & (uv <= 1)).all(-1) & (weight > 0)
     targets = color[seen].numpy().astype(np.float64) / 255
     matrix, right = np.zeros((size**2, size**2)), np.zeros((size**2, 3))
@@ -143,7 +133,7 @@ def test_accumulation_is_the_adjoint_of_the_look_up() -> None:
     system = TexelSystem(size)
     system.cells = system.cells.double()
     expected_of = color.double() / 255 * torch.tensor(GAIN) + torch.tensor(OFFSET)
-    plain(system, (uv, footprint, weight, color), None, "l2")
+    accumulate(system, uv, footprint, weight, color, gain=GAIN, offset=OFFSET, impl="plain")
     texture = torch.rand(3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
     pyramid = build_pyramid(texture, system.levels)
     seen = sample(pyramid, uv.double(), footprint.double()).nan_to_num()
@@ -160,7 +150,7 @@ def test_a_texture_that_explains_all_has_no_residual_and_its_own_right_side() ->
     pyramid = build_pyramid(texture, system.levels)
     uv, footprint, weight, _ = strip(size, texels=3.0)
     color = sample(pyramid, uv, footprint).nan_to_num().contiguous()
-    told = system.accumulate(uv, footprint, weight, color, pyramid=pyramid, loss="l1")
+    told = accumulate(system, uv, footprint, weight, color, pyramid=pyramid, loss="l1")
     assert told.count > 300
     assert told.squared / told.weight < 1e-12
     for level in range(system.levels + 1):  # A_k R_k T = b_k in every level: the texture is a fixed point
@@ -178,11 +168,9 @@ def test_pixels_that_count_tell_what_the_texture_shows_them(solve: bool) -> None
     uv, footprint, weight, color = strip(size, texels=2.5)
     uv[20:22, :5] += 2.0  # of another tile
     fast, slow = torch.full(color.shape, torch.nan), torch.full(color.shape, torch.nan)
-    system.accumulate(uv, footprint, weight, color, pyramid=pyramid, loss="l1", solve=solve, shown=fast)
-    settings = Settings(np.ones(3, np.float32), np.zeros(3, np.float32), LOSSES["l1"], 0.02, 0.0, solve)
-    accumulate_plain(
-        TexelSystem(size), Pixels.of(uv, footprint, weight, color, system.device), settings, pyramid, None, slow
-    )
+    accumulate(system, uv, footprint, weight, color, pyramid=pyramid, loss="l1", solve=solve, shown=fast)
+    asked: dict[str, Any] = {"pyramid": pyramid, "loss": "l1", "solve": solve}
+    accumulate(TexelSystem(size), uv, footprint, weight, color, **asked, shown=slow, impl="plain")
     counts = ((uv >= 0) & (uv <= 1)).all(-1) & (weight > 0)
     assert counts.sum() > 1000
     assert torch.equal(fast.isnan(), ~counts[..., None].expand_as(fast))
@@ -199,8 +187,8 @@ def test_residuals_fit_the_gain_and_offset_of_a_photograph() -> None:
     color = ((model * torch.tensor([0.7, 0.8, 0.9]) + torch.tensor([0.05, 0.0, 0.02])) * 65535).round().to(torch.uint16)
     before = system.cells.clone()
     halves = [(uv[:15], footprint[:15], weight[:15], color[:15]), (uv[15:], footprint[15:], weight[15:], color[15:])]
-    told = system.accumulate(*halves[0], pyramid=pyramid, solve=False) + system.accumulate(
-        *halves[1], pyramid=pyramid, solve=False
+    told = accumulate(system, *halves[0], pyramid=pyramid, solve=False) + accumulate(
+        system, *halves[1], pyramid=pyramid, solve=False
     )
     assert torch.equal(system.cells, before)
     w, m, c = told.weight, told.model, told.photograph
@@ -220,8 +208,8 @@ def test_a_gradient_row_of_one_cell_is_the_difference_of_its_pixels(number: int)
     footprint, weight = torch.full(shape, 0.7 / size), torch.ones(shape)
     color = torch.tensor([0.2, 0.5, 0.9, 0.7, 0.4, 0.1]).reshape(*shape, 3)
     with_rows, without = TexelSystem(size, 0), TexelSystem(size, 0)
-    with_rows.accumulate(uv, footprint, weight, color, gradient=3.0)
-    without.accumulate(uv, footprint, weight, color)
+    accumulate(with_rows, uv, footprint, weight, color, gradient=3.0)
+    accumulate(without, uv, footprint, weight, color)
     looks = rows_of(without, uv.reshape(-1, 2).numpy(), footprint.reshape(-1).numpy())[0][1].toarray()
     difference = looks[1] - looks[0]
     step = (color.reshape(2, 3)[1] - color.reshape(2, 3)[0]).numpy()
@@ -238,8 +226,8 @@ def test_gradient_rows_are_silent_across_folds_and_exact_on_slopes() -> None:
     pyramid = build_pyramid(texture, system.levels)
     uv, footprint, weight, _ = strip(size, texels=1.3)
     color = torch.stack((uv[..., 0], 1 - uv[..., 1], (uv[..., 0] + 1 - uv[..., 1]) / 2), -1).nan_to_num().contiguous()
-    system.accumulate(uv, footprint, weight, color, gradient=5.0)
-    bare.accumulate(uv, footprint, weight, color)
+    accumulate(system, uv, footprint, weight, color, gradient=5.0)
+    accumulate(bare, uv, footprint, weight, color)
     for level in range(system.levels + 1):
         planes = system.level(level) - bare.level(level)
         torch.testing.assert_close(
@@ -253,8 +241,8 @@ def test_colors_are_decoded_alike_from_any_type(dtype: torch.dtype) -> None:
     decoded = color.to(torch.float32) / 255
     given = {torch.uint8: color, torch.uint16: (color.to(torch.int32) * 257).to(torch.uint16), torch.float32: decoded}
     system, expected = TexelSystem(48), TexelSystem(48)
-    system.accumulate(uv, footprint, weight, given[dtype])
-    expected.accumulate(uv, footprint, weight, decoded)
+    accumulate(system, uv, footprint, weight, given[dtype])
+    accumulate(expected, uv, footprint, weight, decoded)
     torch.testing.assert_close(system.cells, expected.cells, atol=1e-5, rtol=0)
 
 
@@ -263,7 +251,7 @@ def test_coverage_counts_photographs_not_pixels_or_strips() -> None:
     system = TexelSystem(size)
     uv, footprint, weight, color = strip(size, texels=0.6)
     for photograph in (7, 7, 9):
-        system.accumulate(uv, footprint, weight, color, photograph=photograph)
+        accumulate(system, uv, footprint, weight, color, photograph=photograph)
     counts = system.coverage()
     assert counts.shape == (size, size)
     assert counts.to(torch.int32).unique().tolist() == [0, 2]
@@ -287,7 +275,7 @@ def test_bytes_do_not_depend_on_threads() -> None:
         numba.set_num_threads(count)
         system = TexelSystem(size)
         told = [
-            system.accumulate(*part, pyramid=pyramid, loss="l1", gradient=1.0, photograph=number)
+            accumulate(system, *part, pyramid=pyramid, loss="l1", gradient=1.0, photograph=number)
             for number, part in enumerate(pixels)
         ]
         sums = (told[0] + told[1] + told[2]).sums
@@ -301,17 +289,17 @@ def test_a_released_system_measures_and_can_start_again() -> None:
     pixels = strip(size)
     system = TexelSystem(size)
     pyramid = build_pyramid(torch.rand(3, size, size, generator=torch.Generator().manual_seed(3)), system.levels)
-    first = system.accumulate(*pixels, pyramid=pyramid, loss="l1")
+    first = accumulate(system, *pixels, pyramid=pyramid, loss="l1")
     gathered = system.cells.clone()
     system.release()
     assert system.cells.nbytes == 0
     with pytest.raises(ValueError, match="released"):
-        system.accumulate(*pixels, pyramid=pyramid)
-    again = system.accumulate(*pixels, pyramid=pyramid, loss="l1", solve=False)
+        accumulate(system, *pixels, pyramid=pyramid)
+    again = accumulate(system, *pixels, pyramid=pyramid, loss="l1", solve=False)
     assert torch.equal(again.sums, first.sums)
     system.reset()
     assert not system.cells.any()
-    system.accumulate(*pixels, pyramid=pyramid, loss="l1")
+    accumulate(system, *pixels, pyramid=pyramid, loss="l1")
     assert torch.equal(system.cells, gathered)
 
 
@@ -319,19 +307,19 @@ def test_what_does_not_go_together_is_refused() -> None:
     uv, footprint, weight, color = strip(32)
     system = TexelSystem(32)
     with pytest.raises(ValueError, match="go together"):
-        system.accumulate(uv, footprint[1:], weight, color)
+        accumulate(system, uv, footprint[1:], weight, color)
     with pytest.raises(ValueError, match="uint8"):
-        system.accumulate(uv, footprint, weight, color.to(torch.int64))
+        accumulate(system, uv, footprint, weight, color.to(torch.int64))
     with pytest.raises(ValueError, match="float32"):
-        system.accumulate(uv.double(), footprint, weight, color)
+        accumulate(system, uv.double(), footprint, weight, color)
     with pytest.raises(ValueError, match="pyramid"):
-        system.accumulate(uv, footprint, weight, color, loss="l1")
+        accumulate(system, uv, footprint, weight, color, loss="l1")
     with pytest.raises(ValueError, match="nothing is shown"):
-        system.accumulate(uv, footprint, weight, color, shown=torch.empty(color.shape))
+        accumulate(system, uv, footprint, weight, color, shown=torch.empty(color.shape))
     pyramid = build_pyramid(torch.rand(3, 32, 32), system.levels)
     with pytest.raises(ValueError, match="shown"):
-        system.accumulate(uv, footprint, weight, color, pyramid=pyramid, shown=torch.empty(color.shape[1:]))
+        accumulate(system, uv, footprint, weight, color, pyramid=pyramid, shown=torch.empty(color.shape[1:]))
     with pytest.raises(ValueError, match="rows and columns"):
-        system.accumulate(uv[0], footprint[0], weight[0], color[0], gradient=1.0)
+        accumulate(system, uv[0], footprint[0], weight[0], color[0], gradient=1.0)
     with pytest.raises(InvalidInput):
         TexelSystem(32, 6)
