@@ -20,46 +20,50 @@ intrinsic: Any = extending.intrinsic  # it takes the first parameter away, which
 compile_function: Any = njit
 # For functions that make no arrays: without counting references to those they are given, which takes longer than
 # looking one number up.
-uncounted = compile_function(cache=True, _nrt=False)
+njit_no_refcount = compile_function(cache=True, _nrt=False)
 
 
-class Lanes(types.Type):
+class Vector(types.Type):
     """The type of `count` float32 side by side, or of as many int32."""
 
     def __init__(self, count: int, whole: bool = False) -> None:
         self.count = count
-        self.vector = ir.VectorType(ir.IntType(32) if whole else ir.FloatType(), count)
-        super().__init__(name=f"{'Whole' if whole else 'Lanes'}{count}")
+        self.llvm = ir.VectorType(ir.IntType(32) if whole else ir.FloatType(), count)
+        super().__init__(name=f"{'int32' if whole else 'float32'}x{count}")
 
 
-@register_model(Lanes)
-class LanesModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Lanes) -> None:
-        super().__init__(manager, kind, kind.vector)
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Vector) -> None:
+        super().__init__(manager, kind, kind.llvm)
 
 
-LANES_16, LANES_8, WHOLE_16 = Lanes(16), Lanes(8), Lanes(16, whole=True)
+FLOAT_16, FLOAT_8, INT_16 = Vector(16), Vector(8), Vector(16, whole=True)
 
 
-def _address(context: Any, builder: Any, signature: Any, args: Any, kind: Lanes) -> Any:
-    array = context.make_array(signature.args[0])(context, builder, args[0])
-    start = builder.gep(array.data, [args[1]])
-    return builder.bitcast(start, kind.vector.as_pointer())
+def element_address(context: Any, builder: Any, array_type: Any, array: Any, at: Any, pointee: Any = None) -> Any:
+    """The address of array[at] of a flat array. pointee: LLVM's type of what is read or written there, an element otherwise.
+
+    LLVM's pointers know no type of what they point to, llvmlite's still may: so every address says what its steps are,
+    and every load what it loads. Where pointers are opaque, the cast is none.
+    """
+    element = context.get_data_type(array_type.dtype)
+    start = builder.gep(context.make_array(array_type)(context, builder, array).data, [at], source_etype=element)
+    return start if pointee is None else builder.bitcast(start, pointee.as_pointer())
 
 
-def _loader(kind: Lanes) -> Any:
+def _loader(kind: Vector) -> Any:
     def load(typing: Any, array: Any, at: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            loaded = builder.load(_address(context, builder, signature, args, kind))
-            loaded.align = 4
-            return loaded
+            address = element_address(context, builder, signature.args[0], args[0], args[1], kind.llvm)
+            return builder.load(address, align=4, typ=kind.llvm)
 
         return kind(array, types.intp), generate
 
     return intrinsic(load)
 
 
-load_16, load_8 = _loader(LANES_16), _loader(LANES_8)
+load_16, load_8 = _loader(FLOAT_16), _loader(FLOAT_8)
 
 
 @intrinsic
@@ -67,8 +71,8 @@ def peek(typing: Any, array: Any, at: Any) -> Any:
     """array[at] of a flat array for an `at` that is not negative, which numba's own indexing would look for every time."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.load(builder.gep(data, [args[1]]))
+        address = element_address(context, builder, signature.args[0], args[0], args[1])
+        return builder.load(address, typ=context.get_data_type(signature.args[0].dtype))
 
     return array.dtype(array, types.intp), generate
 
@@ -78,57 +82,56 @@ def poke(typing: Any, array: Any, at: Any, value: Any) -> Any:
     """array[at] = value for a flat array and an `at` that is not negative."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        builder.store(args[2], builder.gep(data, [args[1]]))
+        builder.store(args[2], element_address(context, builder, signature.args[0], args[0], args[1]))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, array.dtype), generate
 
 
 @intrinsic
-def store(typing: Any, array: Any, at: Any, lanes: Any) -> Any:
-    """Write lanes to array[at], array[at + 1] ..."""
+def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write a vector to array[at], array[at + 1] ..."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        stored = builder.store(args[2], _address(context, builder, signature, args, signature.args[2]))
-        stored.align = 4
+        address = element_address(context, builder, signature.args[0], args[0], args[1], signature.args[2].llvm)
+        builder.store(args[2], address, align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, lanes), generate
+    return types.void(array, types.intp, vector), generate
 
 
-def _splatter(kind: Lanes) -> Any:
+def _splatter(kind: Vector) -> Any:
     def splat(typing: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            lanes = ir.Constant(kind.vector, ir.Undefined)
-            first = builder.insert_element(lanes, args[0], ir.Constant(ir.IntType(32), 0))
+            undefined = ir.Constant(kind.llvm, ir.Undefined)
+            first = builder.insert_element(undefined, args[0], ir.Constant(ir.IntType(32), 0))
             mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
-            return builder.shuffle_vector(first, lanes, mask)
+            return builder.shuffle_vector(first, undefined, mask)
 
-        return kind(types.int32 if kind is WHOLE_16 else types.float32), generate
+        return kind(types.int32 if kind is INT_16 else types.float32), generate
 
     return intrinsic(splat)
 
 
-splat_16, splat_8, splat_whole = _splatter(LANES_16), _splatter(LANES_8), _splatter(WHOLE_16)
+splat_16, splat_8, splat_whole = _splatter(FLOAT_16), _splatter(FLOAT_8), _splatter(INT_16)
 
 
 def picker(*places: int) -> Any:
-    """A function that makes eight lanes out of eight, each from the place told; place 8 is nothing, 0."""
+    """A function that makes a vector of eight out of another, each number from the place told; place 8 stands for 0."""
 
-    def pick(typing: Any, lanes: Any) -> Any:
+    def pick(typing: Any, vector: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             nothing = ir.Constant(args[0].type, [0.0] * 8)
             mask = ir.Constant(ir.VectorType(ir.IntType(32), 8), list(places))
             return builder.shuffle_vector(args[0], nothing, mask)
 
-        return lanes(lanes), generate
+        return vector(vector), generate
 
     return intrinsic(pick)
 
 
 def _shuffler(places: list[int]) -> Any:
-    """A function that makes sixteen lanes out of twice sixteen: places 0..15 are the first's, 16..31 the second's."""
+    """A function that makes a vector of sixteen out of two: places 0..15 are the first's, 16..31 the second's."""
 
     def shuffle(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -216,20 +219,20 @@ def subtract(typing: Any, a: Any, b: Any) -> Any:
 @intrinsic
 def whole(typing: Any, a: Any) -> Any:
     """Towards zero; what does not fit into int32 is anything."""
-    result = WHOLE_16
-    return result(a), lambda context, builder, signature, args: builder.fptosi(args[0], result.vector)
+    result = INT_16
+    return result(a), lambda context, builder, signature, args: builder.fptosi(args[0], result.llvm)
 
 
 @intrinsic
 def real(typing: Any, a: Any) -> Any:
-    """Whole lanes as float32."""
-    result = LANES_16
-    return result(a), lambda context, builder, signature, args: builder.sitofp(args[0], result.vector)
+    """Vectors of int32 as float32."""
+    result = FLOAT_16
+    return result(a), lambda context, builder, signature, args: builder.sitofp(args[0], result.llvm)
 
 
 @intrinsic
 def whole_multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """a b + c of whole lanes."""
+    """a b + c of vectors of int32."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.add(builder.mul(args[0], args[1]), args[2])
@@ -263,7 +266,7 @@ def any_at_least(typing: Any, test: Any, bound: Any) -> Any:
 def store_turned(
     typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
 ) -> Any:
-    """Write eight lanes of eight from array[at] on, turned: first every one's first, then every one's second ..."""
+    """Write eight vectors of eight from array[at] on, transposed: first the first number of each, then the second of each ..."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         rows, kind = list(args[2:]), signature.args[2]
@@ -278,8 +281,8 @@ def store_turned(
             rows = turned
         for i, row in enumerate(rows):
             place = builder.add(args[1], ir.Constant(args[1].type, 8 * i))
-            stored = builder.store(row, _address(context, builder, signature, (args[0], place), kind))
-            stored.align = 4
+            address = element_address(context, builder, signature.args[0], args[0], place, kind.llvm)
+            builder.store(row, address, align=4)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, a, b, c, d, e, f, g, h), generate
@@ -294,11 +297,10 @@ def fetch_ahead(typing: Any, array: Any, at: Any) -> Any:
     """Ask for the cache line of array[at], which will be written or read soon."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        prefetch = get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        address = builder.bitcast(builder.gep(data, [args[1]]), pointer)
+        byte, number = ir.IntType(8), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), number, number, number])
+        prefetch = get_or_insert_function(builder.module, kind, f"llvm.prefetch.{byte.as_pointer().intrinsic_name}")
+        address = element_address(context, builder, signature.args[0], args[0], args[1], byte)
         builder.call(prefetch, [address, *(ir.Constant(number, value) for value in (0, 3, 1))])
         return context.get_dummy_value()
 
@@ -317,7 +319,7 @@ def where_positive(typing: Any, test: Any, value: Any) -> Any:
 
 
 @intrinsic
-def total(typing: Any, lanes: Any) -> Any:
+def total(typing: Any, vector: Any) -> Any:
     """The sum of the lanes, from the first to the last."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -326,4 +328,4 @@ def total(typing: Any, lanes: Any) -> Any:
             result = builder.fadd(result, builder.extract_element(args[0], ir.Constant(ir.IntType(32), place)))
         return result
 
-    return types.float32(lanes), generate
+    return types.float32(vector), generate

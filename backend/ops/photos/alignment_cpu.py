@@ -15,12 +15,12 @@ from backend.ops.simd import (
     load_16,
     multiply,
     multiply_add,
+    njit_no_refcount,
     peek,
     poke,
     splat_16,
     square_root,
     store,
-    uncounted,
     where_positive,
 )
 
@@ -119,7 +119,7 @@ def _decode(model, pixels, factor, shift, own):
             gap[j] = model[j, k] - (shown + add)
 
 
-@uncounted
+@njit_no_refcount
 def _sum_columns(decoded, weighed, below, begin, knee, columns):
     """The sums of sixteen columns of pixels over the rows of a span: columns [_SUMS, 16], written.
 
@@ -169,19 +169,19 @@ def _sum_columns(decoded, weighed, below, begin, knee, columns):
     store(columns, 14 * LANES, square_sum)
 
 
-@uncounted
+@njit_no_refcount
 def _store_three(columns, row, first, second, third):
     store(columns, row * LANES, first)
     store(columns, (row + 1) * LANES, second)
     store(columns, (row + 2) * LANES, third)
 
 
-@uncounted
+@njit_no_refcount
 def _add_to(cell, place, value):
     poke(cell, place, peek(cell, place) + value)
 
 
-@uncounted
+@njit_no_refcount
 def _add_column(columns, j, right, cell):
     """Spread the sums of a column of pixels over its cell [COLUMNS]; right: its share of the cell's right corners, 0..1.
 

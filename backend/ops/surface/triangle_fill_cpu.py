@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 
-from backend.ops.simd import intrinsic, peek
+from backend.ops.simd import element_address, intrinsic, peek
 from backend.ops.surface import triangle_setup_cpu as setup
 from backend.ops.surface.triangle_setup_cpu import BATCH
 
@@ -41,8 +41,7 @@ def _claim_eight(
             return builder.shuffle_vector(first, first, places)
 
         def address(place: int, kind: Any) -> Any:
-            array = context.make_array(signature.args[place])(context, builder, args[place])
-            return builder.bitcast(builder.gep(array.data, [args[2]]), kind.as_pointer())
+            return element_address(context, builder, signature.args[place], args[place], args[2], kind)
 
         def linear(slope: Any, constant: Any) -> Any:
             return builder.fadd(builder.fmul(spread(slope, floats), xs), spread(constant, floats))
@@ -60,14 +59,13 @@ def _claim_eight(
         nobody = ir.Constant(ir.IntType(LANES), 0)
         result = cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(1), 0))
         with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(wins, nobody.type), nobody)):
-            held, before = builder.load(depths), builder.load(owners)
-            held.align, before.align = 8, 4
+            held, before = builder.load(depths, align=8, typ=floats), builder.load(owners, align=4, typ=ints)
             wins = builder.and_(wins, builder.fcmp_ordered(">", value, held))
             mine = spread(builder.trunc(args[4], ir.IntType(32)), ints)
-            builder.store(builder.select(wins, value, held), depths).align = 8
-            builder.store(builder.select(wins, mine, before), owners).align = 4
+            builder.store(builder.select(wins, value, held), depths, align=8)
+            builder.store(builder.select(wins, mine, before), owners, align=4)
             builder.store(builder.icmp_unsigned("!=", builder.bitcast(wins, nobody.type), nobody), result)
-        return builder.load(result)
+        return builder.load(result, typ=ir.IntType(1))
 
     real, whole = types.float64, types.intp
     return types.boolean(

@@ -17,6 +17,7 @@ from backend.ops.simd import (
     load_16,
     multiply,
     multiply_add,
+    njit_no_refcount,
     peek,
     poke,
     splat_8,
@@ -25,10 +26,9 @@ from backend.ops.simd import (
     store,
     store_turned,
     subtract,
-    uncounted,
     where_positive,
 )
-from backend.ops.simd import total as sum_lanes
+from backend.ops.simd import total as sum_vector
 from backend.ops.texels.constants import HUBER, REDESCEND
 from backend.ops.texels.cpu.binning import GROUPS, PHASES
 from backend.ops.texels.cpu.chunks import (
@@ -58,7 +58,7 @@ SUMS = 22
 SUMMED_CHUNKS = 16  # that sums in float32 take in before they go to those in float64
 
 
-@uncounted
+@njit_no_refcount
 def weigh(count, numbers, tones, loss, threshold, sums):
     """Residuals and robust weights of the first `count` pixels in `numbers`, sixteen at a time, and their sums.
 
@@ -103,11 +103,11 @@ def add_up(sums, number, lanes):
     store(sums, 16 * number, add(lanes, load_16(sums, 16 * number)))
 
 
-@uncounted
+@njit_no_refcount
 def empty_sums(lanes, sums):
     """Add sums in lanes [22 * 16] to sums [22] float64, and forget them."""
     for number in range(1, SUMS):
-        sums[number] += sum_lanes(load_16(lanes, 16 * number))
+        sums[number] += sum_vector(load_16(lanes, 16 * number))
         store(lanes, 16 * number, splat_16(ZERO))
 
 
@@ -154,7 +154,7 @@ def add_cell(cells, numbers, spots, spot, corners, row, j):
     )
 
 
-@uncounted
+@njit_no_refcount
 def add_rows(cells, count, numbers, spots, row, mixed):
     """The rows of a chunk's first `count` pixels, one for each level a pixel looks at."""
     one = splat_16(ONE)
@@ -179,7 +179,7 @@ def add_rows(cells, count, numbers, spots, row, mixed):
             add_cell(cells, numbers, spots, COARSER_SPOT, COARSER, row, j)
 
 
-@uncounted
+@njit_no_refcount
 def take_chunk(
     cells, filled, table, texture, coarse, finest, more, tones, loss, threshold, solve, lanes, scratch, shown
 ):
@@ -211,7 +211,7 @@ def take_chunk(
         add_rows(cells, filled, numbers, spots, row, mixed)
 
 
-@uncounted
+@njit_no_refcount
 def take_tile(
     cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve, runs, sums,
     lanes, scratch, shown,

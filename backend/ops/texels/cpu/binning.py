@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from backend.ops.simd import peek, poke, uncounted
+from backend.ops.simd import njit_no_refcount, peek, poke
 from backend.ops.texels.cpu.look_up import ONE
 
 PHASES = 4
@@ -38,7 +38,7 @@ def counts(u, v, footprint, weight):
     return (weight > 0) & (weight < np.inf) & (footprint > 0) & (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
 
 
-@uncounted
+@njit_no_refcount
 def find_tiles(places, footprint, weight, size, tile, across, first, count, tiles):
     """The tile of each of `count` pixels from the first on, or NOWHERE. places: u, v, u, v ... tiles in a row: across."""
     scale, last = np.float32(size), np.float32(size - 1)
@@ -52,7 +52,7 @@ def find_tiles(places, footprint, weight, size, tile, across, first, count, tile
         poke(tiles, j, found if counts(u, v, peek(footprint, p), peek(weight, p)) else np.int32(NOWHERE))
 
 
-@uncounted
+@njit_no_refcount
 def find_runs(tiles, first, count, runs):
     """Runs of neighbours in one tile, [., 3]: tile, first pixel, length, from row `first` of `runs` on. Returns their number."""
     found = 0

@@ -16,6 +16,7 @@ from backend.ops.simd import (
     larger,
     load_16,
     multiply,
+    njit_no_refcount,
     peek,
     poke,
     real,
@@ -24,7 +25,6 @@ from backend.ops.simd import (
     splat_whole,
     store,
     subtract,
-    uncounted,
     where_at_least,
     where_positive,
     whole,
@@ -43,7 +43,7 @@ ZERO = np.float32(0)
 LEAST = np.float32(1e-30)  # far below the least share there is, float32's step at 1
 
 
-@uncounted
+@njit_no_refcount
 def gather(first, count, filled, places, footprint, weight, tint, tones, numbers):
     """Pixels first to first + count - 1 as the chunk's pixels from `filled` on."""
     for j in range(count):
@@ -79,7 +79,7 @@ def place_cells(numbers, spots, j, across, down, shrink, side, start, corners, s
     store(spots, (spot + 1) * CHUNK + j, side)
 
 
-@uncounted
+@njit_no_refcount
 def find_cells(count, numbers, spots, table):
     """Levels and cells of a chunk's first `count` pixels, sixteen at a time. Returns whether any looks at a second level."""
     one, two, half = splat_16(ONE), splat_16(TWO), splat_16(HALF)
@@ -153,7 +153,7 @@ def show(texture, coarse, finest, more, numbers, spots, j, corners, spot):
     )
 
 
-@uncounted
+@njit_no_refcount
 def look(count, texture, coarse, finest, more, numbers, spots, mixed):
     """What the texture shows a chunk's pixels: MODEL, and DRIFT, by how much its finer level differs from the coarser."""
     for j in range(count):

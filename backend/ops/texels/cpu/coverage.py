@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from backend.ops.simd import peek, poke, uncounted
+from backend.ops.simd import njit_no_refcount, peek, poke
 from backend.ops.texels.constants import REACH
 from backend.ops.texels.cpu.binning import GROUPS, PHASES
 from backend.ops.texels.cpu.look_up import HALF, ONE
 
 
-@uncounted
+@njit_no_refcount
 def draw_tile(drawn, side, last, row, column, size, widest, places, footprint, runs):
     """Mark in `drawn` [side * side], whose corner is the place (row, column), what the pixels of these runs cover.
 
@@ -45,7 +45,7 @@ def draw_tile(drawn, side, last, row, column, size, widest, places, footprint, r
     return 1 + np.int64(edge * HALF + ONE)
 
 
-@uncounted
+@njit_no_refcount
 def count_tile(touched, number, drawn, side, row, column, low, high):
     """Count what `drawn` shows from low to high - 1 along both axes, and wipe it."""
     across = touched.shape[0]

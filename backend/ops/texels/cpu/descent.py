@@ -21,8 +21,8 @@ from backend.ops.simd import (
     store,
     where_positive,
 )
-from backend.ops.simd import multiply as multiply_lanes
-from backend.ops.simd import total as sum_lanes
+from backend.ops.simd import multiply as multiply_vectors
+from backend.ops.simd import total as sum_vector
 
 ONE, ZERO = np.float32(1), np.float32(0)
 QUARTER, THREE_QUARTERS = np.float32(0.25), np.float32(0.75)
@@ -48,7 +48,7 @@ def multiply_level(planes, at, window, p, q):
     """
     own, right, down, down_right, down_left = planes[0], planes[1], planes[2], planes[3], planes[4]
     for i in range(at + window + 1, at + window * window - window - 1, 16):
-        row = multiply_lanes(load_16(own, i), load_16(p, i))
+        row = multiply_vectors(load_16(own, i), load_16(p, i))
         row = multiply_add(load_16(right, i), load_16(p, i + 1), row)
         row = multiply_add(load_16(right, i - 1), load_16(p, i - 1), row)
         row = multiply_add(load_16(down, i), load_16(p, i + window), row)
@@ -68,9 +68,9 @@ def restrict(values, shares, at, window, parents, lines):
         top, low = splat_16(shares[0, 2 * row]), splat_16(shares[0, 2 * row + 1])
         upper = at + 2 * row * window
         for column in range(0, window, 16):
-            both = multiply_lanes(low, load_16(values, upper + window + column))
+            both = multiply_vectors(low, load_16(values, upper + window + column))
             both = multiply_add(top, load_16(values, upper + column), both)
-            store(line, column, multiply_lanes(both, load_16(across, column)))
+            store(line, column, multiply_vectors(both, load_16(across, column)))
         for column in range(0, half, 16):
             a, b = load_16(line, 2 * column), load_16(line, 2 * column + 16)
             store(values, parents + row * half + column, add(evens(a, b), odds(a, b)))
@@ -85,8 +85,8 @@ def spread(values, shares, at, window, parents, lines):
             for column in range(0, half, 16):
                 own = load_16(values, parents + (row >> 1) * half + column)
                 c = 2 * column
-                store(line, c, multiply_lanes(interleave_first(own, own), load_16(across, c)))
-                store(line, c + 16, multiply_lanes(interleave_last(own, own), load_16(across, c + 16)))
+                store(line, c, multiply_vectors(interleave_first(own, own), load_16(across, c)))
+                store(line, c + 16, multiply_vectors(interleave_last(own, own), load_16(across, c + 16)))
             line[window : window + PAD] = ZERO
         down, here = splat_16(shares[0, row]), at + row * window
         for column in range(0, window, 16):
@@ -161,7 +161,7 @@ def gather_hats(values, at, window, sums, to, half, lines):
         near, far = (THREE_QUARTERS, QUARTER) if top + 1 < window else (ZERO, ZERO)
         last, beyond = splat_16(near), splat_16(far)
         for column in range(0, window, 16):
-            lanes = multiply_lanes(quarter, load_16(values, upper + column))
+            lanes = multiply_vectors(quarter, load_16(values, upper + column))
             lanes = multiply_add(three, load_16(values, here + column), lanes)
             lanes = multiply_add(last, load_16(values, lower + column), lanes)
             store(line, column + 1, multiply_add(beyond, load_16(values, below + column), lanes))
@@ -172,7 +172,7 @@ def gather_hats(values, at, window, sums, to, half, lines):
             c = 2 * column
             a, b = load_16(line, c), load_16(line, c + 16)
             d, e = load_16(line, c + 2), load_16(line, c + 18)
-            inner = multiply_lanes(three, add(odds(a, b), evens(d, e)))
+            inner = multiply_vectors(three, add(odds(a, b), evens(d, e)))
             store(sums, to + row * half + column, multiply_add(quarter, add(evens(a, b), odds(d, e)), inner))
 
 
@@ -186,14 +186,14 @@ def add_hats(values, at, window, to, half, lines):
         other = min(max(parent + (1 if row & 1 else -1), 0), half - 1)
         near, far = to + parent * half, to + other * half
         for column in range(0, half, 16):
-            lanes = multiply_lanes(quarter, load_16(values, far + column))
+            lanes = multiply_vectors(quarter, load_16(values, far + column))
             store(parents, column + 1, multiply_add(three, load_16(values, near + column), lanes))
         parents[0] = parents[1]
         parents[half + 1] = parents[half]
         for column in range(0, half + 1, 16):  # children 2 c - 1 and 2 c lie between parents c - 1 and c
             before, after = load_16(parents, column), load_16(parents, column + 1)
-            left = multiply_add(three, before, multiply_lanes(quarter, after))
-            right = multiply_add(three, after, multiply_lanes(quarter, before))
+            left = multiply_add(three, before, multiply_vectors(quarter, after))
+            right = multiply_add(three, after, multiply_vectors(quarter, before))
             store(children, 2 * column, interleave_first(left, right))
             store(children, 2 * column + 16, interleave_last(left, right))
         children[window + 1 : window + 1 + PAD] = ZERO
@@ -241,9 +241,9 @@ def precondition(inverse, sides, steps, r, z, lines):
     for level in range(2, sides.size):
         gather_hats(z, steps[level - 1], sides[level - 1], z, steps[level], sides[level], lines)
     for i in range(0, sides[0] * sides[0], 16):
-        store(z, i, multiply_lanes(load_16(inverse, i), load_16(r, i)))
+        store(z, i, multiply_vectors(load_16(inverse, i), load_16(r, i)))
     for i in range(steps[1], z.size - 15, 16):
-        store(z, i, multiply_lanes(load_16(inverse, i), load_16(z, i)))
+        store(z, i, multiply_vectors(load_16(inverse, i), load_16(z, i)))
     for level in range(sides.size - 2, -1, -1):
         add_hats(z, steps[level], sides[level], steps[level + 1], sides[level + 1], lines)
 
@@ -256,7 +256,7 @@ def product(p, q, window):
         part = splat_16(ZERO)
         for i in range(row * window, row * window + window, 16):
             part = multiply_add(load_16(p, i), load_16(q, i), part)
-        result += sum_lanes(part)
+        result += sum_vector(part)
     return result
 
 
@@ -267,7 +267,7 @@ def descend(x, r, p, q, inverse, step, window):
     one = splat_16(ONE)
     for i in range(0, window * window, 16):
         store(x, i, multiply_add(forth, load_16(p, i), load_16(x, i)))
-        change = where_positive(load_16(inverse, i), multiply_lanes(back, load_16(q, i)))
+        change = where_positive(load_16(inverse, i), multiply_vectors(back, load_16(q, i)))
         store(r, i, multiply_add(one, change, load_16(r, i)))
 
 
@@ -283,7 +283,7 @@ def turn(p, z, inverse, share, window):
             wanted = where_positive(test, load_16(z, i))
             part = multiply_add(wanted, wanted, part)
             store(p, i, multiply_add(keep, load_16(p, i), wanted))
-        moves += sum_lanes(part)
+        moves += sum_vector(part)
     return moves
 
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from backend.ops.simd import poke, uncounted
+from backend.ops.simd import njit_no_refcount, poke
 from backend.ops.texels.constants import HUBER, L2
 from backend.ops.texels.constants import SAME_SURFACE as FOOTPRINTS_APART
 from backend.ops.texels.cpu.binning import counts
@@ -69,7 +69,7 @@ def take_difference(
     add_row(cells, table[1, level] + at, side, w * a, w * b, w * c, w * d, scratch, 0)
 
 
-@uncounted
+@njit_no_refcount
 def take_gradients(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, strength, width,
                    runs, scratch):  # fmt: skip
     """The gradient rows of all pixels of one tile's runs with their right and lower neighbours. width: of the strip."""
