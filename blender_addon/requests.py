@@ -19,7 +19,7 @@ from .link.job_records import Job
 from .link.session import Session
 from .settings import properties
 from .shared.algorithm import AlgorithmSpec, find
-from .shared.catalog import ALGORITHMS
+from .shared.catalog import algorithms
 from .shared.errors import InvalidInput
 from .shared.params import parse
 from .shared.recipe import check_recipe
@@ -61,7 +61,7 @@ def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: st
 
 def noise_feeds(scene: bpy.types.Scene, picked: Mapping[str, tuple[Source, ...]]) -> dict[str, Mapping[str, Any]]:
     """The scene's Noise settings for each port that takes a new noise."""
-    noise = find(ALGORITHMS, "noise")
+    noise = find(algorithms(), "noise")
     return {
         port: properties.read(scene, noise)
         for port, given in picked.items()
@@ -75,7 +75,7 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
     Raises InvalidInput for something that is no recipe, UnknownAlgorithm for one of an engine that is not there.
     """
     recipe = check_recipe(recipe)
-    spec = find(ALGORITHMS, recipe["algorithm"])
+    spec = find(algorithms(), recipe["algorithm"])
     scene = recipe.get("scene", {})
     given = {
         port: tuple(sources.from_json(entry) for entry in entries) for port, entries in scene.get("sources", {}).items()
@@ -122,7 +122,7 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     """
     parse(request.spec.params, request.params)  # before the first of several jobs is sent
     arrays = sources.read_all(request.sources, request.spec, context, request.params)
-    noise = find(ALGORITHMS, "noise")
+    noise = find(algorithms(), "noise")
     feeds = {port: (session.submit(noise, params, {}, silent=True), "height") for port, params in request.feeds.items()}
     target = _target(request)
     purpose = {

@@ -21,7 +21,7 @@ from ..shared.arrays import CAMERAS
 from ..shared.cameras import Camera, Cameras, read
 from ..shared.cameras.flips import FLIPS, apply_flip, fitting_flip
 from ..shared.cameras.image_header import image_size
-from ..shared.catalog import ALGORITHMS
+from ..shared.catalog import algorithms
 from ..shared.endpoint import default_data_dir
 from ..shared.errors import InvalidInput, RelievoError, StorageFull
 from ..writers import cameras, undistorted_backgrounds
@@ -186,7 +186,7 @@ def _set_render_size(scene: bpy.types.Scene, camera: Camera) -> None:
 
 def _pick(scene: bpy.types.Scene, collection: bpy.types.Collection) -> None:
     """The engines that take cameras take these."""
-    for spec in ALGORITHMS:
+    for spec in algorithms():
         for port in spec.inputs:
             if port.kind is CAMERAS:
                 picker = getattr(getattr(scene.relievo, spec.name), f"from_{port.name}")

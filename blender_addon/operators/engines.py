@@ -19,7 +19,7 @@ from ..requests import Request
 from ..settings import properties, property_table
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, MESH
-from ..shared.catalog import ALGORITHMS
+from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from .reporting import reports_errors
 
@@ -58,14 +58,14 @@ class RELIEVO_OT_generate(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        spec = find(ALGORITHMS, self.algorithm or context.scene.relievo.algorithm)
+        spec = find(algorithms(), self.algorithm or context.scene.relievo.algorithm)
         return run(self, context, requests.from_settings(context, spec))
 
 
 def why_not(context: bpy.types.Context) -> str:
     """Why Generate is greyed out, "" when it is not. No I/O: asked at every redraw."""
     session = pump.current()
-    spec = find(ALGORITHMS, context.scene.relievo.algorithm)
+    spec = find(algorithms(), context.scene.relievo.algorithm)
     if session is not None:
         standing = session.connection.standing
         if standing.action in ("install", "update", "cancel_install"):
@@ -84,7 +84,7 @@ class RELIEVO_OT_add_terrain(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return run(self, context, requests.from_settings(context, find(ALGORITHMS, "noise")))
+        return run(self, context, requests.from_settings(context, find(algorithms(), "noise")))
 
 
 class RELIEVO_OT_roll_seed(bpy.types.Operator):
@@ -114,7 +114,7 @@ class RELIEVO_OT_apply_preset(bpy.types.Operator):
         preset = next(
             (
                 preset
-                for spec in ALGORITHMS
+                for spec in algorithms()
                 if spec.name == given.algorithm
                 for preset in spec.presets
                 if preset.name == given.preset
@@ -125,7 +125,7 @@ class RELIEVO_OT_apply_preset(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        spec = find(ALGORITHMS, self.algorithm or context.scene.relievo.algorithm)
+        spec = find(algorithms(), self.algorithm or context.scene.relievo.algorithm)
         properties.apply_preset(context.scene, spec, spec.preset(self.preset))
         return {"FINISHED"}
 
@@ -205,7 +205,7 @@ _registered: list[type] = []
 
 
 def register() -> None:
-    _registered[:] = [*_CLASSES, *(_engine_operator(spec) for spec in ALGORITHMS)]
+    _registered[:] = [*_CLASSES, *(_engine_operator(spec) for spec in algorithms())]
     for cls in _registered:
         bpy.utils.register_class(cls)
 

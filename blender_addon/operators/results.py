@@ -16,7 +16,7 @@ from .. import requests
 from ..requests import Request
 from ..settings import properties
 from ..shared.algorithm import find
-from ..shared.catalog import ALGORITHMS
+from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from ..writers import report, textures
 from .engines import run
@@ -110,7 +110,7 @@ class RELIEVO_OT_settings_from_terrain(MadeOperator, bpy.types.Operator):
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         recipe = self.recipe(context)
-        spec = find(ALGORITHMS, recipe["algorithm"])
+        spec = find(algorithms(), recipe["algorithm"])
         context.scene.relievo.algorithm = spec.name
         properties.write(context.scene, spec, recipe["params"])
         return {"FINISHED"}

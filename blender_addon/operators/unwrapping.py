@@ -11,7 +11,7 @@ import numpy as np
 
 from ..inputs import scan_sources
 from ..shared.algorithm import AlgorithmSpec
-from ..shared.catalog import ALGORITHMS
+from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from .reporting import reports_errors
 
@@ -76,7 +76,7 @@ def _scanned(context: bpy.types.Context) -> bpy.types.Object | None:
 
 def _spec_with_cameras(context: bpy.types.Context) -> AlgorithmSpec | None:
     """The engine that is chosen, if it works from cameras, else the first that does."""
-    taking = [spec for spec in ALGORITHMS if scan_sources.has_cameras(spec)]
+    taking = [spec for spec in algorithms() if scan_sources.has_cameras(spec)]
     return next(
         (spec for spec in taking if spec.name == context.scene.relievo.algorithm), taking[0] if taking else None
     )

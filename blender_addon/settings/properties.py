@@ -13,7 +13,7 @@ import bpy
 
 from ..shared.algorithm import AlgorithmSpec, Preset
 from ..shared.arrays import TEXTURE
-from ..shared.catalog import ALGORITHMS
+from ..shared.catalog import algorithms
 from ..shared.params import Param
 from ..writers import record
 from . import pickers, property_table
@@ -94,12 +94,12 @@ class RELIEVO_PG_output(bpy.types.PropertyGroup):
 
 
 def _root_group() -> type:
-    engines = [(spec.name, spec.label, spec.summary.rstrip("."), spec.icon, spec.number) for spec in ALGORITHMS]
+    engines = [(spec.name, spec.label, spec.summary.rstrip("."), spec.icon, spec.number) for spec in algorithms()]
     annotations: dict[str, Any] = {
         "algorithm": bpy.props.EnumProperty(name="Engine", description="What to make", items=engines),
         "output": bpy.props.PointerProperty(type=RELIEVO_PG_output),
     }
-    for spec in ALGORITHMS:
+    for spec in algorithms():
         annotations[spec.name] = bpy.props.PointerProperty(type=_groups[spec.name][-1])
     return type("RELIEVO_PG_scene", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
 
@@ -165,7 +165,7 @@ _registered: list[type] = []
 
 
 def register() -> None:
-    _groups.update({spec.name: _algorithm_groups(spec) for spec in ALGORITHMS})
+    _groups.update({spec.name: _algorithm_groups(spec) for spec in algorithms()})
     _registered[:] = [RELIEVO_PG_output, *(group for groups in _groups.values() for group in groups), _root_group()]
     for group in _registered:
         bpy.utils.register_class(group)

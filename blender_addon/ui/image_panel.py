@@ -8,7 +8,7 @@ import bpy
 
 from .. import requests
 from ..shared.algorithm import find
-from ..shared.catalog import ALGORITHMS
+from ..shared.catalog import algorithms
 from ..shared.errors import UnknownAlgorithm
 from ..shared.params import Param
 from ..writers import images, texture_images
@@ -59,7 +59,7 @@ class RELIEVO_PT_image(bpy.types.Panel):
         if recipe is None:
             return
         try:
-            spec = find(ALGORITHMS, recipe["algorithm"])
+            spec = find(algorithms(), recipe["algorithm"])
         except UnknownAlgorithm:
             layout.label(text=f"Made by {recipe['algorithm']}, which is not here", icon="ERROR")
             return

@@ -11,7 +11,7 @@ from ..operators import cameras
 from ..placing import previews
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH
-from ..shared.catalog import ALGORITHMS
+from ..shared.catalog import algorithms
 from .connection_panel import wrapped
 from .sidebar import RelievoTab
 
@@ -136,4 +136,4 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
 
 
 def _spec(context: bpy.types.Context) -> AlgorithmSpec:
-    return find(ALGORITHMS, context.scene.relievo.algorithm)
+    return find(algorithms(), context.scene.relievo.algorithm)

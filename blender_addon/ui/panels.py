@@ -15,7 +15,7 @@ from ..link.job_records import Job, format_seconds
 from ..placing import results
 from ..settings import properties, property_table
 from ..shared.algorithm import AlgorithmSpec, find
-from ..shared.catalog import ALGORITHMS
+from ..shared.catalog import algorithms
 from ..shared.jobs import JobState
 from ..shared.params import Param
 from . import input_panel, result_panel
@@ -190,7 +190,7 @@ def _job_icon(job: Job) -> str:
 
 
 def _spec(context: bpy.types.Context) -> AlgorithmSpec:
-    return find(ALGORITHMS, context.scene.relievo.algorithm)
+    return find(algorithms(), context.scene.relievo.algorithm)
 
 
 def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:

@@ -27,7 +27,7 @@ M = TypeVar("M", bound=Message)
 
 _SERVE = """
 import json, pathlib, sys
-from backend.server import serve
+from backend.server.server import serve
 from shared.errors import RelievoError
 options = json.loads(sys.argv[1])
 options["state_dir"] = pathlib.Path(options["state_dir"])
