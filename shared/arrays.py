@@ -1,7 +1,7 @@
 """The kinds of array that travel between algorithms, files, the wire and Blender, and the one check that each must pass.
 
 Heights are metres in float32; rows run from the top down; colour is linear unless its kind says sRGB. Reading and writing files is
-backend/rasters.py; turning rows round for Blender is blender_addon/readers and build.
+backend/files; turning rows round for Blender is blender_addon/readers and writers.
 """
 
 from __future__ import annotations

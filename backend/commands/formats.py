@@ -1,55 +1,28 @@
-"""Which files an output becomes: the formats of --format, which kinds each can hold, and what is written when none is asked for.
+"""Which files an output becomes: what --format takes for an engine, and what is written when it is not given.
 
-Names only; nothing is written here and nothing heavy imported, so that --help stays quick.
+Names only, from the table by kind (backend/files/kinds.py); nothing is written here and nothing heavy imported, so that --help
+stays quick.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from shared.algorithm import AlgorithmSpec
-from shared.arrays import COLOR_IMAGE, MASK, MESH, REPORT, TEXTURE, ArrayKind
+from backend.files.kinds import EMBEDDED, ENDINGS, file_kind
+from shared.algorithm import AlgorithmSpec, Port
+from shared.arrays import MESH
 from shared.errors import InvalidParameter
 
 
-@dataclass(frozen=True)
-class Format:
-    """kinds: those it can hold, None for every map."""
-
-    ending: str
-    kinds: tuple[ArrayKind, ...] | None = None
-
-    def holds(self, kind: ArrayKind) -> bool:
-        return kind.axes[:2] == ("H", "W") if self.kinds is None else kind in self.kinds
-
-
-FORMATS: dict[str, Format] = {
-    "npy": Format(".npy"),
-    "exr": Format(".exr"),
-    "tif": Format(".tif"),
-    "png16": Format(".png"),
-    "png8": Format(".png", (TEXTURE, COLOR_IMAGE, MASK)),
-    "jpg": Format(".jpg", (TEXTURE, COLOR_IMAGE)),
-    "obj": Format(".obj", (MESH,)),
-    "glb": Format(".glb", (MESH,)),
-    "json": Format(".json", (REPORT,)),
-}
-PICTURED = (".png", ".jpg")  # what a GLB takes in as its texture
-
-
 def of_spec(spec: AlgorithmSpec) -> tuple[str, ...]:
-    """The formats that some output of the algorithm can be written in, in the table's order."""
-    return tuple(name for name, made in FORMATS.items() if any(made.holds(port.kind) for port in spec.outputs))
+    """The formats that some output of the engine can be written in, in the table's order."""
+    held = {name for port in spec.outputs for name in file_kind(port.kind).formats}
+    return tuple(name for name in ENDINGS if name in held)
 
 
-def defaults(spec: AlgorithmSpec, kind: ArrayKind) -> tuple[str, ...]:
-    """Exact numbers and a georeferenced map for terrain; for what belongs to a texture what opens in Blender at once."""
-    if kind is MESH:
-        return ("obj", "glb")
-    if kind is REPORT:
-        return ("json",)
-    return ("png16",) if any(port.kind is TEXTURE for port in spec.outputs) else ("npy", "tif")
+def defaults(spec: AlgorithmSpec) -> tuple[str, ...]:
+    """What is written where no format is asked for, over all outputs."""
+    return tuple(dict.fromkeys(name for port in spec.outputs for name in file_kind(port.kind).default_for(spec)))
 
 
 def resolve(spec: AlgorithmSpec, words: Sequence[str] | None) -> dict[str, list[str]]:
@@ -64,18 +37,22 @@ def resolve(spec: AlgorithmSpec, words: Sequence[str] | None) -> dict[str, list[
             raise InvalidParameter(f"--format is {name!r}; it takes {', '.join(known)}.", field="format")
     if "png16" in asked and "png8" in asked:
         raise InvalidParameter("--format png8 and png16 would be one file.", hint="Choose one of them.", field="format")
-    made = {port.name: _of_kind(spec, port.kind, asked) for port in spec.outputs}
+    made = {port.name: _of_port(spec, port, asked) for port in spec.outputs}
     return _with_picture(spec, made, asked)
 
 
-def _of_kind(spec: AlgorithmSpec, kind: ArrayKind, asked: Iterable[str]) -> list[str]:
-    return [name for name in asked if FORMATS[name].holds(kind)] or list(defaults(spec, kind))
+def _of_port(spec: AlgorithmSpec, port: Port, asked: Iterable[str]) -> list[str]:
+    row = file_kind(port.kind)
+    return [name for name in asked if name in row.formats] or list(row.default_for(spec))
 
 
 def _with_picture(spec: AlgorithmSpec, made: dict[str, list[str]], asked: Sequence[str]) -> dict[str, list[str]]:
-    """A GLB holds its texture as PNG or JPEG: where there will be none, it is refused, or not made by default."""
-    textures = [name for port in spec.outputs if port.kind is TEXTURE for name in made[port.name]]
-    if not textures or any(FORMATS[name].ending in PICTURED for name in textures):
+    """A GLB holds its textures as PNG or JPEG: where there will be none, it is refused, or not made by default."""
+    ports = [port for port in spec.outputs if port.kind.shows == "color" and spec.makes == "surface"]
+    textures = [name for port in ports for name in made[port.name]]
+    if not any(port.kind is MESH for port in spec.outputs) or not textures:
+        return made
+    if any(ENDINGS[name] in EMBEDDED for name in textures):
         return made
     if "glb" in asked:
         raise InvalidParameter(

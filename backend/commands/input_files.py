@@ -16,11 +16,9 @@ import numpy as np
 
 from backend.commands import recipe_files
 from backend.commands.posed_photographs import ABSENT
+from backend.files import kinds
 from shared.algorithm import Port
-from shared.arrays import CAMERAS, DEPTH_MAP, MASK, MESH, PHOTOGRAPH, UV_MAP, Array
-from shared.cameras import from_array, read, to_array
-from shared.cameras.flips import apply_flip
-from shared.errors import InvalidInput
+from shared.arrays import DEPTH_MAP, MASK, PHOTOGRAPH, UV_MAP, Array
 
 logger = logging.getLogger(__name__)
 
@@ -43,47 +41,20 @@ def read_item(
     path = Path(item["path"])
     if port.many:
         _allow_open_files(len(photographs))
-    if port.kind is PHOTOGRAPH:
-        return Array(PHOTOGRAPH, _mapped(path, port.name), {"name": item.get("name", path.name)})
-    if port.kind is CAMERAS:
-        return _cameras(path, reading, photographs)
-    if port.kind is MESH:
-        from backend.files.meshes.reading import read as read_mesh
-
-        return read_mesh(path)
-    from backend.files import rasters
-
     low_high = reading["height_range_m"]
-    array = rasters.read(
-        port.kind,
+    array = kinds.read(
         path,
-        pixel_size_m=reading["pixel_size_m"],
-        fill_nodata=reading["fill_nodata"],
-        height_range_m=(low_high[0], low_high[1]) if low_high else None,
+        kinds.Reading(
+            port=port,
+            pixel_size_m=reading["pixel_size_m"],
+            fill_nodata=reading["fill_nodata"],
+            height_range_m=(low_high[0], low_high[1]) if low_high else None,
+            flip=reading.get("flip") or "",
+            photographs=photographs,
+            name=item.get("name", path.name),
+        ),
     )
     return _spilled(array, path, scratch) if port.many and port.kind in _SPILLED else array
-
-
-def _mapped(path: Path, port: str) -> np.ndarray:
-    """The file's bytes; the disk's pages come in when they are decoded, and go when others need the memory."""
-    try:
-        if path.stat().st_size == 0:
-            raise InvalidInput(f"{path} is empty (0 bytes).", field=port)
-        return np.memmap(path, np.uint8, mode="r")
-    except FileNotFoundError as error:
-        raise InvalidInput(f"There is no photograph {path}.", field=port) from error
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.", field=port) from error
-
-
-def _cameras(path: Path, reading: Mapping[str, Any], photographs: list[dict[str, Any]]) -> Array:
-    """The cameras whose photographs are there, in the order of the photographs, turned as --flip says."""
-    found = read(path, files=[Path(item["path"]) for item in photographs])
-    pairs = zip(found.cameras, found.photographs, strict=True)
-    cameras = [camera for camera, photograph in pairs if photograph is not None or not photographs]
-    array = to_array(apply_flip(cameras, reading.get("flip") or ""))
-    from_array(array)  # raises for what is no camera
-    return array
 
 
 def _spilled(array: Array, path: Path, scratch: Path) -> Array:

@@ -16,11 +16,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from backend.commands import formats, recipe_files
-from backend.files import rasters
+from backend.files import kinds
 from backend.files.rasters.georeference import Georeference, from_attributes
 from backend.files.rasters.writing import storage_error, write_bytes
 from shared.algorithm import AlgorithmSpec
-from shared.arrays import MESH, REPORT, TEXTURE, Array
+from shared.arrays import MESH, TEXTURE, TEXTURE_SET, Array
+from shared.texture_set import maps_of
 
 if TYPE_CHECKING:
     from backend.runtime.compute import Computed
@@ -66,43 +67,18 @@ class OutputFolder:
         outputs: dict[str, Any] = {port: {} for port in computed.outputs}
         late = [
             port for port, given in computed.outputs.items() if given[0].kind is MESH
-        ]  # they name the textures' files
+        ]  # they name the pictures' files
         for port in [*(port for port in computed.outputs if port not in late), *late]:
             for array in computed.outputs[port]:
                 georeference = matching_georeference(array, arrays)
+                pictures = _pictures(outputs, computed) if port in late else {}
                 for name in chosen[port]:
-                    outputs[port].update(
-                        self._write_one(array, _stem(port, array), name, georeference, outputs, computed)
-                    )
+                    path = self._stage / (_stem(port, array) + kinds.ENDINGS[name])
+                    writing = kinds.Writing(format=name, georeference=georeference, pictures=pictures)
+                    outputs[port].update(kinds.write(array, path, writing))
         recipe = recipe_files.with_files(computed.recipe, request, outputs)
         write_bytes(self._stage / recipe_files.NAME, (json.dumps(recipe, indent=1) + "\n").encode())
         return [self._publish(name) for made in (*outputs.values(), (recipe_files.NAME,)) for name in made]
-
-    def _write_one(
-        self,
-        array: Array,
-        stem: str,
-        format_name: str,
-        georeference: Georeference | None,
-        outputs: Mapping[str, Any],
-        computed: Computed,
-    ) -> dict[str, Any]:
-        """Writes an array in a format; for each file made what a reader of it must know."""
-        assert self._stage is not None
-        name = stem + formats.FORMATS[format_name].ending
-        path = self._stage / name
-        if array.kind is REPORT:
-            write_bytes(path, readable_json(json.loads(array.values.tobytes())).encode())
-            return {name: {}}
-        if array.kind is not MESH:
-            return {
-                name: rasters.write(array, path, georeference=georeference, bits=8 if format_name == "png8" else 16)
-            }
-        from backend.files.meshes.writing import write as write_mesh
-
-        write_mesh(array, path, texture_name=_texture_name(outputs, computed))
-        beside = path.with_suffix(".mtl")
-        return {name: {}} | ({beside.name: {}} if format_name == "obj" and beside.is_file() else {})
 
     def _publish(self, name: str) -> Path:
         assert self._stage is not None
@@ -119,33 +95,22 @@ def _stem(port: str, array: Array) -> str:
     return f"{port}{tile}" + (f".mip{array.attributes['mip']}" if array.attributes.get("mip") else "")
 
 
-def _texture_name(outputs: Mapping[str, Any], computed: Computed) -> str | None:
-    """The texture file that a mesh names: a picture that every program reads where there is one, <UDIM> for a tile's number."""
+def _pictures(outputs: Mapping[str, Any], computed: Computed) -> dict[str, str]:
+    """The files that a mesh's material names, by map: pictures that every program reads where there are some, <UDIM> in place of a
+    tile's number."""
     for port, given in computed.outputs.items():
-        if given[0].kind is not TEXTURE:
-            continue
         whole = [array for array in given if not array.attributes.get("mip")]
-        stem = f"{port}.<UDIM>" if "tile" in whole[0].attributes else port
+        if given[0].kind is TEXTURE:
+            stem = f"{port}.<UDIM>" if "tile" in whole[0].attributes else port
+            stems = {"base_color": stem}
+        elif given[0].kind is TEXTURE_SET:
+            stems = {entry.name: f"{_stem(port, whole[0])}.{entry.name}" for entry in maps_of(whole[0])}
+        else:
+            continue
         endings = dict.fromkeys(Path(name).suffix for name in outputs[port])
-        usual = [ending for ending in endings if ending in formats.PICTURED] + [
-            ending for ending in endings if ending in (".exr", ".tif")
-        ]
-        return stem + usual[0] if usual else None
-    return None
-
-
-def readable_json(content: Any) -> str:
-    """JSON for people: a line a key, and a line an entry in lists of objects, so that each photograph has one."""
-    if not isinstance(content, dict):
-        return json.dumps(content, ensure_ascii=False) + "\n"
-    lines = []
-    for key, value in content.items():
-        text = json.dumps(value, ensure_ascii=False)
-        if isinstance(value, list) and value and all(isinstance(item, (dict, str)) for item in value):
-            rows = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value)
-            text = f"[\n  {rows}\n ]"
-        lines.append(f" {json.dumps(key, ensure_ascii=False)}: {text}")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+        usual = [*(e for e in endings if e in kinds.EMBEDDED), *(e for e in endings if e in (".exr", ".tif"))]
+        return {key: stem + usual[0] for key, stem in stems.items()} if usual else {}
+    return {}
 
 
 def matching_georeference(array: Array, arrays: Mapping[str, tuple[Array, ...]]) -> Georeference | None:

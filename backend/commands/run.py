@@ -21,7 +21,7 @@ from shared.algorithm import AlgorithmSpec, Arrays, Port
 from shared.arrays import CAMERAS, PHOTOGRAPH, REPORT, Array
 from shared.cameras.flips import FLIPS, apply_flip
 from shared.errors import InvalidInput, InvalidParameter
-from shared.params import parse, to_json
+from shared.params import parse, to_json, with_role
 
 if TYPE_CHECKING:
     from backend.runtime.compute import Computed
@@ -109,8 +109,7 @@ def parser(spec: AlgorithmSpec) -> Parser:
 
 
 def _format_help(spec: AlgorithmSpec) -> str:
-    usual = dict.fromkeys(name for port in spec.outputs for name in formats.defaults(spec, port.kind))
-    return f"one or more of {', '.join(formats.of_spec(spec))} [default: {' '.join(usual)}]"
+    return f"one or more of {', '.join(formats.of_spec(spec))} [default: {' '.join(formats.defaults(spec))}]"
 
 
 def _add_reading(made: Parser, spec: AlgorithmSpec) -> None:
@@ -183,7 +182,7 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     params = to_json(parse(spec.params, base | values))
     if recipe:
         recipe_files.check_version(spec, recipe)
-    reading = _reading(options, recipe)
+    reading = _reading(spec, options, recipe)
     inputs = recipe_files.inputs(spec, _files(spec, options), recipe, options.recipe)
     words = options.format or (recipe or {}).get("formats")
     formats.resolve(spec, words)
@@ -199,10 +198,11 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     }
 
 
-def _reading(options: argparse.Namespace, recipe: dict[str, Any] | None) -> dict[str, Any]:
+def _reading(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str, Any] | None) -> dict[str, Any]:
     """How files are read: what was said here, else what the recipe says."""
     before = (recipe or {}).get("reading", {})
-    own = flags.given(options, flags.PARAM).get("pixel_size_m")
+    given = flags.given(options, flags.PARAM)
+    own = next((given[entry.name] for entry in with_role(spec.parameters, "pixel_size") if entry.name in given), None)
     pixel_size_m = getattr(options, "pixel_size", None) or own or before.get("pixel_size_m")
     if pixel_size_m is not None and not 0 < pixel_size_m < 1e6:
         raise InvalidParameter(f"--pixel-size is {pixel_size_m:g}; it takes metres above 0.", field="pixel_size")

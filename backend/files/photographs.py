@@ -10,11 +10,13 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from shared.arrays import MAX_SIDE, Array
+from backend.files.kinds import Reading
+from shared.arrays import MAX_SIDE, PHOTOGRAPH, Array
 from shared.cameras.image_header import image_size
 from shared.errors import InvalidInput, OutOfMemory
 
@@ -28,6 +30,18 @@ Image.MAX_IMAGE_PIXELS = (
 
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap the sides
 _BITS_PER_SAMPLE = 258  # TIFF tag
+
+
+def read(path: Path, reading: Reading) -> Array:
+    """A PHOTOGRAPH: the file's bytes, mapped; the disk's pages come in when they are decoded, and go when memory is short."""
+    try:
+        if path.stat().st_size == 0:
+            raise InvalidInput(f"{path} is empty (0 bytes).", field=reading.port.name)
+        return Array(PHOTOGRAPH, np.memmap(path, np.uint8, mode="r"), {"name": reading.name or path.name})
+    except FileNotFoundError as error:
+        raise InvalidInput(f"There is no photograph {path}.", field=reading.port.name) from error
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.", field=reading.port.name) from error
 
 
 def size_of(array: Array) -> tuple[int, int]:

@@ -78,5 +78,12 @@ def uv_from_channels(red: np.ndarray, green: np.ndarray) -> np.ndarray:
     return made
 
 
+def uv_to_channels(uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The channels R and G of such an EXR, float32 [H, W]; a pixel that sees no surface is -1 in both."""
+    seen = np.isfinite(uv).all(axis=-1)
+    red, green = np.where(seen, uv[..., 0], -1.0), np.where(seen, 1.0 - uv[..., 1], -1.0)
+    return red.astype(np.float32), green.astype(np.float32)
+
+
 def _order(path: Path) -> tuple[str, int, str]:
     return (str(path.parent), int(path.stem) if path.stem.isdigit() else -1, path.stem)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.files.kinds import Reading
 from backend.files.meshes import geomview, gltf, stanford, stereolithography, wavefront
 from backend.files.meshes.polygons import BrokenMesh, Polygons, to_triangles
 from shared.arrays import MESH, Array, check
@@ -25,6 +26,11 @@ _DECODERS: dict[str, Callable[[Path, bytes], Polygons]] = {
     ".stl": lambda _, data: stereolithography.decode(data),
 }
 FORMATS = tuple(_DECODERS)
+
+
+def read_port(path: Path, reading: Reading) -> Array:
+    """What a port takes from a mesh file."""
+    return read(path)
 
 
 def read(path: str | Path) -> Array:

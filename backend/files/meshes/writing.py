@@ -9,16 +9,15 @@ import io
 import json
 import logging
 import struct
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import rasterio
-import rasterio.errors
-from PIL import Image
 
+from backend.files.kinds import Writing
+from backend.files.meshes.gltf_material import add_material, append
 from backend.files.meshes.unwrapping import weld
 from backend.files.rasters.writing import write_bytes
 from shared.arrays import Array
@@ -30,15 +29,22 @@ WRITTEN = (".obj", ".glb")
 UDIM = "<UDIM>"  # stands for the tile's number in a texture's name
 _FLOAT, _UINT = 5126, 5125  # glTF's component types
 _VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
-_CLAMP_TO_EDGE, _LINEAR, _LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
 
 
-def write(array: Array, path: str | Path, *, texture_name: str | None = None) -> None:
+def write_port(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any]]:
+    """An output mesh with the pictures of the same run; the files made, by name."""
+    write(array, path, pictures=writing.pictures)
+    beside = path.with_suffix(".mtl")
+    return {path.name: {}} | ({beside.name: {}} if writing.format == "obj" and beside.is_file() else {})
+
+
+def write(array: Array, path: str | Path, *, pictures: Mapping[str, str] = MappingProxyType({})) -> None:
     """Writes a MESH as .obj (with .mtl beside it) or .glb, by the path's ending.
 
-    texture_name: file of the texture, in the same folder; "texture.<UDIM>.png" for one a UDIM tile: each tile's triangles then
-    have a material of their own. OBJ names the file; GLB takes the picture in, as PNG or JPEG of 8 bits, and needs it to be there.
-    Without one the mesh is written bare, with its UVs. Raises InvalidInput and StorageFull.
+    pictures: the files of its material's maps, in the same folder, by the names of shared/texture_set.py ("base_color");
+    "texture.<UDIM>.png" for one per UDIM tile: each tile's triangles then have a material of their own. OBJ names the files; GLB
+    takes the pictures in, as PNG or JPEG of 8 bits, and needs them to be there. Without any the mesh is written bare, with its UVs.
+    Raises InvalidInput and StorageFull.
     """
     path = Path(path)
     if path.suffix.lower() not in WRITTEN:
@@ -47,42 +53,58 @@ def write(array: Array, path: str | Path, *, texture_name: str | None = None) ->
             hint=f"Known are: {', '.join(WRITTEN)}.",
             field=str(path),
         )
-    parts = list(_by_texture(array.values, texture_name))
+    parts = list(_by_material(array.values, pictures))
     if path.suffix.lower() == ".obj":
         material_file = path.with_suffix(".mtl")
-        if texture_name:
-            write_bytes(material_file, _materials(name for name, _ in parts).encode())
+        if pictures:
+            write_bytes(material_file, _materials(material for material, _ in parts).encode())
         write_bytes(path, _wavefront(parts, material_file.name))
     else:
         write_bytes(path, _glb(parts, path.parent))
 
 
-def _by_texture(mesh: np.ndarray, texture_name: str | None) -> Iterator[tuple[str, np.ndarray]]:
-    """Each texture file's name ("" for none) and the triangles that it is for, tiles in rising order."""
-    if texture_name is None or UDIM not in texture_name:
-        yield texture_name or "", mesh
+Pictures = Mapping[str, str]  # file names by map; empty for a bare mesh
+
+
+def _by_material(mesh: np.ndarray, pictures: Pictures) -> Iterator[tuple[Pictures, np.ndarray]]:
+    """Each material's picture files and the triangles that it is for, tiles in rising order."""
+    if not any(UDIM in name for name in pictures.values()):
+        yield pictures, mesh
         return
     middle = np.nan_to_num(mesh[:, :, 3:].mean(axis=1))
     column, row = np.floor(middle).astype(int).T
     tiles = 1001 + column + 10 * row
     for tile in np.unique(tiles):
-        yield texture_name.replace(UDIM, str(tile)), mesh[tiles == tile]
+        yield {key: name.replace(UDIM, str(tile)) for key, name in pictures.items()}, mesh[tiles == tile]
 
 
 # Wavefront ----------------------------------------------------------------------------------------------------------------------
 
+_MTL = {
+    "base_color": "map_Kd",
+    "roughness": "map_Pr",  # this and the next: the PBR extension that Blender, three.js and others read
+    "metallic": "map_Pm",
+    "normal": "norm",
+    "alpha": "map_d",
+    "emission": "map_Ke",
+}
 
-def _materials(names: Iterator[str]) -> str:
+
+def _materials(materials: Iterable[Pictures]) -> str:
     return "\n".join(
-        f"newmtl {_material(name)}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {name}\n" for name in names
+        f"newmtl {_material(pictures)}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\n"
+        + "".join(f"{_MTL[key]} {name}\n" for key, name in pictures.items() if key in _MTL)
+        for pictures in materials
     )
 
 
-def _material(texture_name: str) -> str:
-    return Path(texture_name).stem.replace(" ", "_")
+def _material(pictures: Pictures) -> str:
+    """A material's name: its base colour's file without the ending."""
+    name = pictures.get("base_color") or next(iter(pictures.values()))
+    return Path(name).stem.replace(" ", "_")
 
 
-def _wavefront(parts: list[tuple[str, np.ndarray]], material_file: str) -> bytes:
+def _wavefront(parts: list[tuple[Pictures, np.ndarray]], material_file: str) -> bytes:
     mesh = np.concatenate([triangles for _, triangles in parts])
     places, corners = weld(mesh[:, :, :3])
     textured = not np.isnan(mesh[:, :, 3:]).any()
@@ -99,9 +121,9 @@ def _wavefront(parts: list[tuple[str, np.ndarray]], material_file: str) -> bytes
         logger.warning("%d triangles have no UVs: the OBJ has none", len(mesh))
     faces, begin = np.stack(columns, axis=-1).reshape(len(mesh), -1), 0
     line = "f " + " ".join(["/".join(["%d"] * len(columns))] * 3)
-    for name, triangles in parts:
-        if name:
-            out.write(f"usemtl {_material(name)}\n")
+    for pictures, triangles in parts:
+        if pictures:
+            out.write(f"usemtl {_material(pictures)}\n")
         np.savetxt(out, faces[begin : begin + len(triangles)], fmt=line)
         begin += len(triangles)
     return out.getvalue().encode()
@@ -114,8 +136,8 @@ def _rows(out: io.StringIO, word: str, values: np.ndarray) -> None:
 # GLB ----------------------------------------------------------------------------------------------------------------------------
 
 
-def _glb(parts: list[tuple[str, np.ndarray]], folder: Path) -> bytes:
-    """One primitive and one material a texture, in one buffer. glTF repeats textures, so that UDIM tiles need no shift."""
+def _glb(parts: list[tuple[Pictures, np.ndarray]], folder: Path) -> bytes:
+    """One primitive per material, in one buffer. glTF repeats textures, so that UDIM tiles need no shift."""
     binary = bytearray()
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "Relievo"},
@@ -126,10 +148,10 @@ def _glb(parts: list[tuple[str, np.ndarray]], folder: Path) -> bytes:
         "accessors": [],
         "bufferViews": [],
     }
-    for name, triangles in parts:
+    for pictures, triangles in parts:
         primitive = _primitive(document, binary, triangles)
-        if name:
-            primitive["material"] = _picture(document, binary, folder / name)
+        if pictures:
+            primitive["material"] = add_material(document, binary, {k: folder / v for k, v in pictures.items()})
         document["meshes"][0]["primitives"].append(primitive)
     document["buffers"] = [{"byteLength": len(binary)}]
     header = json.dumps(document, separators=(",", ":")).encode()
@@ -155,7 +177,7 @@ def _primitive(document: dict[str, Any], binary: bytearray, triangles: np.ndarra
 
 
 def _accessor(document: dict[str, Any], binary: bytearray, values: np.ndarray, target: int) -> int:
-    view = _append(document, binary, np.ascontiguousarray(values).tobytes())
+    view = append(document, binary, np.ascontiguousarray(values).tobytes())
     document["bufferViews"][view]["target"] = target
     document["accessors"].append(
         {
@@ -166,58 +188,3 @@ def _accessor(document: dict[str, Any], binary: bytearray, values: np.ndarray, t
         }
     )
     return len(document["accessors"]) - 1
-
-
-def _append(document: dict[str, Any], binary: bytearray, content: bytes) -> int:
-    document["bufferViews"].append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(content)})
-    binary += content + b"\0" * (-len(content) % 4)
-    return len(document["bufferViews"]) - 1
-
-
-def _picture(document: dict[str, Any], binary: bytearray, path: Path) -> int:
-    content, media_type = _embeddable(path)
-    view = _append(document, binary, content)
-    images = document.setdefault("images", [])
-    images.append({"bufferView": view, "mimeType": media_type, "name": path.stem})
-    document["samplers"] = [
-        {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR, "wrapS": _CLAMP_TO_EDGE, "wrapT": _CLAMP_TO_EDGE}
-    ]
-    document.setdefault("textures", []).append({"source": len(images) - 1, "sampler": 0})
-    document.setdefault("materials", []).append(
-        {
-            "name": path.stem,
-            "doubleSided": True,  # a scan is open below, and seen from there too
-            "pbrMetallicRoughness": {
-                "baseColorTexture": {"index": len(images) - 1},
-                "metallicFactor": 0.0,
-                "roughnessFactor": 1.0,
-            },
-        }
-    )
-    return len(images) - 1
-
-
-def _embeddable(path: Path) -> tuple[bytes, str]:
-    """A picture's bytes as glTF takes them, and their media type: PNG and JPEG only, and viewers expect 8 bits."""
-    try:
-        content = path.read_bytes()
-        if content[:3] == b"\xff\xd8\xff":
-            return content, "image/jpeg"
-        if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24] == 8:  # bits a sample
-            return content, "image/png"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(path) as source:
-                levels = source.read(source.indexes[:3])
-        if levels.dtype != np.uint16:
-            raise ValueError(f"its pixels are {levels.dtype}")
-    except (OSError, ValueError, rasterio.errors.RasterioError) as error:
-        raise InvalidInput(
-            f"The texture {path.name} cannot be put into a GLB ({error}).",
-            hint="Write the texture as PNG, or the mesh as OBJ.",
-            field=str(path),
-        ) from error
-    buffer = io.BytesIO()
-    levels_8 = ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    Image.fromarray(np.ascontiguousarray(levels_8.transpose(1, 2, 0))).save(buffer, "PNG")
-    return buffer.getvalue(), "image/png"

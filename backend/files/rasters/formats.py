@@ -36,6 +36,7 @@ RAW_DRIVERS = {"ENVI", "EHdr"}  # GDAL reads zeros where such a file ends too ea
 class Pixels:
     """values: [H, W, bands] in the file's own type, colour and data bands only; hole: [H, W] bool, True where there is no data.
 
+    colormap: uint8 [256, 3], the colours of an image with a palette.
     pixel_size_m and levels (offset, scale: value = offset + scale * stored) are set where Relievo itself has written the file.
     """
 
@@ -46,6 +47,7 @@ class Pixels:
     pixel_size_m: float | None = None
     levels: tuple[float, float] | None = None
     palette: bool = False
+    colormap: np.ndarray | None = None
 
 
 def load(path: Path) -> Pixels:
@@ -212,6 +214,7 @@ def _load_gdal(path: Path) -> Pixels:
             palette = dataset.colorinterp[0] == ColorInterp.palette
             georeference, driver = _georeference(dataset), dataset.driver
             comment = dataset.tags().get("Comment", "")
+            colormap = _colormap(dataset) if palette else None
     values = np.ascontiguousarray(np.moveaxis(masked.data, 0, 2))
     hole = np.ma.getmaskarray(masked).any(axis=0) | _not_finite(values) | _sentinel(values)
     levels, pixel_size_m = _png_comment(path, comment) if driver == "PNG" else (None, None)
@@ -221,9 +224,18 @@ def _load_gdal(path: Path) -> Pixels:
         format=driver,
         georeference=georeference,
         palette=palette,
+        colormap=colormap,
         levels=levels,
         pixel_size_m=pixel_size_m,
     )
+
+
+def _colormap(dataset: rasterio.DatasetReader) -> np.ndarray:
+    colors = np.zeros((256, 3), np.uint8)
+    for number, rgba in dataset.colormap(1).items():
+        if number < len(colors):
+            colors[number] = rgba[:3]
+    return colors
 
 
 def _georeference(dataset: rasterio.DatasetReader) -> Georeference | None:

@@ -13,15 +13,19 @@ from pathlib import Path
 import numpy as np
 import rasterio.fill
 
+from backend.files.kinds import Reading
 from backend.files.rasters import georeference as geo
 from backend.files.rasters.formats import Pixels, load
 from shared.arrays import (
     AREA_MAP,
     CLASS_MAP,
     COLOR_IMAGE,
+    COUNT_MAP,
     DEPTH_MAP,
     HEIGHT_MAP,
     MASK,
+    NORMAL_MAP,
+    TEXTURE,
     THICKNESS_MAP,
     UV_MAP,
     Array,
@@ -29,11 +33,25 @@ from shared.arrays import (
     check,
 )
 from shared.cameras.views import uv_from_channels
+from shared.classes import Classes, nearest_class
 from shared.errors import InvalidInput
+from shared.srgb import linear_to_srgb, srgb_to_linear
 
 logger = logging.getLogger(__name__)
 
 SIZE_CONFLICT = 0.01
+
+
+def read_port(path: Path, reading: Reading) -> Array:
+    """What a port takes from a raster file, as the user says it is to be read."""
+    return read(
+        reading.port.kind,
+        path,
+        pixel_size_m=reading.pixel_size_m,
+        fill_nodata=reading.fill_nodata,
+        height_range_m=reading.height_range_m,
+        classes=reading.port.classes,
+    )
 
 
 def read(
@@ -43,11 +61,13 @@ def read(
     pixel_size_m: float | None = None,
     fill_nodata: bool = False,
     height_range_m: tuple[float, float] | None = None,
+    classes: Classes = (),
 ) -> Array:
     """An array of that kind from a file, checked. Raises InvalidInput where the file cannot be one.
 
     pixel_size_m: metres a pixel, for files that carry none; a file's own word wins. fill_nodata: close holes from their rim
-    instead of refusing them. height_range_m: heights of black and white, for images with integer levels.
+    instead of refusing them. height_range_m: heights of black and white, for images with integer levels. classes: the palette
+    of a class map, by which colours become class numbers.
     """
     path = Path(path)
     pixels = load(path)
@@ -55,11 +75,11 @@ def read(
         return check(_metric(kind, path, pixels, pixel_size_m, fill_nodata, height_range_m), path.name)
     if kind in _WITH_HOLES:
         return check(Array(kind, _WITH_HOLES[kind](path, pixels)), path.name)
-    if kind not in _IMAGES:
-        raise InvalidInput(f"A {kind.name} cannot be read from a file.", field=str(path))
     if pixels.hole.any():
         raise _holes(path, pixels.hole, fillable=False)
-    return check(Array(kind, _IMAGES[kind](path, pixels)), path.name)
+    if kind is CLASS_MAP:
+        return check(Array(kind, _classes(path, pixels, classes)), path.name)
+    return check(Array(kind, _IMAGES.get(kind, _numbers)(path, pixels)), path.name)
 
 
 def read_height(
@@ -204,8 +224,18 @@ def _mask(path: Path, pixels: Pixels) -> np.ndarray:
     return (band / full).astype(np.float32)
 
 
-def _classes(path: Path, pixels: Pixels) -> np.ndarray:
+def _classes(path: Path, pixels: Pixels, classes: Classes) -> np.ndarray:
+    """Class numbers as they stand in the file; colours by the nearest of the port's classes, where it declares some."""
+    if classes and (pixels.palette or pixels.values.shape[2] >= 3):
+        return nearest_class(_encoded(path, pixels), classes)
     band = pixels.values[..., 0] if pixels.palette else _one_band(path, pixels)
+    if classes and band.max() >= len(classes):
+        raise InvalidInput(
+            f"{path} holds the class {band.max()}; there are {len(classes)}, numbered from 0: "
+            f"{', '.join(name for name, _ in classes)}.",
+            hint="Give class numbers, or a colour image in the classes' colours.",
+            field=str(path),
+        )
     if band.min() < 0 or band.max() > 255 or not np.array_equal(band, np.rint(band)):
         raise InvalidInput(
             f"{path} runs from {band.min()} to {band.max()}; a class map holds whole numbers from 0 to 255.",
@@ -214,21 +244,71 @@ def _classes(path: Path, pixels: Pixels) -> np.ndarray:
     return band.astype(np.uint8)
 
 
-def _colour(path: Path, pixels: Pixels) -> np.ndarray:
+def _color(path: Path, pixels: Pixels) -> np.ndarray:
     """Linear RGB: float values as they are, integer levels taken for sRGB."""
-    values = pixels.values
-    if values.shape[2] == 1 and not pixels.palette:
-        values = np.repeat(values, 3, axis=2)
-    if values.shape[2] != 3:
-        raise InvalidInput(f"{path} has {values.shape[2]} bands; a colour image has R, G and B.", field=str(path))
+    values = _rgb(path, pixels)
     if values.dtype.kind == "f":
         return np.ascontiguousarray(values, dtype=np.float32)
     return srgb_to_linear(values / float(np.iinfo(values.dtype).max)).astype(np.float32)
 
 
-def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, values 0..1 of any shape."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+def _encoded(path: Path, pixels: Pixels) -> np.ndarray:
+    """sRGB 0..1: integer levels as they are, float values encoded."""
+    values = _rgb(path, pixels)
+    if values.dtype.kind == "f":
+        return linear_to_srgb(np.clip(values, 0.0, 1.0))
+    return values / np.float32(np.iinfo(values.dtype).max)
+
+
+def _rgb(path: Path, pixels: Pixels) -> np.ndarray:
+    """[H, W, 3] in the file's own type: a palette's colours looked up, grey in all three channels."""
+    values = pixels.values
+    if pixels.colormap is not None:
+        return pixels.colormap[values[..., 0]]
+    if values.shape[2] == 1:
+        values = np.repeat(values, 3, axis=2)
+    if values.shape[2] != 3:
+        raise InvalidInput(f"{path} has {values.shape[2]} bands; a colour image has R, G and B.", field=str(path))
+    return values
+
+
+def _texture(path: Path, pixels: Pixels) -> np.ndarray:
+    """sRGB in 16 bits."""
+    return np.rint(_encoded(path, pixels).astype(np.float64) * 65535.0).astype(np.uint16)
+
+
+def _normals(path: Path, pixels: Pixels) -> np.ndarray:
+    """Unit vectors: float values as they are, integer levels from -1 to 1. Lengths that compression has changed are mended."""
+    values = _rgb(path, pixels)
+    if values.dtype.kind != "f":
+        values = values.astype(np.float32) * np.float32(2.0 / np.iinfo(values.dtype).max) - np.float32(1.0)
+    length = np.linalg.norm(values, axis=-1, keepdims=True)
+    if float(np.median(np.abs(length - 1.0))) > 0.2:
+        raise InvalidInput(
+            f"{path} is no normal map: its vectors are {float(np.median(length)):.2f} long in the median, not 1.",
+            hint="Is it a bump or a colour map?",
+            field=str(path),
+        )
+    return (values / np.maximum(length, 1e-6)).astype(np.float32)
+
+
+def _counts(path: Path, pixels: Pixels) -> np.ndarray:
+    band = _one_band(path, pixels)
+    if band.min() < 0 or band.max() > 65535 or not np.array_equal(band, np.rint(band)):
+        raise InvalidInput(
+            f"{path} runs from {band.min()} to {band.max()}; counts are whole numbers from 0 to 65535.", field=str(path)
+        )
+    return band.astype(np.uint16)
+
+
+def _numbers(path: Path, pixels: Pixels) -> np.ndarray:
+    """Float values as they are; integer levels as Relievo wrote them, else over 0..1."""
+    band = _one_band(path, pixels)
+    if band.dtype.kind == "f":
+        return band.astype(np.float32)
+    if pixels.levels:
+        return (pixels.levels[0] + pixels.levels[1] * band.astype(np.float64)).astype(np.float32)
+    return _mask(path, pixels)
 
 
 def _uv(path: Path, pixels: Pixels) -> np.ndarray:
@@ -255,6 +335,8 @@ def _depth(path: Path, pixels: Pixels) -> np.ndarray:
 _WITH_HOLES: dict[ArrayKind, Callable[[Path, Pixels], np.ndarray]] = {UV_MAP: _uv, DEPTH_MAP: _depth}
 _IMAGES: dict[ArrayKind, Callable[[Path, Pixels], np.ndarray]] = {
     MASK: _mask,
-    CLASS_MAP: _classes,
-    COLOR_IMAGE: _colour,
+    COLOR_IMAGE: _color,
+    COUNT_MAP: _counts,
+    NORMAL_MAP: _normals,
+    TEXTURE: _texture,
 }

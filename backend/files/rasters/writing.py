@@ -23,16 +23,25 @@ from affine import Affine
 from PIL import Image
 from rasterio.io import MemoryFile
 
+from backend.files.kinds import Writing
 from backend.files.rasters import png
 from backend.files.rasters.formats import EXR_PIXEL_SIZE, PNG_COMMENT
 from backend.files.rasters.georeference import Georeference
-from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, MASK, TEXTURE, Array
+from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, TEXTURE, UV_MAP, Array
+from shared.cameras.views import uv_to_channels
 from shared.errors import InvalidInput, StorageFull
+from shared.srgb import linear_to_srgb, srgb_to_linear
 
 JPEG_QUALITY = 95
 ROWS_AT_ONCE = 256  # in double precision, so that a large map has no double of itself
 _SRGB = (TEXTURE, COLOR_IMAGE)
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+def write_port(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any]]:
+    """An output in the format that was asked for; what a reader must know, by the file's name."""
+    bits = 8 if writing.format == "png8" else 16
+    return {path.name: write(array, path, georeference=writing.georeference, bits=bits)}
 
 
 def write(
@@ -118,7 +127,11 @@ def _exr(array: Array, path: Path, georeference: Georeference | None) -> dict[st
     if array.kind is TEXTURE:  # a float image is linear wherever it is opened
         values = texture_to_linear(values)
     values = np.ascontiguousarray(values, dtype=np.float32)
-    channels = {"Y": values} if values.ndim == 2 else {"RGB": values}
+    if array.kind is UV_MAP:
+        red, green = uv_to_channels(values)
+        channels = {"R": red, "G": green}
+    else:
+        channels = {"Y": values} if values.ndim == 2 else {"RGB": values}
     header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     if "pixel_size_m" in array.attributes:
         header[EXR_PIXEL_SIZE] = array.pixel_size_m
@@ -163,42 +176,43 @@ def _jpg(array: Array, path: Path, georeference: Georeference | None) -> dict[st
 
 
 def _bytes_of(array: Array) -> np.ndarray:
-    """0..1 as 0..255, rounded; colours sRGB-encoded."""
+    """The kind's range (0..1 where it has none) as 0..255, rounded; colours sRGB-encoded."""
     if array.kind is TEXTURE:
         return np.rint(np.arange(65536) / 257.0).astype(np.uint8)[array.values]
-    values = np.clip(array.values, 0.0, 1.0)
+    low, high = _range(array) or (0.0, 1.0)
+    values = np.clip((array.values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
     return np.rint((linear_to_srgb(values) if array.kind is COLOR_IMAGE else values) * 255.0).astype(np.uint8)
+
+
+def _range(array: Array) -> tuple[float, float] | None:
+    """Lowest and highest value of the kind, None for one that is not bounded on both sides."""
+    low, high = array.kind.min, array.kind.max
+    return (low, high) if low is not None and high is not None else None
 
 
 def texture_to_linear(values: np.ndarray) -> np.ndarray:
     """A TEXTURE's uint16 as linear float32, by a table of its 65,536 colours."""
-    encoded = np.arange(65536) / 65535.0
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return linear.astype(np.float32)[values]
+    return srgb_to_linear(np.arange(65536) / 65535.0).astype(np.float32)[values]
 
 
 def _levels(array: Array) -> tuple[np.ndarray, float, float]:
     """What a PNG stores, and the offset and scale back.
 
-    Classes, counts and textures stay as they are, masks and colours are stretched over 0..1, everything else over its own range.
+    Classes, counts and textures stay as they are; masks, normals and colours are stretched over their kind's range, everything
+    else over its own.
     """
     values = array.values
     if array.kind in (CLASS_MAP, COUNT_MAP, TEXTURE):
         return values, 0.0, 1.0
     if array.kind is COLOR_IMAGE:
         return np.rint(linear_to_srgb(np.clip(values, 0.0, 1.0)) * 65535.0).astype(np.uint16), 0.0, 1.0 / 65535.0
-    low, high = (0.0, 1.0) if array.kind is MASK else (float(values.min()), float(values.max()))
+    low, high = _range(array) or (float(values.min()), float(values.max()))
     scale = (high - low) / 65535.0 or 1.0
     levels = np.empty(values.shape, np.uint16)
     for first in range(0, len(values), ROWS_AT_ONCE):
         rows = slice(first, first + ROWS_AT_ONCE)
         levels[rows] = np.rint((values[rows].astype(np.float64) - low) / scale)
     return levels, low, scale
-
-
-def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, values 0..1 of any shape."""
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def _gdal(driver: str, values: np.ndarray, unit: str, options: Mapping[str, Any]) -> bytes:

@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 
 from backend.commands import formats
-from backend.commands.output_folder import readable_json
 from backend.files import rasters
+from backend.files.kinds import ENDINGS
 from backend.files.meshes.reading import read as read_mesh
+from backend.files.reports import readable_json
 from shared.arrays import COLOR_IMAGE, TEXTURE, Array
 from shared.cameras import Camera, read, write
 from shared.cameras.flips import apply_flip
@@ -437,7 +438,7 @@ def test_formats_go_to_the_ports_that_can_hold_them():
 def test_every_picture_format_holds_a_texture(tmp_path, name):
     y, x = np.mgrid[0:40, 0:50]
     values = np.stack([x * 1300, y * 1600, (x + y) * 700], axis=-1).astype(np.uint16)
-    path = tmp_path / f"texture{formats.FORMATS[name].ending}"
+    path = tmp_path / f"texture{ENDINGS[name]}"
     rasters.write(Array(TEXTURE, values), path, bits=8 if name == "png8" else 16)
     if name == "npy":
         np.testing.assert_array_equal(np.load(path), values)

@@ -419,7 +419,7 @@ def test_what_is_written_is_read_again_by_us_and_by_others(tmp_path: Path, endin
     Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).save(tmp_path / "texture.png")
     mesh = sphere()
     path = tmp_path / f"scan{ending}"
-    write(Array(MESH, mesh), path, texture_name="texture.png")
+    write(Array(MESH, mesh), path, pictures={"base_color": "texture.png"})
     np.testing.assert_allclose(read(path).values, mesh, atol=1e-7)
     other = trimesh.load(path, process=False, force="mesh")
     np.testing.assert_allclose(other.vertices[other.faces], mesh[..., :3], atol=1e-6)
@@ -427,12 +427,12 @@ def test_what_is_written_is_read_again_by_us_and_by_others(tmp_path: Path, endin
     picture = getattr(other.visual.material, "image", None) or other.visual.material.baseColorTexture
     assert np.array_equal(np.asarray(picture)[..., :3], np.arange(48).reshape(4, 4, 3))
     first = path.read_bytes()
-    write(Array(MESH, mesh), path, texture_name="texture.png")
+    write(Array(MESH, mesh), path, pictures={"base_color": "texture.png"})
     assert path.read_bytes() == first
 
 
 def test_neighbours_share_their_vertices_again(tmp_path: Path) -> None:
-    write(Array(MESH, cube()), tmp_path / "cube.obj", texture_name="texture.png")
+    write(Array(MESH, cube()), tmp_path / "cube.obj", pictures={"base_color": "texture.png"})
     lines = (tmp_path / "cube.obj").read_text().splitlines()
     assert sum(line.startswith("v ") for line in lines) == 8
     assert sum(line.startswith("vt ") for line in lines) == len(np.unique(cube()[..., 3:].reshape(-1, 2), axis=0))
@@ -448,7 +448,7 @@ def test_each_tile_has_its_own_material(tmp_path: Path, ending: str) -> None:
     for tile in (1001, 1012):
         Image.new("RGB", (2, 2), (tile - 1000, 0, 0)).save(tmp_path / f"texture.{tile}.png")
     path = tmp_path / f"two{ending}"
-    write(Array(MESH, mesh), path, texture_name="texture.<UDIM>.png")
+    write(Array(MESH, mesh), path, pictures={"base_color": "texture.<UDIM>.png"})
     np.testing.assert_allclose(read(path).values, mesh, atol=3e-7)
     if ending == ".obj":
         assert path.read_text().count("usemtl") == 2
@@ -473,7 +473,7 @@ def test_sixteen_bits_go_into_a_glb_as_eight(tmp_path: Path) -> None:
     levels = np.array([0, 128, 129, 257, 32768, 65535] * 2, np.uint16).reshape(1, 3, 4).repeat(3, 0)
     with rasterio.open(tmp_path / "t.png", "w", driver="PNG", width=4, height=3, count=3, dtype="uint16") as file:
         file.write(levels)
-    write(Array(MESH, cube()), tmp_path / "a.glb", texture_name="t.png")
+    write(Array(MESH, cube()), tmp_path / "a.glb", pictures={"base_color": "t.png"})
     texture = trimesh.load(tmp_path / "a.glb", process=False, force="mesh").visual.material.baseColorTexture
     np.testing.assert_array_equal(np.asarray(texture)[..., 0], np.round(levels[0] / 257.0))
 
@@ -482,7 +482,7 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="ending"):
         write(Array(MESH, cube()), tmp_path / "cube.fbx")
     with pytest.raises(InvalidInput, match=r"texture\.exr") as raised:
-        write(Array(MESH, cube()), tmp_path / "cube.glb", texture_name="texture.exr")
+        write(Array(MESH, cube()), tmp_path / "cube.glb", pictures={"base_color": "texture.exr"})
     assert "OBJ" in raised.value.hint
 
 

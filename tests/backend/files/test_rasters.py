@@ -19,10 +19,9 @@ from rasterio.crs import CRS
 
 from backend.files.rasters import read, read_height, write
 from backend.files.rasters.georeference import Georeference, from_attributes
-from backend.files.rasters.reading import srgb_to_linear
-from backend.files.rasters.writing import linear_to_srgb
 from shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, MASK, Array, height_map
 from shared.errors import InvalidInput
+from shared.srgb import linear_to_srgb, srgb_to_linear
 
 UTM = CRS.from_epsg(32632)
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -423,7 +422,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_half(tmp_path, ending):
     write(height_map(terrain(), 1.0), path)
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     code = (
-        "import numpy as np, sys\nfrom backend.rasters import write\nfrom shared.arrays import height_map\n"
+        "import numpy as np, sys\nfrom backend.files.rasters import write\nfrom shared.arrays import height_map\n"
         "from shared.errors import StorageFull\nheight = height_map(np.random.default_rng(3).normal(size=(400, 400)), 1.0)\n"
         "try:\n    write(height, sys.argv[1])\nexcept StorageFull as error:\n    print(error.message)\n"
     )

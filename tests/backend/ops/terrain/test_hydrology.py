@@ -478,7 +478,7 @@ def test_engine_leaves_its_input_alone_and_can_be_cancelled() -> None:
 HASH = """
 import hashlib, numpy as np
 from backend.algorithms.hydrology import run
-from backend.context import JobContext
+from backend.runtime.context import JobContext
 from shared.arrays import height_map
 from shared.catalog.hydrology import HydrologyParams
 z = np.random.default_rng(1).normal(0, 50, (70, 90)).cumsum(0)
