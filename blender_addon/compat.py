@@ -1,13 +1,18 @@
 """The one place that knows Blender 4.2, 4.5, 5.0 and later apart. Everything else asks here and never looks at a
 version.
+
+The type declarations in use are those of the newest Blender: what another one calls differently goes through Any here.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import bpy
+
+from . import typed
 
 IS_5 = bpy.app.version >= (5, 0, 0)
 
@@ -18,14 +23,15 @@ def use_nodes(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree
     """The node tree of a new material or world. From 5.0 it is always there, and asking for it is deprecated."""
     if not IS_5:
         owner.use_nodes = True
-    return owner.node_tree
+    return typed.tree_of(owner)
 
 
-def physical_sky(sky: bpy.types.ShaderNode, *, elevation: float, rotation: float, air: float, dust: float) -> None:
+def physical_sky(node: bpy.types.Node, *, elevation: float, rotation: float, air: float, dust: float) -> None:
     """Set a Sky Texture node to scattering in air, without a disc of its own. elevation, rotation: of the sun, radians.
 
     air and dust are densities where 1 is a clear day. 5.0 split the one model ("Nishita") in two and renamed dust.
     """
+    sky: Any = node
     sky.sky_type = "MULTIPLE_SCATTERING" if IS_5 else "NISHITA"
     sky.sun_disc = False
     sky.sun_elevation, sky.sun_rotation = elevation, rotation
@@ -39,7 +45,7 @@ def read_exactly(texture: bpy.types.ImageTexture) -> None:
     texture.use_interpolation = False
     texture.extension = "EXTEND"
     if hasattr(texture, "use_mipmap"):
-        texture.use_mipmap = False
+        setattr(texture, "use_mipmap", False)  # noqa: B010  # the newest Blender declares no such attribute
 
 
 def subdivide_adaptively(item: bpy.types.Object, subsurf: bpy.types.SubsurfModifier) -> None:
@@ -50,8 +56,8 @@ def subdivide_adaptively(item: bpy.types.Object, subsurf: bpy.types.SubsurfModif
     """
     if hasattr(subsurf, "use_adaptive_subdivision"):
         subsurf.use_adaptive_subdivision = True
-    elif hasattr(item, "cycles"):
-        item.cycles.use_adaptive_subdivision = True
+    elif (cycles := getattr(item, "cycles", None)) is not None:
+        cycles.use_adaptive_subdivision = True
 
 
 def node_input(modifier: bpy.types.NodesModifier, name: str) -> object:
@@ -59,8 +65,8 @@ def node_input(modifier: bpy.types.NodesModifier, name: str) -> object:
     identifier = _identifier(modifier, name)
     if identifier is None:
         return None
-    if hasattr(modifier, "properties"):
-        return getattr(modifier.properties.inputs, identifier).value
+    if (properties := getattr(modifier, "properties", None)) is not None:
+        return getattr(properties.inputs, identifier).value
     return modifier.get(identifier)
 
 
@@ -69,8 +75,8 @@ def set_node_input(modifier: bpy.types.NodesModifier, name: str, value: object) 
     identifier = _identifier(modifier, name)
     if identifier is None:
         raise KeyError(f"{modifier.name} has no input {name!r}")
-    if hasattr(modifier, "properties"):
-        getattr(modifier.properties.inputs, identifier).value = value
+    if (properties := getattr(modifier, "properties", None)) is not None:
+        getattr(properties.inputs, identifier).value = value
     else:
         modifier[identifier] = value
 
@@ -78,7 +84,8 @@ def set_node_input(modifier: bpy.types.NodesModifier, name: str, value: object) 
 def _identifier(modifier: bpy.types.NodesModifier, name: str) -> str | None:
     if modifier.node_group is None:
         return None
-    sockets = (entry for entry in modifier.node_group.interface.items_tree if entry.item_type == "SOCKET")
+    entries = typed.present(modifier.node_group.interface).items_tree
+    sockets = (entry for entry in entries if isinstance(entry, bpy.types.NodeTreeInterfaceSocket))
     return next((entry.identifier for entry in sockets if entry.in_out == "INPUT" and entry.name == name), None)
 
 
@@ -89,9 +96,8 @@ def write_passes(scene: bpy.types.Scene, folder: str, passes: Mapping[str, str])
     that has to be removed with the scene, None where it goes with the scene. The compositor is a node group from 5.0 on.
     """
     tree, owned = _compositor(scene)
-    layers = tree.nodes.new("CompositorNodeRLayers")
-    layers.scene = scene
-    file = tree.nodes.new("CompositorNodeOutputFile")
+    layers = typed.new_node(tree, "CompositorNodeRLayers", scene=scene)
+    file: Any = tree.nodes.new("CompositorNodeOutputFile")
     if IS_5:
         file.format.media_type = "IMAGE"
         file.directory, file.file_name = folder, ""
@@ -116,8 +122,9 @@ def _compositor(scene: bpy.types.Scene) -> tuple[bpy.types.NodeTree, bpy.types.N
         scene.compositing_node_group = tree
         return tree, tree
     scene.use_nodes = True
-    scene.node_tree.nodes.clear()
-    return scene.node_tree, None
+    tree = typed.of(getattr(scene, "node_tree", None), bpy.types.NodeTree)
+    tree.nodes.clear()
+    return tree, None
 
 
 def pass_file(scene: bpy.types.Scene, folder: str, name: str) -> str:

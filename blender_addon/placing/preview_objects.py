@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import HEIGHT_MAP, TEXTURE, Array, ArrayKind
 from ..writers import record, terrain, texture_images, textures
@@ -56,9 +57,9 @@ def _first(preview: Arrays, kind: ArrayKind) -> Array | None:
 
 def _edits(made: bpy.types.Object) -> tuple:
     """Changes when a person edits the mesh, adds a modifier or turns to another mode; not when the object is moved."""
-    mesh = made.data
+    mesh = typed.mesh(made)
     positions = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.attributes["position"].data.foreach_get("vector", positions)
+    typed.positions(mesh).foreach_get("vector", positions)
     return mesh.session_uid, len(mesh.vertices), len(made.modifiers), made.mode, zlib.crc32(positions.data)
 
 
@@ -71,7 +72,8 @@ class Terrain:
 
     def make(self, name: str, purpose: Mapping[str, Any], target: bpy.types.Object | None) -> bpy.types.Object | None:
         location = tuple(purpose.get("location", (0.0, 0.0, 0.0)))
-        return terrain.make({"height": self._first}, kind="MESH", name=name, location=location, recipe={})
+        made = terrain.make({"height": self._first}, kind="MESH", name=name, location=location, recipe={})
+        return typed.of(made, bpy.types.Object)
 
     def update(self, made: bpy.types.Object, preview: Arrays) -> None:
         height = _first(preview, HEIGHT_MAP)
@@ -80,8 +82,11 @@ class Terrain:
         if height.values.shape == self._shape:
             terrain.update_heights(made, height)
             return
-        old = made.data  # a finer level of the pyramid
-        fresh = terrain.make({"height": height}, kind="MESH", name=made.name, location=(0.0, 0.0, 0.0), recipe={})
+        old = typed.mesh(made)  # a finer level of the pyramid
+        fresh = typed.of(
+            terrain.make({"height": height}, kind="MESH", name=made.name, location=(0.0, 0.0, 0.0), recipe={}),
+            bpy.types.Object,
+        )
         made.data, self._shape = fresh.data, height.values.shape
         bpy.data.objects.remove(fresh)
         bpy.data.meshes.remove(old)
@@ -101,16 +106,17 @@ class Texture:
 
     def make(self, name: str, purpose: Mapping[str, Any], target: bpy.types.Object | None) -> bpy.types.Object | None:
         uv_layer = purpose.get("uv_layer", "")
-        if target is None or target.type != "MESH" or uv_layer not in target.data.uv_layers:
+        if target is None or not isinstance(target.data, bpy.types.Mesh) or uv_layer not in target.data.uv_layers:
             return None  # UVs that the backend makes come with the result
         made = target.copy()
-        made.data = target.data.copy()
-        made.name = made.data.name = name
+        mesh = target.data.copy()
+        made.data = mesh
+        made.name = mesh.name = name
         if record.RECIPE_KEY in made:
             del made[record.RECIPE_KEY]
         for collection in target.users_collection:
             collection.objects.link(made)
-        material = textures.preview_material(name, uv_layer, is_tiled=_is_tiled(made.data.uv_layers[uv_layer]))
+        material = textures.preview_material(name, uv_layer, is_tiled=_is_tiled(mesh.uv_layers[uv_layer]))
         textures.wear_alone(made, material)
         self._show(made, self._first)
         return made
@@ -122,19 +128,22 @@ class Texture:
 
     def _show(self, made: bpy.types.Object, texture: Array) -> None:
         rows, columns = texture.values.shape[:2]
-        node = textures.texture_node(made.data.materials[0])
-        if node.image is None:
-            node.image = bpy.data.images.new(made.name, columns, rows)
-        elif tuple(node.image.size) != (columns, rows):  # a finer level of the pyramid
-            node.image.scale(columns, rows)
-        texture_images.show(node.image, texture.values)
+        node = textures.texture_node(typed.present(typed.mesh(made).materials[0]))
+        image = node.image
+        if image is None:
+            image = node.image = bpy.data.images.new(made.name, columns, rows)
+        elif typed.size(image) != (columns, rows):  # a finer level of the pyramid
+            image.scale(columns, rows)
+        texture_images.show(image, texture.values)
 
     def fingerprint(self, made: bpy.types.Object) -> tuple:
-        worn = [(material.session_uid, len(material.node_tree.nodes)) for material in made.data.materials if material]
+        materials = [material for material in typed.mesh(made).materials if material]
+        worn = [(material.session_uid, len(typed.tree_of(material).nodes)) for material in materials]
         return (*_edits(made), worn)
 
     def leave(self, made: bpy.types.Object) -> None:
-        image = textures.image_of(made.data.materials[0] if made.data.materials else None)
+        materials = typed.mesh(made).materials
+        image = textures.image_of(materials[0] if materials else None)
         if image is not None:
             image.pack()
 

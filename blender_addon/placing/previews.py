@@ -114,7 +114,7 @@ def end(job: Job) -> tuple[float, float, float] | None:
     if stand_in is None:
         return None
     made = _object_of(stand_in)
-    location = tuple(made.location) if made is not None else None
+    location = made.location.to_tuple() if made is not None else None
     if made is not None:
         if stand_in.look.fingerprint(made) == stand_in.fingerprint:
             _remove(made)
@@ -165,7 +165,7 @@ def _unhide(stand_in: _StandIn) -> None:
 def _remove(made: bpy.types.Object) -> None:
     mesh = made.data
     bpy.data.objects.remove(made)
-    if mesh is not None and not mesh.users:
+    if isinstance(mesh, bpy.types.Mesh) and not mesh.users:
         bpy.data.meshes.remove(mesh)
     _clean_up()
     bpy.context.view_layer.update()  # until then it lists a None where the object was

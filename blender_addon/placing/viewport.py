@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import bpy
 from mathutils import Vector
 
+from .. import typed
+
 DEPTH_STEPS = 1e5  # far over near, as in Blender's own default; with more of them far surfaces show through one another
 
 
@@ -37,13 +39,14 @@ def frame(made: bpy.types.Object) -> None:
 
 
 def _frame_in(window: bpy.types.Window, area: bpy.types.Area, made: bpy.types.Object) -> None:
-    space = area.spaces.active
-    space.clip_end = max(space.clip_end, 4.0 * max(made.dimensions))
+    space = typed.of(area.spaces.active, bpy.types.SpaceView3D)
+    space.clip_end = max(space.clip_end, 4.0 * max(made.dimensions.to_tuple()))
     space.clip_start = max(space.clip_start, space.clip_end / DEPTH_STEPS)
     region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=window, area=area, region=region), _at_once():
+    override = bpy.context.temp_override(window=window, area=area, region=region)
+    with override, _at_once():  # pyright: ignore[reportGeneralTypeIssues]  # its __enter__ is not declared
         bpy.ops.view3d.view_selected()
-    _clear_of_sidebar(area, region, space.region_3d)
+    _clear_of_sidebar(area, region, typed.present(space.region_3d))
 
 
 def _clear_of_sidebar(area: bpy.types.Area, region: bpy.types.Region, view: bpy.types.RegionView3D) -> None:

@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from .. import typed
 from ..readers.cameras import ASPECT_KEY, COEFFICIENTS_KEY, LENS_KEY, PHOTOGRAPH_KEY, SIZE_KEY, frame_of
 from ..shared.cameras import Camera
 from . import record
@@ -63,7 +64,7 @@ def make(posed: Sequence[Posed], scene: bpy.types.Scene, frame: Frame | None = N
             collection.objects.link(made[-1])
     except Exception:
         for item in made:
-            bpy.data.cameras.remove(item.data)  # and the object with it
+            bpy.data.cameras.remove(typed.camera(item))  # and the object with it
         bpy.data.collections.remove(collection)
         if not above.objects and not above.children:
             bpy.data.collections.remove(above)

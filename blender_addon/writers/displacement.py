@@ -10,7 +10,7 @@ import math
 
 import bpy
 
-from .. import compat
+from .. import compat, typed
 from . import grid
 
 MODIFIER = "Relievo Height"  # ours are known by this name; all others are the user's
@@ -25,7 +25,7 @@ def by_nodes(item: bpy.types.Object, image: bpy.types.Image) -> None:
     Without subdivision a vertex takes its own pixel, bit for bit; with it, heights between pixels are interpolated
     linearly.
     """
-    modifier = item.modifiers.new(MODIFIER, "NODES")
+    modifier = typed.of(item.modifiers.new(MODIFIER, "NODES"), bpy.types.NodesModifier)
     modifier.node_group = _group()
     compat.set_node_input(modifier, "Image", image)
     compat.set_node_input(modifier, "Strength", 1.0)
@@ -36,10 +36,10 @@ def by_nodes(item: bpy.types.Object, image: bpy.types.Image) -> None:
 
 def by_modifier(item: bpy.types.Object, image: bpy.types.Image) -> None:
     """A Displace modifier along Z that reads the image at each vertex's own pixel."""
-    texture = bpy.data.textures.new(image.name, "IMAGE")
+    texture = typed.of(bpy.data.textures.new(image.name, "IMAGE"), bpy.types.ImageTexture)
     texture.image = image
     compat.read_exactly(texture)
-    modifier = item.modifiers.new(MODIFIER, "DISPLACE")
+    modifier = typed.of(item.modifiers.new(MODIFIER, "DISPLACE"), bpy.types.DisplaceModifier)
     modifier.texture, modifier.texture_coords, modifier.uv_layer = texture, "UV", grid.UV_NAME
     modifier.direction, modifier.mid_level, modifier.strength = "Z", 0.0, 1.0
     item.modifiers.move(len(item.modifiers) - 1, 0)
@@ -51,7 +51,7 @@ def by_cycles(item: bpy.types.Object, longest_side_px: int) -> None:
     The render levels reach the image's own resolution where adaptive subdivision is switched off; the viewport
     stays coarse.
     """
-    modifier = item.modifiers.new(MODIFIER, "SUBSURF")
+    modifier = typed.of(item.modifiers.new(MODIFIER, "SUBSURF"), bpy.types.SubsurfModifier)
     modifier.subdivision_type = "SIMPLE"
     modifier.levels = 0
     modifier.render_levels = min(11, math.ceil(math.log2(max(1.0, (longest_side_px - 1) / grid.PLANE_QUADS))))
@@ -61,12 +61,11 @@ def by_cycles(item: bpy.types.Object, longest_side_px: int) -> None:
 def image_of(item: bpy.types.Object) -> bpy.types.Image | None:
     """The height image that a modifier of ours reads, None where there is none."""
     modifier = item.modifiers.get(MODIFIER)
-    if modifier is None:
-        return None
-    if modifier.type == "DISPLACE":
-        return modifier.texture.image if modifier.texture is not None else None
-    if modifier.type == "NODES":
-        return compat.node_input(modifier, "Image")
+    if isinstance(modifier, bpy.types.DisplaceModifier):
+        return modifier.texture.image if isinstance(modifier.texture, bpy.types.ImageTexture) else None
+    if isinstance(modifier, bpy.types.NodesModifier):
+        image = compat.node_input(modifier, "Image")
+        return image if isinstance(image, bpy.types.Image) else None
     return None
 
 
@@ -75,7 +74,7 @@ def remove(item: bpy.types.Object) -> None:
     modifier = item.modifiers.get(MODIFIER)
     if modifier is None:
         return
-    texture = modifier.texture if modifier.type == "DISPLACE" else None
+    texture = modifier.texture if isinstance(modifier, bpy.types.DisplaceModifier) else None
     item.modifiers.remove(modifier)
     if texture is not None and not texture.users:
         bpy.data.textures.remove(texture)
@@ -84,33 +83,33 @@ def remove(item: bpy.types.Object) -> None:
 # The node group ------------------------------------------------------------------------------------------------------
 
 
-def _group() -> bpy.types.NodeTree:
+def _group() -> bpy.types.GeometryNodeTree:
     """The one node group of all terrains in the file; a copy that a user has made their own is not touched."""
     for tree in bpy.data.node_groups:
         if tree.get(_GROUP_KEY) == _GROUP_VERSION and tree.library is None:
-            return tree
-    tree = bpy.data.node_groups.new(GROUP, "GeometryNodeTree")
+            return typed.of(tree, bpy.types.GeometryNodeTree)
+    tree = typed.of(bpy.data.node_groups.new(GROUP, "GeometryNodeTree"), bpy.types.GeometryNodeTree)
     tree[_GROUP_KEY] = _GROUP_VERSION
     tree.is_modifier = True
-    _declare(tree.interface)
+    _declare(tree)
     _wire(tree)
     return tree
 
 
-def _declare(interface: bpy.types.NodeTreeInterface) -> None:
-    interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    interface.new_socket(
-        "Image", in_out="INPUT", socket_type="NodeSocketImage", description="Heights in metres, 32-bit, Non-Color"
+def _declare(tree: bpy.types.GeometryNodeTree) -> None:
+    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry, is_output=True)
+    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry)
+    typed.new_socket(
+        tree, "Image", bpy.types.NodeTreeInterfaceSocketImage, description="Heights in metres, 32-bit, Non-Color"
     )
-    strength = interface.new_socket(
-        "Strength", in_out="INPUT", socket_type="NodeSocketFloat", description="Times the image's heights"
+    strength = typed.new_socket(
+        tree, "Strength", bpy.types.NodeTreeInterfaceSocketFloat, description="Times the image's heights"
     )
     strength.default_value = 1.0
-    levels = interface.new_socket(
+    levels = typed.new_socket(
+        tree,
         "Subdivision",
-        in_out="INPUT",
-        socket_type="NodeSocketInt",
+        bpy.types.NodeTreeInterfaceSocketInt,
         description="Vertices between the pixels: each level halves the distance",
     )
     levels.default_value, levels.min_value, levels.max_value = 0, 0, 4
@@ -126,18 +125,15 @@ def _wire(tree: bpy.types.NodeTree) -> None:
     link(given.outputs["Geometry"], finer.inputs["Mesh"])
     link(given.outputs["Subdivision"], finer.inputs["Level"])
 
-    where = new("GeometryNodeInputNamedAttribute")
-    where.data_type, where.location = "FLOAT_VECTOR", (-500, -200)
-    where.inputs["Name"].default_value = grid.UV_NAME
+    where = typed.new_node(tree, "GeometryNodeInputNamedAttribute", data_type="FLOAT_VECTOR", location=(-500, -200))
+    typed.set_value(where.inputs["Name"], grid.UV_NAME)
     samples = [_sampler(tree, given, where, interpolation) for interpolation in ("Closest", "Linear")]
-    between = new("GeometryNodeSwitch")
-    between.input_type, between.location = "FLOAT", (0, -200)
+    between = typed.new_node(tree, "GeometryNodeSwitch", input_type="FLOAT", location=(0, -200))
     link(given.outputs["Subdivision"], between.inputs["Switch"])
     link(samples[0], between.inputs["False"])
     link(samples[1], between.inputs["True"])
 
-    height = new("ShaderNodeMath")
-    height.operation, height.location = "MULTIPLY", (200, -200)
+    height = typed.new_node(tree, "ShaderNodeMath", operation="MULTIPLY", location=(200, -200))
     link(between.outputs["Output"], height.inputs[0])
     link(given.outputs["Strength"], height.inputs[1])
     up = new("ShaderNodeCombineXYZ")
@@ -153,8 +149,7 @@ def _wire(tree: bpy.types.NodeTree) -> None:
 def _sampler(
     tree: bpy.types.NodeTree, given: bpy.types.Node, where: bpy.types.Node, interpolation: str
 ) -> bpy.types.NodeSocket:
-    sampler = tree.nodes.new("GeometryNodeImageTexture")
-    sampler.interpolation, sampler.extension = interpolation, "EXTEND"
+    sampler = typed.new_node(tree, "GeometryNodeImageTexture", interpolation=interpolation, extension="EXTEND")
     sampler.location = (-250, -100 if interpolation == "Closest" else -350)
     tree.links.new(given.outputs["Image"], sampler.inputs["Image"])
     tree.links.new(where.outputs["Attribute"], sampler.inputs["Vector"])

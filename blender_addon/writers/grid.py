@@ -12,6 +12,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.errors import InvalidInput
 
 GRID_KEY = "relievo_grid"  # custom property of a mesh: rows, columns
@@ -53,7 +54,7 @@ def build_plane(name: str, shape: tuple[int, int], pixel_size_m: float) -> bpy.t
     positions = np.zeros((count, count, 3), np.float32)
     positions[..., 0] = (along - 0.5) * (columns - 1) * pixel_size_m
     positions[..., 1] = ((0.5 - along) * (rows - 1) * pixel_size_m)[:, None]
-    mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
+    typed.positions(mesh).foreach_set("vector", positions.ravel())
     mesh.update()
     mesh.shade_smooth()
     return mesh
@@ -72,7 +73,7 @@ def update_heights(mesh: bpy.types.Mesh, heights: np.ndarray) -> None:
     rows, columns = heights.shape
     positions = _positions(rows, columns, float(mesh[SPACING_KEY]))
     positions[:, 2] = heights.ravel()
-    mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
+    typed.positions(mesh).foreach_set("vector", positions.ravel())
     mesh.update()
 
 
@@ -127,34 +128,31 @@ def _topology(name: str, rows: int, columns: int) -> bpy.types.Mesh:
     """A grid's vertices, edges and faces. Made in a scene of its own, so that the user's is neither changed nor
     evaluated.
     """
-    tree = bpy.data.node_groups.new("Relievo Grid", "GeometryNodeTree")
+    tree = typed.of(bpy.data.node_groups.new("Relievo Grid", "GeometryNodeTree"), bpy.types.GeometryNodeTree)
     seed = bpy.data.meshes.new("Relievo Grid")
     carrier = bpy.data.objects.new("Relievo Grid", seed)
     scene = bpy.data.scenes.new("Relievo Grid")
     try:
         _mesh_grid_nodes(tree, rows, columns)
-        carrier.modifiers.new("Grid", "NODES").node_group = tree
+        typed.of(carrier.modifiers.new("Grid", "NODES"), bpy.types.NodesModifier).node_group = tree
         scene.collection.objects.link(carrier)
         layer = scene.view_layers[0]
         layer.update()
         # asked to preserve all data layers it would evaluate the nodes a second time; a bare grid has none but its own
         mesh = bpy.data.meshes.new_from_object(carrier.evaluated_get(layer.depsgraph))
     finally:
-        for collection, made in (
-            (bpy.data.objects, carrier),
-            (bpy.data.meshes, seed),
-            (bpy.data.node_groups, tree),
-            (bpy.data.scenes, scene),
-        ):
-            collection.remove(made)
+        bpy.data.objects.remove(carrier)
+        bpy.data.meshes.remove(seed)
+        bpy.data.node_groups.remove(tree)
+        bpy.data.scenes.remove(scene)
     mesh.name = name
     mesh.materials.clear()  # the node leaves an empty slot
     return mesh
 
 
 def _mesh_grid_nodes(tree: bpy.types.NodeTree, rows: int, columns: int) -> None:
-    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry, is_output=True)
     grid = tree.nodes.new("GeometryNodeMeshGrid")
-    grid.inputs["Vertices X"].default_value = rows
-    grid.inputs["Vertices Y"].default_value = columns
+    typed.set_value(grid.inputs["Vertices X"], rows)
+    typed.set_value(grid.inputs["Vertices Y"], columns)
     tree.links.new(grid.outputs["Mesh"], tree.nodes.new("NodeGroupOutput").inputs[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.arrays import COLOR_IMAGE, Array, ArrayKind
 from ..shared.errors import InvalidInput
 
@@ -50,15 +51,15 @@ def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.t
     if not image.is_float:
         raise InvalidInput(f"The image {image.name!r} has 8 bits a channel.", hint="Take a 32-bit float image.")
     space = "Linear Rec.709" if array.kind is COLOR_IMAGE else "Non-Color"
-    if image.colorspace_settings.name != space:  # setting it, even to the same, loads the packed pixels again
-        image.colorspace_settings.name = space
-    if tuple(image.size) != (columns, rows):
+    if typed.color_space(image) != space:  # setting it, even to the same, loads the packed pixels again
+        typed.set_color_space(image, space)
+    if typed.size(image) != (columns, rows):
         image.scale(columns, rows)
     mark(image, array.kind)
     if "pixel_size_m" in array.attributes:
         image[_PIXEL_SIZE_KEY] = float(array.attributes["pixel_size_m"])
     image.use_half_precision = False  # the viewport's texture; half floats step by a metre from 1 km up
-    image.pixels.foreach_set(_pixels(array).ravel())
+    typed.write_pixels(image, _pixels(array))
     image.update()
     image.pack()
     return image

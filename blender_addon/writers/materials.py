@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import bpy
 
-from .. import compat
+from .. import compat, typed
 from ..shared.arrays import Array
 from .shader_graph import ShaderGraph, Socket
 
@@ -60,7 +60,7 @@ def set_range(item: bpy.types.Object, heights: Array) -> None:
 
 def wear(item: bpy.types.Object) -> None:
     """Give a terrain the shared material, unless it wears one already that is not bound to a displacement image."""
-    worn = item.data.materials
+    worn = typed.mesh(item).materials
     if len(worn) and worn[0] is not None and height_image_of(item) is None:
         return
     _put_on(item, _shared())
@@ -86,18 +86,20 @@ def wear_displaced(item: bpy.types.Object, image: bpy.types.Image, maps: Mapping
 
 def height_image_of(item: bpy.types.Object) -> bpy.types.Image | None:
     """The image that the object's first material displaces it by, None where there is none."""
-    material = item.data.materials[0] if len(item.data.materials) else None
+    worn = typed.mesh(item).materials
+    material = worn[0] if len(worn) else None
     node = (
         material.node_tree.nodes.get(_HEIGHT_NODE) if material is not None and material.node_tree is not None else None
     )
-    return node.image if node is not None else None
+    return node.image if isinstance(node, bpy.types.ShaderNodeTexImage) else None
 
 
 def _put_on(item: bpy.types.Object, material: bpy.types.Material) -> None:
-    if len(item.data.materials):
-        item.data.materials[0] = material
+    worn = typed.mesh(item).materials
+    if len(worn):
+        worn[0] = material
     else:
-        item.data.materials.append(material)
+        worn.append(material)
 
 
 def _shared() -> bpy.types.Material:

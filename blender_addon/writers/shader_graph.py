@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import bpy
 
+from .. import typed
+
 Socket = bpy.types.NodeSocket
 Value = bpy.types.NodeSocket | float
 Color = bpy.types.NodeSocket | tuple[float, float, float]
@@ -19,11 +21,9 @@ class ShaderGraph:
         self._count = 0
 
     def node(self, kind: str, **settings: object) -> bpy.types.Node:
-        made = self.tree.nodes.new(kind)
+        made = typed.new_node(self.tree, kind, **settings)
         made.location = (220 * (self._count // 6) - 2400, 600 - 220 * (self._count % 6))
         self._count += 1
-        for name, value in settings.items():
-            setattr(made, name, value)
         return made
 
     def feed(self, socket: Socket, value: Value | Color) -> None:
@@ -31,9 +31,10 @@ class ShaderGraph:
         if isinstance(value, bpy.types.NodeSocket):
             self.tree.links.new(value, socket)
         elif isinstance(value, tuple):
-            socket.default_value = (*value, 1.0)[: len(socket.default_value)]
+            is_color = isinstance(socket, bpy.types.NodeSocketColor)  # or a vector
+            typed.set_value(socket, (*value, 1.0) if is_color else value)
         else:
-            socket.default_value = value
+            typed.set_value(socket, value)
 
     def math(self, operation: str, *values: Value, clamp: bool = False) -> Socket:
         made = self.node("ShaderNodeMath", operation=operation, use_clamp=clamp)

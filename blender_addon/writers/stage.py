@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import bpy
 from mathutils import Matrix, Vector
 
-from .. import compat
+from .. import compat, typed
 from . import materials, record
 from .shader_graph import ShaderGraph
 
@@ -49,18 +49,19 @@ def set_up(scene: bpy.types.Scene, item: bpy.types.Object, view: View | None = N
     scene.view_layers[0].update()  # a new object's place in the world is known only then
     sun(scene, view)
     scene.world = sky(view)
-    scene.camera = camera(scene, item, view)
+    made = scene.camera = camera(scene, item, view)
     radius = bounds(item)[1]
     item[materials.HAZE_KEY] = -math.log(1.0 - min(view.haze, 0.95)) / (2.0 * radius)
     item.update_tag()
-    return scene.camera
+    return made
 
 
 def sun(scene: bpy.types.Scene, view: View) -> bpy.types.Object:
     """A sun lamp of the real sun's size, warm as it is when low."""
     lamp = _renew(scene, SUN, lambda name: bpy.data.lights.new(name, "SUN"))
-    lamp.data.energy, lamp.data.angle = 6.0, math.radians(0.53)
-    lamp.data.color = (1.0, 0.83, 0.64)
+    light = typed.of(lamp.data, bpy.types.SunLight)
+    light.energy, light.angle = 6.0, math.radians(0.53)
+    light.color = (1.0, 0.83, 0.64)
     lamp.rotation_euler = towards(view.sun_azimuth, view.sun_elevation).to_track_quat("Z", "Y").to_euler()
     return lamp
 
@@ -101,14 +102,15 @@ def _backdrop(graph: ShaderGraph) -> bpy.types.NodeSocket:
 def camera(scene: bpy.types.Scene, item: bpy.types.Object, view: View) -> bpy.types.Object:
     """A camera that has the whole terrain in its picture, from the side and above, clipped well behind it."""
     made = _renew(scene, CAMERA, bpy.data.cameras.new)
-    made.data.lens = view.lens_mm
+    data = typed.camera(made)
+    data.lens = view.lens_mm
     away = towards(view.azimuth, view.elevation)
     made.rotation_euler = away.to_track_quat("Z", "Y").to_euler()
-    made.location = _stand(_corners(item), made.rotation_euler.to_matrix(), _half_angles(scene, made.data))
+    made.location = _stand(_corners(item), made.rotation_euler.to_matrix(), _half_angles(scene, data))
     middle, radius = bounds(item)
     made.location = made.location.lerp(middle, view.closeness)
     distance = (made.location - middle).length
-    made.data.clip_start, made.data.clip_end = max(1e-3, distance / 1000.0), distance + 4.0 * radius
+    data.clip_start, data.clip_end = max(1e-3, distance / 1000.0), distance + 4.0 * radius
     return made
 
 

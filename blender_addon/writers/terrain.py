@@ -13,6 +13,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, Array, check
 from ..shared.errors import InvalidInput, InvalidParameter
 from . import displacement, grid, images, materials, record
@@ -40,7 +41,7 @@ def make(
     if kind == "IMAGES":
         made: bpy.types.ID = _images(outputs, name)[port]
     else:
-        item = record.place(name, _mesh(name, heights, kind), location, scene or bpy.context.scene)
+        item = record.place(name, _mesh(name, heights, kind), location, scene or typed.present(bpy.context.scene))
         _finish(item, outputs, port, kind, None)
         made = item
     if recipe:
@@ -73,7 +74,7 @@ def replace(
 
 def update_heights(item: bpy.types.Object, heights: Array) -> None:
     """Move the vertices of a terrain of kind "MESH" to other heights of the same size: for previews, ten a second."""
-    grid.update_heights(item.data, heights.values)
+    grid.update_heights(typed.mesh(item), heights.values)
     materials.set_range(item, heights)
 
 
@@ -101,7 +102,7 @@ def _mesh(name: str, heights: Array, kind: str) -> bpy.types.Mesh:
 
 
 def _renew_mesh(target: bpy.types.Object, heights: Array, kind: str) -> None:
-    old: bpy.types.Mesh = target.data
+    old = typed.mesh(target)
     same_grid = kind != "ADAPTIVE" and grid.shape_of(old) == heights.values.shape
     if same_grid and old.shape_keys is None:
         old[grid.SPACING_KEY] = heights.pixel_size_m
@@ -127,9 +128,9 @@ def _finish(
     if kind != "MESH":
         image = images.build(f"{item.name} {port}", heights, into=image)
     if kind == "GEOMETRY_NODES":
-        displacement.by_nodes(item, image)
+        displacement.by_nodes(item, typed.present(image))
     elif kind == "DISPLACE":
-        displacement.by_modifier(item, image)
+        displacement.by_modifier(item, typed.present(image))
     elif kind == "ADAPTIVE":
         displacement.by_cycles(item, max(heights.values.shape))
     maps = {name: array for name, array in outputs.items() if name != port}
@@ -137,14 +138,14 @@ def _finish(
         maps if kind == "ADAPTIVE" else {name: array for name, array in maps.items() if array.kind is COLOR_IMAGE}
     )
     for name in maps.keys() - as_images.keys():
-        _store(item.data, name, maps[name])
+        _store(typed.mesh(item), name, maps[name])
     pictures = {
         name: images.build(f"{item.name} {name}", array, into=images.ours(f"{item.name} {name}"))
         for name, array in as_images.items()
     }
     materials.set_range(item, heights)
     if kind == "ADAPTIVE":
-        materials.wear_displaced(item, image, pictures)
+        materials.wear_displaced(item, typed.present(image), pictures)
     else:
         materials.wear(item)
 
@@ -153,11 +154,13 @@ def _store(mesh: bpy.types.Mesh, name: str, array: Array) -> None:
     """A map as an attribute a vertex: vertices lie in the order of an array's cells."""
     if array.values.shape != grid.shape_of(mesh):
         raise InvalidInput(f"The map {name!r} is {array.values.shape}, the terrain {grid.shape_of(mesh)}.", field=name)
-    kind, dtype = ("INT", np.int32) if array.kind is CLASS_MAP else ("FLOAT", np.float32)
+    is_classes = array.kind is CLASS_MAP
+    kind = bpy.types.IntAttribute if is_classes else bpy.types.FloatAttribute
+    dtype = np.int32 if is_classes else np.float32
     attribute = mesh.attributes.get(name)
-    if attribute is not None and (attribute.data_type, attribute.domain) != (kind, "POINT"):
+    if attribute is not None and not (isinstance(attribute, kind) and attribute.domain == "POINT"):
         mesh.attributes.remove(attribute)
         attribute = None
     if attribute is None:
-        attribute = mesh.attributes.new(name, kind, "POINT")
-    attribute.data.foreach_set("value", np.ascontiguousarray(array.values, dtype).ravel())
+        attribute = mesh.attributes.new(name, "INT" if is_classes else "FLOAT", "POINT")
+    typed.of(attribute, kind).data.foreach_set("value", np.ascontiguousarray(array.values, dtype).ravel())

@@ -13,6 +13,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.arrays import COUNT_MAP, TEXTURE, Array
 from ..shared.errors import InvalidInput, InvalidParameter
 from . import images, png
@@ -43,8 +44,8 @@ def build(name: str, given: Sequence[Array], *, depth: str = "BYTE") -> bpy.type
     if white:
         image[WHITE_KEY] = white
     space = _color_space(given[0], depth)
-    if image.colorspace_settings.name != space:  # setting it, even to the same, loads the packed pixels again
-        image.colorspace_settings.name = space
+    if typed.color_space(image) != space:  # setting it, even to the same, loads the packed pixels again
+        typed.set_color_space(image, space)
     return image
 
 
@@ -57,7 +58,7 @@ def show(image: bpy.types.Image, values: np.ndarray) -> None:
     """Write a texture into an 8-bit image of its size without packing it: for previews. values: uint16 [H, W, 3]."""
     pixels = np.ones((*values.shape[:2], 4), np.float32)
     np.multiply(values[::-1], np.float32(1.0 / 65535.0), out=pixels[..., :3])
-    image.pixels.foreach_set(pixels.ravel())
+    typed.write_pixels(image, pixels)
     image.update()
 
 
@@ -75,7 +76,7 @@ def _single(name: str, array: Array, depth: str, white: int) -> bpy.types.Image:
     encoded = png.encode(_levels(array, depth, white))
     image.pack(data=encoded, data_len=len(encoded))
     image.source = "FILE"
-    if tuple(image.size) != (columns, rows):
+    if typed.size(image) != (columns, rows):
         bpy.data.images.remove(image)
         raise InvalidInput(
             f"Blender could not read the {columns} x {rows} px of {name} back.", hint="Choose a smaller size."
@@ -148,10 +149,10 @@ def _save_linear(path: Path, values: np.ndarray) -> None:
 def _unpacked_linear_image(name: str, values: np.ndarray) -> bpy.types.Image:
     rows, columns = values.shape[:2]
     image = bpy.data.images.new(name, columns, rows, alpha=False, float_buffer=True)
-    image.colorspace_settings.name = "Linear Rec.709"
+    typed.set_color_space(image, "Linear Rec.709")
     pixels = np.ones((rows, columns, 4), np.float32)
     pixels[..., :3] = linear(values[::-1])
-    image.pixels.foreach_set(pixels.ravel())
+    typed.write_pixels(image, pixels)
     image.update()
     return image
 

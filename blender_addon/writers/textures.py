@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .. import compat
+from .. import compat, typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import COUNT_MAP, MASK, REPORT, TEXTURE, Array
 from ..shared.errors import InvalidInput
@@ -37,9 +37,10 @@ def put_on(
         raise InvalidInput(
             f"{target.name!r} is not a mesh.", hint="Place the texture as a material.", field=target.name
         )
-    if not target.data.is_editable:
+    mesh = typed.mesh(target)
+    if not mesh.is_editable:
         raise InvalidInput(
-            f"The mesh {target.data.name!r} belongs to another file.",
+            f"The mesh {mesh.name!r} belongs to another file.",
             hint="Make it local or an override first (Object > Relations).",
             field=target.name,
         )
@@ -74,7 +75,7 @@ def image_of(material: bpy.types.Material | None) -> bpy.types.Image | None:
     if material is None or material.library is not None or material.node_tree is None:
         return None
     node = material.node_tree.nodes.get(TEXTURE_NODE)
-    return node.image if node is not None and node.type == "TEX_IMAGE" else None
+    return node.image if isinstance(node, bpy.types.ShaderNodeTexImage) else None
 
 
 # For a preview ------------------------------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ def image_of(material: bpy.types.Material | None) -> bpy.types.Image | None:
 def preview_material(name: str, uv_layer: str, *, is_tiled: bool) -> bpy.types.Material:
     """A material whose texture is still empty. is_tiled: of UDIM tiles only the first is shown meanwhile."""
     material = _new_material(name)
-    material.node_tree.nodes[UV_NODE].uv_map = uv_layer
+    typed.of(typed.tree_of(material).nodes[UV_NODE], bpy.types.ShaderNodeUVMap).uv_map = uv_layer
     if is_tiled:
         texture_node(material).extension = "CLIP"
     return material
@@ -91,15 +92,16 @@ def preview_material(name: str, uv_layer: str, *, is_tiled: bool) -> bpy.types.M
 
 def wear_alone(item: bpy.types.Object, material: bpy.types.Material) -> None:
     """The material on every face of an object that is ours, in place of all others."""
-    item.data.materials.clear()
-    item.data.materials.append(material)
+    mesh = typed.mesh(item)
+    mesh.materials.clear()
+    mesh.materials.append(material)
     item.material_slots[0].link = "DATA"
-    item.data.polygons.foreach_set("material_index", np.zeros(len(item.data.polygons), np.int32))
-    item.data.update()
+    mesh.polygons.foreach_set("material_index", np.zeros(len(mesh.polygons), np.int32))
+    mesh.update()
 
 
-def texture_node(material: bpy.types.Material) -> bpy.types.Node:
-    return material.node_tree.nodes[TEXTURE_NODE]
+def texture_node(material: bpy.types.Material) -> bpy.types.ShaderNodeTexImage:
+    return typed.of(typed.tree_of(material).nodes[TEXTURE_NODE], bpy.types.ShaderNodeTexImage)
 
 
 # The material --------------------------------------------------------------------------------------------------------
@@ -112,8 +114,9 @@ def _new_material(name: str) -> bpy.types.Material:
     tree.nodes.clear()
     graph = ShaderGraph(tree)
     place = graph.node("ShaderNodeUVMap", name=UV_NODE)
-    texture = graph.node("ShaderNodeTexImage", name=TEXTURE_NODE, label="Texture", interpolation="Linear")
-    texture.extension = "EXTEND"  # the odd triangle that reaches over the border sees what is there, not the other side
+    texture = graph.node(
+        "ShaderNodeTexImage", name=TEXTURE_NODE, label="Texture", interpolation="Linear", extension="EXTEND"
+    )  # the odd triangle that reaches over the border sees what is there, not the other side
     graph.feed(texture.inputs["Vector"], place.outputs["UV"])
     shader = graph.node("ShaderNodeBsdfPrincipled")
     graph.feed(shader.inputs["Base Color"], texture.outputs["Color"])
@@ -129,7 +132,7 @@ def _new_material(name: str) -> bpy.types.Material:
 
 def _wear(item: bpy.types.Object, material: bpy.types.Material) -> None:
     """In an empty slot or one more, on every face."""
-    mesh = item.data
+    mesh = typed.mesh(item)
     empty = next((slot for slot in item.material_slots if slot.material is None), None)
     if empty is None:
         mesh.materials.append(material)
@@ -150,15 +153,20 @@ def _fill(
     recipe: Mapping[str, Any] | None,
 ) -> None:
     """Images, UV map, report and recipe of one result."""
-    nodes = material.node_tree.nodes
+    tree = typed.tree_of(material)
+    nodes = tree.nodes
     for number, (port, given) in enumerate(_maps(outputs)):
         is_texture = given[0].kind is TEXTURE
         node = nodes.get(TEXTURE_NODE if is_texture else _map_node(port))
         if node is None:
-            node = _map_shower(nodes, port, number)
-        _renew_image(node, texture_images.build(f"{name} {port}", given, depth=depth), recipe)
+            node = _map_shower(tree, port, number)
+        _renew_image(
+            typed.of(node, bpy.types.ShaderNodeTexImage),
+            texture_images.build(f"{name} {port}", given, depth=depth),
+            recipe,
+        )
     if (place := nodes.get(UV_NODE)) is not None:
-        place.uv_map = uv_layer
+        typed.of(place, bpy.types.ShaderNodeUVMap).uv_map = uv_layer
     for given in outputs.values():
         for array in given:
             if array.kind is REPORT:
@@ -179,17 +187,17 @@ def _map_node(port: str) -> str:
     return f"Relievo {port.capitalize()}"
 
 
-def _map_shower(nodes: bpy.types.Nodes, port: str, number: int) -> bpy.types.Node:
+def _map_shower(tree: bpy.types.NodeTree, port: str, number: int) -> bpy.types.Node:
     """A node that holds a map beside the texture, linked to nothing: so it is saved, and at hand."""
-    node = nodes.new("ShaderNodeTexImage")
+    node = tree.nodes.new("ShaderNodeTexImage")
     node.name, node.label, node.location = _map_node(port), port.capitalize(), (-340, 300 - 320 * number)
-    place = nodes.get(UV_NODE)
+    place = tree.nodes.get(UV_NODE)
     if place is not None:
-        nodes.id_data.links.new(place.outputs["UV"], node.inputs["Vector"])
+        tree.links.new(place.outputs["UV"], node.inputs["Vector"])
     return node
 
 
-def _renew_image(node: bpy.types.Node, image: bpy.types.Image, recipe: Mapping[str, Any] | None) -> None:
+def _renew_image(node: bpy.types.ShaderNodeTexImage, image: bpy.types.Image, recipe: Mapping[str, Any] | None) -> None:
     """Put an image in the place of the node's old one, wherever else that is used as well."""
     old = node.image
     node.image = image

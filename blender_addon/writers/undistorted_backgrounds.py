@@ -14,6 +14,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.cameras import Camera
 from ..shared.cameras.distortion import undistorted
 from ..shared.errors import InvalidInput
@@ -70,15 +71,14 @@ def _pixels(path: Path, *, longest_px: int = 0) -> tuple[np.ndarray, bool]:
             f"The photograph {path.name} cannot be read: {str(error).strip()}", field=path.name
         ) from error
     try:
-        image.colorspace_settings.name = "Non-Color"
-        if not image.size[0]:
+        typed.set_color_space(image, "Non-Color")
+        if not typed.size(image)[0]:
             raise InvalidInput(f"The photograph {path.name} cannot be decoded.", hint="Copy it anew.", field=path.name)
-        longest = max(image.size)
+        longest = max(typed.size(image))
         if longest_px and longest > longest_px:
-            image.scale(*(max(1, round(side * longest_px / longest)) for side in image.size))
-        values = np.empty(len(image.pixels), np.float32)
-        image.pixels.foreach_get(values)
-        columns, rows = image.size
+            image.scale(*(max(1, round(side * longest_px / longest)) for side in typed.size(image)))
+        values = typed.read_pixels(image)
+        columns, rows = typed.size(image)
         return values.reshape(rows, columns, image.channels)[::-1, :, :3], image.is_float
     finally:
         bpy.data.images.remove(image)
@@ -91,7 +91,7 @@ def _write_jpeg(pixels: np.ndarray, path: Path) -> None:
     try:
         full = np.ones((rows, columns, 4), np.float32)
         full[..., :3] = pixels[::-1]
-        image.pixels.foreach_set(full.ravel())
+        typed.write_pixels(image, full)
         image.filepath_raw, image.file_format = str(path), "JPEG"
         image.save(quality=92)
     except RuntimeError as error:
