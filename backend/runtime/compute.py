@@ -50,7 +50,7 @@ def compute(
     except RelievoError:
         raise
     except Exception as error:
-        raise foresee(error, spec.label) from error
+        raise as_relievo_error(error, spec.label) from error
     return Computed(outputs=outputs, recipe=recipe)
 
 
@@ -59,7 +59,7 @@ def job_seed(params: Any) -> int:
     return next((int(getattr(params, entry.name)) for entry in with_role(describe(type(params)), "seed")), 0)
 
 
-def foresee(error: BaseException, what: str) -> RelievoError:
+def as_relievo_error(error: BaseException, what: str) -> RelievoError:
     """The project's error for one of a library's; InternalError, logged with its traceback, for one that nobody
     foresaw.
     """

@@ -70,11 +70,11 @@ def _attempt(work: Work) -> RelievoError | None:
     try:
         work()
     except Exception as error:  # the thread must go on; the error travels to whoever asked
-        return foresee(error)
+        return as_relievo_error(error)
     return None
 
 
-def foresee(error: Exception) -> RelievoError:
+def as_relievo_error(error: Exception) -> RelievoError:
     """The error as a client may be told it; one that nobody foresaw is logged with its traceback."""
     if isinstance(error, RelievoError):
         return error

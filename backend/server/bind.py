@@ -18,7 +18,7 @@ from zmq.utils.monitor import recv_monitor_message
 from shared.codec import MAX_TOTAL_BYTES
 from shared.errors import AddressInUse, BackendUnavailable, InsecureAddress, RelievoError
 
-HIGH_WATER_MARK = 64  # messages a client may leave unread in libzmq; more wait in the outbox
+HIGH_WATER_MARK = 64  # messages a client may leave unread in libzmq; more wait in the send_queue
 HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = (
     5000,
     30000,

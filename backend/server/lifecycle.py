@@ -1,6 +1,6 @@
 """How jobs live and end: what a worker's word, a cancel, a dead worker and the passing of time do to them.
 
-Holds scheduler, store and workforce together, and tells owners what happens to their jobs. Answers no request
+Holds scheduler, store and pool together, and tells owners what happens to their jobs. Answers no request
 (service.py does) and knows no socket.
 """
 
@@ -16,9 +16,9 @@ from backend.runtime import registry
 from backend.server.background import Background
 from backend.server.job import MAX_ATTEMPTS, Job, error_json
 from backend.server.scheduler import Scheduler
-from backend.server.send_queue import Outbox
+from backend.server.send_queue import SendQueue
 from backend.server.store import Store, expired
-from backend.server.worker_pool import Died, Ready, Said, Workforce
+from backend.server.worker_pool import Died, Ready, Said, WorkerPool
 from shared.codec import encode
 from shared.errors import RelievoError, UnknownAlgorithm, WorkerDied, error_from_code
 from shared.jobs import JobState
@@ -40,8 +40,8 @@ class Lifecycle:
         self,
         *,
         store: Store,
-        workforce: Workforce,
-        outbox: Outbox,
+        pool: WorkerPool,
+        send_queue: SendQueue,
         sweeper: Background,
         clients_of: Callable[[str], list[bytes]],
         max_age_s: float,
@@ -50,8 +50,8 @@ class Lifecycle:
         self.scheduler = Scheduler()
         self.store = store
         self.devices: list[dict[str, Any]] = []
-        self._workforce = workforce
-        self._outbox = outbox
+        self._pool = pool
+        self._send_queue = send_queue
         self._sweeper = sweeper
         self._clients_of = clients_of
         self._max_age_s, self._max_bytes = max_age_s, max_bytes
@@ -95,13 +95,13 @@ class Lifecycle:
 
     def dispatch(self) -> None:
         busy = self.scheduler.running
-        for worker in self._workforce.ready:
+        for worker in self._pool.ready:
             job = self.scheduler.start_next(worker) if worker not in busy else None
             if job is not None:
                 job.started_at = time.time()
                 self.store.save(job)
                 folder = str(self.store.folder(job.id))
-                self._workforce.send(
+                self._pool.send(
                     worker,
                     {
                         "do": "compute",
@@ -124,7 +124,7 @@ class Lifecycle:
         if job.state is JobState.CANCELLING:
             worker = self.scheduler.worker_of(job.id)
             assert worker is not None
-            self._workforce.send(worker, {"do": "cancel", "job": job.id, "keep": keep})
+            self._pool.send(worker, {"do": "cancel", "job": job.id, "keep": keep})
             deadline = time.monotonic() + (KEEP_GRACE_S if keep else CANCEL_GRACE_S)
             self._deadlines[job.id] = min(deadline, self._deadlines.get(job.id, deadline))
             self.store.save(job)
@@ -163,7 +163,7 @@ class Lifecycle:
             error=job.error,
         )
         for client in self._clients_of(job.owner):
-            self._outbox.last_word(client, job.id, finished)
+            self._send_queue.send_final(client, job.id, finished)
 
     def _tell_progress(self, job: Job) -> None:
         clients = self._clients_of(job.owner)
@@ -180,7 +180,7 @@ class Lifecycle:
                 )
             )
             for client in clients:
-                self._outbox.news(client, (job.id, "Progress"), frames)
+                self._send_queue.send_event(client, (job.id, "Progress"), frames)
 
     # Workers --------------------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class Lifecycle:
                 self._tell_progress(job)
             case "preview":
                 for client in self._clients_of(job.owner):
-                    self._outbox.news(client, (job.id, "Preview"), list(said.frames))
+                    self._send_queue.send_event(client, (job.id, "Preview"), list(said.frames))
             case "done":
                 self._finish(job, JobState.SUCCEEDED)
             case "cancelled":
@@ -234,7 +234,7 @@ class Lifecycle:
             worker = self.scheduler.worker_of(job_id)
             if worker is not None:
                 log.info("worker %s does not hear the cancel of job %s and is killed", worker, job_id)
-                self._workforce.kill(worker)
+                self._pool.kill(worker)
         if now - self._swept_at >= SWEEP_INTERVAL_S:
             self._swept_at = now
             self._sweep()

@@ -1,8 +1,7 @@
-"""What waits to be sent to each client. A slow reader costs others nothing: its stale news is replaced, its last
-words wait.
+"""What waits to be sent to each client. A slow reader delays nobody else: its events are replaced by newer ones, its replies wait.
 
-Sends never block. Progress and previews are thinned to 10 a second a job, of which the latest wins; replies and
-Finished are kept in order and never dropped while the client is there.
+Sends never block. Progress and Preview are thinned to 10 per second and job, of which the latest wins; replies and
+Finished are kept in order and never dropped while the client is connected.
 """
 
 from __future__ import annotations
@@ -28,64 +27,66 @@ Topic = tuple[str, str]  # job, message type
 
 
 @dataclass
-class _Box:
+class _Waiting:
     replies: deque[Frames] = field(default_factory=deque)
-    news: dict[Topic, Frames] = field(default_factory=dict)
+    events: dict[Topic, Frames] = field(default_factory=dict)
     sent_at: dict[Topic, float] = field(default_factory=dict)
 
 
-class Outbox:
-    """One box a client, by its ROUTER identity."""
+class SendQueue:
+    """The messages of every client, by its ROUTER identity."""
 
     def __init__(self, socket: zmq.Socket, on_gone: Callable[[bytes], None]) -> None:
-        """on_gone is told of a client whose connection has ended."""
+        """on_gone is called with a client whose connection has ended."""
         self._socket = socket
         self._on_gone = on_gone
-        self._boxes: dict[bytes, _Box] = {}
+        self._waiting: dict[bytes, _Waiting] = {}
 
     def reply(self, client: bytes, message: Message, handoff: Handoff | None = None) -> None:
-        """A message that must arrive, in order."""
-        box = self._boxes.setdefault(client, _Box())
-        box.replies.append(encode(message, handoff))
-        self._flush_replies(client, box)
-        if len(box.replies) > MAX_WAITING_REPLIES:
-            log.warning("a client has %d answers waiting and reads none; it is forgotten", len(box.replies))
+        """Send a message that must arrive, in order."""
+        waiting = self._waiting.setdefault(client, _Waiting())
+        waiting.replies.append(encode(message, handoff))
+        self._flush_replies(client, waiting)
+        if len(waiting.replies) > MAX_WAITING_REPLIES:
+            log.warning("a client has %d answers waiting and reads none; it is forgotten", len(waiting.replies))
             self._forget(client)
 
-    def news(self, client: bytes, topic: Topic, frames: Frames) -> None:
-        """A message that the next one of its topic replaces, if that comes first."""
-        self._boxes.setdefault(client, _Box()).news[topic] = frames
+    def send_event(self, client: bytes, topic: Topic, frames: Frames) -> None:
+        """Send a message that the next one of its topic replaces if that comes before it could be sent."""
+        self._waiting.setdefault(client, _Waiting()).events[topic] = frames
 
-    def last_word(self, client: bytes, job: str, message: Message) -> None:
-        """A message that must arrive, after which older news of the job would only confuse."""
-        box = self._boxes.setdefault(client, _Box())
-        for topic in [topic for topic in {*box.news, *box.sent_at} if topic[0] == job]:
-            box.news.pop(topic, None)
-            box.sent_at.pop(topic, None)
+    def send_final(self, client: bytes, job: str, message: Message) -> None:
+        """Send a message that must arrive and is the last about its job: events of the job that still wait are dropped."""
+        waiting = self._waiting.setdefault(client, _Waiting())
+        for topic in [topic for topic in {*waiting.events, *waiting.sent_at} if topic[0] == job]:
+            waiting.events.pop(topic, None)
+            waiting.sent_at.pop(topic, None)
         self.reply(client, message)
 
     def flush(self, now: float) -> None:
         """Send what may be sent now."""
-        for client, box in list(self._boxes.items()):
-            if not self._flush_replies(client, box):
+        for client, waiting in list(self._waiting.items()):
+            if not self._flush_replies(client, waiting):
                 continue
-            for topic in [topic for topic in box.news if now - box.sent_at.get(topic, -1.0) >= EVENT_INTERVAL_S]:
-                if not self._send(client, box.news[topic]):
+            for topic in [
+                topic for topic in waiting.events if now - waiting.sent_at.get(topic, -1.0) >= EVENT_INTERVAL_S
+            ]:
+                if not self._send(client, waiting.events[topic]):
                     break
-                del box.news[topic]
-                box.sent_at[topic] = now
-            if not (box.replies or box.news or box.sent_at):
-                self._boxes.pop(client, None)
+                del waiting.events[topic]
+                waiting.sent_at[topic] = now
+            if not (waiting.replies or waiting.events or waiting.sent_at):
+                self._waiting.pop(client, None)
 
     @property
-    def has_mail(self) -> bool:
-        return any(box.replies or box.news for box in self._boxes.values())
+    def has_waiting(self) -> bool:
+        return any(waiting.replies or waiting.events for waiting in self._waiting.values())
 
-    def _flush_replies(self, client: bytes, box: _Box) -> bool:
-        while box.replies:
-            if not self._send(client, box.replies[0]):
+    def _flush_replies(self, client: bytes, waiting: _Waiting) -> bool:
+        while waiting.replies:
+            if not self._send(client, waiting.replies[0]):
                 return False
-            box.replies.popleft()
+            waiting.replies.popleft()
         return True
 
     def _send(self, client: bytes, frames: Frames) -> bool:
@@ -101,5 +102,5 @@ class Outbox:
         return True
 
     def _forget(self, client: bytes) -> None:
-        self._boxes.pop(client, None)
+        self._waiting.pop(client, None)
         self._on_gone(client)

@@ -26,10 +26,10 @@ from backend.runtime import registry
 from backend.server.background import Background
 from backend.server.bind import Connections, Parent, bind, check_address, use_curve
 from backend.server.lifecycle import Lifecycle
-from backend.server.send_queue import Outbox
+from backend.server.send_queue import SendQueue
 from backend.server.service import Service
 from backend.server.store import MAX_AGE_S, MAX_BYTES, Store
-from backend.server.worker_pool import Ready, Workforce
+from backend.server.worker_pool import Ready, WorkerPool
 from shared.codec import decode
 from shared.endpoint import Endpoint, default_state_dir, write_endpoint
 from shared.errors import ProtocolError, RelievoError
@@ -140,12 +140,12 @@ class Server:
         )
         self._background = Background(self._context, "intake")
         self._sweeper = Background(self._context, "sweeper")  # removing gigabytes must not hold up a Submit
-        self._workforce = Workforce(self._context, settings.state_dir)
-        self._outbox = Outbox(self._router, lambda client: self._service.forget_client(client))
+        self._pool = WorkerPool(self._context, settings.state_dir)
+        self._send_queue = SendQueue(self._router, lambda client: self._service.forget_client(client))
         self._lifecycle = Lifecycle(
             store=store,
-            workforce=self._workforce,
-            outbox=self._outbox,
+            pool=self._pool,
+            send_queue=self._send_queue,
             sweeper=self._sweeper,
             clients_of=lambda owner: self._service.clients_of(owner),
             max_age_s=settings.max_age_s,
@@ -155,7 +155,7 @@ class Server:
             session=self._session,
             token=token,
             lifecycle=self._lifecycle,
-            outbox=self._outbox,
+            send_queue=self._send_queue,
             background=self._background,
             on_shutdown=self.stop,
         )
@@ -168,7 +168,7 @@ class Server:
         with self._signals():  # to the end: a second signal must not break off the cleaning up
             try:
                 for device in self._settings.devices or ("auto",):
-                    self._workforce.want(device)
+                    self._pool.want(device)
                 self._lifecycle.recover()
                 write_endpoint(self._settings.endpoint_path, self._endpoint)
                 log.info("relievo %s listens on %s, session %s", VERSION, self._endpoint.address, self._session)
@@ -179,7 +179,7 @@ class Server:
     def _loop(self) -> None:
         self._last_heard = time.monotonic()  # from now on somebody can be
         poller = zmq.Poller()
-        for socket in (self._router, self._workforce.socket, self._background.socket, self._connections.socket):
+        for socket in (self._router, self._pool.socket, self._background.socket, self._connections.socket):
             poller.register(socket, zmq.POLLIN)
         while not self._stopping:
             ready = dict(poller.poll(self._timeout_ms()))
@@ -192,19 +192,21 @@ class Server:
                 self._last_heard = now
             if self._background.socket in ready:
                 self._background.run_finished()
-            for event in self._workforce.receive():
+            for event in self._pool.receive():
                 self._lifecycle.on_worker(event)
                 if isinstance(event, Ready):
                     self._want_other_gpus(event)
             self._lifecycle.tick(now)
-            for event in self._workforce.check(now):  # after tick: it may have killed one
+            for event in self._pool.check(now):  # after tick: it may have killed one
                 self._lifecycle.on_worker(event)
-            self._outbox.flush(now)
+            self._send_queue.flush(now)
             self._stopping = self._stopping or self._is_done(now)
 
     def _timeout_ms(self) -> int:
-        tick_ms = TICK_BUSY_MS if self._is_busy or self._outbox.has_mail or not self._workforce.ready else TICK_IDLE_MS
-        if self._workforce.is_killing:
+        tick_ms = (
+            TICK_BUSY_MS if self._is_busy or self._send_queue.has_waiting or not self._pool.ready else TICK_IDLE_MS
+        )
+        if self._pool.is_killing:
             tick_ms = TICK_KILLING_MS
         deadline = self._lifecycle.next_deadline
         if deadline is not None:
@@ -234,7 +236,7 @@ class Server:
         if not self._settings.devices and ready.device.startswith("cuda"):
             for device in ready.devices:
                 if device["kind"] == "cuda" and device["name"] != "cuda:0":
-                    self._workforce.want(device["name"])
+                    self._pool.want(device["name"])
 
     @property
     def _is_busy(self) -> bool:
@@ -253,11 +255,11 @@ class Server:
         return False
 
     def _close(self) -> None:
-        self._workforce.close()
+        self._pool.close()
         self._sweeper.close()
         self._background.close()  # a job that was being stored is on disk now, and is Accepted
         self._lifecycle.suspend()
-        self._outbox.flush(time.monotonic())
+        self._send_queue.flush(time.monotonic())
         with contextlib.suppress(OSError, ValueError, KeyError):
             written = json.loads(self._settings.endpoint_path.read_text(encoding="utf-8"))
             if written["session"] == self._session:  # a later backend may have written its own

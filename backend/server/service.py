@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.runtime import registry
-from backend.server.background import Background, foresee
+from backend.server.background import Background, as_relievo_error
 from backend.server.job import Job, error_json
 from backend.server.lifecycle import Lifecycle
 from backend.server.scheduler import MAX_QUEUED_PER_OWNER
-from backend.server.send_queue import Outbox
+from backend.server.send_queue import SendQueue
 from shared.algorithm import AlgorithmSpec, check_inputs
 from shared.codec import MAX_ARRAYS, MAX_TOTAL_BYTES
 from shared.errors import AccessDenied, InvalidInput, ProtocolError, RelievoError, VersionMismatch, error_from_code
@@ -72,7 +72,7 @@ class Service:
         session: str,
         token: str,
         lifecycle: Lifecycle,
-        outbox: Outbox,
+        send_queue: SendQueue,
         background: Background,
         on_shutdown: Callable[[], None],
     ) -> None:
@@ -80,7 +80,7 @@ class Service:
         self._token = token
         self._lifecycle = lifecycle
         self._store = lifecycle.store
-        self._outbox = outbox
+        self._send_queue = send_queue
         self._background = background
         self._on_shutdown = on_shutdown
         self._owners: dict[bytes, str] = {}  # who is behind each connection that has said Hello
@@ -104,7 +104,7 @@ class Service:
             self._handle_known(client, owner, message)
         except Exception as error:  # a defect, a disk that fails: one request gets an answer, the backend goes on
             self._discard_arrays(message)
-            self._reply(client, message, Failure(**error_json(foresee(error))))
+            self._reply(client, message, Failure(**error_json(as_relievo_error(error))))
 
     def _discard_arrays(self, message: Message) -> None:
         for given in message.arrays.values() if isinstance(message, Submit) else ():
@@ -144,7 +144,7 @@ class Service:
 
     def refuse(self, client: bytes, error: RelievoError) -> None:
         """Answer frames that are no message."""
-        self._outbox.reply(client, Failure(id=str(uuid.uuid4()), **error_json(error)))
+        self._send_queue.reply(client, Failure(id=str(uuid.uuid4()), **error_json(error)))
 
     def forget_client(self, client: bytes) -> None:
         self._owners.pop(client, None)
@@ -152,7 +152,7 @@ class Service:
     def _reply(self, client: bytes, request: Message, reply: Message, handoff: Handoff | None = None) -> None:
         object.__setattr__(reply, "id", str(uuid.uuid4()))
         object.__setattr__(reply, "reply_to", request.id)
-        self._outbox.reply(client, reply, handoff)
+        self._send_queue.reply(client, reply, handoff)
 
     def _hello(self, client: bytes, message: Hello) -> Welcome:
         self.forget_client(client)  # until it has proved itself again

@@ -30,7 +30,7 @@ from shared.params import describe, with_role
 
 log = logging.getLogger("backend.server.worker")
 
-EXIT_HOPELESS = 78  # sysexits.h EX_CONFIG: starting again would not help
+EXIT_NO_DEVICE = 78  # sysexits.h EX_CONFIG: starting again would not help
 NICENESS = 5  # the server and Blender come first: an answer in time is worth more than a per cent of speed
 
 
@@ -63,7 +63,7 @@ class Worker:
 
     def _compute_and_store(self, order: Mapping[str, Any]) -> None:
         from backend.runtime import registry
-        from backend.runtime.compute import compute, foresee, job_seed
+        from backend.runtime.compute import as_relievo_error, compute, job_seed
         from backend.runtime.context import JobContext
         from backend.runtime.previews import Previews
         from backend.server import store
@@ -75,7 +75,7 @@ class Worker:
         try:
             arrays = store.read_inputs(folder)
         except OSError as error:
-            raise foresee(error, spec.label) from error
+            raise as_relievo_error(error, spec.label) from error
         viewer = Previews(spec, _pixel_size_m(arrays, params), self._show) if order["preview"] else None
         job = JobContext(
             seed=job_seed(params),
@@ -155,7 +155,7 @@ def main() -> None:
         device = pick_device(settings["device"])
     except RelievoError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(EXIT_HOPELESS)
+        sys.exit(EXIT_NO_DEVICE)
     torch.set_num_threads(default_threads())
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)

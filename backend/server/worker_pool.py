@@ -30,7 +30,7 @@ MAX_START_FAILURES = 3
 LOG_TAIL_BYTES = 4096
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
 _REINSTALL = "Run 'relievo.py doctor', or install the backend anew."
-EXIT_HOPELESS = 78  # as worker.py says it, which this module must not import
+EXIT_NO_DEVICE = 78  # as worker.py says it, which this module must not import
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class _Process:
     is_killed: bool = False
 
 
-class Workforce:
+class WorkerPool:
     """One worker a device. Call receive() when `socket` is readable and check() every now and then."""
 
     def __init__(self, context: zmq.Context, log_dir: Path) -> None:
@@ -125,14 +125,14 @@ class Workforce:
                 values = json.loads(head)
                 yield Said(process.name, values.pop("say"), values.pop("job"), values, frames)
             else:
-                yield from self._introduce(identity, head)
+                yield from self._register(identity, head)
 
-    def _introduce(self, identity: bytes, head: bytes) -> Iterator[Ready]:
+    def _register(self, identity: bytes, head: bytes) -> Iterator[Ready]:
         try:
             values = json.loads(head)
             token = str(values["token"]).encode()
         except (ValueError, KeyError, TypeError, RecursionError):
-            log.warning("a stranger knocked on the workers' door")
+            log.warning("a connection to the workers' socket without a valid message was ignored")
             return
         for process in self._processes.values():
             if hmac.compare_digest(token, process.token.encode()) and not process.identity:
@@ -152,7 +152,7 @@ class Workforce:
             reason, hint = _explain(code, process)
             log.warning("worker %s ended with %s: %s", process.name, code, reason)
             was_ready = bool(process.identity)
-            hopeless = self._try_again(process.device, now, failed=not was_ready, at_once=code == EXIT_HOPELESS)
+            hopeless = self._try_again(process.device, now, failed=not was_ready, is_final=code == EXIT_NO_DEVICE)
             yield Died(process.name, was_ready, reason, hint, hopeless)
         for device in [device for device, due in self._due.items() if due <= now]:
             del self._due[device]
@@ -164,12 +164,12 @@ class Workforce:
                 hopeless = self._try_again(device, now, failed=True)
                 yield Died(device, False, reason, _REINSTALL, hopeless)
 
-    def _try_again(self, device: str, now: float, *, failed: bool, at_once: bool = False) -> bool:
-        """Plan the next attempt; whether there is no hope left on any device. at_once: this one need fail only once."""
+    def _try_again(self, device: str, now: float, *, failed: bool, is_final: bool = False) -> bool:
+        """Plan the next attempt; whether there is no hope left on any device. is_final: this one need fail only once."""
         failures = self._failures.get(device, 0) + 1 if failed else 0
         self._failures[device] = failures
         self._due[device] = now + (min(FIRST_PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S) if failures else 0.0)
-        if failures >= MAX_START_FAILURES or at_once:
+        if failures >= MAX_START_FAILURES or is_final:
             self._hopeless.add(device)
         return self._hopeless >= {*self._due, *(process.device for process in self._processes.values())}
 

@@ -238,7 +238,8 @@ def test_a_running_job_is_not_released(peer: Peer) -> None:
 
 def test_owners_take_turns(backend: BackendProcess, peer: Peer) -> None:
     other = backend.client()
-    blocker = peer.submit(steps=30, step_s=0.02)
+    blocker = peer.submit(steps=100, step_s=0.02)
+    peer.wait_running(blocker)
     mine = [peer.submit(steps=1) for _ in range(4)]
     theirs = other.submit(steps=1)
     assert peer.status(mine[0])["position"] == 0

@@ -1,4 +1,4 @@
-"""The worker processes as the server sees them: strangers at their door, starts that fail, logs, kills."""
+"""The worker processes as the server sees them: connections of others, starts that fail, logs, kills."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pathlib import Path
 import pytest
 import zmq
 
-from backend.server import worker_pool as workforce_module
-from backend.server.worker_pool import MAX_START_FAILURES, Died, Workforce
+from backend.server import worker_pool
+from backend.server.worker_pool import MAX_START_FAILURES, Died, WorkerPool
 from tests.support.backend_process import PATIENCE_S, wait_for
 
 
 @pytest.fixture
-def workforce(tmp_path: Path) -> Iterator[Workforce]:
+def pool(tmp_path: Path) -> Iterator[WorkerPool]:
     context = zmq.Context()
-    force = Workforce(context, tmp_path)
-    yield force
-    force.close()
+    made = WorkerPool(context, tmp_path)
+    yield made
+    made.close()
     context.destroy(linger=0)
 
 
-def failed_starts(workforce: Workforce, devices: list[str]) -> dict[str, list[Died]]:
+def failed_starts(pool: WorkerPool, devices: list[str]) -> dict[str, list[Died]]:
     """What is told of each device until each has failed as often as it takes; the clock is ours."""
     now, told = 0.0, {device: [] for device in devices}
     patience = time.monotonic() + PATIENCE_S
     while min(map(len, told.values())) < MAX_START_FAILURES:
         assert time.monotonic() < patience, told
-        now += workforce_module.LONGEST_PAUSE_S
-        for died in workforce.check(now):
+        now += worker_pool.LONGEST_PAUSE_S
+        for died in pool.check(now):
             told[next(device for device in devices if died.worker.startswith(device))].append(died)
         time.sleep(0.01)
     return told
@@ -41,29 +41,29 @@ def failed_starts(workforce: Workforce, devices: list[str]) -> dict[str, list[Di
 @pytest.mark.parametrize(
     "head", [b"", b"[" * 100_000, b"{}", b"[1]", b'{"token": 3}', b'{"token": "\\ud800"}', b"\xff"]
 )
-def test_strangers_are_turned_away(workforce: Workforce, head: bytes) -> None:
+def test_connections_without_the_token_are_ignored(pool: WorkerPool, head: bytes) -> None:
     context = zmq.Context()
     stranger = context.socket(zmq.DEALER)
-    stranger.connect(workforce.socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0"))
+    stranger.connect(pool.socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0"))
     stranger.send(head)
-    assert workforce.socket.poll(10_000)
-    assert list(workforce.receive()) == []
-    assert workforce.ready == []
+    assert pool.socket.poll(10_000)
+    assert list(pool.receive()) == []
+    assert pool.ready == []
     context.destroy(linger=0)
 
 
 def test_a_process_that_cannot_be_started_is_told_and_tried_again(
-    workforce: Workforce, monkeypatch: pytest.MonkeyPatch
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    workforce.want("cpu")
-    told = failed_starts(workforce, ["cpu"])["cpu"]
+    pool.want("cpu")
+    told = failed_starts(pool, ["cpu"])["cpu"]
     assert [died.hopeless for died in told] == [False, False, True]
     assert "cannot be started" in told[-1].reason
     assert told[-1].hint
 
 
-def test_there_is_hope_while_one_device_has_any(workforce: Workforce, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_hope_while_one_device_has_any(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU whose worker does not come up must not fail the jobs that the processor's worker will take."""
     ends_badly = [sys.executable, "-c", "raise SystemExit('no such thing')"]
     waits = [sys.executable, "-c", "input(); input()"]
@@ -73,31 +73,31 @@ def test_there_is_hope_while_one_device_has_any(workforce: Workforce, monkeypatc
         return popen(waits if next(devices, "") else ends_badly, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(subprocess, "Popen", start)
-    workforce.want("cpu")
-    workforce.want("cuda")
-    assert list(workforce.check(0.0)) == []
-    told = failed_starts(workforce, ["cuda"])["cuda"]
+    pool.want("cpu")
+    pool.want("cuda")
+    assert list(pool.check(0.0)) == []
+    told = failed_starts(pool, ["cuda"])["cuda"]
     assert [died.hopeless for died in told] == [False] * MAX_START_FAILURES
     assert told[0].reason.endswith("no such thing")
 
 
-def test_a_killed_worker_is_told_once_it_is_gone(workforce: Workforce, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_worker_is_told_once_it_is_gone(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = [sys.executable, "-c", "input(); input()"]
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda command, **options: popen(waits, **options))
-    workforce.want("cpu")
-    assert list(workforce.check(0.0)) == []
-    (worker,) = workforce.pids
-    workforce.kill(worker)
-    assert workforce.is_killing
-    assert worker not in workforce.ready
-    (died,) = wait_for(lambda: list(workforce.check(0.0)))
+    pool.want("cpu")
+    assert list(pool.check(0.0)) == []
+    (worker,) = pool.pids
+    pool.kill(worker)
+    assert pool.is_killing
+    assert worker not in pool.ready
+    (died,) = wait_for(lambda: list(pool.check(0.0)))
     assert died.worker == worker
-    assert not workforce.is_killing
+    assert not pool.is_killing
 
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     path = tmp_path / "worker.log"
     path.write_bytes(b"x" * 100_000 + b"\n" + "größer\n".encode())
-    assert workforce_module._last_line(path) == "größer"
-    assert "No such file" in workforce_module._last_line(tmp_path / "none")
+    assert worker_pool._last_line(path) == "größer"
+    assert "No such file" in worker_pool._last_line(tmp_path / "none")
