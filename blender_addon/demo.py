@@ -28,7 +28,7 @@ def main(plan: dict[str, Any]) -> int:
     except Exception as error:
         addon = sys.modules.get(f"{MODULE}.shared.errors")
         if addon is not None and isinstance(error, addon.RelievoError):
-            told = {"code": error.code, "message": error.message, "hint": error.hint, "field": error.field}
+            told = {name: getattr(error, name) for name in ("code", "message", "hint", "field")}
         else:
             traceback.print_exc()
             told = {"code": "internal", "message": f"Inside Blender: {error}".strip(), "hint": "", "field": ""}
@@ -53,7 +53,7 @@ def make(plan: dict[str, Any]) -> dict[str, Any]:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     install(Path(plan["zip"]))
     tell("start", 0.0, "starting the backend")
-    bpy.ops.relievo.start_backend()
+    bpy.ops.relievo.start_backend()  # pyright: ignore[reportAttributeAccessIssue]  # the add-on's own operators
     jobs, digests, height = compute(plan)
     tell("terrain", 0.0, "building the terrain")
     terrain = place(jobs[-1])
@@ -89,7 +89,7 @@ def addon(name: str) -> Any:
 
 def stop_backend() -> None:
     if hasattr(bpy.types.Scene, "relievo"):
-        bpy.ops.relievo.stop_backend()
+        bpy.ops.relievo.stop_backend()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 # Computing -----------------------------------------------------------------------------------------------------------
@@ -162,9 +162,10 @@ def set_stage(terrain: bpy.types.Object, heights: np.ndarray, pixel_size_m: floa
     scene, stage = bpy.context.scene, addon("writers.stage")
     terrain[addon("writers.materials").HAZE_KEY] = 1.0 / VISIBILITY_M
     surround(terrain, heights.shape, pixel_size_m)
-    camera = bpy.data.objects.new(stage.CAMERA, bpy.data.cameras.new(stage.CAMERA))
-    camera.data.lens, camera.data.sensor_width = LENS_MM, SENSOR_MM
-    camera.data.clip_start, camera.data.clip_end = pixel_size_m, 6.0 * max(heights.shape) * pixel_size_m
+    data = bpy.data.cameras.new(stage.CAMERA)
+    data.lens, data.sensor_width = LENS_MM, SENSOR_MM
+    camera = bpy.data.objects.new(stage.CAMERA, data)
+    data.clip_start, data.clip_end = pixel_size_m, 6.0 * max(heights.shape) * pixel_size_m
     width, height = plan["resolution_px"]
     half_height = math.atan(0.5 * SENSOR_MM / LENS_MM * height / width)
     pitch = math.atan(math.tan(half_height) * (1.0 - 2.0 * HORIZON_SHARE))

@@ -37,7 +37,7 @@ class Options:
 
 
 class RelievoPreferences(bpy.types.AddonPreferences):
-    bl_idname = __package__
+    bl_idname = __package__ or ""
 
     place: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Backend",

@@ -13,6 +13,7 @@ from typing import Any
 
 import bpy
 
+from . import typed
 from .inputs import scan_sources, sources
 from .inputs.sources import Source
 from .link.job_records import Job
@@ -149,7 +150,7 @@ def _target(request: Request) -> bpy.types.Object | None:
 def _uv_layer(request: Request) -> str:
     """Name of the UVs that went with the mesh, "" where it had none."""
     surface = sources.surface_of(request.spec, request.sources)
-    layer = surface.data.uv_layers.active if surface is not None else None
+    layer = typed.mesh(surface).uv_layers.active if surface is not None else None
     return layer.name if layer is not None else ""
 
 
@@ -163,7 +164,7 @@ def free_place(scene: bpy.types.Scene, wanted: tuple[float, float, float]) -> li
 
 
 def _is_at(item: bpy.types.Object, place: list[float]) -> bool:
-    apart = [abs(a - b) for a, b in zip(item.location, place, strict=True)]
+    apart = [abs(a - b) for a, b in zip(item.location.to_tuple(), place, strict=True)]
     return apart[0] < item.dimensions.x / 2 and apart[1] < item.dimensions.y / 2
 
 

@@ -7,7 +7,7 @@ type declarations (fake-bpy-module) deny is written here once. Not here: anythin
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import bpy
 import numpy as np
@@ -37,6 +37,18 @@ def mesh(item: bpy.types.Object) -> bpy.types.Mesh:
 def camera(item: bpy.types.Object) -> bpy.types.Camera:
     """The camera data of an object that is a camera. Raises TypeError for any other object."""
     return of(item.data, bpy.types.Camera)
+
+
+def settings(scene: bpy.types.Scene | None) -> Any:
+    """The add-on's settings on a scene. Its groups are made from the engines' declarations (settings/properties.py), and the
+    property is registered at run time: no type declares either.
+    """
+    return scene.relievo  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+
+
+def icon(name: str) -> Any:
+    """An icon's name out of a table or a declaration, where the declared type wants one written on the spot."""
+    return name
 
 
 def tree_of(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:

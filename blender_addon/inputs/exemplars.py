@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 
+from .. import typed
 from ..install.installation import payload_dir
 from ..readers import images
 from ..shared.arrays import Array
@@ -44,7 +45,7 @@ def read(name: str) -> Array:
         )
     image = bpy.data.images.load(str(path), check_existing=False)
     try:
-        image.colorspace_settings.name = "Non-Color"
+        typed.set_color_space(image, "Non-Color")
         return images.height_map(image, pixel_size_m=float(_recipe(name)["pixel_size_m"]))
     finally:
         bpy.data.images.remove(image)

@@ -11,6 +11,7 @@ from typing import Any
 
 import bpy
 
+from .. import typed
 from ..readers import cameras, masks, photographs
 from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, MESH
@@ -49,7 +50,7 @@ def surface_port(spec: AlgorithmSpec) -> Port | None:
 
 def chosen(scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None) -> Given:
     """What the pickers say for a MESH or CAMERAS port, under the port's name. Raises InvalidInput where something is missing."""
-    settings = getattr(getattr(scene.relievo, spec.name), f"from_{port.name}")
+    settings = getattr(getattr(typed.settings(scene), spec.name), f"from_{port.name}")
     label = port.label or port.name
     if settings.source == "NONE":
         return {port.name: ()}
@@ -88,9 +89,10 @@ def from_text(text: str, spec: AlgorithmSpec, port: Port) -> Given:
 
 
 def _mesh_source(mesh: bpy.types.Object) -> Source:
-    if not len(mesh.data.polygons) and not len(mesh.modifiers):
+    own = typed.mesh(mesh)
+    if not len(own.polygons) and not len(mesh.modifiers):
         raise InvalidInput(f"The mesh {mesh.name!r} has no faces.", hint="Pick another mesh.", field=mesh.name)
-    if is_without_uvs(mesh) and not len(mesh.modifiers) and len(mesh.data.loops) != 3 * len(mesh.data.polygons):
+    if is_without_uvs(mesh) and not len(mesh.modifiers) and len(own.loops) != 3 * len(own.polygons):
         raise InvalidInput(
             f"The mesh {mesh.name!r} has no UVs, and faces with more than three corners, which new ones could cut through.",
             hint="Press Unwrap, or triangulate it (Ctrl T in Edit Mode).",
@@ -223,4 +225,5 @@ def summary(spec: AlgorithmSpec, given: Given) -> list[str]:
 
 def is_without_uvs(mesh: bpy.types.Object) -> bool:
     """Whether a mesh object has no UV layer of its own and no modifier that could bring one. Cheap: for draw()."""
-    return mesh.type == "MESH" and not len(mesh.data.uv_layers) and not any(m.type == "NODES" for m in mesh.modifiers)
+    is_bare = isinstance(mesh.data, bpy.types.Mesh) and not len(mesh.data.uv_layers)
+    return is_bare and not any(m.type == "NODES" for m in mesh.modifiers)

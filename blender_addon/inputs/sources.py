@@ -12,6 +12,7 @@ from typing import Any
 
 import bpy
 
+from .. import typed
 from ..readers import classes, images, meshes
 from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, MASK, MESH, Array
@@ -99,7 +100,7 @@ def chosen(
     """
     if port.kind in (MESH, CAMERAS):
         return scan_sources.chosen(scene, spec, port, active)[port.name]
-    group = getattr(scene.relievo, spec.name)
+    group = getattr(typed.settings(scene), spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
     scale = record.metres_per_unit(scene)
     if port.kind is CLASS_MAP and settings[0].source in ("MATERIALS", "OBJECTS"):
@@ -275,11 +276,12 @@ def _read_image(image: bpy.types.Image, source: Source, port: Port) -> Array:
         "width_m": 10000.0,
         **source.options,
     }
-    if not image.size[0]:
+    columns, _ = typed.size(image)
+    if not columns:
         raise InvalidInput(
             f"The image {image.name!r} has no pixels.", hint="Check that its file is still there.", field=port.name
         )
-    pixel_size_m = float(options["width_m"]) / image.size[0]
+    pixel_size_m = float(options["width_m"]) / columns
     if options["meaning"] == "METRES":
         return images.height_map(image, pixel_size_m=pixel_size_m)
     low, high = float(options["low_m"]), float(options["high_m"])

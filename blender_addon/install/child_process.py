@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 
 def clean_environ() -> dict[str, str]:
@@ -16,7 +16,14 @@ def clean_environ() -> dict[str, str]:
     return environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
-def own_group() -> dict[str, Any]:
+class _Group(TypedDict, total=False):
+    """Arguments of Popen."""
+
+    creationflags: int
+    start_new_session: bool
+
+
+def own_group() -> _Group:
     """So that Ctrl-C in Blender's terminal does not reach it, and that all of it can be ended at once."""
     return {"creationflags": 0x00000200 | 0x08000000} if os.name == "nt" else {"start_new_session": True}
 

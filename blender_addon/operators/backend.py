@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from .. import preferences, pump
+from .. import preferences, pump, typed
 from ..link.backend_status import LinkState, selftest_sentence
 from ..shared.errors import InvalidInput, JobCancelled
 from ..shared.version import PROTOCOL, VERSION
@@ -49,7 +49,7 @@ class Installing:
         connection.install(options.variant, options.wheels)
         if bpy.app.background:
             _wait_installed()
-            self.report({"INFO"}, selftest_sentence(connection.selftest))
+            typed.of(self, bpy.types.Operator).report({"INFO"}, selftest_sentence(connection.selftest))
         pump.hurry()
         return {"FINISHED"}
 

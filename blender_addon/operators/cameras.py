@@ -15,7 +15,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .. import preferences
+from .. import preferences, typed
 from ..readers import scans
 from ..shared.arrays import CAMERAS
 from ..shared.cameras import Camera, Cameras, read
@@ -88,7 +88,7 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def draw(self, _context: bpy.types.Context) -> None:
-        column = self.layout.column()
+        column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
         for name in ("images", "scale", "up", "flip", "undistort", "set_render_size"):
             column.prop(self, name)
@@ -189,7 +189,7 @@ def _pick(scene: bpy.types.Scene, collection: bpy.types.Collection) -> None:
     for spec in algorithms():
         for port in spec.inputs:
             if port.kind is CAMERAS:
-                picker = getattr(getattr(scene.relievo, spec.name), f"from_{port.name}")
+                picker = getattr(getattr(typed.settings(scene), spec.name), f"from_{port.name}")
                 picker.source, picker.collection = "COLLECTION", collection
 
 
@@ -226,7 +226,9 @@ def _warnings(
 def _fitting_flip(posed: Sequence[cameras.Posed], frame: cameras.Frame, context: bpy.types.Context) -> str:
     """What would put the selected mesh into the frames, "" where it is there already or none is selected."""
     mesh = context.active_object
-    if frame.up != "FILE" or mesh is None or mesh.type != "MESH" or not len(mesh.data.polygons):
+    if frame.up != "FILE" or mesh is None:
+        return ""
+    if not isinstance(mesh.data, bpy.types.Mesh) or not len(mesh.data.polygons):
         return ""
     points = scans.surface(mesh, context.evaluated_depsgraph_get()).points
     points = points[:: len(points) // POINTS + 1] / frame.scale
@@ -234,14 +236,16 @@ def _fitting_flip(posed: Sequence[cameras.Posed], frame: cameras.Frame, context:
 
 
 def _draw_import_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
-    self.layout.operator("relievo.import_cameras", text="Relievo Cameras (COLMAP, Bundler, Meshroom, NeRF)")
+    typed.present(self.layout).operator(
+        "relievo.import_cameras", text="Relievo Cameras (COLMAP, Bundler, Meshroom, NeRF)"
+    )
 
 
 def register() -> None:
     bpy.utils.register_class(RELIEVO_OT_import_cameras)
-    bpy.types.TOPBAR_MT_file_import.append(_draw_import_menu)
+    bpy.types.TOPBAR_MT_file_import.append(_draw_import_menu)  # pyright: ignore[reportArgumentType]  # Blender passes the menu as well
 
 
 def unregister() -> None:
-    bpy.types.TOPBAR_MT_file_import.remove(_draw_import_menu)
+    bpy.types.TOPBAR_MT_file_import.remove(_draw_import_menu)  # pyright: ignore[reportArgumentType]  # Blender passes the menu as well
     bpy.utils.unregister_class(RELIEVO_OT_import_cameras)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 
+from .. import typed
 from ..shared.errors import InvalidInput
 from .reporting import reports_errors
 
@@ -40,8 +42,8 @@ class RELIEVO_OT_load_height_image(bpy.types.Operator):
             raise InvalidInput(
                 f"{path.name} is no image that Blender reads: {error}.", hint="EXR, TIFF and PNG are."
             ) from error
-        image.colorspace_settings.name = "Non-Color"
-        if not image.size[0]:
+        typed.set_color_space(image, "Non-Color")
+        if not typed.size(image)[0]:
             bpy.data.images.remove(image)
             raise InvalidInput(f"{path.name} is broken or no image.", hint="Open it in another program to see.")
         if self.port:
@@ -52,9 +54,9 @@ class RELIEVO_OT_load_height_image(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def picker(scene: bpy.types.Scene, algorithm: str, port: str, index: int) -> bpy.types.PropertyGroup:
+def picker(scene: bpy.types.Scene, algorithm: str, port: str, index: int) -> Any:
     """The settings of a port's input; index 0 is the first, the rest of a port of many follow."""
-    group = getattr(scene.relievo, algorithm)
+    group = getattr(typed.settings(scene), algorithm)
     return getattr(group, f"from_{port}") if index == 0 else getattr(group, f"more_{port}")[index - 1]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import bpy
 
-from .. import requests
+from .. import requests, typed
 from ..requests import Request
 from ..settings import properties
 from ..shared.algorithm import find
@@ -57,7 +57,9 @@ class MadeOperator:
         return recipe
 
     def request(self, context: bpy.types.Context, **changes: Any) -> Request:
-        return requests.from_recipe(self.recipe(context), target=context.active_object.name, changes=changes)
+        return requests.from_recipe(
+            self.recipe(context), target=typed.present(context.active_object).name, changes=changes
+        )
 
 
 class RELIEVO_OT_regenerate(MadeOperator, bpy.types.Operator):

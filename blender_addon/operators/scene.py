@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import requests
+from .. import requests, typed
 from ..placing import viewport
 from ..readers import images as drawn
 from ..settings.properties import OUTPUT_KINDS
@@ -68,9 +68,9 @@ class RELIEVO_OT_set_up_view(bpy.types.Operator):
             sun_azimuth=self.sun_azimuth,
             sun_elevation=self.sun_elevation,
         )
-        stage.set_up(context.scene, context.active_object, view)
-        if context.space_data is not None and context.space_data.type == "VIEW_3D":
-            context.space_data.region_3d.view_perspective = "CAMERA"
+        stage.set_up(context.scene, typed.present(context.active_object), view)
+        if isinstance(context.space_data, bpy.types.SpaceView3D):
+            typed.present(context.space_data.region_3d).view_perspective = "CAMERA"
         return {"FINISHED"}
 
 
@@ -103,12 +103,12 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
             self.image = image.name
             self.meaning = "METRES" if image.is_float else "RANGE"
             if pixel_size_m := images.pixel_size_of(image):
-                self.width_m = pixel_size_m * image.size[0]
+                self.width_m = pixel_size_m * typed.size(image)[0]
                 self.meaning = "METRES"
         return context.window_manager.invoke_props_dialog(self)
 
     def draw(self, _context: bpy.types.Context) -> None:
-        column = self.layout.column()
+        column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(self, "width_m")
         column.prop(self, "meaning")
@@ -125,7 +125,7 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
         if context.mode != "OBJECT":
             raise InvalidInput("A terrain is made in Object Mode only.", hint="Leave the current mode first.")
         scale, offset_m = (self.high_m - self.low_m, self.low_m) if self.meaning == "RANGE" else (1.0, 0.0)
-        columns = max(1, image.size[0])
+        columns = max(1, typed.size(image)[0])
         heights = drawn.height_map(image, pixel_size_m=self.width_m / columns, scale=scale, offset_m=offset_m)
         x, y, z = requests.free_place(context.scene, tuple(context.scene.cursor.location))
         recipe = requests.recipe_on(image)
@@ -137,16 +137,17 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
             recipe={**recipe, "scene": {**recipe.get("scene", {}), "output": self.output}} if recipe else None,
             scene=context.scene,
         )
-        viewport.select(made)
+        item = typed.of(made, bpy.types.Object)
+        viewport.select(item)
         if not bpy.app.background:
-            viewport.frame(made)
+            viewport.frame(item)
         return {"FINISHED"}
 
 
 def edited_image(context: bpy.types.Context) -> bpy.types.Image | None:
     """The image that the image editor shows, if this is one."""
     space = context.space_data
-    return space.image if space is not None and space.type == "IMAGE_EDITOR" else None
+    return space.image if isinstance(space, bpy.types.SpaceImageEditor) else None
 
 
 CLASSES = (RELIEVO_OT_set_up_view, RELIEVO_OT_terrain_from_image)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from .. import typed
 from ..inputs import scan_sources
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
@@ -51,15 +52,16 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
             )
         if context.mode != "OBJECT":
             raise InvalidInput("A mesh is unwrapped in Object Mode only.", hint="Leave the current mode first.")
-        if not len(item.data.polygons):
+        mesh = typed.mesh(item)
+        if not len(mesh.polygons):
             raise InvalidInput(f"The mesh {item.name!r} has no faces.", hint="Pick another mesh.", field=item.name)
-        if item.library is not None or item.data.library is not None:
+        if item.library is not None or mesh.library is not None:
             raise InvalidInput(f"The mesh {item.name!r} is linked from another file.", hint="Make it local first.")
         if not item.visible_get() and not item.hide_get():
             raise InvalidInput(
                 f"The mesh {item.name!r} is hidden with its collection.", hint="Show the collection.", field=item.name
             )
-        layer = item.data.uv_layers.get(LAYER) or item.data.uv_layers.new(name=LAYER, do_init=False)
+        layer = mesh.uv_layers.get(LAYER) or mesh.uv_layers.new(name=LAYER, do_init=False)
         if layer is None:
             raise InvalidInput(f"The mesh {item.name!r} has no room for another UV layer.", hint="Remove one.")
         layer.active = layer.active_render = True
@@ -70,7 +72,11 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
 def _scanned(context: bpy.types.Context) -> bpy.types.Object | None:
     spec = _spec_with_cameras(context)
     port = scan_sources.surface_port(spec) if spec is not None else None
-    picked = getattr(getattr(context.scene.relievo, spec.name), f"from_{port.name}").object if spec and port else None
+    picked = (
+        getattr(getattr(typed.settings(context.scene), spec.name), f"from_{port.name}").object
+        if spec and port
+        else None
+    )
     return picked or context.active_object
 
 
@@ -78,7 +84,7 @@ def _spec_with_cameras(context: bpy.types.Context) -> AlgorithmSpec | None:
     """The engine that is chosen, if it works from cameras, else the first that does."""
     taking = [spec for spec in algorithms() if scan_sources.has_cameras(spec)]
     return next(
-        (spec for spec in taking if spec.name == context.scene.relievo.algorithm), taking[0] if taking else None
+        (spec for spec in taking if spec.name == typed.settings(context.scene).algorithm), taking[0] if taking else None
     )
 
 
@@ -86,7 +92,7 @@ def _project(item: bpy.types.Object, context: bpy.types.Context, angle_limit: fl
     """Smart UV Project over the whole mesh. Selection, active object, hidden faces and their selection are as before."""
     layer = context.view_layer
     active, selected = layer.objects.active, [other for other in layer.objects if other.select_get()]
-    mesh = item.data
+    mesh = typed.mesh(item)
     kept = {name: _flags(mesh, name) for name in ("hide", "select")}
     was_hidden = item.hide_get()
     try:

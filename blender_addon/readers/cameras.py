@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from .. import typed
 from ..shared.cameras import FISHEYE, PERSPECTIVE, Camera, Distortion
 from ..shared.errors import InvalidInput
 from ..writers.record import metres_per_unit
@@ -29,25 +30,25 @@ Pair = tuple[float, float]
 
 def is_pinhole(item: bpy.types.Object) -> bool:
     """Whether the camera draws straight lines straight, so that the backend can draw what it sees."""
-    return item.data.type == "PERSP"
+    return typed.camera(item).type == "PERSP"
 
 
 def recorded_size(item: bpy.types.Object) -> tuple[int, int] | None:
     """Width and height in pixels of the photograph that the camera was imported for; None for one set up by hand."""
-    size = item.data.get(SIZE_KEY)
+    size = typed.camera(item).get(SIZE_KEY)
     return (int(size[0]), int(size[1])) if size is not None and len(size) == 2 else None
 
 
 def distortion(item: bpy.types.Object) -> Distortion:
     """The lens as it was imported; none for a camera set up by hand. Raises InvalidInput for a model that is not known."""
-    model = str(item.data.get(LENS_KEY, PERSPECTIVE))
+    model = str(typed.camera(item).get(LENS_KEY, PERSPECTIVE))
     if model not in (PERSPECTIVE, FISHEYE):
         raise InvalidInput(
             f"The lens of the camera {item.name!r} is {model!r}, which is none that is known.",
             hint=f"Set its custom property {LENS_KEY} to {PERSPECTIVE} or {FISHEYE}.",
             field=item.name,
         )
-    given = [float(value) for value in item.data.get(COEFFICIENTS_KEY, ())]
+    given = [float(value) for value in typed.camera(item).get(COEFFICIENTS_KEY, ())]
     return Distortion(model, tuple((given + [0.0] * 8)[:8]))
 
 
@@ -71,7 +72,7 @@ def camera(
             hint="Set its lens type to Perspective.",
             field=item.name,
         )
-    fx, fy, cx, cy = intrinsics(item, depsgraph.scene, size)
+    fx, fy, cx, cy = intrinsics(item, typed.present(depsgraph.scene), size)
     rotation, center = pose(item, depsgraph)
     center = center - (np.zeros(3) if origin_m is None else np.asarray(origin_m, np.float64))
     return Camera(
@@ -96,7 +97,7 @@ def intrinsics(
     The photograph of an imported camera fills its frame, whatever size the scene is rendered at. One that was set up by
     hand lies in the frame of the scene's render size as its frame method says; without any, it is what would be rendered.
     """
-    data = item.data
+    data = typed.camera(item)
     width, height = size
     if recorded_size(item) is not None:
         frame = shown = (float(width), height / float(data.get(ASPECT_KEY, 1.0)))
@@ -127,14 +128,14 @@ def frame_of(scene: bpy.types.Scene) -> Pair:
 
 def backdrop_of(item: bpy.types.Object) -> bpy.types.CameraBackgroundImage | None:
     """The background image that stands for the camera's photograph: the first that has one. Cheap: for draw()."""
-    return next((entry for entry in item.data.background_images if entry.image is not None), None)
+    return next((entry for entry in typed.camera(item).background_images if entry.image is not None), None)
 
 
 def _shown(
     item: bpy.types.Object, backdrop: bpy.types.CameraBackgroundImage, frame: Pair, size: tuple[int, int]
 ) -> Pair:
     """Width and height of the background image in units of the frame, around whose middle it lies."""
-    if backdrop.rotation or any(backdrop.offset) or backdrop.use_flip_x or backdrop.use_flip_y:
+    if backdrop.rotation or any(backdrop.offset.to_tuple()) or backdrop.use_flip_x or backdrop.use_flip_y:
         raise InvalidInput(
             f"The photograph of the camera {item.name!r} is moved, turned or mirrored in its background.",
             hint="Set its offset and rotation to 0, switch Flip off, and turn the camera instead.",
@@ -142,7 +143,8 @@ def _shown(
         )
     width, height = frame
     if backdrop.frame_method != "STRETCH":
-        aspect = size[0] * backdrop.image.display_aspect[0] / (size[1] * backdrop.image.display_aspect[1])
+        pixel = typed.present(backdrop.image).display_aspect
+        aspect = size[0] * pixel[0] / (size[1] * pixel[1])
         is_wider = aspect > frame[0] / frame[1]
         if is_wider == (backdrop.frame_method == "FIT"):
             height = width / aspect
@@ -173,7 +175,7 @@ def pose(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.nda
         )
     left, _, right = np.linalg.svd(axes)  # the nearest rotation: float32 axes are off by 1e-7
     rotation = np.diag([1.0, -1.0, -1.0]) @ (left @ right).T
-    return rotation, world[:3, 3] * metres_per_unit(depsgraph.scene)
+    return rotation, world[:3, 3] * metres_per_unit(typed.present(depsgraph.scene))
 
 
 def _world_matrix(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Matrix:

@@ -9,6 +9,7 @@ import logging
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, MASK, Array
 from ..shared.arrays import height_map as make_height_map
 from ..shared.errors import InvalidInput
@@ -59,7 +60,7 @@ def class_map(image: bpy.types.Image) -> Array:
 def color_image(image: bpy.types.Image) -> Array:
     """Linear RGB. Bytes are stored as the image's colour space says, floats are linear already."""
     pixels = _pixels(image)[..., :3]
-    if not image.is_float and image.colorspace_settings.name == "sRGB":
+    if not image.is_float and typed.color_space(image) == "sRGB":
         pixels = np.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
     return Array(COLOR_IMAGE, np.ascontiguousarray(np.maximum(pixels, 0.0), np.float32))
 
@@ -73,11 +74,11 @@ def _stored(image: bpy.types.Image) -> np.ndarray:
     """[H, W, C] float32 as it is in the file. A float image said to be sRGB has been bent on loading: read a copy
     said to be data.
     """
-    if not image.is_float or image.colorspace_settings.name in _LINEAR:
+    if not image.is_float or typed.color_space(image) in _LINEAR:
         return _pixels(image)
     straight = image.copy()
     try:
-        straight.colorspace_settings.name = "Non-Color"
+        typed.set_color_space(straight, "Non-Color")
         return _pixels(straight)
     finally:
         bpy.data.images.remove(straight)
@@ -91,17 +92,16 @@ def _pixels(image: bpy.types.Image) -> np.ndarray:
             hint="Take one tile as an image of its own.",
             field=image.name,
         )
-    columns, rows = image.size
+    columns, rows = typed.size(image)
     if not columns or not rows:
         raise InvalidInput(
             f"The image {image.name!r} has no pixels.", hint="Check that its file is still there.", field=image.name
         )
-    pixels = np.empty(len(image.pixels), np.float32)
+    pixels = typed.read_pixels(image)
     if pixels.size != rows * columns * image.channels:
         raise InvalidInput(
             f"The pixels of {image.name!r} cannot be read.",
             hint="Save it as a plain image and open that.",
             field=image.name,
         )
-    image.pixels.foreach_get(pixels)
     return pixels.reshape(rows, columns, image.channels)[::-1]

@@ -13,6 +13,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.arrays import MASK, Array
 from ..shared.cameras import Camera
 from ..shared.cameras.distortion import undistort_points, undistorted
@@ -42,15 +43,16 @@ def files_by_photograph() -> dict[str, bpy.types.Image]:
 
 
 def _over_backdrop(item: bpy.types.Object) -> bpy.types.Image | None:
-    given = [entry.image for entry in item.data.background_images if entry.image is not None]
+    given = [entry.image for entry in typed.camera(item).background_images if entry.image is not None]
     return given[1] if len(given) > 1 else None
 
 
 def _stem(item: bpy.types.Object) -> str:
     """The name of a camera's photograph without its ending."""
-    path, backdrop = str(item.data.get(PHOTOGRAPH_KEY, "")), backdrop_of(item)
+    path, backdrop = str(typed.camera(item).get(PHOTOGRAPH_KEY, "")), backdrop_of(item)
     if not path and backdrop is not None:
-        path = backdrop.image.filepath or backdrop.image.name
+        image = typed.present(backdrop.image)
+        path = image.filepath or image.name
     return Path(path.replace("\\", "/")).stem
 
 

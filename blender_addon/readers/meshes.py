@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.arrays import MAX_SIDE, Array
 from ..shared.arrays import height_map as make_height_map
 from ..shared.errors import InvalidInput
@@ -119,7 +120,7 @@ def triangles(items: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: b
         raise InvalidInput("No mesh is selected.", hint="Select a mesh.")
     for item in given:
         bring_up_to_date(item, depsgraph)
-    scale = metres_per_unit(depsgraph.scene)
+    scale = metres_per_unit(typed.present(depsgraph.scene))
     points, corners, materials, owners, offset = [], [], [], [], 0
     for number, item in enumerate(given):
         world, vertices, material = _read(item, depsgraph)
@@ -149,7 +150,8 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
     sideways.
     """
     bring_up_to_date(item, depsgraph)
-    shape = grid.shape_of(item.data)
+    own = typed.mesh(item)
+    shape = grid.shape_of(own)
     world = np.array(item.matrix_world, np.float64)
     upright = (
         world[0, 0] > 0 and world[0, 0] == world[1, 1] and not np.any(world[:3, :3] - np.diag(world.diagonal()[:3]))
@@ -159,22 +161,22 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
     evaluated = item.evaluated_get(depsgraph)
     mesh = evaluated.to_mesh()
     try:
-        if (len(mesh.vertices), len(mesh.polygons)) != (len(item.data.vertices), len(item.data.polygons)):
+        if (len(mesh.vertices), len(mesh.polygons)) != (len(own.vertices), len(own.polygons)):
             return None
         positions = np.empty((*shape, 3), np.float32)
-        mesh.attributes["position"].data.foreach_get("vector", positions.ravel())
+        typed.positions(mesh).foreach_get("vector", positions.ravel())
     finally:
         evaluated.to_mesh_clear()
-    x, y = grid.lattice(*shape, float(item.data[grid.SPACING_KEY]))
+    x, y = grid.lattice(*shape, float(own[grid.SPACING_KEY]))
     if not (
         np.isfinite(positions[..., 2]).all()
         and (positions[..., 0] == x).all()
         and (positions[..., 1] == y[:, None]).all()
     ):
         return None
-    scale = metres_per_unit(depsgraph.scene)
+    scale = metres_per_unit(typed.present(depsgraph.scene))
     heights = (positions[..., 2] * world[2, 2] + world[2, 3]) * scale
-    return make_height_map(heights, float(item.data[grid.SPACING_KEY]) * world[0, 0] * scale)
+    return make_height_map(heights, float(own[grid.SPACING_KEY]) * world[0, 0] * scale)
 
 
 def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -207,7 +209,7 @@ def positions(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
     if not len(mesh.polygons):
         raise InvalidInput(f"The mesh {name!r} has no faces.", hint="Fill it, or pick another mesh.", field=name)
     local = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.attributes["position"].data.foreach_get("vector", local)
+    typed.positions(mesh).foreach_get("vector", local)
     if not np.isfinite(local).all():
         bad = int(np.count_nonzero(~np.isfinite(local.reshape(-1, 3)).all(axis=1)))
         raise InvalidInput(

@@ -12,6 +12,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from .. import typed
 from ..shared.arrays import PHOTOGRAPH, Array
 from ..shared.cameras.image_header import image_size
 from ..shared.errors import InvalidInput
@@ -34,16 +35,16 @@ class Photograph:
 
 def has_photograph(item: bpy.types.Object) -> bool:
     """Whether a photograph belongs to this camera; its file may be gone all the same. Cheap: for draw()."""
-    return bool(item.data.get(cameras.PHOTOGRAPH_KEY)) or cameras.backdrop_of(item) is not None
+    return bool(typed.camera(item).get(cameras.PHOTOGRAPH_KEY)) or cameras.backdrop_of(item) is not None
 
 
 def read(item: bpy.types.Object) -> Photograph:
     """The photograph of a camera object. Raises InvalidInput, naming camera and file, where there is none to be had."""
-    path, backdrop = item.data.get(cameras.PHOTOGRAPH_KEY), cameras.backdrop_of(item)
+    path, backdrop = typed.camera(item).get(cameras.PHOTOGRAPH_KEY), cameras.backdrop_of(item)
     if path:
         data, name = _on_disk(Path(bpy.path.abspath(str(path))), item), Path(str(path)).name
     elif backdrop is not None:
-        data, name = _of_image(backdrop.image, item)
+        data, name = _of_image(typed.present(backdrop.image), item)
     else:
         raise InvalidInput(
             f"The camera {item.name!r} has no photograph.",
@@ -107,19 +108,20 @@ def _written(image: bpy.types.Image, item: bpy.types.Object) -> np.ndarray:
     """An image that is no file of such a kind, or was painted on since, as the bytes of a PNG. Not by Image.copy(), which forgets
     what was painted.
     """
-    columns, rows = image.size
-    pixels = np.empty(len(image.pixels), np.float32)
+    columns, rows = typed.size(image)
+    pixels = typed.read_pixels(image)
     if not pixels.size or pixels.size != columns * rows * image.channels:
         raise InvalidInput(
             f"The photograph {image.name!r} of the camera {item.name!r} has no pixels.",
             hint="Check that its file is still there.",
             field=item.name,
         )
-    image.pixels.foreach_get(pixels)
     colors = pixels.reshape(rows, columns, image.channels)[::-1, :, :3]
     if image.channels < 3:
         colors = np.repeat(colors[..., :1], 3, axis=-1)
-    if image.is_float and not image.colorspace_settings.is_data:  # bytes are kept as stored, floats are linear light
+    if (
+        image.is_float and not typed.present(image.colorspace_settings).is_data
+    ):  # bytes are kept as stored, floats are linear light
         light = np.clip(colors, 0.0, 1.0)
         colors = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # IEC 61966-2-1
     return undistorted_backgrounds.as_png(colors, is_float=image.is_float)

@@ -14,6 +14,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from .. import typed
 from ..shared.arrays import MESH, Array
 from ..shared.errors import InvalidInput
 from ..writers.record import metres_per_unit
@@ -39,7 +40,7 @@ def origin_of(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> np.ndar
     meshes.bring_up_to_date(item, depsgraph)
     evaluated = item.evaluated_get(depsgraph)
     corners = np.array([evaluated.matrix_world @ Vector(corner) for corner in evaluated.bound_box], np.float64)
-    middle = corners.mean(axis=0) * metres_per_unit(depsgraph.scene)
+    middle = corners.mean(axis=0) * metres_per_unit(typed.present(depsgraph.scene))
     return middle if np.isfinite(middle).all() else np.zeros(3)  # positions() says which vertices are nowhere
 
 
@@ -62,7 +63,7 @@ def mesh(
 
 def _check_keeps_uvs(item: bpy.types.Object, found: Surface, why: str, instead: str) -> None:
     """Before anything is computed: the UVs of the triangles that are sent have to fit the object's own faces afterwards."""
-    if not _has_loops(item.data, found):
+    if not _has_loops(typed.mesh(item), found):
         raise InvalidInput(
             f"The mesh {item.name!r} {why}, and modifiers that make other faces of it, which cannot keep theirs.",
             hint=f"{instead}, or apply them.",
@@ -110,7 +111,9 @@ def surface(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, uv_layer: st
         evaluated.to_mesh_clear()
     if np.linalg.det(world[:3, :3]) < 0:  # a mirrored object: Blender turns its faces, so that they still look outwards
         loops, corners, uv = (values[:, [0, 2, 1]] for values in (loops, corners, uv))
-    points = (local.astype(np.float64) @ world[:3, :3].T + world[:3, 3]) * metres_per_unit(depsgraph.scene)
+    points = (local.astype(np.float64) @ world[:3, :3].T + world[:3, 3]) * metres_per_unit(
+        typed.present(depsgraph.scene)
+    )
     return Surface(points, corners, loops, uv, is_cut)
 
 
@@ -128,7 +131,7 @@ def write_uvs(item: bpy.types.Object, soup: np.ndarray, layer: str) -> None:
     whose faces the new UVs cut through.
     """
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    found, own = surface(item, depsgraph), item.data
+    found, own = surface(item, depsgraph), typed.mesh(item)
     if len(found.loops) != len(soup):
         raise InvalidInput(
             f"The mesh {item.name!r} has changed: it had {len(soup)} triangles and has {len(found.loops)}.",

@@ -11,12 +11,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from .. import compat
+from .. import compat, typed
 from ..shared.arrays import DEPTH_MAP, MASK, UV_MAP, Array
 from ..shared.errors import InvalidInput, JobCancelled
 from ..writers import cameras as built
@@ -67,10 +68,10 @@ def draw(
     Cycles is switched off; JobCancelled where a person stops the render.
     """
     depsgraph = context.evaluated_depsgraph_get()
-    origin = scans.origin_of(item, depsgraph) / metres_per_unit(depsgraph.scene)
+    origin = scans.origin_of(item, depsgraph) / metres_per_unit(typed.present(depsgraph.scene))
     with (
         _images_of_renders(),
-        _stage(item, occluders, depsgraph, Vector(origin)) as scene,
+        _stage(item, occluders, depsgraph, Vector(origin.tolist())) as scene,
         tempfile.TemporaryDirectory() as folder,
     ):
         tree = compat.write_passes(scene, folder, _PASSES)
@@ -100,10 +101,8 @@ def _pixels(path: str, size: tuple[int, int]) -> np.ndarray:
     """A pass as float32 [H, W, channels], top row first."""
     image = bpy.data.images.load(path)
     try:
-        image.colorspace_settings.name = "Non-Color"
-        values = np.empty(len(image.pixels), np.float32)
-        image.pixels.foreach_get(values)
-        return values.reshape(size[1], size[0], image.channels)[::-1]
+        typed.set_color_space(image, "Non-Color")
+        return typed.read_pixels(image).reshape(size[1], size[0], image.channels)[::-1]
     finally:
         bpy.data.images.remove(image)
 
@@ -132,41 +131,44 @@ def _stage(
 ) -> Iterator[bpy.types.Scene]:
     """A scene with copies of the meshes, moved so that origin (in Blender units) lies at 0, set up for exact passes."""
     scene = bpy.data.scenes.new(NAME)
-    made: list[bpy.types.ID] = []
+    copies: list[bpy.types.Mesh] = []
+    materials: list[bpy.types.Material] = []
     try:
-        _set_up(scene, depsgraph.scene)
+        _set_up(scene, typed.present(depsgraph.scene))
         for number, given in enumerate((item, *occluders)):
             copy = _copy(given, depsgraph, is_mesh=number == 0)
-            made.append(copy)
+            copies.append(copy)
             material = _material(is_mesh=number == 0)
-            made.append(material)
+            materials.append(material)
             copy.materials.clear()
             copy.materials.append(material)
             placed = bpy.data.objects.new(NAME, copy)
-            placed.matrix_world = Matrix.Translation(-origin) @ given.evaluated_get(depsgraph).matrix_world
+            placed.matrix_world = Matrix.Translation((-origin).to_tuple()) @ given.evaluated_get(depsgraph).matrix_world
             scene.collection.objects.link(placed)
         yield scene
     finally:
         for placed in list(scene.collection.objects):
             bpy.data.objects.remove(placed)
-        for one in made:
-            (bpy.data.meshes if isinstance(one, bpy.types.Mesh) else bpy.data.materials).remove(one)
+        for copy in copies:
+            bpy.data.meshes.remove(copy)
+        for material in materials:
+            bpy.data.materials.remove(material)
         bpy.data.scenes.remove(scene)
 
 
 def _set_up(scene: bpy.types.Scene, of: bpy.types.Scene) -> None:
-    if not hasattr(scene, "cycles"):
+    cycles: Any = getattr(scene, "cycles", None)
+    if cycles is None:
         raise InvalidInput(
             "Cycles is switched off.", hint="Switch the add-on Cycles Render Engine on in the preferences."
         )
     scene.unit_settings.system = of.unit_settings.system
     scene.unit_settings.scale_length = of.unit_settings.scale_length
-    scene.render.engine = "CYCLES"
+    scene.render.engine = "CYCLES"  # pyright: ignore[reportAttributeAccessIssue]  # engines are add-ons, known at run time
     scene.render.film_transparent = True
     scene.render.resolution_percentage = 100
     scene.render.use_sequencer = False
     scene.render.dither_intensity = 0.0
-    cycles = scene.cycles
     cycles.device = "CPU"
     cycles.samples, cycles.use_adaptive_sampling, cycles.use_denoising = 1, False, False
     cycles.max_bounces = 0
@@ -202,22 +204,22 @@ def _material(*, is_mesh: bool) -> bpy.types.Material:
     tree = compat.use_nodes(material)
     tree.nodes.clear()
     nodes, link = tree.nodes, tree.links.new
-    geometry, cosine = nodes.new("ShaderNodeNewGeometry"), nodes.new("ShaderNodeVectorMath")
-    cosine.operation = "DOT_PRODUCT"
+    geometry = nodes.new("ShaderNodeNewGeometry")
+    cosine = typed.new_node(tree, "ShaderNodeVectorMath", operation="DOT_PRODUCT")
     link(geometry.outputs["True Normal"], cosine.inputs[0])
     link(geometry.outputs["Incoming"], cosine.inputs[1])
-    sign = nodes.new("ShaderNodeMath")  # 1 - 2 * backfacing
-    sign.operation = "MULTIPLY_ADD"
+    sign = typed.new_node(tree, "ShaderNodeMath", operation="MULTIPLY_ADD")  # 1 - 2 * backfacing
     link(geometry.outputs["Backfacing"], sign.inputs[0])
-    sign.inputs[1].default_value, sign.inputs[2].default_value = -2.0, 1.0
-    facing = nodes.new("ShaderNodeMath")
-    facing.operation = "MULTIPLY"
+    typed.set_value(sign.inputs[1], -2.0)
+    typed.set_value(sign.inputs[2], 1.0)
+    facing = typed.new_node(tree, "ShaderNodeMath", operation="MULTIPLY")
     link(cosine.outputs["Value"], facing.inputs[0])
     link(sign.outputs[0], facing.inputs[1])
-    told, out = nodes.new("ShaderNodeCombineXYZ"), nodes.new("ShaderNodeOutputAOV")
+    told = nodes.new("ShaderNodeCombineXYZ")
+    out = typed.new_node(tree, "ShaderNodeOutputAOV", aov_name=SEEN)
     link(facing.outputs[0], told.inputs[0])
-    told.inputs[1].default_value, told.inputs[2].default_value = float(is_mesh), 1.0
-    out.aov_name = SEEN
+    typed.set_value(told.inputs[1], float(is_mesh))
+    typed.set_value(told.inputs[2], 1.0)
     link(told.outputs[0], out.inputs["Color"])
     black, surface = nodes.new("ShaderNodeEmission"), nodes.new("ShaderNodeOutputMaterial")
     link(black.outputs[0], surface.inputs["Surface"])
@@ -233,8 +235,8 @@ def _camera(
     origin: np.ndarray,
 ) -> Iterator[None]:
     """The scene looked at through a copy of a camera, at the photograph's size."""
-    data = given.data.copy()
-    data.dof.use_dof = False
+    data = typed.camera(given).copy()
+    typed.present(data.dof).use_dof = False
     data.clip_start, data.clip_end = 1e-4, 1e9
     item = bpy.data.objects.new(NAME, data)
     try:
@@ -242,14 +244,18 @@ def _camera(
         render.resolution_x, render.resolution_y = size
         render.pixel_aspect_x = render.pixel_aspect_y = 1.0
         if cameras.is_pinhole(given):
-            origin_m = origin * metres_per_unit(depsgraph.scene)
+            origin_m = origin * metres_per_unit(typed.present(depsgraph.scene))
             posed = cameras.camera(given, depsgraph, size, origin_m=origin_m)
             built.set_lens(data, replace(posed, cx=posed.cx + ASIDE_PX, cy=posed.cy - ASIDE_PX))
             aspect = posed.fy / posed.fx
             render.pixel_aspect_x, render.pixel_aspect_y = max(aspect, 1.0), max(1.0 / aspect, 1.0)
-            item.matrix_world = built.matrix(posed, built.Frame(scale=1.0 / metres_per_unit(depsgraph.scene)))
+            item.matrix_world = built.matrix(
+                posed, built.Frame(scale=1.0 / metres_per_unit(typed.present(depsgraph.scene)))
+            )
         else:
-            item.matrix_world = Matrix.Translation(-Vector(origin)) @ given.evaluated_get(depsgraph).matrix_world
+            item.matrix_world = (
+                Matrix.Translation((-Vector(origin.tolist())).to_tuple()) @ given.evaluated_get(depsgraph).matrix_world
+            )
             side = max(size) if data.sensor_fit == "AUTO" else size[data.sensor_fit == "VERTICAL"]
             data.shift_x, data.shift_y = data.shift_x - ASIDE_PX / side, data.shift_y - ASIDE_PX / side
         scene.collection.objects.link(item)

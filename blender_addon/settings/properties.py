@@ -11,6 +11,7 @@ from typing import Any
 
 import bpy
 
+from .. import typed
 from ..shared.algorithm import AlgorithmSpec, Preset
 from ..shared.arrays import TEXTURE
 from ..shared.catalog import algorithms
@@ -116,7 +117,7 @@ def result_items(spec: AlgorithmSpec) -> tuple[tuple, ...]:
 
 def result_kind(scene: bpy.types.Scene, spec: AlgorithmSpec) -> str:
     """What the scene's settings say that the engine's result is to become."""
-    output = scene.relievo.output
+    output = typed.settings(scene).output
     return output.depth if makes_textures(spec) else output.kind
 
 
@@ -125,7 +126,7 @@ def result_kind(scene: bpy.types.Scene, spec: AlgorithmSpec) -> str:
 
 def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
     """The scene's settings of an algorithm as JSON parameters."""
-    group, scale = getattr(scene.relievo, spec.name), record.metres_per_unit(scene)
+    group, scale = getattr(typed.settings(scene), spec.name), record.metres_per_unit(scene)
     return {
         parameter.name: property_table.to_json(
             parameter, getattr(group, property_table.property_name(parameter)), metres_per_unit=scale
@@ -136,7 +137,7 @@ def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
 
 def write(scene: bpy.types.Scene, spec: AlgorithmSpec, values: dict[str, Any]) -> None:
     """Put JSON parameters into the scene's settings; those that are not named keep their value."""
-    group, scale = getattr(scene.relievo, spec.name), record.metres_per_unit(scene)
+    group, scale = getattr(typed.settings(scene), spec.name), record.metres_per_unit(scene)
     for parameter in spec.parameters:
         if parameter.name in values:
             setattr(
@@ -169,11 +170,11 @@ def register() -> None:
     _registered[:] = [RELIEVO_PG_output, *(group for groups in _groups.values() for group in groups), _root_group()]
     for group in _registered:
         bpy.utils.register_class(group)
-    bpy.types.Scene.relievo = bpy.props.PointerProperty(type=_registered[-1])
+    bpy.types.Scene.relievo = bpy.props.PointerProperty(type=_registered[-1])  # pyright: ignore[reportAttributeAccessIssue]  # made here
 
 
 def unregister() -> None:
-    del bpy.types.Scene.relievo
+    del bpy.types.Scene.relievo  # pyright: ignore[reportAttributeAccessIssue]  # made here
     for group in reversed(_registered):
         bpy.utils.unregister_class(group)
     _registered.clear()

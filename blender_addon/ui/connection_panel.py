@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import bpy
 
+from .. import typed
 from ..link.backend_status import LinkState, selftest_sentence
 from ..link.session import Session
 
@@ -41,7 +42,7 @@ def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
         if word is not None and len(line) + len(word) < width:
             line = f"{line} {word}".strip()
             continue
-        column.label(text=line, icon=icon if first else ("BLANK1" if icon != "NONE" else "NONE"))
+        column.label(text=line, icon=typed.icon(icon if first else "BLANK1" if icon != "NONE" else "NONE"))
         line, first = word or "", False
 
 
@@ -79,7 +80,7 @@ def _draw_mending(box: bpy.types.UILayout, state: LinkState, action: str) -> Non
         operator, text, icon = _MENDING[action]
         big = column.column()
         big.scale_y = 1.4 if action in ("install", "start", "update") else 1.0
-        big.operator(operator, text=text, icon=icon)
+        big.operator(operator, text=text, icon=typed.icon(icon))
     elif action == "preferences":
         column.operator("relievo.reconnect", text="Try Again", icon="FILE_REFRESH")
         column.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES").module = (

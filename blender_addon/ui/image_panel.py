@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from .. import requests
+from .. import requests, typed
+from ..operators.scene import edited_image
 from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import UnknownAlgorithm
@@ -34,14 +35,15 @@ class RELIEVO_PT_image(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return context.space_data.image is not None
+        return edited_image(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, image = self.layout, context.space_data.image
+        layout, image = typed.present(self.layout), typed.present(edited_image(context))
         kind = images.kind_of(image)
         if kind:
             layout.label(text=_KINDS.get(kind, kind), icon="IMAGE_DATA")
-        size = f"{image.size[0]} x {image.size[1]} px"
+        columns, rows = typed.size(image)
+        size = f"{columns} x {rows} px"
         if pixel_size_m := images.pixel_size_of(image):
             size += f", {pixel_size_m:.4g} m each"
         layout.label(text=size, icon="BLANK1")
@@ -65,7 +67,7 @@ class RELIEVO_PT_image(bpy.types.Panel):
             return
         box = layout.box().column(align=True)
         seed = recipe["params"].get("seed")
-        box.label(text=f"{spec.label}, seed {seed}" if seed is not None else spec.label, icon=spec.icon)
+        box.label(text=f"{spec.label}, seed {seed}" if seed is not None else spec.label, icon=typed.icon(spec.icon))
         for parameter in spec.parameters:
             value = recipe["params"].get(parameter.name, parameter.default)
             if parameter.name != "seed" and value != parameter.default:

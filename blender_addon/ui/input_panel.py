@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from .. import typed
 from ..inputs import scan_sources, sources
 from ..operators import cameras
 from ..placing import previews
@@ -29,24 +30,26 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         if scan_sources.has_cameras(spec):
             self._draw_scan(context, spec)
             return
-        group = getattr(context.scene.relievo, spec.name)
+        group = getattr(typed.settings(context.scene), spec.name)
         for port in spec.inputs:
             self._draw_picker(context, spec, port, getattr(group, f"from_{port.name}"), 0)
             if port.many:
                 for index, more in enumerate(getattr(group, f"more_{port.name}"), 1):
                     self._draw_picker(context, spec, port, more, index)
-                add = self.layout.operator("relievo.add_input", text=f"Add {port.label or port.name}", icon="ADD")
+                add = typed.present(self.layout).operator(
+                    "relievo.add_input", text=f"Add {port.label or port.name}", icon="ADD"
+                )
                 add.algorithm, add.port = spec.name, port.name
 
     # A scan: a mesh, cameras, and what belongs to them ----------------------------------------------------------------
 
     def _draw_scan(self, context: bpy.types.Context, spec: AlgorithmSpec) -> None:
         """In the order in which a person works: the mesh, the cameras, what stands in between; then what was found."""
-        group, surface = getattr(context.scene.relievo, spec.name), scan_sources.surface_port(spec)
+        group, surface = getattr(typed.settings(context.scene), spec.name), scan_sources.surface_port(spec)
         ports = [port for port in spec.inputs if port.kind in (MESH, CAMERAS)]
         for port in sorted(ports, key=lambda port: (port != surface, port.kind is MESH)):
             settings = getattr(group, f"from_{port.name}")
-            column = self.layout.column(align=True)
+            column = typed.present(self.layout).column(align=True)
             column.use_property_split, column.use_property_decorate = True, False
             if port == surface:
                 column.prop(settings, "object", text=port.label)
@@ -59,7 +62,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
                 column.operator("relievo.import_cameras", text="Import Cameras...", icon="IMPORT")
                 if told := cameras.problem():
                     wrapped(column, told, "ERROR")
-        column = self.layout.column(align=True)
+        column = typed.present(self.layout).column(align=True)
         for line in sources.summary(context.scene, spec, context.active_object):
             wrapped(column, line)
 
@@ -74,7 +77,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             return
         if settings.object is None:
             column.label(text=f"Selected: {mesh.name}", icon="RESTRICT_SELECT_OFF")
-        if mesh.type == "MESH" and not mesh.data.uv_layers:
+        if isinstance(mesh.data, bpy.types.Mesh) and not mesh.data.uv_layers:
             column.operator("relievo.unwrap", icon="UV")
 
     # One picker -------------------------------------------------------------------------------------------------------
@@ -82,7 +85,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
     def _draw_picker(
         self, context: bpy.types.Context, spec: AlgorithmSpec, port: Port, settings: Any, index: int
     ) -> None:
-        column = self.layout.column(align=True)
+        column = typed.present(self.layout).column(align=True)
         row = column.row(align=True)
         row.use_property_split, row.use_property_decorate = True, False
         row.prop(settings, "source", text=(port.label or port.name) if index == 0 else " ")
@@ -101,7 +104,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             column.prop(settings, "collection", text="")
             column.label(text="Pass index of each object: 0 is the first exemplar", icon="INFO")
         elif settings.source == "NOISE":
-            seed = context.scene.relievo.noise.seed
+            seed = typed.settings(context.scene).noise.seed
             column.label(text=f"Noise engine's settings, seed {seed}", icon="INFO")
 
     def _draw_image(
@@ -136,4 +139,4 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
 
 
 def _spec(context: bpy.types.Context) -> AlgorithmSpec:
-    return find(algorithms(), context.scene.relievo.algorithm)
+    return find(algorithms(), typed.settings(context.scene).algorithm)

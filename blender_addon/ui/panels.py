@@ -10,7 +10,7 @@ from typing import Any
 
 import bpy
 
-from .. import pump
+from .. import pump, typed
 from ..link.job_records import Job, format_seconds
 from ..placing import results
 from ..settings import properties, property_table
@@ -29,7 +29,7 @@ class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
     bl_label = "Relievo"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.relievo
+        layout, settings = typed.present(self.layout), typed.settings(context.scene)
         draw_connection(layout, pump.current())
         for job in _jobs():
             if not job.is_settled:
@@ -46,17 +46,17 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
 
     def draw_header_preset(self, context: bpy.types.Context) -> None:
         if _spec(context).presets:
-            self.layout.menu("RELIEVO_MT_presets", text="", icon="PRESET")
+            typed.present(self.layout).menu("RELIEVO_MT_presets", text="", icon="PRESET")
 
     def draw(self, context: bpy.types.Context) -> None:
         spec = _spec(context)
-        group = getattr(context.scene.relievo, spec.name)
-        column = self.layout.column()
+        group = getattr(typed.settings(context.scene), spec.name)
+        column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
         _draw_parameters(column, group, [p for p in spec.parameters if not p.group and not _is_dice(p)])
         names = dict.fromkeys(parameter.group for parameter in spec.parameters if parameter.group)
         for name in names:
-            header, body = self.layout.panel(f"relievo_{spec.name}_{name}", default_closed=True)
+            header, body = typed.present(self.layout).panel(f"relievo_{spec.name}_{name}", default_closed=True)
             header.label(text=name)
             if body is not None:
                 body.use_property_split, body.use_property_decorate = True, False
@@ -79,7 +79,7 @@ class RELIEVO_MT_presets(bpy.types.Menu):
     def draw(self, context: bpy.types.Context) -> None:
         spec = _spec(context)
         for preset in spec.presets:
-            entry = self.layout.operator("relievo.apply_preset", text=preset.label)
+            entry = typed.present(self.layout).operator("relievo.apply_preset", text=preset.label)
             entry.algorithm, entry.preset = spec.name, preset.name
 
 
@@ -89,8 +89,8 @@ class RELIEVO_PT_result(RelievoTab, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        output = context.scene.relievo.output
-        column = self.layout.column()
+        output = typed.settings(context.scene).output
+        column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
         if properties.makes_textures(_spec(context)):
             column.prop(output, "depth", text="As")
@@ -108,14 +108,14 @@ class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         spec = _spec(context)
-        row = self.layout.row(align=True)
+        row = typed.present(self.layout).row(align=True)
         row.scale_y = 1.5
         makes_textures = properties.makes_textures(spec)
         row.operator("relievo.generate", text="Texture" if makes_textures else "Generate", icon="PLAY")
         if any(_is_dice(parameter) for parameter in spec.parameters):
             seed = row.row(align=True)
             seed.scale_x = 0.6
-            seed.prop(getattr(context.scene.relievo, spec.name), "seed", text="")
+            seed.prop(getattr(typed.settings(context.scene), spec.name), "seed", text="")
             row.operator("relievo.roll_seed", text="", icon="FILE_REFRESH")
 
 
@@ -133,12 +133,12 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
                 self._draw_settled(job)
 
     def _draw_settled(self, job: Job) -> None:
-        box = self.layout.box().column(align=True)
+        box = typed.present(self.layout).box().column(align=True)
         row = box.row(align=True)
         sentence = results.sentence_of(job)
         is_brief = job.applied or job.state is JobState.CANCELLED
         brief = format_seconds(job.seconds) if job.applied else sentence
-        row.label(text=f"{job.label}, {brief}" if is_brief else job.label, icon=_job_icon(job))
+        row.label(text=f"{job.label}, {brief}" if is_brief else job.label, icon=typed.icon(_job_icon(job)))
         if job.applied:
             row.operator("relievo.show_job", text="", icon="VIEWZOOM").job = job.id
             row.operator("relievo.again_job", text="", icon="FILE_REFRESH").job = job.id
@@ -190,12 +190,13 @@ def _job_icon(job: Job) -> str:
 
 
 def _spec(context: bpy.types.Context) -> AlgorithmSpec:
-    return find(algorithms(), context.scene.relievo.algorithm)
+    return find(algorithms(), typed.settings(context.scene).algorithm)
 
 
 def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
-    self.layout.separator()
-    self.layout.operator("relievo.add_terrain", icon="RNDCURVE")
+    layout = typed.present(self.layout)
+    layout.separator()
+    layout.operator("relievo.add_terrain", icon="RNDCURVE")
 
 
 CLASSES = (
@@ -213,10 +214,10 @@ CLASSES = (
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    bpy.types.VIEW3D_MT_mesh_add.append(_draw_add_menu)
+    bpy.types.VIEW3D_MT_mesh_add.append(_draw_add_menu)  # pyright: ignore[reportArgumentType]  # Blender passes the menu as well
 
 
 def unregister() -> None:
-    bpy.types.VIEW3D_MT_mesh_add.remove(_draw_add_menu)
+    bpy.types.VIEW3D_MT_mesh_add.remove(_draw_add_menu)  # pyright: ignore[reportArgumentType]  # Blender passes the menu as well
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bpy
 
-from .. import requests
+from .. import requests, typed
 from ..writers import report, textures
 from .connection_panel import wrapped
 from .sidebar import RelievoTab
@@ -21,7 +21,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if requests.recipe_on(item) is not None:
         _draw_terrain(layout, item)
     material = textures.worn_by(item)
-    if requests.recipe_on(material) is not None:
+    if material is not None and requests.recipe_on(material) is not None:
         _draw_texture(layout, context, item, material)
 
 
@@ -46,7 +46,7 @@ def _draw_texture(
     row = box.row()
     row.label(text=item.name, icon="TEXTURE")
     if image is not None:
-        row.label(text=f"{image.size[0]} px")
+        row.label(text=f"{typed.size(image)[0]} px")
     row = box.row(align=True)
     row.operator("relievo.regenerate", text="Regenerate").of_texture = True
     row.operator("relievo.update_terrain").of_texture = True
@@ -75,13 +75,13 @@ class RELIEVO_PT_photographs(RelievoTab, bpy.types.Panel):
         return found is not None and bool(found.photographs)
 
     def draw_header_preset(self, _context: bpy.types.Context) -> None:
-        self.layout.operator("relievo.open_report", text="", icon="TEXT", emboss=False)
+        typed.present(self.layout).operator("relievo.open_report", text="", icon="TEXT", emboss=False)
 
     def draw(self, context: bpy.types.Context) -> None:
         found = _report_of(context)
         if found is None:
             return
-        column = self.layout.column(align=True)
+        column = typed.present(self.layout).column(align=True)
         for photograph in found.photographs[:SHOWN]:
             icon = "ERROR" if photograph.is_misfit else "CHECKMARK" if photograph.used else "HIDE_ON"
             column.label(text=photograph.name, icon=icon)

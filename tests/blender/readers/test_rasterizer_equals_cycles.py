@@ -21,7 +21,7 @@ PYTHON = os.environ.get("RELIEVO_PYTHON", str(ROOT / ".venv/bin/python"))
 DRAW = """
 import dataclasses, sys
 import numpy as np
-from backend.ops.rasterization import draw, project
+from backend.ops.surface.rasterization import draw, project
 from shared.arrays import CAMERAS, Array
 from shared.cameras.camera import from_array
 
