@@ -29,7 +29,8 @@ def run(
 
     values: the algorithm's input ports and parameters by name. A port takes an `shared.arrays.Array`, or a bare NumPy
     array (float32 metres, row 0 at the top) with pixel_size_m beside it, or a list of either where the port takes
-    many. preset: one of the algorithm's presets; parameters given beside it win. device: "auto", "cpu", "cuda:0".
+    many. preset: one of the algorithm's presets; parameters given beside it win. device: "auto" (the fastest
+    that there is for this algorithm), "cpu", "cuda:0".
     on_progress(done, total, stage, remaining_s) is called while it runs; whatever it raises ends the run.
 
     Returns every output port as an Array: `run(...)["height"].values` is the map; a port of many gives a tuple of them.
@@ -49,9 +50,8 @@ def run(
 
     from backend.runtime.compute import compute, job_seed
     from backend.runtime.context import JobContext
-    from backend.runtime.device import pick_device
 
-    job = JobContext(seed=job_seed(params), device=pick_device(device), on_progress=on_progress)
+    job = JobContext(seed=job_seed(params), device=device, on_progress=on_progress)
     outputs = compute(spec, params, arrays, job).outputs
     many = {port.name for port in spec.outputs if port.many}
     return {name: given if name in many else given[0] for name, given in outputs.items()}

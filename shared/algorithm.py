@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from .arrays import CLASS_MAP, KINDS, Array, ArrayKind, Shows, check
+from .devices import DEVICE_KINDS
 from .errors import InvalidInput, UnknownAlgorithm
 from .params import Param, describe, suggestion
 from .weights import WEIGHTS
 
 Makes = Literal["terrain", "surface", "painting", "maps"]
-DEVICE_KINDS = ("cpu", "cuda", "mps")
 SOURCES = ("image", "mesh", "collection", "exemplar", "engine", "materials", "objects", "photographs", "cameras")
 
 SHOWN_BY: Mapping[Makes, frozenset[Shows]] = {
@@ -75,8 +75,9 @@ class AlgorithmSpec:
 
     number: what Blender saves for the engine; once released it never changes. makes: the form of the result: a "terrain" in the
     scene, the "surface" of a mesh (textures, materials), a "painting", or only "maps" (images). devices: kinds of devices that
-    the engine runs on, the one that "auto" takes first. weights: pretrained weights that it may ask job.weights() for, by their
-    names in shared/weights.py. Raises DeclarationError for a device, form, kind or weight that does not exist.
+    the engine runs on, the one that "auto" takes first. devices_for: from parameters to those of `devices` that such a job runs
+    on, the preferred first, where that is not always the same. weights: pretrained weights that it may ask job.weights() for,
+    by their names in shared/weights.py. Raises DeclarationError for a device, form, kind or weight that does not exist.
     """
 
     name: str
@@ -89,6 +90,7 @@ class AlgorithmSpec:
     number: int
     makes: Makes
     devices: tuple[str, ...] = ("cpu",)
+    devices_for: Callable[[Any], tuple[str, ...]] | None = None
     weights: tuple[str, ...] = ()
     presets: tuple[Preset, ...] = ()
     version: int = 1
@@ -99,6 +101,10 @@ class AlgorithmSpec:
     @property
     def parameters(self) -> tuple[Param, ...]:
         return describe(self.params)
+
+    def job_devices(self, params: Any) -> tuple[str, ...]:
+        """The kinds of devices that a job with these parameters runs on, the preferred one first."""
+        return self.devices if self.devices_for is None else self.devices_for(params)
 
     def preset(self, name: str) -> Preset:
         for preset in self.presets:
@@ -149,6 +155,11 @@ def _check_declaration(spec: AlgorithmSpec) -> None:
         if name not in WEIGHTS:
             raise DeclarationError(f"Engine {spec.name!r} names the weights {name!r}. {suggestion(name, WEIGHTS)}")
     describe(spec.params)  # raises TypeError for a parameter that nobody could show
+    for device in spec.job_devices(spec.params()) if spec.devices_for is not None else ():
+        if device not in spec.devices:
+            raise DeclarationError(
+                f"devices_for of engine {spec.name!r} gives {device!r}, which devices does not name."
+            )
 
 
 _CONTRACT_FIELDS = ("name", "type", "default", "min", "max", "unit")

@@ -38,7 +38,7 @@ class Hello(Message):
 @dataclass(frozen=True, kw_only=True)
 class Submit(Message):
     """Compute. job: a UUID the client makes, so that sending twice is harmless. digest: of the declaration the client
-    knows.
+    knows. device: "auto" or the name of one.
     """
 
     job: str
@@ -46,6 +46,7 @@ class Submit(Message):
     params: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     preview: bool = False
+    device: str = "auto"
     arrays: Arrays = field(default_factory=dict)
 
 
@@ -94,9 +95,10 @@ class Shutdown(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Welcome(Message):
-    """session: a new UUID at each start of the backend. devices: [{"name", "kind", "label", "memory_bytes",
-    "cores"}], empty until the
-    first worker has come up. digests: by algorithm. handoff: {"folder", "proof"} for large arrays (handoff.py)."""
+    """session: a new UUID at each start of the backend. devices: [{"name", "kind", "label", "memory_bytes", "cores"}], empty
+    until the first worker has come up. digests: by algorithm. handoff: {"folder", "proof"} for large arrays (handoff.py).
+    auto_devices: by algorithm the name of the device that "auto" takes with default parameters; empty as long as devices is.
+    """
 
     protocol: str
     backend_version: str
@@ -105,6 +107,7 @@ class Welcome(Message):
     digests: Mapping[str, str]
     limits: Mapping[str, int] = field(default_factory=dict)
     handoff: Mapping[str, str] = field(default_factory=dict)
+    auto_devices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +144,11 @@ class Released(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Pong(Message):
-    """devices: as in Welcome; empty until the first worker has come up, seconds after the backend."""
+    """devices, auto_devices: as in Welcome; empty until the first worker has come up, seconds after the backend."""
 
     session: str
     devices: list[dict[str, Any]] = field(default_factory=list)
+    auto_devices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

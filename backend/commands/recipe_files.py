@@ -50,6 +50,11 @@ def check_version(spec: AlgorithmSpec, recipe: Mapping[str, Any]) -> None:
         )
 
 
+def implementation(recipe: Mapping[str, Any] | None) -> str:
+    """ "plain" where the recipe was made without compiled kernels, whose bytes may be others; else ""."""
+    return "plain" if recipe and recipe.get("implementation") == "plain" else ""
+
+
 def inputs(
     spec: AlgorithmSpec,
     given: Mapping[str, str | Sequence[str]],

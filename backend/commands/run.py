@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 import textwrap
 import time
@@ -101,11 +100,18 @@ def parser(spec: AlgorithmSpec) -> Parser:
         help=_format_help(spec),
     )
     _add_reading(made, spec)
-    group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda:0 ... [default: auto]")
+    group.add_argument("--device", default="auto", metavar="NAME", help=_device_help(spec))
     group.add_argument("--threads", type=int, metavar="N", help="threads to use [default: every core]")
     group.add_argument("--dry-run", action="store_true", help="print the resolved configuration as JSON and stop")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
     return made
+
+
+def _device_help(spec: AlgorithmSpec) -> str:
+    names = ", ".join(["auto", *spec.devices])
+    return (
+        f"{names}; cuda:1 is the second CUDA device [default: auto, the fastest]" if "cuda" in spec.devices else names
+    )
 
 
 def _format_help(spec: AlgorithmSpec) -> str:
@@ -195,6 +201,7 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
         "out": str(options.out),
         "device": options.device,
         "threads": _threads(options.threads),
+        "implementation": recipe_files.implementation(recipe),
     }
 
 
@@ -242,8 +249,6 @@ def _threads(wanted: int | None) -> int | None:
 def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     from backend.commands.output_folder import OutputFolder
 
-    if request["threads"]:
-        os.environ["NUMBA_NUM_THREADS"] = str(request["threads"])  # read once, when numba is imported
     with OutputFolder(Path(request["out"])) as folder, Bar(spec.label, quiet=quiet) as bar:
         computed, arrays, seconds = _compute(spec, request, bar, folder.scratch)
         bar(1, 1, "writing files")
@@ -273,17 +278,17 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar, scratch: Pa
     arrays = {name: given for name, given in arrays.items() if given}
     tell_profiles(arrays)
     bar(0, 1, "loading the engine")
-    import torch
-
     from backend.runtime.compute import compute, job_seed
     from backend.runtime.context import JobContext
-    from backend.runtime.device import pick_device
 
     params = parse(spec.params, request["params"])
     job = JobContext(
-        seed=job_seed(params), device=pick_device(request["device"]), threads=request["threads"], on_progress=bar
+        seed=job_seed(params),
+        device=request["device"],
+        threads=request["threads"],
+        implementation=request["implementation"],
+        on_progress=bar,
     )
-    torch.set_num_threads(job.threads)
     start = time.perf_counter()
     sources = {port: [Path(item.get("path", "")).name for item in items] for port, items in request["inputs"].items()}
     computed = compute(spec, params, arrays, job, sources=sources)
@@ -318,6 +323,7 @@ def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar, scratch: 
         "params": recipe["params"],
         "inputs": posed_photographs.arrange(spec, inputs, skip_missing=reading["skip_missing"]),
         "reading": reading,
+        "implementation": recipe_files.implementation(recipe),
     }
     given = _compute(spec, inner, bar, scratch)[0].outputs.get(item["port"])
     if not given:

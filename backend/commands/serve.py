@@ -23,7 +23,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on [default: 0, a free one]")
     parser.add_argument("--curve", action="store_true", help="encrypt; the connection file then carries the key")
     parser.add_argument(
-        "--device", action="append", metavar="NAME", help="a device to compute on, may be repeated [default: all]"
+        "--device",
+        action="append",
+        metavar="NAME",
+        help="compute on this device where an algorithm can, else on the CPU; may be repeated [default: what is fastest for each]",
     )
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="folder of jobs, results and log [default: the user's data folder]"

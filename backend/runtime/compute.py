@@ -1,24 +1,28 @@
 """One job from checked input to checked output, wherever it runs: in a worker, on the command line, in a Python call.
 
-Turns what libraries throw (memory, disk) into the project's errors; everything else that escapes is a defect and is
-logged as one.
+Decides the device, sets the threads, and writes down in the recipe what really ran. Turns what libraries throw (memory, disk)
+into the project's errors; everything else that escapes is a defect and is logged as one.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from backend.runtime import registry
+from backend.ops import dispatch
+from backend.runtime import registry, threads
 from backend.runtime.context import JobContext
+from backend.runtime.device import resolve
 from shared.algorithm import AlgorithmSpec, Arrays, Port, check_inputs
 from shared.arrays import Array, check
-from shared.errors import InternalError, OutOfMemory, RelievoError, StorageFull
+from shared.errors import InternalError, InvalidParameter, OutOfMemory, RelievoError, StorageFull
 from shared.params import describe, with_role
 from shared.recipe import make_recipe
 
@@ -39,11 +43,20 @@ def compute(
     """Run an algorithm on checked arrays and check what it returns.
 
     params: an instance of spec.params. arrays: a tuple of Array by port. sources: where each came from, for the recipe.
-    Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory, StorageFull or InternalError.
+    job.device becomes the device that the algorithm runs on (device.resolve); one that is not what was asked for is logged and
+    reported as progress. Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory, StorageFull,
+    InternalError, or InvalidParameter for a device that is not there.
     """
+    resolved = resolve(job.wanted_device, spec.job_devices(params), spec.label, job.usable_devices)
+    job.device, job.declared_weights = resolved.device, spec.weights
+    if resolved.note:
+        log.warning("%s", resolved.note)
+        job.step(0, 1, resolved.note)
     inputs = check_inputs(spec, arrays)
     try:
-        made = dict(registry.implementation(spec.name)(params, inputs, job))
+        with _implementation(job.implementation), threads.using(job.threads):
+            made = dict(registry.implementation(spec.name)(params, inputs, job))
+            plain = dispatch.plain_only() or (job.device.type == "cpu" and not dispatch.compiler_works())
         outputs = {name: given if isinstance(given, tuple) else (given,) for name, given in made.items()}
         _check_outputs(spec, outputs)
         recipe = make_recipe(spec, params, arrays, device=str(job.device), sources=sources)
@@ -51,7 +64,33 @@ def compute(
         raise
     except Exception as error:
         raise as_relievo_error(error, spec.label) from error
-    return Computed(outputs=outputs, recipe=recipe)
+    return Computed(outputs=outputs, recipe=recipe | _how(plain, job))
+
+
+def _how(plain: bool, job: JobContext) -> dict[str, Any]:
+    """What the recipe says beyond the parameters, where it may change bytes: implementations other than the compiled ones, and
+    the SHA-256 of the weights that were used."""
+    implementation = {"implementation": "plain"} if plain else {}
+    return implementation | ({"weights": dict(job.used_weights)} if job.used_weights else {})
+
+
+@contextmanager
+def _implementation(wanted: str) -> Iterator[None]:
+    """RELIEVO_IMPL as a job asks for it ("" leaves it alone), and as before afterwards. InvalidParameter where it is no value."""
+    before = os.environ.get(dispatch.VARIABLE)
+    if wanted:
+        os.environ[dispatch.VARIABLE] = wanted
+    try:
+        try:
+            dispatch.plain_only()
+        except ValueError as error:
+            raise InvalidParameter(f"{error}.", hint="Correct the variable or unset it.", field="") from error
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(dispatch.VARIABLE, None)
+        else:
+            os.environ[dispatch.VARIABLE] = before
 
 
 def job_seed(params: Any) -> int:
@@ -60,9 +99,7 @@ def job_seed(params: Any) -> int:
 
 
 def as_relievo_error(error: BaseException, what: str) -> RelievoError:
-    """The project's error for one of a library's; InternalError, logged with its traceback, for one that nobody
-    foresaw.
-    """
+    """The project's error for one of a library's; InternalError, logged with its traceback, for one that is not expected."""
     if isinstance(error, RelievoError):
         return error
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):

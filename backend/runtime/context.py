@@ -7,7 +7,7 @@ no socket, no file and no Blender.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,8 +26,8 @@ PreviewCallback = Callable[[Mapping[str, Any]], None]  # what preview() was give
 class JobContext:
     """One run of one algorithm.
 
-    device: where tensors belong. generator: seeded with the job's seed; on the CPU, so that the same seed draws the
-    same numbers whatever the device. threads: how many threads the run may use.
+    device: where tensors belong; compute() decides it. generator: seeded with the job's seed; on the CPU, so that the same seed
+    draws the same numbers whatever the device. threads: how many threads the run uses.
     """
 
     def __init__(
@@ -35,14 +35,24 @@ class JobContext:
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        usable_devices: Sequence[str] = (),
         threads: int | None = None,
+        implementation: str = "",
         on_progress: ProgressCallback | None = None,
         on_preview: PreviewCallback | None = None,
         is_cancelled: Callable[[], bool] | None = None,
         is_kept: Callable[[], bool] | None = None,
     ) -> None:
-        """is_cancelled: whether somebody wants the run to stop. is_kept: whether they want what there is by then."""
-        self.device = torch.device(device)
+        """device: what is asked for, "auto" or a device's name. usable_devices: what this process may use; () for all there is.
+        implementation: "plain" to run without compiled kernels, "" as RELIEVO_IMPL says. is_cancelled: whether somebody wants the
+        run to stop. is_kept: whether they want what there is by then.
+        """
+        self.wanted_device = str(device)
+        self.usable_devices = tuple(usable_devices)
+        self.device = device if isinstance(device, torch.device) else torch.device("cpu")
+        self.implementation = implementation
+        self.declared_weights: tuple[str, ...] = ()
+        self.used_weights: dict[str, str] = {}  # by name the SHA-256 of the file
         self.threads = threads or devices.default_threads()
         self.generator = torch.Generator().manual_seed(seed)
         self._on_progress = on_progress

@@ -1,15 +1,27 @@
-"""The processors that this machine lends to algorithms, by the names that a person and the wire use: cpu, cuda:0,
-mps.
+"""The devices of this machine, by the names that a person and the wire use (cpu, cuda:0, mps), and which of them a job runs on.
+
+The only place that decides on a device: workers, the command line and Python calls all come here through compute().
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from shared.devices import full_name, kind_of
 from shared.errors import InvalidParameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """device: what the job runs on. note: one sentence where that is not what was asked for, else ""."""
+
+    device: torch.device
+    note: str = ""
 
 
 def default_threads() -> int:
@@ -21,28 +33,59 @@ def default_threads() -> int:
 
 
 def device_names() -> list[str]:
-    """Every device there is, the best first."""
+    """Every device of this machine, GPUs first."""
     names = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     if torch.backends.mps.is_available():
         names.append("mps")
     return [*names, "cpu"]
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name; "auto" is the best one there is, "cuda" the first GPU. InvalidParameter for one that
-    is missing.
-    """
+def pick_device(name: str) -> torch.device:
+    """The device of that name, "cuda" being the first CUDA device. InvalidParameter for one that this machine lacks."""
     names = device_names()
-    if name == "auto":
-        return torch.device(names[0])
-    full_name = "cuda:0" if name == "cuda" else name
-    if full_name not in names:
+    if full_name(name) not in names:
         raise InvalidParameter(
             f"This machine has no device {name!r}.",
-            hint=f"It has {', '.join(names)}; 'auto' takes the first.",
+            hint=f"It has {', '.join(names)}; 'auto' takes what is fastest for the algorithm.",
             field="device",
         )
-    return torch.device(full_name)
+    return torch.device(full_name(name))
+
+
+def resolve(wanted: str, kinds: Sequence[str], label: str, usable: Sequence[str] = ()) -> Resolved:
+    """The device that a job runs on.
+
+    wanted: "auto" or a device's name. kinds: the kinds of devices that the job can run on, the preferred first. label: of its
+    algorithm, for sentences. usable: names of the devices that this process may use; () for all of the machine.
+
+    "auto" takes the first of `kinds` that is there. A device that the machine has and the algorithm (or this process) does not
+    use is replaced by the CPU, and the note says so. Raises InvalidParameter for a device that the machine lacks, and where
+    nothing is there that the algorithm runs on.
+    """
+    usable = list(usable) or device_names()
+    if wanted == "auto":
+        found = next((name for kind in kinds for name in usable if kind_of(name) == kind), None)
+        if found is None:
+            raise _runs_nowhere(kinds, label, usable)
+        return Resolved(device=torch.device(found))
+    device = pick_device(wanted)
+    if kind_of(str(device)) not in kinds:
+        reason = f"{label} does not use {device} for this job"
+    elif str(device) not in usable:
+        reason = f"This backend was not started with the device {device}"
+    else:
+        return Resolved(device=device)
+    if "cpu" not in kinds or "cpu" not in usable:
+        raise _runs_nowhere(kinds, label, usable)
+    return Resolved(device=torch.device("cpu"), note=f"{reason}; it runs on the CPU.")
+
+
+def _runs_nowhere(kinds: Sequence[str], label: str, usable: Sequence[str]) -> InvalidParameter:
+    return InvalidParameter(
+        f"{label} runs on {' or '.join(kinds)}; here is {', '.join(usable)}.",
+        hint="Use a machine that has such a device.",
+        field="device",
+    )
 
 
 def describe_device(name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from shared.devices import AUTO
 from shared.errors import RelievoError
 from shared.jobs import JobState, move
 
@@ -17,7 +18,9 @@ MAX_ATTEMPTS = 2  # a job that twice took the whole backend down with it is not 
 class Job:
     """One job. Times are seconds since 1970; error is {"code", "message", "hint", "field"} of a job that failed.
 
-    attempts: how often it was handed to a worker. done, total, stage, remaining_s: its last report.
+    device: "auto" or the name of the device that its owner wants. kinds: of devices that its algorithm runs on with these
+    parameters, the preferred first. attempts: how often it was handed to a worker. done, total, stage, remaining_s: its last
+    report.
     """
 
     id: str
@@ -25,6 +28,8 @@ class Job:
     algorithm: str
     params: Mapping[str, Any] = field(default_factory=dict)
     preview: bool = False
+    device: str = AUTO
+    kinds: list[str] = field(default_factory=lambda: ["cpu"])
     state: JobState = JobState.QUEUED
     submitted_at: float = 0.0
     started_at: float = 0.0

@@ -1,6 +1,6 @@
 """How jobs live and end: what a worker's word, a cancel, a dead worker and the passing of time do to them.
 
-Holds scheduler, store and pool together, and tells owners what happens to their jobs. Answers no request
+Holds scheduler, placement, store and worker pool together, and tells owners what happens to their jobs. Answers no request
 (service.py does) and knows no socket.
 """
 
@@ -9,20 +9,24 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.runtime import registry
 from backend.server.background import Background
 from backend.server.job import MAX_ATTEMPTS, Job, error_json
+from backend.server.placement import Placement
 from backend.server.scheduler import Scheduler
 from backend.server.send_queue import SendQueue
 from backend.server.store import Store, expired
 from backend.server.worker_pool import Died, Ready, Said, WorkerPool
+from shared.algorithm import AlgorithmSpec
 from shared.codec import encode
+from shared.devices import AUTO
 from shared.errors import RelievoError, UnknownAlgorithm, WorkerDied, error_from_code
 from shared.jobs import JobState
 from shared.messages import Finished, Progress
+from shared.params import parse
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +35,18 @@ KEEP_GRACE_S = 30.0  # for it to finish early and store what it has
 SWEEP_INTERVAL_S = 60.0
 
 
+def job_kinds(spec: AlgorithmSpec, params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of devices that a job with these parameters (JSON) runs on; all of its algorithm's where they do not fit it."""
+    try:
+        return spec.job_devices(parse(spec.params, params))
+    except RelievoError:
+        return spec.devices
+
+
 class Lifecycle:
-    """Every job from acceptance to removal. clients_of: the connections of an owner. devices: what the first worker
-    found.
+    """Every job from acceptance to removal. clients_of: the connections of an owner. placement: the devices of this server.
+
+    devices: those of the machine, as the first worker found them.
     """
 
     def __init__(
@@ -41,16 +54,18 @@ class Lifecycle:
         *,
         store: Store,
         pool: WorkerPool,
+        placement: Placement,
         send_queue: SendQueue,
         sweeper: Background,
         clients_of: Callable[[str], list[bytes]],
         max_age_s: float,
         max_bytes: int,
     ) -> None:
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler(lambda job: placement.devices_for(job.device, job.kinds))
         self.store = store
         self.devices: list[dict[str, Any]] = []
         self._pool = pool
+        self._placement = placement
         self._send_queue = send_queue
         self._sweeper = sweeper
         self._clients_of = clients_of
@@ -58,7 +73,7 @@ class Lifecycle:
         self._deadlines: dict[str, float] = {}  # job -> monotonic time at which its worker is killed
         self._sizes: dict[str, int] = {}  # bytes on disk of jobs that have ended
         self._swept_at = time.monotonic()
-        self._known = {spec.name for spec in registry.algorithms()}
+        self._kinds = {spec.name: job_kinds(spec, {}) for spec in registry.algorithms()}
 
     def recover(self) -> None:
         """Take up what an earlier server left: waiting jobs wait on, one that ran is tried once more, ended ones wait
@@ -84,8 +99,10 @@ class Lifecycle:
             else:
                 if was_running:
                     job.move(JobState.QUEUED)
+                if job.algorithm in self._kinds:  # an older version may have known other devices, or none
+                    job.kinds = list(job_kinds(registry.find_algorithm(job.algorithm), job.params))
                 self.scheduler.add(job)
-                if not job.state.is_final and job.algorithm not in self._known:
+                if not job.state.is_final and job.algorithm not in self._kinds:
                     self._finish(
                         job,
                         JobState.FAILED,
@@ -94,9 +111,10 @@ class Lifecycle:
         self._sweep()
 
     def dispatch(self) -> None:
+        """Give idle workers the jobs that wait for their devices; have workers on the devices that are wanted."""
         busy = self.scheduler.running
-        for worker in self._pool.ready:
-            job = self.scheduler.start_next(worker) if worker not in busy else None
+        for worker, device in self._pool.ready.items():
+            job = self.scheduler.start_next(worker, device) if worker not in busy else None
             if job is not None:
                 job.started_at = time.time()
                 self.store.save(job)
@@ -109,10 +127,13 @@ class Lifecycle:
                         "algorithm": job.algorithm,
                         "params": job.params,
                         "preview": job.preview,
+                        "device": job.device,
                         "folder": folder,
                     },
                 )
                 self._tell_progress(job)
+        for device in self.scheduler.wanted_devices:
+            self._pool.want(device)
 
     def cancel(self, job: Job, keep: bool) -> bool:
         """Whether the job has ended by that alone."""
@@ -191,8 +212,23 @@ class Lifecycle:
         elif isinstance(event, Died):
             self._on_died(event)
         else:
-            self.devices = event.devices
+            self._on_ready(event)
         self.dispatch()
+
+    def _on_ready(self, ready: Ready) -> None:
+        self.devices = ready.devices
+        self._placement.learn([device["name"] for device in ready.devices])
+        self._placement.set_failed(ready.device, False)
+        for device in self.auto_devices.values():  # warm before the first job comes
+            self._pool.want(device)
+
+    @property
+    def auto_devices(self) -> dict[str, str]:
+        """By algorithm the device that "auto" takes with default parameters; empty until the first worker is up."""
+        if not self.devices:
+            return {}
+        found = {name: self._placement.devices_for(AUTO, kinds) for name, kinds in self._kinds.items()}
+        return {name: devices[0] for name, devices in found.items() if devices}
 
     def _on_said(self, said: Said) -> None:
         job = self.scheduler.jobs.get(said.job)
@@ -223,8 +259,9 @@ class Lifecycle:
                 self._finish(job, JobState.CANCELLED)
             else:
                 self._finish(job, JobState.FAILED, WorkerDied(died.reason, hint=died.hint))
-        if died.hopeless:  # no worker will come for those who wait
-            for job in [job for job in self.scheduler.jobs.values() if job.state is JobState.QUEUED]:
+        if died.failed:
+            self._placement.set_failed(died.device, True)
+            for job in self.scheduler.without_device:  # no worker will come for them
                 self._finish(job, JobState.FAILED, WorkerDied(died.reason, hint=died.hint))
 
     def tick(self, now: float) -> None:

@@ -1,13 +1,13 @@
 """Which job goes next, and to whom. Pure logic: no socket, no clock of its own, no process, no disk.
 
 Owners take turns, so that one who queues fifty jobs does not hold up another who wants one; an owner's own jobs go in
-order.
+order. A worker gets jobs that may run on its device only; a job that waits for one device holds up none that waits for another.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from backend.server.job import Job
 from shared.errors import QueueFull, UnknownJob
@@ -18,9 +18,19 @@ MAX_QUEUED_PER_OWNER = 64
 
 
 class Scheduler:
-    """Every job the server knows, the queues of those that wait, and which worker computes which."""
+    """Every job the server knows, the queues of those that wait, and which worker computes which.
 
-    def __init__(self, *, max_queued: int = MAX_QUEUED, max_queued_per_owner: int = MAX_QUEUED_PER_OWNER) -> None:
+    devices_of: the devices whose workers may compute a job, as they are known now; () for a job that has to wait.
+    """
+
+    def __init__(
+        self,
+        devices_of: Callable[[Job], Sequence[str]] = lambda job: ("cpu",),
+        *,
+        max_queued: int = MAX_QUEUED,
+        max_queued_per_owner: int = MAX_QUEUED_PER_OWNER,
+    ) -> None:
+        self._devices_of = devices_of
         self.jobs: dict[str, Job] = {}
         self._queues: dict[str, deque[str]] = {}  # by owner; the owner whose turn is next comes first
         self._running: dict[str, str] = {}  # worker -> job
@@ -70,19 +80,44 @@ class Scheduler:
         """Job id by worker."""
         return dict(self._running)
 
-    def position(self, job_id: str) -> int:
-        """How many jobs go before this one if no more come; 0 for one that is next, runs or has ended."""
-        return next((index for index, waiting in enumerate(self._order()) if waiting == job_id), 0)
+    @property
+    def wanted_devices(self) -> list[str]:
+        """The devices that the waiting jobs may run on, each once."""
+        queued = (job_id for queue in self._queues.values() for job_id in queue)
+        return list(dict.fromkeys(device for job_id in queued for device in self._devices_of(self.jobs[job_id])))
 
-    def start_next(self, worker: str) -> Job | None:
-        """The job that this idle worker shall compute now, if one waits; it is RUNNING from here on."""
+    @property
+    def without_device(self) -> list[Job]:
+        """The waiting jobs that no device is known for."""
+        queued = [job_id for queue in self._queues.values() for job_id in queue]
+        return [self.jobs[job_id] for job_id in queued if not self._devices_of(self.jobs[job_id])]
+
+    def position(self, job_id: str) -> int:
+        """How many jobs for the same devices go before this one if no more come; 0 for one that is next, runs or has ended."""
+        if self.job(job_id).state is not JobState.QUEUED:
+            return 0
+        own = set(self._devices_of(self.jobs[job_id]))
+        before = 0
+        for waiting in self._order():
+            if waiting == job_id:
+                return before
+            others = self._devices_of(self.jobs[waiting])
+            before += not own or not others or not own.isdisjoint(others)
+        return 0
+
+    def start_next(self, worker: str, device: str = "cpu") -> Job | None:
+        """The job that this idle worker, on this device, shall compute now, if one waits; it is RUNNING from here on."""
         if worker in self._running:
             raise ValueError(f"worker {worker} is busy")
-        owner = next(iter(self._queues), None)
-        if owner is None:
-            return None
+        for owner, queue in self._queues.items():
+            for job_id in queue:
+                if device in self._devices_of(self.jobs[job_id]):
+                    return self._start(self.jobs[job_id], owner, worker)
+        return None
+
+    def _start(self, job: Job, owner: str, worker: str) -> Job:
         queue = self._queues.pop(owner)
-        job = self.jobs[queue.popleft()]
+        queue.remove(job.id)
         if queue:
             self._queues[owner] = queue  # at the end: the others are first now
         job.move(JobState.RUNNING)

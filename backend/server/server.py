@@ -26,11 +26,13 @@ from backend.runtime import registry
 from backend.server.background import Background
 from backend.server.bind import Connections, Parent, bind, check_address, use_curve
 from backend.server.lifecycle import Lifecycle
+from backend.server.placement import Placement
 from backend.server.send_queue import SendQueue
 from backend.server.service import Service
 from backend.server.store import MAX_AGE_S, MAX_BYTES, Store
-from backend.server.worker_pool import Ready, WorkerPool
+from backend.server.worker_pool import WorkerPool
 from shared.codec import decode
+from shared.devices import check_name
 from shared.endpoint import Endpoint, default_state_dir, write_endpoint
 from shared.errors import ProtocolError, RelievoError
 from shared.messages import REQUESTS
@@ -47,9 +49,9 @@ LOG_BYTES, LOG_FILES = 2 << 20, 3
 class ServerSettings:
     """How to serve.
 
-    state_dir: jobs, results, keys and logs; one server at a time. endpoint_path: the connection file. host: an
-    address of this machine; beyond loopback only with curve. port: 0 takes a free one. devices: names, () for every
-    GPU or else the best there is. idle_exit_s: end after so long without a client or a job. parent_pid: end when that
+    state_dir: jobs, results, keys and logs; one server at a time. endpoint_path: the connection file. host: an address of this
+    machine; beyond loopback only with curve. port: 0 takes a free one. devices: names of those to compute on beside the CPU, ()
+    for what is fastest for each algorithm. idle_exit_s: end after so long without a client or a job. parent_pid: end when that
     process has ended, no job is left and no client is connected.
     """
 
@@ -80,10 +82,11 @@ def serve(
 ) -> int:
     """Serve until a signal, a client's Shutdown, or an idle exit; ServerSettings says what each option means.
 
-    Returns 0. Raises RelievoError when it cannot begin: InsecureAddress, AddressInUse, or BackendUnavailable for a
-    state folder that another backend uses.
+    Returns 0. Raises RelievoError when it cannot begin: InsecureAddress, AddressInUse, InvalidParameter for what is no device's
+    name, or BackendUnavailable for a state folder that another backend uses.
     """
     check_address(host, curve)
+    devices = tuple(check_name(device) for device in devices)
     registry.algorithms()  # a module of them that cannot be used is told before anything is opened
     state_dir = (state_dir or default_state_dir()).absolute()
     settings = ServerSettings(
@@ -92,7 +95,7 @@ def serve(
         host=host,
         port=port,
         curve=curve,
-        devices=tuple(devices),
+        devices=devices,
         parent_pid=parent_pid,
         idle_exit_s=idle_exit_s,
         max_age_s=max_age_s,
@@ -141,10 +144,12 @@ class Server:
         self._background = Background(self._context, "intake")
         self._sweeper = Background(self._context, "sweeper")  # removing gigabytes must not hold up a Submit
         self._pool = WorkerPool(self._context, settings.state_dir)
+        self._placement = Placement(settings.devices)
         self._send_queue = SendQueue(self._router, lambda client: self._service.forget_client(client))
         self._lifecycle = Lifecycle(
             store=store,
             pool=self._pool,
+            placement=self._placement,
             send_queue=self._send_queue,
             sweeper=self._sweeper,
             clients_of=lambda owner: self._service.clients_of(owner),
@@ -167,7 +172,7 @@ class Server:
         """The loop, from the connection file's appearance to its removal."""
         with self._signals():  # to the end: a second signal must not break off the cleaning up
             try:
-                for device in self._settings.devices or ("auto",):
+                for device in self._placement.at_start:
                     self._pool.want(device)
                 self._lifecycle.recover()
                 write_endpoint(self._settings.endpoint_path, self._endpoint)
@@ -194,8 +199,6 @@ class Server:
                 self._background.run_finished()
             for event in self._pool.receive():
                 self._lifecycle.on_worker(event)
-                if isinstance(event, Ready):
-                    self._want_other_gpus(event)
             self._lifecycle.tick(now)
             for event in self._pool.check(now):  # after tick: it may have killed one
                 self._lifecycle.on_worker(event)
@@ -231,12 +234,6 @@ class Server:
                 self._service.refuse(client, error)
                 continue
             self._service.handle(client, message)
-
-    def _want_other_gpus(self, ready: Ready) -> None:
-        if not self._settings.devices and ready.device.startswith("cuda"):
-            for device in ready.devices:
-                if device["kind"] == "cuda" and device["name"] != "cuda:0":
-                    self._pool.want(device["name"])
 
     @property
     def _is_busy(self) -> bool:

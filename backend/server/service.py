@@ -22,6 +22,7 @@ from backend.server.scheduler import MAX_QUEUED_PER_OWNER
 from backend.server.send_queue import SendQueue
 from shared.algorithm import AlgorithmSpec, check_inputs
 from shared.codec import MAX_ARRAYS, MAX_TOTAL_BYTES
+from shared.devices import check_name
 from shared.errors import AccessDenied, InvalidInput, ProtocolError, RelievoError, VersionMismatch, error_from_code
 from shared.handoff import Handoff
 from shared.jobs import JobState
@@ -135,7 +136,15 @@ class Service:
                 self._release(owner, message.job)
                 self._reply(client, message, Released(job=message.job))
             case Ping():
-                self._reply(client, message, Pong(session=self._session, devices=self._lifecycle.devices))
+                self._reply(
+                    client,
+                    message,
+                    Pong(
+                        session=self._session,
+                        devices=self._lifecycle.devices,
+                        auto_devices=self._lifecycle.auto_devices,
+                    ),
+                )
             case Shutdown():
                 self._reply(client, message, Goodbye())
                 self._on_shutdown()
@@ -174,6 +183,7 @@ class Service:
             backend_version=VERSION,
             session=self._session,
             devices=self._lifecycle.devices,
+            auto_devices=self._lifecycle.auto_devices,
             digests=self._digests,
             limits={"total_bytes": MAX_TOTAL_BYTES, "arrays": MAX_ARRAYS, "queued_jobs": MAX_QUEUED_PER_OWNER},
             handoff=self._store.handoff_offer,
@@ -201,12 +211,15 @@ class Service:
                 field=spec.name,
             )
         params = parse(spec.params, message.params)
+        device = check_name(message.device)
         job = Job(
             id=job_id,
             owner=owner,
             algorithm=spec.name,
             params=to_json(params),
             preview=message.preview,
+            device=device,
+            kinds=list(spec.job_devices(params)),
             submitted_at=time.time(),
         )
         self._pending[job_id] = _Pending(owner, [reply])

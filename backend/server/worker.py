@@ -24,6 +24,7 @@ from backend.server.job import error_json
 from shared.algorithm import Arrays
 from shared.arrays import Array
 from shared.codec import encode
+from shared.devices import AUTO
 from shared.errors import JobCancelled, RelievoError
 from shared.messages import Preview
 from shared.params import describe, with_role
@@ -37,7 +38,7 @@ NICENESS = 5  # the server and Blender come first: an answer in time is worth mo
 class Worker:
     """Takes orders until it is killed. One job at a time; a cancel is read between two steps of the algorithm."""
 
-    def __init__(self, socket: zmq.Socket, device: Any) -> None:
+    def __init__(self, socket: zmq.Socket, device: str) -> None:
         self._socket = socket
         self._device = device
         self._job = ""
@@ -79,7 +80,8 @@ class Worker:
         viewer = Previews(spec, _pixel_size_m(arrays, params), self._show) if order["preview"] else None
         job = JobContext(
             seed=job_seed(params),
-            device=self._device,
+            device=self._device if order["device"] == AUTO else order["device"],
+            usable_devices=(self._device, "cpu"),
             on_progress=self._report,
             on_preview=viewer,
             is_cancelled=self._is_cancelled,
@@ -147,24 +149,19 @@ def main() -> None:
         os.nice(NICENESS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
-    import torch
-
-    from backend.runtime.device import default_threads, describe_device, device_names, pick_device
+    from backend.runtime.device import describe_device, device_names, pick_device
 
     try:
-        device = pick_device(settings["device"])
+        device = str(pick_device(settings["device"]))
     except RelievoError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_NO_DEVICE)
-    torch.set_num_threads(default_threads())
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 1000)
     socket.connect(settings["address"])
     devices = [describe_device(name) for name in device_names()]
-    socket.send(
-        json.dumps({"say": "ready", "token": settings["token"], "device": str(device), "devices": devices}).encode()
-    )
+    socket.send(json.dumps({"say": "ready", "token": settings["token"], "device": device, "devices": devices}).encode())
     Worker(socket, device).run()
 
 

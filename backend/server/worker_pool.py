@@ -53,15 +53,16 @@ class Said:
 
 @dataclass(frozen=True)
 class Died:
-    """was_ready: whether it had ever come up. reason: a sentence for a person. hopeless: every device's worker has
-    failed to start too often.
+    """was_ready: whether it had ever come up. reason: a sentence for a person. failed: the worker of this device has failed to
+    start too often; attempts go on, ever more rarely.
     """
 
     worker: str
+    device: str
     was_ready: bool
     reason: str
     hint: str
-    hopeless: bool = False
+    failed: bool = False
 
 
 @dataclass
@@ -76,7 +77,7 @@ class _Process:
 
 
 class WorkerPool:
-    """One worker a device. Call receive() when `socket` is readable and check() every now and then."""
+    """One worker per device. Call receive() when `socket` is readable and check() every now and then."""
 
     def __init__(self, context: zmq.Context, log_dir: Path) -> None:
         self._log_dir = log_dir
@@ -88,7 +89,6 @@ class WorkerPool:
         self._processes: dict[str, _Process] = {}
         self._due: dict[str, float] = {}  # device -> monotonic time of the next attempt to start its worker
         self._failures: dict[str, int] = {}  # device -> attempts in a row that did not come up
-        self._hopeless: set[str] = set()  # devices whose worker will not come up
         self._count = 0
 
     def want(self, device: str) -> None:
@@ -97,9 +97,10 @@ class WorkerPool:
             self._due[device] = 0.0
 
     @property
-    def ready(self) -> list[str]:
-        """The workers that have come up, idle or not."""
-        return [name for name, process in self._processes.items() if process.identity and not process.is_killed]
+    def ready(self) -> dict[str, str]:
+        """The workers that have come up, idle or not, with their devices."""
+        alive = {name: process for name, process in self._processes.items() if not process.is_killed}
+        return {name: process.device for name, process in alive.items() if process.identity}
 
     @property
     def is_killing(self) -> bool:
@@ -137,7 +138,6 @@ class WorkerPool:
         for process in self._processes.values():
             if hmac.compare_digest(token, process.token.encode()) and not process.identity:
                 process.identity = identity
-                self._hopeless.discard(process.device)
                 log.info("worker %s is ready on %s (pid %d)", process.name, values["device"], process.popen.pid)
                 yield Ready(process.name, values["device"], values["devices"])
 
@@ -152,8 +152,8 @@ class WorkerPool:
             reason, hint = _explain(code, process)
             log.warning("worker %s ended with %s: %s", process.name, code, reason)
             was_ready = bool(process.identity)
-            hopeless = self._try_again(process.device, now, failed=not was_ready, is_final=code == EXIT_NO_DEVICE)
-            yield Died(process.name, was_ready, reason, hint, hopeless)
+            failed = self._try_again(process.device, now, failed=not was_ready, is_final=code == EXIT_NO_DEVICE)
+            yield Died(process.name, process.device, was_ready, reason, hint, failed)
         for device in [device for device, due in self._due.items() if due <= now]:
             del self._due[device]
             try:
@@ -161,17 +161,15 @@ class WorkerPool:
             except OSError as error:  # no process to be had, or the installation is being replaced
                 log.warning("the worker on %s cannot be started: %s", device, error)
                 reason = f"The computing process cannot be started: {error.strerror or error}."
-                hopeless = self._try_again(device, now, failed=True)
-                yield Died(device, False, reason, _REINSTALL, hopeless)
+                failed = self._try_again(device, now, failed=True)
+                yield Died("", device, False, reason, _REINSTALL, failed)
 
     def _try_again(self, device: str, now: float, *, failed: bool, is_final: bool = False) -> bool:
-        """Plan the next attempt; whether there is no hope left on any device. is_final: this one need fail only once."""
+        """Plan the next attempt; whether the device's worker has failed too often. is_final: this one need fail only once."""
         failures = self._failures.get(device, 0) + 1 if failed else 0
         self._failures[device] = failures
         self._due[device] = now + (min(FIRST_PAUSE_S * 2 ** (failures - 1), LONGEST_PAUSE_S) if failures else 0.0)
-        if failures >= MAX_START_FAILURES or is_final:
-            self._hopeless.add(device)
-        return self._hopeless >= {*self._due, *(process.device for process in self._processes.values())}
+        return failures >= MAX_START_FAILURES or is_final
 
     def _start(self, device: str) -> None:
         self._count += 1

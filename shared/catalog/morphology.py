@@ -220,6 +220,11 @@ def _merizzi(name: str, label: str, size: int) -> Preset:
     )  # fmt: skip
 
 
+def _devices_for(params: MorphologyParams) -> tuple[str, ...]:
+    """Networks are faster on a GPU (0.2 s against 0.5 s at 256 x 256); the transport uses none."""
+    return ("cpu",) if params.method == "sliced-wasserstein" else ("cuda", "cpu")
+
+
 SPEC = AlgorithmSpec(
     name="morphology",
     label="Relief Transfer",
@@ -229,6 +234,7 @@ SPEC = AlgorithmSpec(
     number=1,
     makes="terrain",
     devices=("cpu", "cuda"),
+    devices_for=_devices_for,
     weights=("vgg19",),
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="the map whose layout is kept"),

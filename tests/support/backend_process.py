@@ -149,11 +149,21 @@ class Peer:
         return self.wait(lambda reply: reply.reply_to == message.id)
 
     def submit(
-        self, algorithm: str = "probe", arrays: Any = None, *, preview: bool = False, job: str = "", **params: Any
+        self,
+        algorithm: str = "probe",
+        arrays: Any = None,
+        *,
+        preview: bool = False,
+        device: str = "auto",
+        job: str = "",
+        **params: Any,
     ) -> str:
         """The id of a job that was accepted."""
         job = job or str(uuid.uuid4())
-        reply = self.ask(Submit(job=job, algorithm=algorithm, params=params, preview=preview, arrays=arrays or {}))
+        submit = Submit(
+            job=job, algorithm=algorithm, params=params, preview=preview, device=device, arrays=arrays or {}
+        )
+        reply = self.ask(submit)
         assert isinstance(reply, Accepted), reply
         return job
 

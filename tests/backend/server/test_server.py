@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from shared.arrays import CLASS_MAP, Array, height_map
 from shared.messages import (
@@ -54,6 +56,35 @@ def test_devices_are_known_once_a_worker_is_up(peer: Peer) -> None:
     device = wait_for(devices)[-1]
     assert device["name"] == "cpu"
     assert device["memory_bytes"] > 2**28
+
+
+def test_auto_devices_are_told_by_algorithm(backend: BackendProcess, peer: Peer) -> None:
+    def told() -> dict:
+        pong = peer.ask(Ping())
+        assert isinstance(pong, Pong)
+        return dict(pong.auto_devices)
+
+    devices = wait_for(told)
+    assert devices.keys() >= {"probe", "noise", "hydrology", "morphology", "scan_texture"}
+    assert {devices[name] for name in ("probe", "noise", "hydrology", "morphology", "scan_texture")} == {"cpu"}
+    welcome = peer.hello()
+    assert isinstance(welcome, Welcome)
+    assert welcome.auto_devices == devices
+    if sys.platform == "linux" and not torch.cuda.is_available():
+        assert len(backend.worker_pids()) == 1, "one worker for the CPU, and no second one"
+
+
+def test_a_device_is_asked_for_by_name(peer: Peer) -> None:
+    result = peer.result(peer.submit(device="cpu"))
+    assert isinstance(result, Result)
+    assert result.recipe["device"] == "cpu"
+    error = peer.finished(peer.submit(device="cuda:77")).error
+    assert error is not None
+    assert (error["code"], error["field"]) == ("invalid_parameter", "device")
+    assert "no device 'cuda:77'" in error["message"]
+    failure = refusal(peer.ask(Submit(job=str(uuid.uuid4()), algorithm="probe", device="banana")))
+    assert (failure.code, failure.field) == ("invalid_parameter", "device")
+    assert isinstance(peer.result(peer.submit()), Result), "the worker goes on"
 
 
 def test_submit_to_result(peer: Peer) -> None:

@@ -176,7 +176,30 @@ def test_a_device_that_is_missing_fails_jobs_with_the_reason(tmp_path: Path) -> 
         assert finished.error is not None
         assert finished.error["code"] == "worker_died"
         assert "cuda:9" in finished.error["message"]
+        hill = height_map(np.add.outer(np.arange(48.0), np.arange(48.0)), 30.0)
+        result = client.result(client.submit("hydrology", {"height": (hill,)}, steps=1))
+        assert result.recipe["device"] == "cpu", "what runs on the CPU alone goes on there"  # type: ignore[attr-defined]
         client.close()
+
+
+def test_a_name_of_no_device_is_refused_at_the_start(tmp_path: Path) -> None:
+    process = BackendProcess(tmp_path, devices=["banana"])
+    assert process.wait() == 1
+    assert process.output().startswith("invalid_parameter: There is no device 'banana'.")
+
+
+@linux_only
+def test_kill_9_of_every_worker_again_and_again(backend: BackendProcess, peer: Peer) -> None:
+    """Each death fails the job that ran and no other."""
+    waiting = [peer.submit(steps=2) for _ in range(2)]
+    for _ in range(3):
+        job = peer.submit(steps=1000, step_s=0.01)
+        peer.wait_running(job)
+        for pid in backend.worker_pids():
+            os.kill(pid, signal.SIGKILL)
+        assert peer.finished(job).error["code"] == "worker_died"  # type: ignore[index]
+    for job in waiting:
+        assert isinstance(peer.result(job), Result)
 
 
 def test_a_full_disk_is_told_and_nothing_is_half_kept(tmp_path: Path) -> None:

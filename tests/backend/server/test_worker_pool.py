@@ -33,7 +33,7 @@ def failed_starts(pool: WorkerPool, devices: list[str]) -> dict[str, list[Died]]
         assert time.monotonic() < patience, told
         now += worker_pool.LONGEST_PAUSE_S
         for died in pool.check(now):
-            told[next(device for device in devices if died.worker.startswith(device))].append(died)
+            told[died.device].append(died)
         time.sleep(0.01)
     return told
 
@@ -48,7 +48,7 @@ def test_connections_without_the_token_are_ignored(pool: WorkerPool, head: bytes
     stranger.send(head)
     assert pool.socket.poll(10_000)
     assert list(pool.receive()) == []
-    assert pool.ready == []
+    assert pool.ready == {}
     context.destroy(linger=0)
 
 
@@ -58,13 +58,13 @@ def test_a_process_that_cannot_be_started_is_told_and_tried_again(
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     pool.want("cpu")
     told = failed_starts(pool, ["cpu"])["cpu"]
-    assert [died.hopeless for died in told] == [False, False, True]
+    assert [died.failed for died in told] == [False, False, True]
     assert "cannot be started" in told[-1].reason
     assert told[-1].hint
 
 
-def test_there_is_hope_while_one_device_has_any(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU whose worker does not come up must not fail the jobs that the processor's worker will take."""
+def test_each_device_fails_by_itself(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU whose worker does not come up must not fail the jobs that the CPU's worker will take."""
     ends_badly = [sys.executable, "-c", "raise SystemExit('no such thing')"]
     waits = [sys.executable, "-c", "input(); input()"]
     popen, devices = subprocess.Popen, iter(["waits"])
@@ -74,11 +74,20 @@ def test_there_is_hope_while_one_device_has_any(pool: WorkerPool, monkeypatch: p
 
     monkeypatch.setattr(subprocess, "Popen", start)
     pool.want("cpu")
-    pool.want("cuda")
+    pool.want("cuda:0")
     assert list(pool.check(0.0)) == []
-    told = failed_starts(pool, ["cuda"])["cuda"]
-    assert [died.hopeless for died in told] == [False] * MAX_START_FAILURES
+    told = failed_starts(pool, ["cuda:0"])["cuda:0"]
+    assert [died.failed for died in told] == [False, False, True]
     assert told[0].reason.endswith("no such thing")
+
+
+def test_a_device_that_is_not_there_fails_at_once_and_a_second_want_starts_no_second_worker(pool: WorkerPool) -> None:
+    """A real worker process, which finds that the machine has no such device."""
+    pool.want("cuda:77")
+    pool.want("cuda:77")
+    (died,) = wait_for(lambda: list(pool.check(0.0)))
+    assert (died.device, died.was_ready, died.failed) == ("cuda:77", False, True)
+    assert "This machine has no device 'cuda:77'" in died.reason
 
 
 def test_a_killed_worker_is_told_once_it_is_gone(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
