@@ -43,8 +43,8 @@ def compute(
     """Run an algorithm on checked arrays and check what it returns.
 
     params: an instance of spec.params. arrays: a tuple of Array by port. sources: where each came from, for the recipe.
-    job.device becomes the device that the algorithm runs on (device.resolve); one that is not what was asked for is logged and
-    reported as progress. Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory, StorageFull,
+    job.device becomes the device that the algorithm runs on (device.resolve); where that is not what was asked for, the
+    log, the progress and the recipe say so. Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory, StorageFull,
     InternalError, or InvalidParameter for a device that is not there.
     """
     resolved = resolve(job.wanted_device, spec.job_devices(params), spec.label, job.usable_devices)
@@ -64,14 +64,18 @@ def compute(
         raise
     except Exception as error:
         raise as_relievo_error(error, spec.label) from error
-    return Computed(outputs=outputs, recipe=recipe | _how(plain, job))
+    return Computed(outputs=outputs, recipe=recipe | _how(resolved.note, plain, job))
 
 
-def _how(plain: bool, job: JobContext) -> dict[str, Any]:
-    """What the recipe says beyond the parameters, where it may change bytes: implementations other than the compiled ones, and
-    the SHA-256 of the weights that were used."""
-    implementation = {"implementation": "plain"} if plain else {}
-    return implementation | ({"weights": dict(job.used_weights)} if job.used_weights else {})
+def _how(device_note: str, plain: bool, job: JobContext) -> dict[str, Any]:
+    """What the recipe says beyond the parameters, each only where there is something to say: why the device is not the one that
+    was asked for, implementations other than the compiled ones, and the SHA-256 of the weights that were used."""
+    how = {
+        "device_note": device_note,
+        "implementation": "plain" if plain else "",
+        "weights": dict(job.used_weights),
+    }
+    return {key: value for key, value in how.items() if value}
 
 
 @contextmanager

@@ -8,13 +8,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from shared.arrays import height_map
-from shared.messages import Ping, Pong, Progress, Result
+from shared.messages import Ping, Pong, Result
 from tests.support.backend_process import BackendProcess, Peer, wait_for
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -36,10 +37,14 @@ def peer(backend: BackendProcess) -> Iterator[Peer]:
     client.close()
 
 
-def device_of(peer: Peer, job: str) -> str:
+def recipe_of(peer: Peer, job: str) -> dict[str, Any]:
     result = peer.result(job)
     assert isinstance(result, Result), result
-    return result.recipe["device"]
+    return dict(result.recipe)
+
+
+def device_of(peer: Peer, job: str) -> str:
+    return recipe_of(peer, job)["device"]
 
 
 def auto_devices(peer: Peer) -> dict[str, str]:
@@ -70,8 +75,8 @@ def test_auto_takes_the_gpu_where_networks_compute(backend: BackendProcess, peer
 def test_a_gpu_that_the_algorithm_does_not_use_is_told(backend: BackendProcess, peer: Peer) -> None:
     job = peer.submit("hydrology", {"height": (HILL,)}, device="cuda", steps=1)
     said = "Hydrology does not use cuda:0 for this job; it runs on the CPU."
-    assert peer.wait_type(Progress, lambda progress: progress.job == job and progress.stage == said)
-    assert device_of(peer, job) == "cpu"
+    recipe = recipe_of(peer, job)
+    assert (recipe["device"], recipe["device_note"]) == ("cpu", said)
     assert len(backend.worker_pids()) == 1
 
 
@@ -110,8 +115,8 @@ def test_a_backend_for_the_cpu_alone_says_that_it_is(tmp_path: Path) -> None:
         peer = backend.client()
         job = peer.submit(device="cuda")
         said = "This backend was not started with the device cuda:0; it runs on the CPU."
-        assert peer.wait_type(Progress, lambda progress: progress.job == job and progress.stage == said)
-        assert device_of(peer, job) == "cpu"
+        recipe = recipe_of(peer, job)
+        assert (recipe["device"], recipe["device_note"]) == ("cpu", said)
         assert len(backend.worker_pids()) == 1
         peer.close()
 
