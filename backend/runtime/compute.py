@@ -43,9 +43,9 @@ def compute(
     """Run an algorithm on checked arrays and check what it returns.
 
     params: an instance of spec.params. arrays: a tuple of Array by port. sources: where each came from, for the recipe.
-    job.device becomes the device that the algorithm runs on (device.resolve); where that is not what was asked for, the
-    log, the progress and the recipe say so. Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory, StorageFull,
-    InternalError, or InvalidParameter for a device that is not there.
+    job.device becomes the device that the algorithm runs on (device.resolve); where that is not what was asked for, the log,
+    the progress and the recipe say so. Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory,
+    StorageFull, InternalError, or InvalidParameter for a device that is not there.
     """
     resolved = resolve(job.wanted_device, spec.job_devices(params), spec.label, job.usable_devices)
     job.device, job.declared_weights = resolved.device, spec.weights
