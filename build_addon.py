@@ -26,6 +26,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.nbi", "*.nbc", "shared", "payload", "wheels")
+LOCKS = ("backend-cpu.lock", "backend-cuda.lock", "installer.lock")  # what Install Backend installs
 PLATFORMS = {
     "linux-x64": "manylinux",
     "windows-x64": "win_amd64",
@@ -99,6 +100,9 @@ def stage(dest: Path, target: Target, *, wheels: dict[str, Path]) -> None:
     for name in ("backend", "shared"):
         shutil.copytree(HERE / name, payload / name, ignore=shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc"))
     shutil.copy2(HERE / "pyproject.toml", payload / "pyproject.toml")
+    (payload / "locks").mkdir()
+    for name in LOCKS:
+        shutil.copy2(HERE / "locks" / name, payload / "locks" / name)
     (payload / "payload.txt").write_text(tree_digest(payload) + "\n", encoding="utf-8")
     if (HERE / "LICENSE").exists():
         shutil.copy2(HERE / "LICENSE", dest / "LICENSE")

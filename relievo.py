@@ -11,7 +11,8 @@
     python3 relievo.py prepare     makes the environments ahead of time
     python3 relievo.py train       makes anew what ships: exemplars, weights
 
-An NVIDIA card: `python3 relievo.py --cuda prepare` installs PyTorch's CUDA build, once; without it the CPU build is taken.
+PyTorch's build is chosen once: with CUDA where an NVIDIA card answers (2.9 GB to download), else for the CPU (0.4 GB).
+`python3 relievo.py --cuda prepare` or `--cpu prepare` chooses it by hand.
 Without internet: `python3 relievo.py --wheels FOLDER prepare` installs from a folder of wheels.
 """
 
@@ -37,15 +38,19 @@ def main(argv: list[str]) -> int:
         return _with_the_right_python(argv, variant, wheels)
     sys.path.insert(0, str(HERE))
     from backend.setup import environment as environments
+    from backend.setup.installing import ensure
     from shared.errors import RelievoError
 
     groups = EXTRA_GROUPS.get(argv[0], ())
-    installed = environments.read_marker(HERE / ".venv").get("variant")
+    chosen = variant or environments.read_marker(HERE / ".venv").get("variant")
     environment = environments.Environment(
-        root=HERE / ".venv", groups=("backend", *groups), variant=variant or installed or "cpu", wheels=wheels
+        root=HERE / ".venv",
+        groups=("backend", *groups),
+        variant=chosen or environments.variant_for_this_machine(),
+        wheels=wheels,
     )
     try:
-        python = environments.ensure(environment, _Report())
+        python = ensure(environment, _Report())
     except RelievoError as error:
         print(f"relievo: {error}", file=sys.stderr)
         return 1
@@ -70,7 +75,7 @@ def _with_the_right_python(argv: list[str], variant: str, wheels: Path | None) -
     name = f"{PYTHON[0]}.{PYTHON[1]}"
     options = [*([f"--{variant}"] if variant else []), *(["--wheels", str(wheels)] if wheels else [])]
     found = shutil.which(f"python{name}")
-    if not found and (uv := shutil.which("uv")):
+    if not found and (uv := _uv(wheels)):
         subprocess.run([uv, "python", "install", name], capture_output=True)
         result = subprocess.run([uv, "python", "find", name], capture_output=True, text=True)
         found = result.stdout.strip() if result.returncode == 0 else ""
@@ -83,6 +88,21 @@ def _with_the_right_python(argv: list[str], variant: str, wheels: Path | None) -
         )
         return 2
     return subprocess.call([found, str(HERE / "relievo.py"), *options, *argv])
+
+
+def _uv(wheels: Path | None) -> str:
+    """uv's program, fetched where it is missing; "" where it cannot be had."""
+    if sys.version_info[:2] < PYTHON:  # what fetches it needs that one
+        return shutil.which("uv") or ""
+    sys.path.insert(0, str(HERE))
+    from backend.setup import uv
+    from shared.errors import RelievoError
+
+    folder = HERE / ".venv" / uv.FETCHED
+    try:
+        return uv.find(folder) or uv.fetch(folder, wheels, lambda line: None)
+    except (RelievoError, OSError):
+        return ""
 
 
 class _Report:

@@ -50,9 +50,9 @@ def main() -> int:
 def _in_blender(size: int, repeats: int) -> dict:
     """measure() in a process of Blender's own Python; its report."""
     import build_addon
-    from backend.setup import environment
+    from backend.setup import environment, installing
 
-    python = environment.ensure(environment.blender_environment(BLENDER))
+    python = installing.ensure(environment.blender_environment(BLENDER))
     build_addon.link()
     code = f"from benchmarks.terrain_mesh import measure; measure({size}, {repeats})"
     done = subprocess.run(

@@ -27,11 +27,14 @@ def test_zip_holds_addon_shared_code_payload_and_wheels(zips: dict[str, Path], t
         manifest = tomllib.loads(archive.read("blender_manifest.toml").decode())
     assert {
         "__init__.py",
-        "process.py",
+        "install/process.py",
         "shared/codec.py",
         "payload/backend/setup/environment.py",
         "payload/shared/codec.py",
         "payload/pyproject.toml",
+        "payload/locks/backend-cpu.lock",
+        "payload/locks/backend-cuda.lock",
+        "payload/locks/installer.lock",
         "payload/payload.txt",
         "LICENSE",
     } <= names
@@ -59,7 +62,7 @@ def test_one_platform_is_small(tmp_path: Path):
     assert len(small) == len(build_addon.PLATFORMS)
     for path in small:
         both_architectures = "macos" in path.stem  # pyzmq has one wheel for Intel and Apple processors together
-        assert path.stat().st_size < (4.0e6 if both_architectures else 3.5e6), path.name
+        assert path.stat().st_size < (4.1e6 if both_architectures else 3.6e6), path.name
 
 
 def test_blenders_own_tool_accepts_each(zips: dict[str, Path]):

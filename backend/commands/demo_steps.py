@@ -25,7 +25,7 @@ import numpy as np
 from backend.commands import recipe_files
 from backend.files import rasters
 from backend.files.rasters.writing import storage_error
-from backend.setup import environment
+from backend.setup import environment, installing
 from shared.arrays import height_map
 from shared.errors import InstallFailed, InternalError, InvalidParameter, error_from_code
 
@@ -79,7 +79,7 @@ def make(settings: Settings, report: Report) -> list[Path]:
     """
     settings.check()
     say = _Progress(report)
-    python = environment.ensure(
+    python = installing.ensure(
         environment.blender_environment(BLENDER), lambda stage, fraction, _: say("environment", fraction, stage)
     )
     cache = settings.out / ".cache"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backend.cli import DONE, PROGRAM, Parser
 from backend.commands.progress_bar import Bar
-from backend.setup import environment
+from backend.setup import environment, installing
 from backend.setup.kernel_warmup import warm
 from shared.errors import StorageFull
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     versions = environment.BLENDERS if "all" in wanted else tuple(version for version in wanted if version != "none")
     for version in versions:
         with Bar(f"Blender {version}") as bar:
-            python = environment.ensure(environment.blender_environment(version), _report(bar))
+            python = installing.ensure(environment.blender_environment(version), _report(bar))
         print(python)
     if options.vgg19 is not None:
         print(_vgg19(Path(options.vgg19) if options.vgg19 else None))
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     return DONE
 
 
-def _report(bar: Bar) -> environment.Report:
+def _report(bar: Bar) -> installing.Report:
     return lambda stage, fraction, line: bar(round(fraction * 1000), 1000, stage)
 
 

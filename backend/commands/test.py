@@ -14,7 +14,7 @@ from pathlib import Path
 from backend.cli import DONE, FAILED, PROGRAM, Parser
 from backend.commands.prepare import _report
 from backend.commands.progress_bar import Bar
-from backend.setup import environment
+from backend.setup import environment, installing
 from backend.setup.kernel_warmup import warm
 
 SOURCE = environment.SOURCE
@@ -109,7 +109,7 @@ def _checks(parts: Sequence[str], blenders: Sequence[str], extra: Sequence[str])
 
 def _inside_blender(version: str, extra: Sequence[str]) -> list[str]:
     with Bar(f"Blender {version}") as bar:
-        python = environment.ensure(environment.blender_environment(version), _report(bar))
+        python = installing.ensure(environment.blender_environment(version), _report(bar))
     return [str(python), "-m", "pytest", "tests/blender", *extra]
 
 

@@ -19,14 +19,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from backend.setup import environment
+from backend.setup import environment, locks
+from backend.setup.interpreters import PYTHON_VERSIONS
 from shared.endpoint import Endpoint, default_state_dir, read_endpoint
 from shared.errors import BackendUnavailable, RelievoError
 from shared.version import PROTOCOL, VERSION
 
 GIB = 1 << 30
 FEW_BYTES, NO_BYTES = 4 * GIB, GIB // 2
-PYTHONS = environment.PYTHON_VERSIONS
 ANSWER_TIMEOUT_S = 3.0
 
 
@@ -56,7 +56,7 @@ def examine() -> Iterator[Finding]:
 
 def _python() -> Iterator[Finding]:
     version = platform.python_version()
-    fits = sys.version_info[:2] in PYTHONS
+    fits = sys.version_info[:2] in PYTHON_VERSIONS
     yield Finding(
         name="Python",
         state="ok" if fits else "broken",
@@ -66,11 +66,13 @@ def _python() -> Iterator[Finding]:
 
 
 def _libraries() -> Iterator[Finding]:
-    requirements = environment.backend_environment().requirements("backend")
-    wrong = list(wrong_versions(requirements))
+    marker = environment.read_marker(Path(sys.prefix))
+    lock = marker.get("locks", {}).get("backend") or locks.lock_name("backend", marker.get("variant") or "cpu")
+    pins = [pin for pin in locks.read(lock) if pin.wanted_here]
+    wrong = list(wrong_versions(pins))
     missing = [text for text in wrong if text.endswith("is missing")]
     if not wrong:
-        yield Finding(name="Libraries", state="ok", text=f"all {len(requirements)} as pinned")
+        yield Finding(name="Libraries", state="ok", text=f"all {len(pins)} as {lock}.lock has them")
     else:
         yield Finding(
             name="Libraries",
@@ -80,17 +82,17 @@ def _libraries() -> Iterator[Finding]:
         )
 
 
-def wrong_versions(requirements: list[str]) -> Iterator[str]:
-    """What differs from "name==version" requirements in the running environment, in words."""
-    for requirement in requirements:
-        name, _, wanted = requirement.partition("==")
+def wrong_versions(pins: list[locks.Pin]) -> Iterator[str]:
+    """What differs from the pins in the running environment, in words."""
+    for pin in pins:
         try:
-            found = metadata.version(name)
+            found = metadata.version(pin.name)
         except metadata.PackageNotFoundError:
-            yield f"{name} is missing"
+            yield f"{pin.name} is missing"
             continue
-        if found.partition("+")[0] != wanted:
-            yield f"{name} is {found}, not {wanted}"
+        # an environment that the user made may have a local build of the same version
+        if found != pin.version and found.partition("+")[0] != pin.version.partition("+")[0]:
+            yield f"{pin.name} is {found}, not {pin.version}"
 
 
 def _devices() -> Iterator[Finding]:

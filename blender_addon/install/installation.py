@@ -2,7 +2,7 @@
 
 It lives in a folder of its own, outside Blender's Python and outside the add-on's folder:
 
-    <data>/backend/venv         its environment, made by backend/setup/environment.py in a child process
+    <data>/backend/venv         its environment, made by backend/setup/install_command.py in a child process
     <data>/backend/source       its code, copied from the add-on's payload when the environment is ready
 """
 
@@ -150,7 +150,14 @@ class Installer:
             raise InstallFailed(
                 f"{root} may not be written: {error.strerror}.", hint="Choose another folder in the preferences."
             ) from error
-        command = [_blenders_python(), "-m", "backend.setup.environment", str(root / "venv"), "--variant", self.variant]
+        command = [
+            _blenders_python(),
+            "-m",
+            "backend.setup.install_command",
+            str(root / "venv"),
+            "--variant",
+            self.variant,
+        ]
         if self.wheels:
             command += ["--wheels", str(self.wheels)]
         self._reader = open(log, "rb")  # noqa: SIM115
@@ -281,6 +288,7 @@ def _copy_sources(payload: Path, target: Path) -> None:
     for name in ("backend", "shared"):
         shutil.copytree(payload / name, fresh / name, ignore=shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc"))
     shutil.copy2(payload / "pyproject.toml", fresh / "pyproject.toml")
+    shutil.copytree(payload / "locks", fresh / "locks")
     _keep_compiled(target / "backend/ops", fresh / "backend/ops")
     old = target.with_name("source.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -149,6 +149,7 @@ def sources(folder: Path, kernel: str) -> Path:
         "backend/cli.py": "",
         "shared/arrays.py": "",
         "pyproject.toml": "",
+        "locks/backend-cpu.lock": "",
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
