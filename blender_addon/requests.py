@@ -7,6 +7,7 @@ later edits do not change what is computed.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,26 +19,27 @@ from .inputs import scan_sources, sources
 from .inputs.sources import Source
 from .link.job_records import Job
 from .link.session import Session
-from .settings import properties
+from .settings import feeds, properties
+from .settings.feeds import Feed
 from .shared.algorithm import AlgorithmSpec, find
 from .shared.catalog import algorithms
 from .shared.errors import InvalidInput
 from .shared.params import parse
 from .shared.recipe import check_recipe
+from .writers import table
 from .writers.record import RECIPE_KEY
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One thing to compute. feeds: the Noise parameters for each port that a new noise feeds. target:
-
-    object to replace, "" for a new one.
+    """One thing to compute. feeds: for each port that another engine feeds, which and how. target: name of the object to replace
+    or to put the result on, "" for a new one.
     """
 
     spec: AlgorithmSpec
     params: Mapping[str, Any]
     sources: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
-    feeds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
     output: str = "MESH"
     preview: bool = True
     frame: bool = True
@@ -46,28 +48,26 @@ class Request:
 
 def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "") -> Request:
     """What Generate asks for. Raises InvalidInput where an input is missing."""
-    scene, output = context.scene, context.scene.relievo.output
+    scene, output = context.scene, typed.settings(context.scene).output
     picked = sources.collect(scene, spec, context.active_object)
     return Request(
         spec=spec,
         params=properties.read(scene, spec),
         sources=picked,
-        feeds=noise_feeds(scene, picked),
-        output=properties.result_kind(scene, spec),
+        feeds=feeds.from_settings(scene, spec, picked),
+        output=properties.result_choice(scene, spec),
         preview=output.preview,
         frame=output.frame,
-        target=target,
+        target=target or selected_mesh(context, spec),
     )
 
 
-def noise_feeds(scene: bpy.types.Scene, picked: Mapping[str, tuple[Source, ...]]) -> dict[str, Mapping[str, Any]]:
-    """The scene's Noise settings for each port that takes a new noise."""
-    noise = find(algorithms(), "noise")
-    return {
-        port: properties.read(scene, noise)
-        for port, given in picked.items()
-        if any(source.kind == "noise" for source in given)
-    }
+def selected_mesh(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
+    """Name of the mesh that a surface is put on where the engine reads none: the active one, "" where there is none."""
+    item = context.active_object
+    if not table.of(spec).goes_on_mesh or scan_sources.surface_port(spec) is not None:
+        return ""
+    return item.name if item is not None and item.type == "MESH" and item.select_get() else ""
 
 
 def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | None = None) -> Request:
@@ -88,15 +88,16 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
             hint="Generate it anew from the sidebar.",
             field=missing[0],
         )
-    if target and properties.makes_textures(spec):
+    writer = table.of(spec)
+    if target and writer.goes_on_mesh:
         given = _onto(spec, given, target)
-    feeds = {port: entry["params"] for port, entry in scene.get("feeds", {}).items()}
+    fed = {port: Feed(entry["algorithm"], entry["params"]) for port, entry in scene.get("feeds", {}).items()}
     return Request(
         spec=spec,
         params={**recipe["params"], **(changes or {})},
         sources=given,
-        feeds=feeds,
-        output=scene.get("output") or properties.result_items(spec)[0][0],
+        feeds=fed,
+        output=scene.get("output") or writer.items[0][0],
         target=target,
     )
 
@@ -123,8 +124,11 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     """
     parse(request.spec.params, request.params)  # before the first of several jobs is sent
     arrays = sources.read_all(request.sources, request.spec, context, request.params)
-    noise = find(algorithms(), "noise")
-    feeds = {port: (session.submit(noise, params, {}, silent=True), "height") for port, params in request.feeds.items()}
+    fed = {port: (feed, *feeds.output_of(request.spec, port, feed)) for port, feed in request.feeds.items()}
+    running = {
+        port: (session.submit(engine, feed.params, {}, silent=True), output)
+        for port, (feed, engine, output) in fed.items()
+    }
     target = _target(request)
     purpose = {
         "generation": generation,
@@ -132,25 +136,24 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         "frame": request.frame,
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
+        "feed_recipes": {port: feed.to_json() for port, feed in request.feeds.items()},
         "location": free_place(context.scene, tuple(context.scene.cursor.location)),
         "target": target.name if target is not None else "",
         "target_uid": target.session_uid if target is not None else 0,
-        "uv_layer": _uv_layer(request),
+        "uv_layer": _uv_layer(target),
     }
-    return session.submit(request.spec, request.params, arrays, feeds=feeds, purpose=purpose, preview=request.preview)
+    return session.submit(request.spec, request.params, arrays, feeds=running, purpose=purpose, preview=request.preview)
 
 
 def _target(request: Request) -> bpy.types.Object | None:
-    """The object that the result goes to: a texture to the mesh that was read, a terrain to the one that it replaces."""
-    if properties.makes_textures(request.spec):
-        return sources.surface_of(request.spec, request.sources)
-    return bpy.data.objects.get(request.target) if request.target else None
+    """The object that the result goes to: a surface to the mesh that was read, anything else to what it is to replace."""
+    read = sources.surface_of(request.spec, request.sources) if table.of(request.spec).goes_on_mesh else None
+    return read or (bpy.data.objects.get(request.target) if request.target else None)
 
 
-def _uv_layer(request: Request) -> str:
-    """Name of the UVs that went with the mesh, "" where it had none."""
-    surface = sources.surface_of(request.spec, request.sources)
-    layer = typed.mesh(surface).uv_layers.active if surface is not None else None
+def _uv_layer(target: bpy.types.Object | None) -> str:
+    """Name of the UVs of the mesh that a surface goes on, "" where it has none."""
+    layer = target.data.uv_layers.active if target is not None and isinstance(target.data, bpy.types.Mesh) else None
     return layer.name if layer is not None else ""
 
 
@@ -180,6 +183,14 @@ def scene_part(job: Job) -> dict[str, Any]:
         "output": purpose.get("output", "MESH"),
         "sources": purpose.get("sources", {}),
         "feeds": purpose.get("feed_recipes", {}),
+    }
+
+
+def new_seeds(spec: AlgorithmSpec) -> dict[str, int]:
+    """A new random number for each of an engine's seeds; empty for one without."""
+    return {
+        parameter.name: random.randrange(int(parameter.min or 0), min(100000, int(parameter.max or 99999) + 1))
+        for parameter in properties.seeds_of(spec)
     }
 
 

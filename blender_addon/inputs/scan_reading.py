@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 
 from ..readers import cameras, masks, photographs, scans, uv_maps
+from ..readers.source import Source, from_json
 from ..shared.algorithm import Port
 from ..shared.arrays import MESH, PHOTOGRAPH, Array
 from ..shared.cameras import Camera, to_array
@@ -19,7 +20,6 @@ from ..shared.codec import MAX_TOTAL_BYTES
 from ..shared.errors import InvalidInput
 from ..writers import undistorted_backgrounds
 from .scan_sources import FOLLOWING
-from .source import Source, from_json
 
 BYTES_A_PIXEL = 16  # of drawn maps: two UVs, a depth, a cosine
 
@@ -50,7 +50,7 @@ class Reading:
             "facing_map": self._drawn,
         }
         if source.kind not in readers:
-            raise InvalidInput(f"A {source.kind} is no {port.label or port.name}.", field=port.name)
+            raise InvalidInput(f"{port.label} cannot be read from {source.kind}.", field=port.name)
         return readers[source.kind](source)
 
     @property

@@ -13,10 +13,10 @@ import bpy
 
 from .. import typed
 from ..readers import cameras, masks, photographs
+from ..readers.source import Source
 from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, MESH
 from ..shared.errors import InvalidInput
-from .source import Source
 
 Given = Mapping[str, tuple[Source, ...]]
 
@@ -51,7 +51,7 @@ def surface_port(spec: AlgorithmSpec) -> Port | None:
 def chosen(scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None) -> Given:
     """What the pickers say for a MESH or CAMERAS port, under the port's name. Raises InvalidInput where something is missing."""
     settings = getattr(getattr(typed.settings(scene), spec.name), f"from_{port.name}")
-    label = port.label or port.name
+    label = port.label
     if settings.source == "NONE":
         return {port.name: ()}
     if port.kind is CAMERAS:

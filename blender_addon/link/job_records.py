@@ -105,7 +105,7 @@ class Job:
             self.state, self.stage = _state(message.state), message.stage
             self.done, self.total, self.remaining_s = message.done, message.total, message.remaining_s
         elif isinstance(message, Preview):
-            self.preview = message.arrays
+            self.preview = {**(self.preview or {}), **message.arrays}  # other ports may have come since the last look
         elif isinstance(message, Finished):
             self.accepted, self.seconds = True, message.seconds
             return _state(message.state)

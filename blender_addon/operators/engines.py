@@ -1,6 +1,6 @@
 """Generate, and one operator an engine, made from its declaration.
 
-    bpy.ops.relievo.morphology(height="Terrain", exemplar="alpine", seed=7)
+    bpy.ops.relievo.ENGINE(height="Terrain", seed=7)
 
 In a window they submit and return, and the timer puts the result into the scene; in background mode they return
 when it is there.
@@ -8,19 +8,20 @@ when it is there.
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import bpy
 
 from .. import pump, requests
 from ..inputs import scan_sources, sources
+from ..readers import table as readers
 from ..requests import Request
-from ..settings import properties, property_table
+from ..settings import feeds, properties, property_table
 from ..shared.algorithm import AlgorithmSpec, Port, find
-from ..shared.arrays import CAMERAS, MESH
+from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
+from ..writers import table as writers
 from .reporting import reports_errors
 
 
@@ -75,8 +76,13 @@ def why_not(context: bpy.types.Context) -> str:
     return sources.what_is_missing(context.scene, spec, context.active_object)
 
 
+def new_terrain() -> AlgorithmSpec:
+    """The engine of Add > Mesh: the first that makes a terrain of nothing."""
+    return next(spec for spec in algorithms() if readers.output_for(spec, HEIGHT_MAP))
+
+
 class RELIEVO_OT_add_terrain(bpy.types.Operator):
-    """Add a new terrain from the Noise engine with its present settings"""
+    """Add a new terrain with the engine's present settings"""
 
     bl_idname = "relievo.add_terrain"
     bl_label = "Relievo Terrain"
@@ -84,18 +90,19 @@ class RELIEVO_OT_add_terrain(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return run(self, context, requests.from_settings(context, find(algorithms(), "noise")))
+        return run(self, context, requests.from_settings(context, new_terrain()))
 
 
 class RELIEVO_OT_roll_seed(bpy.types.Operator):
-    """Take another seed"""
+    """New random seed"""
 
     bl_idname = "relievo.roll_seed"
     bl_label = "New Seed"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        getattr(context.scene.relievo, context.scene.relievo.algorithm).seed = random.randrange(100000)
+        spec = find(algorithms(), context.scene.relievo.algorithm)
+        properties.write(context.scene, spec, requests.new_seeds(spec))
         return {"FINISHED"}
 
 
@@ -138,14 +145,20 @@ def _engine_operator(spec: AlgorithmSpec) -> type:
     for port in spec.inputs:
         if not scan_sources.follows_cameras(spec, port):
             annotations[_port_name(spec, port.name)] = bpy.props.StringProperty(
-                name=port.label or port.name, description=f"{port.help}: {_words_for(port)}"
+                name=port.label, description=f"{port.help}: {_words_for(port)}"
             )
     annotations["preset"] = bpy.props.StringProperty(name="Preset", description="Values for whatever is not given")
-    kinds = properties.result_items(spec)
-    annotations["output"] = bpy.props.EnumProperty(name="Result", items=kinds, default=kinds[0][0])
-    if not properties.makes_textures(spec):
+    writer = writers.of(spec)
+    annotations["output"] = bpy.props.EnumProperty(
+        name=writer.label, description=writer.help, items=writer.items, default=writer.items[0][0]
+    )
+    if not writer.goes_on_mesh:
         annotations["target"] = bpy.props.StringProperty(
-            name="Replace", description="Name of the terrain to replace; empty for a new one"
+            name="Replace", description="Name of the object to replace; empty for a new one"
+        )
+    elif scan_sources.surface_port(spec) is None:
+        annotations["target"] = bpy.props.StringProperty(
+            name="Mesh", description="Name of the mesh that gets the material; empty for the selected one"
         )
 
     def execute(self: Any, context: bpy.types.Context) -> set[str]:
@@ -162,13 +175,25 @@ def _engine_operator(spec: AlgorithmSpec) -> type:
     return type(f"RELIEVO_OT_{spec.name}", (bpy.types.Operator,), body)
 
 
+_WORDS = {
+    "image": "an image",
+    "mesh": "a mesh",
+    "exemplar": "a landscape",
+    "materials": "materials:MESH",
+    "engine": "the name of an engine",
+}
+
+
 def _words_for(port: Port) -> str:
     """What an operator takes for a port."""
     if port.kind is CAMERAS:
-        return "the name of a collection, or cameras with ; between them"
+        return 'the name of a collection, or camera names separated by ";"'
     if port.kind is MESH:
         return "the name of a mesh" + (", or collection:NAME" if port.optional else "")
-    return "a mesh, an image, a landscape or noise" + (", several with ; between them" if port.many else "")
+    rows = readers.readers_of(port)
+    words = [word for name, word in _WORDS.items() if name in rows]
+    told = ", ".join([*words[:-2], " or ".join(words[-2:])])
+    return told + (', several separated by ";"' if port.many else "")
 
 
 def _port_name(spec: AlgorithmSpec, port: str) -> str:
@@ -188,14 +213,14 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
     given = sources.collect(context.scene, spec, context.active_object, texts)
     target = getattr(operator, "target", "")
     if target and target not in bpy.data.objects:
-        raise InvalidInput(f"There is no object {target!r} to replace.", field="target")
+        raise InvalidInput(f"There is no object {target!r}.", field="target")
     return Request(
         spec=spec,
         params=params,
         sources=given,
-        feeds=requests.noise_feeds(context.scene, given),
+        feeds=feeds.from_settings(context.scene, spec, given),
         output=operator.output,
-        target=target,
+        target=target or requests.selected_mesh(context, spec),
         preview=not bpy.app.background,
     )
 

@@ -57,7 +57,7 @@ class RELIEVO_OT_keep_job(JobOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_place_job(JobOperator, bpy.types.Operator):
-    """Put this result into the open scene, as a new object or, if it is a texture, as a material of its own"""
+    """Put this result into the open scene: as a new object, or as the material or the images that it is"""
 
     bl_idname = "relievo.place_job"
     bl_label = "Place as a New Object"
@@ -102,11 +102,17 @@ class RELIEVO_OT_show_job(JobOperator, bpy.types.Operator):
 
     @reports_errors
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        made = results.find_shown(self.find())
-        if made is None:
+        job = self.find()
+        made, data = results.find_shown(job), results.find_shown_data(job)
+        if made is not None:
+            viewport.select(made)
+            viewport.frame(made)
+        elif isinstance(data, bpy.types.Image):
+            viewport.show_image(data)
+        elif data is not None:
+            self.report({"INFO"}, f"It is the material {data.name}: give it to a mesh under Material Properties")
+        else:
             raise InvalidInput("What this job made is no longer in the file.", hint="Again makes it anew.")
-        viewport.select(made)
-        viewport.frame(made)
         return {"FINISHED"}
 
 

@@ -7,7 +7,6 @@ which.
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 import bpy
@@ -18,13 +17,14 @@ from ..settings import properties
 from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from ..writers import report, textures
+from ..writers import paintings, report, table, textures
 from .engines import run
 from .reporting import reports_errors
 
 
 def carrier_of(item: bpy.types.Object | None, *, of_texture: bool = False) -> bpy.types.ID | None:
     """What of an object carries a recipe: the object itself, or the material with its texture; None for neither."""
+    item = paintings.canvas_of(item)
     if item is None:
         return None
     material = textures.worn_by(item)
@@ -33,8 +33,17 @@ def carrier_of(item: bpy.types.Object | None, *, of_texture: bool = False) -> bp
     return material if requests.recipe_on(material) is not None else None
 
 
+def report_carrier_of(item: bpy.types.Object | None) -> bpy.types.ID | None:
+    """What of an object carries a report: its material, else the object itself; None where there is none. Cheap: for draw()."""
+    if item is None:
+        return None
+    material = textures.worn_by(item)
+    carriers: tuple[bpy.types.ID | None, ...] = (material, item)
+    return next((carrier for carrier in carriers if carrier is not None and report.KEY in carrier), None)
+
+
 class MadeOperator:
-    """Acts on what Relievo has made of the active object. A mixin: Blender warns of operators that inherit from operators."""
+    """Acts on what Relievo has made of the active object. A mixin: Blender warns when an operator inherits from another."""
 
     poll_message_set: Any
 
@@ -46,7 +55,7 @@ class MadeOperator:
     def poll(cls, context: bpy.types.Context) -> bool:
         item = context.active_object
         if carrier_of(item) is None and carrier_of(item, of_texture=True) is None:
-            cls.poll_message_set("Select a terrain or a textured mesh that Relievo has made")
+            cls.poll_message_set("Select something that Relievo has made")
             return False
         return True
 
@@ -57,9 +66,8 @@ class MadeOperator:
         return recipe
 
     def request(self, context: bpy.types.Context, **changes: Any) -> Request:
-        return requests.from_recipe(
-            self.recipe(context), target=typed.present(context.active_object).name, changes=changes
-        )
+        item = paintings.canvas_of(context.active_object)
+        return requests.from_recipe(self.recipe(context), target=item.name if item is not None else "", changes=changes)
 
 
 class RELIEVO_OT_regenerate(MadeOperator, bpy.types.Operator):
@@ -74,10 +82,7 @@ class RELIEVO_OT_regenerate(MadeOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_update_terrain(MadeOperator, bpy.types.Operator):
-    """Compute what is selected with the sidebar's present settings and replace it in place;
-
-    its inputs stay those of its recipe
-    """
+    """Compute what is selected anew with the sidebar's present settings and the inputs of its recipe, and replace it in place"""
 
     bl_idname = "relievo.update_terrain"
     bl_label = "Apply Settings"
@@ -86,9 +91,13 @@ class RELIEVO_OT_update_terrain(MadeOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         request = self.request(context)
         params = properties.read(context.scene, request.spec)
-        kind = properties.result_kind(context.scene, request.spec)
-        is_texture = properties.makes_textures(request.spec)
-        return run(self, context, requests.with_params(request, params, output=kind if is_texture else request.output))
+        choice = properties.result_choice(context.scene, request.spec)
+        is_surface = table.of(
+            request.spec
+        ).goes_on_mesh  # where only its storage changes, never what stands in the scene
+        return run(
+            self, context, requests.with_params(request, params, output=choice if is_surface else request.output)
+        )
 
 
 class RELIEVO_OT_vary(MadeOperator, bpy.types.Operator):
@@ -99,7 +108,10 @@ class RELIEVO_OT_vary(MadeOperator, bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return run(self, context, self.request(context, seed=random.randrange(100000)))
+        seeds = requests.new_seeds(find(algorithms(), self.recipe(context)["algorithm"]))
+        if not seeds:
+            raise InvalidInput("This engine has no seed.", hint="Change a setting and press Apply Settings.")
+        return run(self, context, self.request(context, **seeds))
 
 
 class RELIEVO_OT_settings_from_terrain(MadeOperator, bpy.types.Operator):
@@ -113,7 +125,7 @@ class RELIEVO_OT_settings_from_terrain(MadeOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         recipe = self.recipe(context)
         spec = find(algorithms(), recipe["algorithm"])
-        context.scene.relievo.algorithm = spec.name
+        typed.settings(context.scene).algorithm = spec.name
         properties.write(context.scene, spec, recipe["params"])
         return {"FINISHED"}
 
@@ -135,15 +147,15 @@ class RELIEVO_OT_copy_recipe(MadeOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_open_report(bpy.types.Operator):
-    """Open what was found out about each photograph, in a text editor of its own window"""
+    """Open what the engine tells about this result, in a text editor of its own window"""
 
     bl_idname = "relievo.open_report"
     bl_label = "Open Report"
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        material = textures.worn_by(context.active_object) if context.active_object is not None else None
-        text = report.text_of(material) if material is not None else None
+        carrier = report_carrier_of(context.active_object)
+        text = report.text_of(carrier) if carrier is not None else None
         if text is None:
             raise InvalidInput("The report was deleted.", hint="Regenerate makes it anew.")
         if bpy.app.background:

@@ -10,10 +10,11 @@ import bpy
 from .. import requests, typed
 from ..placing import viewport
 from ..readers import images as drawn
-from ..settings.properties import OUTPUT_KINDS
 from ..shared.errors import InvalidInput
-from ..writers import images, stage, terrain
+from ..writers import images, stage, table, terrain
 from .reporting import reports_errors
+
+_OBJECTS = [item for item in table.WRITERS["terrain"].items if item[0] != "IMAGES"]
 
 
 class RELIEVO_OT_set_up_view(bpy.types.Operator):
@@ -95,7 +96,7 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
     )
     low_m: bpy.props.FloatProperty(name="Lowest", description="Height of black, in metres", default=0.0)  # type: ignore[valid-type]
     high_m: bpy.props.FloatProperty(name="Highest", description="Height of white, in metres", default=1000.0)  # type: ignore[valid-type]
-    output: bpy.props.EnumProperty(name="Result", items=OUTPUT_KINDS[:-1], default="MESH")  # type: ignore[valid-type]
+    output: bpy.props.EnumProperty(name="Result", items=_OBJECTS, default="MESH")  # type: ignore[valid-type]
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         image = edited_image(context)

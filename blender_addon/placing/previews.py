@@ -1,8 +1,8 @@
 """A job's result while it is being computed: a stand-in object that follows the previews and goes when the job ends.
 
 The user's own objects are never written to: what is to be replaced or textured is hidden behind the stand-in until then. A
-stand-in that the user has touched is theirs from that moment on, and is left alone. How one looks is preview_objects.py's business;
-this module only says when it comes, changes and goes.
+stand-in that the user has touched is theirs from that moment on, and is left alone. How one looks is the business of
+writers/preview_objects.py; this module only says when it comes, changes and goes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import bpy
 
 from ..link.job_records import Job
-from ..writers import record
-from . import preview_objects, viewport
+from ..writers import preview_objects, record, table
+from . import viewport
 
 TAG = "relievo_preview"  # custom property of a stand-in: the job's id
 HIDES = "relievo_hides"  # and the name of the object that it stands in for
@@ -60,7 +60,7 @@ def show(job: Job) -> bool:
 
 
 def _create(job: Job, preview: Any) -> bool:
-    look = preview_objects.of(preview)
+    look = table.of(job.spec).look(preview) if job.spec is not None else None
     target = record.find(bpy.data.objects, job.purpose.get("target", ""), job.purpose.get("target_uid", 0))
     if look is None or (target is not None and target.name not in bpy.context.view_layer.objects):
         return False

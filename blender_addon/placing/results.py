@@ -1,16 +1,12 @@
 """Finished jobs into the scene: the one place where the add-on changes what the user has, one undo step a result.
 
-The datablocks are made by build/, which builder being a matter of what the outputs are and never of the engine's name. This
-module finds the target again, decides what can be done with it, selects and frames, and says why where a result has to wait
-for a person.
+The datablocks are made by writers/table.py's row for the form of the engine's result, never by the engine's name. This module finds
+the target again, decides what can be done with it, selects and frames, and says why where a result has to wait for a person.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import bpy
 
@@ -18,10 +14,12 @@ from .. import requests
 from ..link.job_records import Job
 from ..link.session import Session
 from ..readers import scans
-from ..shared.algorithm import Arrays
-from ..shared.arrays import HEIGHT_MAP, MESH, TEXTURE, ArrayKind
-from ..shared.errors import InternalError, InvalidInput, RelievoError
-from ..writers import record, terrain, textures
+from ..shared.algorithm import Arrays, find
+from ..shared.arrays import MESH
+from ..shared.catalog import algorithms
+from ..shared.errors import InternalError, RelievoError
+from ..writers import record, table, textures
+from ..writers.table import Result, Writer
 from . import previews, viewport
 
 log = logging.getLogger(__name__)
@@ -76,8 +74,14 @@ def find_target(job: Job) -> bpy.types.Object | None:
 
 
 def find_shown(job: Job) -> bpy.types.Object | None:
-    """The object that the job's result became, None when it is gone or was only images."""
+    """The object that the job's result became, None when it is gone or was none."""
     return record.find(bpy.data.objects, job.purpose.get(SHOWN_KEY, ""), job.purpose.get("shown_uid", 0))
+
+
+def find_shown_data(job: Job) -> bpy.types.Image | bpy.types.Material | None:
+    """The image or material that the job's result became, where it is no object."""
+    name, uid = job.purpose.get(SHOWN_KEY, ""), job.purpose.get("shown_uid", 0)
+    return record.find(bpy.data.images, name, uid) or record.find(bpy.data.materials, name, uid)
 
 
 def sentence_of(job: Job) -> str:
@@ -87,52 +91,33 @@ def sentence_of(job: Job) -> str:
     return job.sentence
 
 
-# By what the outputs are -------------------------------------------------------------------------------------------
+# By the form of the result ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Placing:
-    """Where a result goes. target: None for a new thing. stood: where the user has moved its stand-in."""
-
-    job: Job
-    outputs: Arrays
-    recipe: Mapping[str, Any]
-    scene: bpy.types.Scene
-    target: bpy.types.Object | None
-    stood: tuple[float, float, float] | None
+def writer_of(job: Job) -> Writer:
+    """The row of the job's engine. Raises UnknownAlgorithm for a job of a Blender that had more engines."""
+    return table.of(job.spec or find(algorithms(), job.algorithm))
 
 
 def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
     assert job.outputs is not None
-    placing = _Placing(
-        job=job,
+    writer, purpose = writer_of(job), job.purpose
+    stood = previews.end(job)
+    target = None if as_new else find_target(job)
+    sent = purpose.get("uv_layer", "")
+    result = Result(
         outputs=job.outputs,
+        choice=purpose["output"],
+        name=(purpose.get("target") if writer.goes_on_mesh else "") or job.label,
         recipe=requests.recipe_of(job),
-        scene=bpy.data.scenes.get(job.purpose.get("scene", "")) or bpy.context.scene,
-        target=None if as_new else find_target(job),
-        stood=previews.end(job),
+        scene=bpy.data.scenes.get(purpose.get("scene", "")) or bpy.context.scene,
+        location=stood or tuple(purpose.get("location", (0.0, 0.0, 0.0))),
+        uv_layer=_uv_layer(job.outputs, target, sent) if writer.goes_on_mesh and target is not None else sent,
     )
-    kinds = {array.kind for given in job.outputs.values() for array in given}
-    for kind, placer in _PLACERS.items():
-        if kind in kinds:
-            return placer(placing)
-    raise InvalidInput(f"{job.label} has made nothing that Blender can show.", hint="Update the add-on.")
-
-
-def _place_terrain(placing: _Placing) -> bpy.types.ID:
-    """A terrain object, or the images of one: new, selected and framed, or in the target's place."""
-    purpose, outputs = placing.job.purpose, {port: given[0] for port, given in placing.outputs.items() if given}
-    if placing.target is not None:
-        terrain.replace(placing.target, outputs, kind=purpose["output"], recipe=placing.recipe)
-        return placing.target
-    made = terrain.make(
-        outputs,
-        kind=purpose["output"],
-        name=placing.job.label,
-        location=placing.stood or tuple(purpose.get("location", (0.0, 0.0, 0.0))),
-        recipe=placing.recipe,
-        scene=placing.scene,
-    )
+    if target is not None:
+        writer.put_on(result, target)
+        return target
+    made = writer.make(result)
     if isinstance(made, bpy.types.Object):
         viewport.select(made)
         if purpose.get("frame") and not bpy.app.background:
@@ -140,33 +125,12 @@ def _place_terrain(placing: _Placing) -> bpy.types.ID:
     return made
 
 
-def _place_texture(placing: _Placing) -> bpy.types.ID:
-    """A texture on the mesh that it was made for, or in a material by itself."""
-    purpose, target = placing.job.purpose, placing.target
-    if target is None:
-        return textures.make(
-            placing.outputs,
-            name=purpose.get("target") or placing.job.label,
-            depth=purpose["output"],
-            uv_layer=purpose.get("uv_layer", ""),
-            recipe=placing.recipe,
-        )
-    textures.put_on(
-        target, placing.outputs, depth=purpose["output"], uv_layer=_uv_layer(placing, target), recipe=placing.recipe
-    )
-    return target
-
-
-def _uv_layer(placing: _Placing, target: bpy.types.Object) -> str:
-    """Name of the UVs that the texture belongs to: those that were sent, or new ones where the backend has made some or the
+def _uv_layer(outputs: Arrays, target: bpy.types.Object, sent: str) -> str:
+    """Name of the UVs that a surface's maps belong to: those that were sent, or new ones where the backend has made some or the
     user has changed the old ones since.
     """
-    sent = placing.job.purpose.get("uv_layer", "")
-    returned = next((array for given in placing.outputs.values() for array in given if array.kind is MESH), None)
+    returned = next((array for given in outputs.values() for array in given if array.kind is MESH), None)
     if returned is None or (sent and scans.has_uvs(target, returned.values, sent)):
         return sent
     scans.write_uvs(target, returned.values, textures.UV_LAYER)
     return textures.UV_LAYER
-
-
-_PLACERS: Mapping[ArrayKind, Callable[[_Placing], bpy.types.ID]] = {TEXTURE: _place_texture, HEIGHT_MAP: _place_terrain}

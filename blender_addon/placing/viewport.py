@@ -26,6 +26,19 @@ def select(made: bpy.types.Object) -> None:
     layer.objects.active = made
 
 
+def show_image(image: bpy.types.Image) -> None:
+    """In an image editor of this window, or in a new window where there is none."""
+    windows = bpy.context.window_manager.windows
+    area = next((area for window in windows for area in window.screen.areas if area.type == "IMAGE_EDITOR"), None)
+    if area is None:
+        if bpy.app.background:
+            return
+        bpy.ops.wm.window_new()
+        area = windows[-1].screen.areas[0]
+        area.type = "IMAGE_EDITOR"
+    typed.of(area.spaces.active, bpy.types.SpaceImageEditor).image = image
+
+
 def frame(made: bpy.types.Object) -> None:
     """Bring the object into every 3D view of this window, far clipping included: Blender's default ends at 1 km.
 

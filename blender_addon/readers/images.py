@@ -10,8 +10,9 @@ import bpy
 import numpy as np
 
 from .. import typed
-from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, MASK, Array
+from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, MASK, NORMAL_MAP, TEXTURE, Array, ArrayKind
 from ..shared.arrays import height_map as make_height_map
+from ..shared.classes import Classes, nearest_class
 from ..shared.errors import InvalidInput
 
 log = logging.getLogger(__name__)
@@ -38,12 +39,34 @@ def mask(image: bpy.types.Image) -> Array:
     return Array(MASK, np.ascontiguousarray(np.clip(_stored(image)[..., 0], 0.0, 1.0), np.float32))
 
 
-def class_map(image: bpy.types.Image) -> Array:
-    """One class for each colour in the image, numbered from 0 from the darkest to the brightest: flat colours, hard
-    edges.
+def measured_map(image: bpy.types.Image, kind: ArrayKind, *, pixel_size_m: float) -> Array:
+    """Red as an area or a thickness, never below 0."""
+    values = np.maximum(_stored(image)[..., 0], 0.0)
+    return Array(kind, np.ascontiguousarray(values, np.float32), {"pixel_size_m": pixel_size_m})
 
-    Raises InvalidInput where there are more colours than a person paints on purpose.
+
+def count_map(image: bpy.types.Image) -> Array:
+    """Red as a whole number: as it is in a float image, 0 to 255 in one of 8 bits."""
+    values = _stored(image)[..., 0] * (255.0 if has_eight_bits(image) else 1.0)
+    return Array(COUNT_MAP, np.clip(np.rint(values), 0, 65535).astype(np.uint16))
+
+
+def normal_map(image: bpy.types.Image) -> Array:
+    """Normals as images hold them, -1..1 in 0..1, made unit vectors again; one without a direction points up."""
+    values = _stored(image)[..., :3].astype(np.float64) * 2.0 - 1.0
+    length = np.linalg.norm(values, axis=-1, keepdims=True)
+    unit = np.where(length > 1e-3, values / np.maximum(length, 1e-3), (0.0, 0.0, 1.0))
+    return Array(NORMAL_MAP, np.ascontiguousarray(np.clip(unit, -1.0, 1.0), np.float32))
+
+
+def class_map(image: bpy.types.Image, classes: Classes = ()) -> Array:
+    """The class that each pixel's colour is nearest to, in the palette that the port declares.
+
+    Without a palette each colour of the image is a class, numbered from 0 from the darkest to the brightest: flat colours, hard
+    edges. Raises InvalidInput where there are then more colours than a person paints on purpose.
     """
+    if classes:
+        return Array(CLASS_MAP, nearest_class(_encoded(image), classes))
     pixels = np.round(_stored(image)[..., :3] * 255.0).astype(np.int64)
     luma = pixels @ np.array([2126, 7152, 722])
     key = luma << 24 | pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
@@ -63,6 +86,21 @@ def color_image(image: bpy.types.Image) -> Array:
     if not image.is_float and typed.color_space(image) == "sRGB":
         pixels = np.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
     return Array(COLOR_IMAGE, np.ascontiguousarray(np.maximum(pixels, 0.0), np.float32))
+
+
+def texture(image: bpy.types.Image) -> Array:
+    """sRGB colours in 16 bits."""
+    return Array(TEXTURE, np.ascontiguousarray(np.rint(np.clip(_encoded(image), 0.0, 1.0) * 65535.0), np.uint16))
+
+
+def _encoded(image: bpy.types.Image) -> np.ndarray:
+    """[H, W, 3] sRGB colours 0..1, whatever the image is stored as."""
+    if not image.is_float:
+        return _pixels(image)[..., :3]
+    linear = np.clip(_pixels(image)[..., :3], 0.0, None)
+    if typed.present(image.colorspace_settings).is_data:
+        return linear  # someone has said that these are no light but numbers: the file's own
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)  # IEC 61966-2-1
 
 
 def has_eight_bits(image: bpy.types.Image) -> bool:

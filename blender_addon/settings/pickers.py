@@ -1,6 +1,6 @@
 """The pickers of the sidebar: for each input port a group of settings that says where the input comes from.
 
-What there is to pick depends on the port's kind alone. Numbers of enumerations are fixed, so that saved scenes keep their meaning.
+What there is to pick is readers/table.py's business. Numbers of enumerations are fixed, so that saved scenes keep their meaning.
 """
 
 from __future__ import annotations
@@ -9,74 +9,49 @@ from typing import Any
 
 import bpy
 
-from ..inputs import exemplars, scan_sources
+from ..inputs import scan_sources
+from ..readers import exemplars
+from ..readers.table import NONE, NOT_READ, Item, engine_items, readers_of
 from ..shared.algorithm import AlgorithmSpec, Port
-from ..shared.arrays import CAMERAS, CLASS_MAP, HEIGHT_MAP, MESH
+from ..shared.arrays import CAMERAS, MESH
 
-Item = tuple[str, str, str, str, int]
-
-NONE: Item = ("NONE", "None", "Leave this input out", "X", 4)
 FROM_CAMERAS: Item = ("CAMERAS", "Cameras", "What belongs to the cameras", "OUTLINER_OB_CAMERA", 0)
-IMAGE: Item = ("IMAGE", "Image", "An image of this file", "IMAGE_DATA", 0)
-FLAT_IMAGE: Item = (
-    "IMAGE",
-    "Image",
-    "An image of flat colours, from the darkest class to the brightest",
-    "IMAGE_DATA",
-    0,
-)
-TERRAIN: tuple[Item, ...] = (
-    ("OBJECT", "Mesh", "The surface of a mesh, seen from above", "MESH_DATA", 1),
-    ("NOISE", "New Noise", "A new terrain from the Noise engine with its present settings", "RNDCURVE", 2),
-)
-LANDSCAPE: Item = ("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3)
-CLASSES: tuple[Item, ...] = (
-    ("MATERIALS", "Materials", "The pass indices of the materials on the mesh of the heights", "MATERIAL", 5),
-    ("OBJECTS", "Objects", "The pass indices of objects that lie over the mesh of the heights", "OBJECT_DATA", 6),
-)
-SURFACE: Item = ("OBJECT", "Mesh", "A mesh with its modifiers, where it stands", "MESH_DATA", 1)
-MESHES: Item = ("COLLECTION", "Collection", "All meshes of a collection", "OUTLINER_COLLECTION", 7)
-VIEWS: tuple[Item, ...] = (
-    ("SCENE", "All with Photographs", "Every camera of the scene that has a photograph behind it", "SCENE_DATA", 8),
-    ("COLLECTION", "Collection", "The cameras of a collection", "OUTLINER_COLLECTION", 7),
-    ("SELECTED", "Selected", "The selected cameras that have a photograph behind them", "RESTRICT_SELECT_OFF", 9),
-)
 
 
 def items(spec: AlgorithmSpec, port: Port) -> list[Item]:
-    """Where an input of this port can come from."""
+    """Where an input of this port can come from: what its kind's row in readers/table.py offers."""
     if scan_sources.follows_cameras(spec, port):
         return [FROM_CAMERAS]
     if port.kind is CAMERAS:
-        return list(VIEWS)
-    if port.kind is MESH:
-        return [SURFACE] if port == scan_sources.surface_port(spec) else [MESHES, SURFACE, NONE]
-    if port.kind is HEIGHT_MAP:
-        given = [IMAGE, *TERRAIN, *([LANDSCAPE] if exemplars.names() else [])]
-    elif port.kind is CLASS_MAP:
-        given = [FLAT_IMAGE, *CLASSES]
-    else:
-        given = [IMAGE]
+        return list(readers_of(port)["cameras"].items)
+    if port.kind is MESH and port == scan_sources.surface_port(spec):
+        return list(readers_of(port)["mesh"].items)  # one mesh is textured; several, or none, may stand before it
+    given: list[Item] = []
+    for name, reader in readers_of(port).items():
+        given += engine_items(spec, port) if name == "engine" else reader.items
+    if not given:
+        return [(*NONE[:2], NOT_READ.get(port.kind, "No engine makes this"), *NONE[3:])]
     return [*given, NONE] if port.optional else given
 
 
 def default(spec: AlgorithmSpec, port: Port) -> str:
-    """So that Generate does something at once: a new noise to work on, a shipped landscape to learn from, what is selected and
-    every photograph of the scene.
+    """So that Generate does something at once: a landscape to learn from where there can be many, else another engine's new
+    result, else what is selected or the first there is.
     """
     given = [item[0] for item in items(spec, port)]
     if "NONE" in given:
         return "NONE"
-    if port.kind is HEIGHT_MAP:
-        return "EXEMPLAR" if port.many and "EXEMPLAR" in given else "NOISE"
-    return given[0]
+    if port.many and "EXEMPLAR" in given:
+        return "EXEMPLAR"
+    engines = [item[0] for item in engine_items(spec, port)]
+    return next(iter(engines), given[0])
 
 
 def group(spec: AlgorithmSpec, port: Port) -> type:
     """The PropertyGroup of a port's picker."""
     annotations = {
         "source": bpy.props.EnumProperty(
-            name=port.label or port.name,
+            name=port.label,
             description=port.help.rstrip("."),
             items=items(spec, port),
             default=default(spec, port),
@@ -88,10 +63,7 @@ def group(spec: AlgorithmSpec, port: Port) -> type:
         annotations["exemplar"] = bpy.props.EnumProperty(
             name="Landscape",
             description="A landscape that comes with Relievo",
-            items=[
-                (name, name.replace("-", " ").capitalize(), exemplars.help_of(name).capitalize())
-                for name in exemplars.names()
-            ],
+            items=exemplars.items(),
         )
     return type(f"RELIEVO_PG_{spec.name}_{port.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
 

@@ -13,49 +13,10 @@ import bpy
 
 from .. import typed
 from ..shared.algorithm import AlgorithmSpec, Preset
-from ..shared.arrays import TEXTURE
 from ..shared.catalog import algorithms
-from ..shared.params import Param
-from ..writers import record
+from ..shared.params import Param, with_role
+from ..writers import record, table
 from . import pickers, property_table
-
-OUTPUT_KINDS = (
-    (
-        "MESH",
-        "Mesh",
-        "A mesh whose vertices lie at the heights: exact, for every engine and for export",
-        "MESH_GRID",
-        0,
-    ),
-    (
-        "GEOMETRY_NODES",
-        "Geometry Nodes",
-        "A grid that Geometry Nodes raise by a packed 32-bit height image: stays editable",
-        "GEOMETRY_NODES",
-        1,
-    ),
-    (
-        "DISPLACE",
-        "Displace",
-        "A grid with a Displace modifier that reads a packed 32-bit height image",
-        "MOD_DISPLACE",
-        2,
-    ),
-    (
-        "ADAPTIVE",
-        "Adaptive",
-        "A plane that Cycles subdivides while it renders: the finest detail for the least memory",
-        "MOD_SUBSURF",
-        3,
-    ),
-    ("IMAGES", "Images", "Only packed 32-bit images, one for each output, and nothing in the scene", "IMAGE_DATA", 4),
-)
-
-TEXTURE_DEPTHS = (
-    ("BYTE", "8-bit", "PNG in sRGB, as photographs are"),
-    ("SHORT", "16-bit", "PNG in sRGB with 65536 levels: for heavy grading and for textures that are worked on"),
-    ("FLOAT", "EXR", "32-bit floating point in linear light: for compositing"),
-)
 
 
 def parameter_annotations(spec: AlgorithmSpec, *, scene_units: bool) -> dict[str, Any]:
@@ -75,50 +36,39 @@ def _algorithm_groups(spec: AlgorithmSpec) -> list[type]:
     return [*sources, type(f"RELIEVO_PG_{spec.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})]
 
 
-class RELIEVO_PG_output(bpy.types.PropertyGroup):
-    """What becomes of a result."""
-
-    kind: bpy.props.EnumProperty(
-        name="Result", description="What to make of the terrain", items=OUTPUT_KINDS, default="MESH"
-    )  # type: ignore[valid-type]
-    depth: bpy.props.EnumProperty(
-        name="Depth", description="How a texture is stored", items=TEXTURE_DEPTHS, default="BYTE"
-    )  # type: ignore[valid-type]
-    preview: bpy.props.BoolProperty(  # type: ignore[valid-type]
+def _output_group() -> type:
+    """What becomes of a result: a choice for each form, and what is common to all."""
+    annotations: dict[str, Any] = {
+        writer.setting: bpy.props.EnumProperty(
+            name=writer.label, description=writer.help, items=writer.items, default=writer.items[0][0]
+        )
+        for writer in table.WRITERS.values()
+    }
+    annotations["preview"] = bpy.props.BoolProperty(
         name="Live Preview", description="Show the result while it is being computed", default=True
     )
-    frame: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Frame New Terrain",
-        description="Bring a new terrain into view and raise the view's clip distance where it is too short",
+    annotations["frame"] = bpy.props.BoolProperty(
+        name="Frame New Result",
+        description="Bring a new result into view and raise the view's clip distance where it is too short",
         default=True,
     )
+    return type("RELIEVO_PG_output", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
 
 
-def _root_group() -> type:
+def _root_group(output: type) -> type:
     engines = [(spec.name, spec.label, spec.summary.rstrip("."), spec.icon, spec.number) for spec in algorithms()]
     annotations: dict[str, Any] = {
         "algorithm": bpy.props.EnumProperty(name="Engine", description="What to make", items=engines),
-        "output": bpy.props.PointerProperty(type=RELIEVO_PG_output),
+        "output": bpy.props.PointerProperty(type=output),
     }
     for spec in algorithms():
         annotations[spec.name] = bpy.props.PointerProperty(type=_groups[spec.name][-1])
     return type("RELIEVO_PG_scene", (bpy.types.PropertyGroup,), {"__annotations__": annotations})
 
 
-def makes_textures(spec: AlgorithmSpec) -> bool:
-    """Whether the engine's result is a texture on a mesh that is there, and no terrain."""
-    return any(port.kind is TEXTURE for port in spec.outputs)
-
-
-def result_items(spec: AlgorithmSpec) -> tuple[tuple, ...]:
-    """What the engine's result can become, as items of an enumeration."""
-    return TEXTURE_DEPTHS if makes_textures(spec) else OUTPUT_KINDS
-
-
-def result_kind(scene: bpy.types.Scene, spec: AlgorithmSpec) -> str:
+def result_choice(scene: bpy.types.Scene, spec: AlgorithmSpec) -> str:
     """What the scene's settings say that the engine's result is to become."""
-    output = typed.settings(scene).output
-    return output.depth if makes_textures(spec) else output.kind
+    return str(getattr(typed.settings(scene).output, table.of(spec).setting))
 
 
 # Reading and writing ------------------------------------------------------------------------------------------
@@ -156,6 +106,11 @@ def apply_preset(scene: bpy.types.Scene, spec: AlgorithmSpec, preset: Preset) ->
     write(scene, spec, {**defaults, **preset.values})
 
 
+def seeds_of(spec: AlgorithmSpec) -> tuple[Param, ...]:
+    """The seeds that make another result of the same kind: those beside Generate, and not one detail among others."""
+    return tuple(parameter for parameter in with_role(spec.parameters, "seed") if not parameter.group)
+
+
 def is_users_own(parameter: Param) -> bool:
     """Whether a preset leaves it alone: where and how large a terrain is, and its seed, are no matter of style."""
     return parameter.role in ("size", "pixel_size", "seed")
@@ -167,7 +122,8 @@ _registered: list[type] = []
 
 def register() -> None:
     _groups.update({spec.name: _algorithm_groups(spec) for spec in algorithms()})
-    _registered[:] = [RELIEVO_PG_output, *(group for groups in _groups.values() for group in groups), _root_group()]
+    output = _output_group()
+    _registered[:] = [output, *(group for groups in _groups.values() for group in groups), _root_group(output)]
     for group in _registered:
         bpy.utils.register_class(group)
     bpy.types.Scene.relievo = bpy.props.PointerProperty(type=_registered[-1])  # pyright: ignore[reportAttributeAccessIssue]  # made here

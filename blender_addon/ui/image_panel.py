@@ -11,7 +11,7 @@ from ..operators.scene import edited_image
 from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import UnknownAlgorithm
-from ..shared.params import Param
+from ..shared.params import Param, with_role
 from ..writers import images, texture_images
 from .connection_panel import wrapped
 
@@ -22,8 +22,9 @@ _KINDS = {
     "MASK": "Mask from 0 to 1",
     "CLASS_MAP": "Class numbers",
     "COLOR_IMAGE": "Colours, linear",
-    "COUNT_MAP": "How many photographs saw each texel",
-    "TEXTURE": "A texture made of photographs",
+    "COUNT_MAP": "Number of photographs that saw each texel",
+    "TEXTURE": "Texture",
+    "NORMAL_MAP": "Normal map, OpenGL (+Y up)",
 }
 
 
@@ -48,9 +49,9 @@ class RELIEVO_PT_image(bpy.types.Panel):
             size += f", {pixel_size_m:.4g} m each"
         layout.label(text=size, icon="BLANK1")
         if kind in ("HEIGHT_MAP", "AREA_MAP", "THICKNESS_MAP"):
-            wrapped(layout, "Numbers, no colours: above 1 they look white", "INFO")
+            wrapped(layout, "Data image: values above 1 display as white", "INFO")
         if texture_images.WHITE_KEY in image:
-            layout.label(text=f"White is {image[texture_images.WHITE_KEY]}", icon="BLANK1")
+            layout.label(text=f"White = {image[texture_images.WHITE_KEY]} photographs", icon="BLANK1")
         self._draw_recipe(layout, image)
         if kind in ("", "HEIGHT_MAP"):
             layout.operator_context = "INVOKE_DEFAULT"
@@ -63,14 +64,17 @@ class RELIEVO_PT_image(bpy.types.Panel):
         try:
             spec = find(algorithms(), recipe["algorithm"])
         except UnknownAlgorithm:
-            layout.label(text=f"Made by {recipe['algorithm']}, which is not here", icon="ERROR")
+            layout.label(text=f"Made by the engine {recipe['algorithm']}, which is not installed", icon="ERROR")
             return
         box = layout.box().column(align=True)
-        seed = recipe["params"].get("seed")
-        box.label(text=f"{spec.label}, seed {seed}" if seed is not None else spec.label, icon=typed.icon(spec.icon))
+        seeds = [
+            parameter.name for parameter in with_role(spec.parameters, "seed") if parameter.name in recipe["params"]
+        ]
+        told = "".join(f", seed {recipe['params'][name]}" for name in seeds[:1])
+        box.label(text=f"{spec.label}{told}", icon=typed.icon(spec.icon))
         for parameter in spec.parameters:
             value = recipe["params"].get(parameter.name, parameter.default)
-            if parameter.name != "seed" and value != parameter.default:
+            if parameter.name not in seeds[:1] and value != parameter.default:
                 row = box.row()
                 row.label(text=parameter.label)
                 row.label(text=_shown(parameter, value))

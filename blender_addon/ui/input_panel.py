@@ -10,8 +10,10 @@ from .. import typed
 from ..inputs import scan_sources, sources
 from ..operators import cameras
 from ..placing import previews
+from ..readers import table
+from ..settings import properties, property_table
 from ..shared.algorithm import AlgorithmSpec, Port, find
-from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH
+from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import algorithms
 from .connection_panel import wrapped
 from .sidebar import RelievoTab
@@ -36,9 +38,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             if port.many:
                 for index, more in enumerate(getattr(group, f"more_{port.name}"), 1):
                     self._draw_picker(context, spec, port, more, index)
-                add = typed.present(self.layout).operator(
-                    "relievo.add_input", text=f"Add {port.label or port.name}", icon="ADD"
-                )
+                add = typed.present(self.layout).operator("relievo.add_input", text=f"Add {port.label}", icon="ADD")
                 add.algorithm, add.port = spec.name, port.name
 
     # A scan: a mesh, cameras, and what belongs to them ----------------------------------------------------------------
@@ -88,7 +88,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         column = typed.present(self.layout).column(align=True)
         row = column.row(align=True)
         row.use_property_split, row.use_property_decorate = True, False
-        row.prop(settings, "source", text=(port.label or port.name) if index == 0 else " ")
+        row.prop(settings, "source", text=port.label if index == 0 else " ")
         if index:
             remove = row.operator("relievo.remove_input", text="", icon="X")
             remove.algorithm, remove.port, remove.index = spec.name, port.name, index
@@ -98,35 +98,51 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             self._draw_mesh(column, context, settings)
         elif settings.source == "EXEMPLAR":
             column.prop(settings, "exemplar", text="")
-        elif settings.source == "MATERIALS":
-            column.label(text="Pass index of each material: 0 is the first exemplar", icon="INFO")
-        elif settings.source == "OBJECTS":
-            column.prop(settings, "collection", text="")
-            column.label(text="Pass index of each object: 0 is the first exemplar", icon="INFO")
-        elif settings.source == "NOISE":
-            seed = typed.settings(context.scene).noise.seed
-            column.label(text=f"Noise engine's settings, seed {seed}", icon="INFO")
+        elif settings.source in ("MATERIALS", "OBJECTS"):
+            self._draw_classes(column, context, spec, port, settings)
+        elif settings.source == "NONE" and not port.optional:
+            wrapped(column, f"Nothing in Blender gives {port.label} to this engine", "ERROR")
+        elif (engine := table.picked_engine(spec, port, settings.source)) is not None:
+            column.label(text=f"{engine.label} engine's settings{_seed_of(context, engine)}", icon="INFO")
+        if index == 0 and settings.source in ("IMAGE", "MATERIALS", "OBJECTS"):
+            _draw_palette(column, port, settings.source)
 
     def _draw_image(
         self, column: bpy.types.UILayout, spec: AlgorithmSpec, port: Port, settings: Any, index: int
     ) -> None:
         row = column.row(align=True)
         row.prop(settings, "image", text="")
-        load = row.operator("relievo.load_height_image", text="", icon="FILEBROWSER")
+        load = row.operator("relievo.open_image", text="", icon="FILEBROWSER")
         load.algorithm, load.port, load.index = spec.name, port.name, index
         if settings.image is None:
             column.label(text="Pick or open an image", icon="ERROR")
             return
-        if port.kind is HEIGHT_MAP:
-            detail = column.column(align=True)
-            detail.use_property_split, detail.use_property_decorate = True, False
+        reader = table.reader_of(port, "IMAGE")
+        detail = column.column(align=True)
+        detail.use_property_split, detail.use_property_decorate = True, False
+        if reader is not None and reader.has_size:
             detail.prop(settings, "size")
+        if reader is not None and reader.has_range:
             detail.row().prop(settings, "meaning", expand=True)
             if settings.meaning == "RANGE":
                 detail.prop(settings, "low")
                 detail.prop(settings, "high")
 
-    def _draw_mesh(self, column: bpy.types.UILayout, context: bpy.types.Context, settings: Any) -> None:
+    def _draw_classes(
+        self, column: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec, port: Port, settings: Any
+    ) -> None:
+        """Pass indices of the scene; with a mesh to lie on where the engine has no heights that they lie on."""
+        if settings.source == "OBJECTS":
+            column.prop(settings, "collection", text="")
+        if sources.ground_port_of(context.scene, spec) is None:
+            self._draw_mesh(column, context, settings, fills_gaps=False)
+        if not port.classes:
+            what = "material" if settings.source == "MATERIALS" else "object"
+            column.label(text=f"The pass index of each {what} is its class", icon="INFO")
+
+    def _draw_mesh(
+        self, column: bpy.types.UILayout, context: bpy.types.Context, settings: Any, *, fills_gaps: bool = True
+    ) -> None:
         active = context.active_object
         column.prop(settings, "object", text="")
         if settings.object is None:
@@ -135,7 +151,25 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             else:
                 column.label(text="Select a mesh", icon="ERROR")
         column.prop(settings, "resolution")
-        column.prop(settings, "fill_gaps")
+        if fills_gaps:
+            column.prop(settings, "fill_gaps")
+
+
+def _seed_of(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
+    """ ", seed 7" for an engine that has one."""
+    group = getattr(typed.settings(context.scene), spec.name)
+    return "".join(
+        f", seed {getattr(group, property_table.property_name(seed))}" for seed in properties.seeds_of(spec)[:1]
+    )
+
+
+def _draw_palette(column: bpy.types.UILayout, port: Port, source: str) -> None:
+    """The classes of a port, as an image names them by their colours and the scene by pass indices."""
+    for number, (name, rgb) in enumerate(port.classes):
+        told = "#" + "".join(f"{round(255 * value):02X}" for value in rgb) if source == "IMAGE" else f"Pass {number}"
+        row = column.row()
+        row.label(text=name, icon="BLANK1")
+        row.label(text=told)
 
 
 def _spec(context: bpy.types.Context) -> AlgorithmSpec:

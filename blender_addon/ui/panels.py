@@ -10,14 +10,17 @@ from typing import Any
 
 import bpy
 
-from .. import pump, typed
+from .. import pump, requests, typed
+from ..inputs import scan_sources
 from ..link.job_records import Job, format_seconds
+from ..operators import engines
 from ..placing import results
 from ..settings import properties, property_table
 from ..shared.algorithm import AlgorithmSpec, find
 from ..shared.catalog import algorithms
 from ..shared.jobs import JobState
 from ..shared.params import Param
+from ..writers import table
 from . import input_panel, result_panel
 from .connection_panel import draw_connection, wrapped
 from .sidebar import RelievoTab
@@ -53,7 +56,8 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
         group = getattr(typed.settings(context.scene), spec.name)
         column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
-        _draw_parameters(column, group, [p for p in spec.parameters if not p.group and not _is_dice(p)])
+        seeds = properties.seeds_of(spec)
+        _draw_parameters(column, group, [p for p in spec.parameters if not p.group and p not in seeds])
         names = dict.fromkeys(parameter.group for parameter in spec.parameters if parameter.group)
         for name in names:
             header, body = typed.present(self.layout).panel(f"relievo_{spec.name}_{name}", default_closed=True)
@@ -61,11 +65,6 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
             if body is not None:
                 body.use_property_split, body.use_property_decorate = True, False
                 _draw_parameters(body.column(), group, [p for p in spec.parameters if p.group == name])
-
-
-def _is_dice(parameter: Param) -> bool:
-    """Whether it is drawn beside Generate: another seed is another result, unless the seed is one detail among others."""
-    return parameter.name == "seed" and not parameter.group
 
 
 def _draw_parameters(layout: bpy.types.UILayout, group: Any, parameters: list[Param]) -> None:
@@ -89,16 +88,14 @@ class RELIEVO_PT_result(RelievoTab, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        output = typed.settings(context.scene).output
+        output, writer = typed.settings(context.scene).output, table.of(_spec(context))
         column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
-        if properties.makes_textures(_spec(context)):
-            column.prop(output, "depth", text="As")
-            column.prop(output, "preview")
-            return
-        column.prop(output, "kind", text="As")
+        if len(writer.items) > 1:
+            column.prop(output, writer.setting, text="As")
         column.prop(output, "preview")
-        column.prop(output, "frame")
+        if writer.frames:
+            column.prop(output, "frame")
 
 
 class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
@@ -110,13 +107,28 @@ class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
         spec = _spec(context)
         row = typed.present(self.layout).row(align=True)
         row.scale_y = 1.5
-        makes_textures = properties.makes_textures(spec)
-        row.operator("relievo.generate", text="Texture" if makes_textures else "Generate", icon="PLAY")
-        if any(_is_dice(parameter) for parameter in spec.parameters):
-            seed = row.row(align=True)
-            seed.scale_x = 0.6
-            seed.prop(getattr(typed.settings(context.scene), spec.name), "seed", text="")
+        row.operator("relievo.generate", text=table.of(spec).button, icon="PLAY")
+        seeds = properties.seeds_of(spec)
+        if seeds:
+            column = row.row(align=True)
+            column.scale_x = 0.6
+            column.prop(
+                getattr(typed.settings(context.scene), spec.name), property_table.property_name(seeds[0]), text=""
+            )
             row.operator("relievo.roll_seed", text="", icon="FILE_REFRESH")
+        if where := _where_it_goes(context, spec):
+            typed.present(self.layout).label(text=where, icon="MATERIAL")
+
+
+def _where_it_goes(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
+    """For a surface whose mesh is not among the inputs: what is going to wear it, "" for anything else."""
+    if not table.of(spec).goes_on_mesh or scan_sources.surface_port(spec) is not None:
+        return ""
+    name = requests.selected_mesh(context, spec)
+    if not name:
+        return "Select a mesh, or get a material alone"
+    item = typed.mesh(typed.present(context.active_object))
+    return f"Goes on: {name}" if len(item.uv_layers) else f"{name} has no UVs: unwrap it first"
 
 
 class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
@@ -148,8 +160,7 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
         if job.error is not None:
             self._draw_error(box, job)
         elif job.held:
-            is_texture = job.spec is not None and properties.makes_textures(job.spec)
-            text = "Place as a Material" if is_texture else "Place as a New Object"
+            text = table.of(job.spec).held if job.spec is not None else "Place"
             box.operator("relievo.place_job", text=text, icon="IMPORT").job = job.id
         for warning in job.warnings:
             wrapped(box, warning, "INFO")
@@ -196,7 +207,7 @@ def _spec(context: bpy.types.Context) -> AlgorithmSpec:
 def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
     layout = typed.present(self.layout)
     layout.separator()
-    layout.operator("relievo.add_terrain", icon="RNDCURVE")
+    layout.operator("relievo.add_terrain", icon=typed.icon(engines.new_terrain().icon))
 
 
 CLASSES = (

@@ -1,41 +1,60 @@
-"""What Relievo has made of the selected object: its boxes in the sidebar, and what was found out about each photograph.
+"""What Relievo has made of the selected object: its boxes in the sidebar, and what the engine tells about each photograph.
 
 draw() reads what lies on datablocks and does nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import bpy
 
 from .. import requests, typed
-from ..writers import report, textures
+from ..settings import properties
+from ..shared.algorithm import AlgorithmSpec
+from ..shared.catalog import algorithms
+from ..writers import paintings, report, textures
 from .connection_panel import wrapped
 from .sidebar import RelievoTab
 
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """A box for the terrain that the active object is, and one for the texture that it wears."""
-    item = context.active_object
+    """A box for the terrain or painting that the active object is, and one for the texture that it wears."""
+    item = paintings.canvas_of(context.active_object)
     if item is None:
         return
-    if requests.recipe_on(item) is not None:
-        _draw_terrain(layout, item)
+    recipe = requests.recipe_on(item)
+    if recipe is not None:
+        _draw_object(layout, item, _engine_of(recipe))
     material = textures.worn_by(item)
     if material is not None and requests.recipe_on(material) is not None:
         _draw_texture(layout, context, item, material)
 
 
-def _draw_terrain(layout: bpy.types.UILayout, item: bpy.types.Object) -> None:
+def _engine_of(recipe: Mapping[str, Any]) -> AlgorithmSpec | None:
+    """The engine of a recipe, None where it is not installed."""
+    return next((spec for spec in algorithms() if spec.name == recipe["algorithm"]), None)
+
+
+def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: AlgorithmSpec | None) -> None:
     box = layout.box()
-    box.label(text=item.name, icon="OUTLINER_OB_MESH")
+    box.label(text=item.name, icon=typed.icon(spec.icon) if spec is not None else "QUESTION")
+    if spec is None:
+        wrapped(box, "It was made by an engine that is not installed.", "ERROR")
+        return
     row = box.row(align=True)
     row.operator("relievo.regenerate", text="Regenerate")
-    row.operator("relievo.vary")
+    if properties.seeds_of(spec):
+        row.operator("relievo.vary")
     row = box.row(align=True)
     row.operator("relievo.update_terrain")
     row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER")
     row.operator("relievo.copy_recipe", text="", icon="COPYDOWN")
-    box.operator("relievo.set_up_view", icon="LIGHT_SUN")
+    if report.KEY in item:
+        row.operator("relievo.open_report", text="", icon="TEXT")
+    if spec.makes == "terrain":
+        box.operator("relievo.set_up_view", icon="LIGHT_SUN")
 
 
 def _draw_texture(
@@ -52,6 +71,8 @@ def _draw_texture(
     row.operator("relievo.update_terrain").of_texture = True
     row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER").of_texture = True
     row.operator("relievo.copy_recipe", text="", icon="COPYDOWN").of_texture = True
+    if report.KEY in material:
+        row.operator("relievo.open_report", text="", icon="TEXT")
     found = report.read(material)
     if found is not None:
         _draw_summary(box.column(align=True), found)

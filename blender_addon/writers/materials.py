@@ -15,6 +15,7 @@ import bpy
 
 from .. import compat, typed
 from ..shared.arrays import Array
+from . import images
 from .shader_graph import ShaderGraph, Socket
 
 NAME = "Relievo Terrain"
@@ -25,7 +26,7 @@ LOW_KEY, HIGH_KEY = (
 AREA_KEY = "relievo_area_m2"
 HAZE_KEY = "relievo_haze"  # share of light lost per metre of air; 0 or absent: none
 _KEY, _VERSION = "relievo_material", 1
-_HEIGHT_NODE = "Relievo Height"
+_HEIGHT_NODE, _COLOR_NODE = "Relievo Height", "Relievo Color"
 
 ROCK_DARK, ROCK_LIGHT = (0.100, 0.080, 0.066), (0.27, 0.222, 0.178)
 SCREE = (0.275, 0.255, 0.225)
@@ -66,13 +67,40 @@ def wear(item: bpy.types.Object) -> None:
     _put_on(item, _shared())
 
 
-def wear_displaced(item: bpy.types.Object, image: bpy.types.Image, maps: Mapping[str, bpy.types.Image]) -> None:
-    """Give a terrain a material that displaces it by an image of heights in metres, and reads its maps from images."""
+def wear_colored(item: bpy.types.Object, image: bpy.types.Image) -> bool:
+    """Give a terrain a material of its own whose colour is an image, or renew the image of the one it wears.
+
+    False where it wears a material that the user has given it, which stays as it is.
+    """
+    worn = _first(item)
+    if worn is not None and color_image_of(item) is not None and height_image_of(item) is None:
+        images.renew(typed.of(typed.tree_of(worn).nodes[_COLOR_NODE], bpy.types.ShaderNodeTexImage), image)
+        return True
+    if worn is not None and worn.get(_KEY) != _VERSION and height_image_of(item) is None:
+        return False
+    material = bpy.data.materials.new(f"{item.name} material")
+    graph = ShaderGraph(_empty(material))
+    _surface(graph, {}, _colors(graph, image))
+    graph.tree.nodes.active = graph.tree.nodes[_COLOR_NODE]  # what Solid shading shows, and what a bake would write to
+    _put_on(item, material)
+    return True
+
+
+def wear_displaced(
+    item: bpy.types.Object,
+    image: bpy.types.Image,
+    maps: Mapping[str, bpy.types.Image],
+    color: bpy.types.Image | None = None,
+) -> None:
+    """Give a terrain a material that displaces it by an image of heights in metres, and reads its maps from images. color: what it
+    looks like; the layers of the terrain material where there is none.
+    """
     if height_image_of(item) == image:
         return  # the user may have made it their own; its images have new pixels already
     material = bpy.data.materials.new(f"{item.name} material")
     graph = ShaderGraph(_empty(material))
-    output = _surface(graph, {name: graph.image(picture).outputs["Color"] for name, picture in maps.items()})
+    sockets = {name: graph.image(picture).outputs["Color"] for name, picture in maps.items()}
+    output = _surface(graph, sockets, _colors(graph, color) if color is not None else None)
     displacement = graph.node("ShaderNodeDisplacement", space="OBJECT")
     sampled = graph.image(image)
     sampled.name = _HEIGHT_NODE
@@ -84,10 +112,29 @@ def wear_displaced(item: bpy.types.Object, image: bpy.types.Image, maps: Mapping
     _put_on(item, material)
 
 
+def color_image_of(item: bpy.types.Object) -> bpy.types.Image | None:
+    """The image that colours a terrain, None where it has the layers of the terrain material or the user's own."""
+    material = _first(item)
+    node = (
+        material.node_tree.nodes.get(_COLOR_NODE) if material is not None and material.node_tree is not None else None
+    )
+    return node.image if isinstance(node, bpy.types.ShaderNodeTexImage) else None
+
+
+def _colors(graph: ShaderGraph, image: bpy.types.Image) -> Socket:
+    sampled = graph.image(image)
+    sampled.name = _COLOR_NODE
+    return sampled.outputs["Color"]
+
+
+def _first(item: bpy.types.Object) -> bpy.types.Material | None:
+    worn = typed.mesh(item).materials
+    return worn[0] if len(worn) else None
+
+
 def height_image_of(item: bpy.types.Object) -> bpy.types.Image | None:
     """The image that the object's first material displaces it by, None where there is none."""
-    worn = typed.mesh(item).materials
-    material = worn[0] if len(worn) else None
+    material = _first(item)
     node = (
         material.node_tree.nodes.get(_HEIGHT_NODE) if material is not None and material.node_tree is not None else None
     )
@@ -122,8 +169,20 @@ def _empty(material: bpy.types.Material) -> bpy.types.NodeTree:
 # The layers, from the ground up --------------------------------------------------------------------------------------
 
 
-def _surface(graph: ShaderGraph, maps: Mapping[str, Socket]) -> bpy.types.Node:
-    """The whole surface; returns the output node."""
+def _surface(graph: ShaderGraph, maps: Mapping[str, Socket], colors: Socket | None = None) -> bpy.types.Node:
+    """The whole surface, of all layers or of given colours; returns the output node."""
+    output = graph.node("ShaderNodeOutputMaterial")
+    shader = _layers(graph, maps) if colors is None else graph.node("ShaderNodeBsdfPrincipled")
+    if colors is not None:
+        graph.feed(shader.inputs["Base Color"], colors)
+        graph.feed(shader.inputs["Roughness"], 0.92)
+        graph.feed(shader.inputs["Specular IOR Level"], 0.25)
+    graph.feed(output.inputs["Surface"], _haze(graph, shader.outputs["BSDF"]))
+    return output
+
+
+def _layers(graph: ShaderGraph, maps: Mapping[str, Socket]) -> bpy.types.Node:
+    """All layers by slope, height and maps; returns the shader node."""
     ground = _ground(graph, maps)
     color = _rock(graph, ground)
     color = _wear(graph, ground, color)
@@ -140,9 +199,7 @@ def _surface(graph: ShaderGraph, maps: Mapping[str, Socket]) -> bpy.types.Node:
     )
     graph.feed(shader.inputs["Specular IOR Level"], 0.25)
     graph.feed(shader.inputs["Normal"], _grain(graph, ground, snow))
-    output = graph.node("ShaderNodeOutputMaterial")
-    graph.feed(output.inputs["Surface"], _haze(graph, shader.outputs["BSDF"]))
-    return output
+    return shader
 
 
 def _ground(graph: ShaderGraph, maps: Mapping[str, Socket]) -> _Ground:
@@ -158,8 +215,8 @@ def _ground(graph: ShaderGraph, maps: Mapping[str, Socket]) -> _Ground:
     scaled = graph.node("ShaderNodeVectorMath", operation="SCALE")
     graph.feed(scaled.inputs[0], position)
     graph.feed(scaled.inputs["Scale"], graph.math("DIVIDE", 1.0, relief))
-    mottle = graph.math("SUBTRACT", graph.noise(scaled.outputs["Vector"], 7.0, detail=5.0, roughness=0.6), 0.5)
-    grit = graph.math("SUBTRACT", graph.noise(scaled.outputs["Vector"], 34.0, detail=6.0, roughness=0.65), 0.5)
+    mottle = graph.math("SUBTRACT", graph.fractal(scaled.outputs["Vector"], 7.0, detail=5.0, roughness=0.6), 0.5)
+    grit = graph.math("SUBTRACT", graph.fractal(scaled.outputs["Vector"], 34.0, detail=6.0, roughness=0.65), 0.5)
     return _Ground(height, graph.math("DEGREES", steepness), mottle, grit, scaled.outputs["Vector"], maps)
 
 
@@ -170,7 +227,7 @@ def _rock(graph: ShaderGraph, ground: _Ground) -> Socket:
     tilted = graph.math("MULTIPLY_ADD", split.outputs["X"], 0.12, split.outputs["Z"])
     bed = graph.node("ShaderNodeCombineXYZ")
     graph.feed(bed.inputs["Z"], graph.math("MULTIPLY_ADD", ground.mottle, 0.06, tilted))
-    beds = graph.noise(bed.outputs["Vector"], 16.0, detail=2.0)
+    beds = graph.fractal(bed.outputs["Vector"], 16.0, detail=2.0)
     weathered = graph.math("MULTIPLY_ADD", ground.grit, 1.1, graph.math("MULTIPLY_ADD", ground.mottle, 0.6, beds))
     return graph.mix(graph.smoothstep(weathered, 0.22, 0.8), ROCK_DARK, ROCK_LIGHT)
 
@@ -240,7 +297,7 @@ def _grain(graph: ShaderGraph, ground: _Ground, snow: Socket) -> Socket:
             0.004,
         ),
     )
-    graph.feed(bump.inputs["Height"], graph.noise(ground.position, 28.0, detail=3.0, roughness=0.5))
+    graph.feed(bump.inputs["Height"], graph.fractal(ground.position, 28.0, detail=3.0, roughness=0.5))
     return bump.outputs["Normal"]
 
 

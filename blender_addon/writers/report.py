@@ -1,6 +1,7 @@
-"""What a texture engine found out about its photographs: as a text that a person reads, and as rows for the panel.
+"""What an engine tells beside its result: as a text that a person reads, and as rows for the panel.
 
-The JSON itself lies on the material, so that a script has it whole. A field that an engine leaves out is not shown.
+A REPORT is free JSON. `summary` (sentences) and `photographs` (a row for each) are told as such, everything else as it is, so that
+an engine needs no reader of its own. The JSON itself lies on the datablock, so that a script has it whole.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import bpy
 
 from ..shared.arrays import Array
 
-KEY = "relievo_report"  # custom property of a material: the report as JSON
+KEY = "relievo_report"  # custom property of the datablock that it is about: the report as JSON
 TEXT_KEY = "relievo_report_text"  # name of the text datablock that tells it
 
 
@@ -69,19 +70,19 @@ class Report:
         return tuple(photograph for photograph in self.photographs if photograph.is_misfit)
 
 
-def write(material: bpy.types.Material, name: str, array: Array) -> None:
-    """Put a REPORT on a material, and tell it in a text datablock."""
-    told = bytes(array.values).decode("utf-8")
-    material[KEY] = told
-    text = bpy.data.texts.get(str(material.get(TEXT_KEY, ""))) or bpy.data.texts.new(f"{name} report")
+def write(item: bpy.types.ID, name: str, array: Array) -> None:
+    """Put a REPORT on what it is about, and tell it in a text datablock."""
+    told = bytes(array.values).decode("utf-8", errors="replace")
+    item[KEY] = told
+    text = bpy.data.texts.get(str(item.get(TEXT_KEY, ""))) or bpy.data.texts.new(f"{name} report")
     text.clear()
-    text.write(to_text(parse(told), name))
-    material[TEXT_KEY] = text.name
+    text.write(to_text(told, name))
+    item[TEXT_KEY] = text.name
 
 
-def read(material: bpy.types.Material) -> Report | None:
-    """The report on a material, None where there is none that can be read. Cheap enough for draw()."""
-    told = material.get(KEY)
+def read(item: bpy.types.ID) -> Report | None:
+    """The report on a datablock, None where there is none with a summary or photographs. Cheap enough for draw()."""
+    told = item.get(KEY)
     if not isinstance(told, str):
         return None
     try:
@@ -90,9 +91,9 @@ def read(material: bpy.types.Material) -> Report | None:
         return None
 
 
-def text_of(material: bpy.types.Material) -> bpy.types.Text | None:
-    """The text that tells a material's report, None when it was deleted."""
-    return bpy.data.texts.get(str(material.get(TEXT_KEY, "")))
+def text_of(item: bpy.types.ID) -> bpy.types.Text | None:
+    """The text that tells a datablock's report, None when it was deleted."""
+    return bpy.data.texts.get(str(item.get(TEXT_KEY, "")))
 
 
 @lru_cache(maxsize=8)
@@ -125,14 +126,56 @@ def _number(values: Mapping[str, Any], name: str) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def to_text(found: Report, name: str) -> str:
-    """A report as a person reads it, a line a photograph."""
-    lines = [name, "=" * len(name), *found.summary]
+def to_text(told: str, name: str) -> str:
+    """A report as a person reads it: the summary, a line for each photograph, then whatever else it says."""
+    lines = [name, "=" * len(name)]
+    try:
+        values = json.loads(told)
+    except ValueError:
+        return "\n".join([*lines, told]) + "\n"
+    rest = values
+    try:
+        found = parse(told)
+    except (ValueError, TypeError, KeyError):
+        found = Report()  # of another engine, in words of its own
+    else:
+        rest = {key: value for key, value in values.items() if key not in ("summary", "photographs")}
+    lines += found.summary
     if found.photographs:
         width = max(len(photograph.name) for photograph in found.photographs)
         lines += ["", f"{'photograph':{width}}  residual    PSNR  gain                shift px"]
         lines += [_row(photograph, width) for photograph in found.photographs]
+    if rest:
+        lines += ["", *_told(rest)]
     return "\n".join(lines) + "\n"
+
+
+def _told(value: Any, indent: str = "") -> list[str]:
+    """Any JSON in lines: a name and its value, what is inside it indented."""
+    if isinstance(value, dict):
+        entries = [(str(key).replace("_", " "), inner) for key, inner in value.items()]
+    elif isinstance(value, list):
+        entries = [("-", inner) for inner in value]
+    else:
+        return [f"{indent}{value}"]
+    lines = []
+    for label, inner in entries:
+        mark = label if label == "-" else f"{label}:"
+        if isinstance(inner, (dict, list)) and inner and not _is_flat(inner):
+            lines += [f"{indent}{mark}", *_told(inner, f"{indent}    ")]
+        else:
+            lines.append(f"{indent}{mark} {_brief(inner)}")
+    return lines
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, list) and not any(isinstance(inner, (dict, list)) for inner in value)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_brief(inner) for inner in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _row(photograph: Photograph, width: int) -> str:

@@ -61,8 +61,8 @@ class ShaderGraph:
         self.feed(sockets["B_Color"], above)
         return next(socket for socket in made.outputs if socket.identifier == "Result_Color")
 
-    def noise(self, vector: Socket, scale: Value, *, detail: float = 6.0, roughness: float = 0.6) -> Socket:
-        """Fractal noise around 0.5."""
+    def fractal(self, vector: Socket, scale: Value, *, detail: float = 6.0, roughness: float = 0.6) -> Socket:
+        """Blender's own fractal texture, around 0.5."""
         made = self.node("ShaderNodeTexNoise")
         self.feed(made.inputs["Vector"], vector)
         self.feed(made.inputs["Scale"], scale)

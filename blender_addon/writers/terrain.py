@@ -1,8 +1,8 @@
 """An engine's outputs -> a terrain in the scene: one object or one set of images, made new or renewed in place.
 
-Heights become positions or a packed image, as the user chose; every other map becomes an attribute of the mesh
-under its port's name ("flow", "sediment", "wear"), which the terrain material reads and the user's own nodes can.
-Selects nothing and pushes no undo step.
+Heights become positions or a packed image, as the user chose; colours become the material's base colour; every other map an
+attribute of the mesh under its port's name ("flow", "sediment", "wear"), which the terrain material reads and the user's own
+nodes can. What fits neither is kept as an image. Selects nothing and pushes no undo step.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import bpy
 import numpy as np
 
 from .. import typed
-from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, Array, check
+from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, REPORT, TEXTURE, Array, check
 from ..shared.errors import InvalidInput, InvalidParameter
-from . import displacement, grid, images, materials, record
+from . import displacement, grid, images, maps, materials, record, report
 
 KINDS = ("MESH", "GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES")
 
@@ -39,7 +39,7 @@ def make(
     """
     port, heights = _heights(outputs, kind)
     if kind == "IMAGES":
-        made: bpy.types.ID = _images(outputs, name)[port]
+        made: bpy.types.ID = maps.make({name: (array,) for name, array in outputs.items()}, name=name)[port]
     else:
         item = record.place(name, _mesh(name, heights, kind), location, scene or typed.present(bpy.context.scene))
         _finish(item, outputs, port, kind, None)
@@ -62,7 +62,7 @@ def replace(
     if target.type != "MESH":
         raise InvalidInput(f"{target.name!r} is not a mesh.", hint="Generate a new terrain instead.", field=target.name)
     if kind == "IMAGES":
-        _images(outputs, target.name)
+        maps.make({name: (array,) for name, array in outputs.items()}, name=target.name)
     else:
         image = displacement.image_of(target) or materials.height_image_of(target)
         displacement.remove(target)
@@ -72,10 +72,17 @@ def replace(
         record.write_recipe(target, recipe)
 
 
-def update_heights(item: bpy.types.Object, heights: Array) -> None:
-    """Move the vertices of a terrain of kind "MESH" to other heights of the same size: for previews, ten a second."""
-    grid.update_heights(typed.mesh(item), heights.values)
-    materials.set_range(item, heights)
+def update(item: bpy.types.Object, outputs: Mapping[str, Array]) -> None:
+    """Bring a terrain of kind "MESH" to other heights and maps of its size: for previews, ten a second. No image is packed."""
+    mesh, shape = typed.mesh(item), grid.shape_of(typed.mesh(item))
+    for name, array in outputs.items():
+        if array.kind is HEIGHT_MAP:
+            grid.update_heights(mesh, array.values)
+            materials.set_range(item, array)
+        elif array.kind is COLOR_IMAGE and (image := materials.color_image_of(item)) is not None:
+            images.show(image, array)
+        elif array.values.shape == shape:
+            _store(mesh, name, array)
 
 
 def _heights(outputs: Mapping[str, Array], kind: str) -> tuple[str, Array]:
@@ -85,10 +92,6 @@ def _heights(outputs: Mapping[str, Array], kind: str) -> tuple[str, Array]:
         if array.kind is HEIGHT_MAP:
             return port, check(array, port)
     raise InvalidInput("There are no heights among the outputs.", field="height")
-
-
-def _images(outputs: Mapping[str, Array], name: str) -> dict[str, bpy.types.Image]:
-    return {port: images.build(f"{name} {port}", array) for port, array in outputs.items()}
 
 
 # The mesh ------------------------------------------------------------------------------------------------------------
@@ -133,27 +136,52 @@ def _finish(
         displacement.by_modifier(item, typed.present(image))
     elif kind == "ADAPTIVE":
         displacement.by_cycles(item, max(heights.values.shape))
-    maps = {name: array for name, array in outputs.items() if name != port}
-    as_images = (
-        maps if kind == "ADAPTIVE" else {name: array for name, array in maps.items() if array.kind is COLOR_IMAGE}
-    )
-    for name in maps.keys() - as_images.keys():
-        _store(typed.mesh(item), name, maps[name])
-    pictures = {
-        name: images.build(f"{item.name} {name}", array, into=images.ours(f"{item.name} {name}"))
-        for name, array in as_images.items()
-    }
+    others = _without_sets({name: array for name, array in outputs.items() if name != port})
+    color = _color_of(others)
     materials.set_range(item, heights)
     if kind == "ADAPTIVE":
-        materials.wear_displaced(item, typed.present(image), pictures)
-    else:
+        pictures = {name: _picture(item, name, array) for name, array in others.items() if maps.is_raster(array)}
+        painted = pictures.pop(color, None)
+        materials.wear_displaced(item, typed.present(image), pictures, painted)
+        return
+    on_vertices = {name for name, array in others.items() if array.values.shape == heights.values.shape}
+    for name in on_vertices:
+        _store(typed.mesh(item), name, others[name])
+    if not color:
         materials.wear(item)
+    for name in others.keys() - on_vertices:
+        _keep(item, name, others[name], is_color=name == color)
+
+
+def _without_sets(outputs: Mapping[str, Array]) -> dict[str, Array]:
+    apart = maps.with_sets_split({name: (array,) for name, array in outputs.items()})
+    return {name: given[0] for name, given in apart.items()}
+
+
+def _color_of(outputs: Mapping[str, Array]) -> str:
+    """The port of the terrain's colours, "" where there are none."""
+    return next((name for name, array in outputs.items() if array.kind in (COLOR_IMAGE, TEXTURE)), "")
+
+
+def _picture(item: bpy.types.Object, name: str, array: Array) -> bpy.types.Image:
+    """An image of a map that a material reads, written over where it was made here before."""
+    if array.kind is TEXTURE:
+        return maps.image_of(f"{item.name} {name}", (array,))
+    return images.build(f"{item.name} {name}", array, into=images.ours(f"{item.name} {name}"))
+
+
+def _keep(item: bpy.types.Object, name: str, array: Array, *, is_color: bool) -> None:
+    """What is no attribute of a vertex: the base colour, a report, a map that nothing uses yet."""
+    if array.kind is REPORT:
+        report.write(item, item.name, array)
+    elif maps.is_raster(array):
+        image = maps.image_of(f"{item.name} {name}", (array,))
+        if not (is_color and materials.wear_colored(item, image)):
+            images.keep(image, f"{item.name} {name}")
 
 
 def _store(mesh: bpy.types.Mesh, name: str, array: Array) -> None:
     """A map as an attribute a vertex: vertices lie in the order of an array's cells."""
-    if array.values.shape != grid.shape_of(mesh):
-        raise InvalidInput(f"The map {name!r} is {array.values.shape}, the terrain {grid.shape_of(mesh)}.", field=name)
     is_classes = array.kind is CLASS_MAP
     kind = bpy.types.IntAttribute if is_classes else bpy.types.FloatAttribute
     dtype = np.int32 if is_classes else np.float32

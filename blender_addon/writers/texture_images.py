@@ -14,7 +14,7 @@ import bpy
 import numpy as np
 
 from .. import typed
-from ..shared.arrays import COUNT_MAP, TEXTURE, Array
+from ..shared.arrays import COLOR_IMAGE, COUNT_MAP, HEIGHT_MAP, MASK, NORMAL_MAP, TEXTURE, Array
 from ..shared.errors import InvalidInput, InvalidParameter
 from . import images, png
 
@@ -23,12 +23,12 @@ FIRST_TILE = 1001
 WHITE_KEY = "relievo_white"  # custom property of an image of counts: how many white stands for
 
 
-def build(name: str, given: Sequence[Array], *, depth: str = "BYTE") -> bpy.types.Image:
+def build(name: str, given: Sequence[Array], *, depth: str = "BYTE", mask_depth: str = "BYTE") -> bpy.types.Image:
     """A packed image of one array, or a tiled one of several.
 
-    given: of one kind, one for each UDIM tile (attribute tile). A TEXTURE is written as depth says; counts and masks are
-    grey in 8 bits, Non-Color, counts as shares of the highest (custom property WHITE_KEY). Raises InvalidInput,
-    InvalidParameter.
+    given: of one kind, one for each UDIM tile (attribute tile). Colours (TEXTURE, COLOR_IMAGE) and normals are written as depth
+    says, masks as mask_depth says, heights always as 32-bit floats; counts are grey in 8 bits, as shares of the highest (custom
+    property WHITE_KEY). All but colours are Non-Color. Raises InvalidInput, InvalidParameter.
     """
     if depth not in DEPTHS:
         raise InvalidParameter(f"There is no depth {depth!r}.", hint=f"There are: {', '.join(DEPTHS)}.", field="output")
@@ -36,6 +36,10 @@ def build(name: str, given: Sequence[Array], *, depth: str = "BYTE") -> bpy.type
     if not given or len(tiles) != len(given):
         raise InvalidInput(f"{name}: there are {len(given)} arrays for {len(tiles)} tiles.", field=name)
     white = max(1, *(int(array.values.max()) for array in given)) if given[0].kind is COUNT_MAP else 0
+    if given[0].kind is MASK:
+        depth = mask_depth
+    elif given[0].kind is HEIGHT_MAP:
+        depth = "FLOAT"
     if list(tiles) == [FIRST_TILE]:
         image = _single(name, given[0], depth, white)
     else:
@@ -54,27 +58,31 @@ def tile_of(array: Array) -> int:
     return int(array.attributes.get("tile", FIRST_TILE))
 
 
-def show(image: bpy.types.Image, values: np.ndarray) -> None:
-    """Write a texture into an 8-bit image of its size without packing it: for previews. values: uint16 [H, W, 3]."""
+def show(image: bpy.types.Image, array: Array) -> None:
+    """Write colours, a TEXTURE or a COLOR_IMAGE, into an 8-bit sRGB image of their size without packing it: for previews."""
+    values = array.values[::-1]
     pixels = np.ones((*values.shape[:2], 4), np.float32)
-    np.multiply(values[::-1], np.float32(1.0 / 65535.0), out=pixels[..., :3])
+    if array.kind is TEXTURE:
+        np.multiply(values, np.float32(1.0 / 65535.0), out=pixels[..., :3])
+    else:
+        pixels[..., :3] = encoded(values)
     typed.write_pixels(image, pixels)
     image.update()
 
 
 def _color_space(array: Array, depth: str) -> str:
-    if array.kind is not TEXTURE:
+    if array.kind not in (TEXTURE, COLOR_IMAGE):
         return "Non-Color"
     return "Linear Rec.709" if depth == "FLOAT" else "sRGB"
 
 
 def _single(name: str, array: Array, depth: str, white: int) -> bpy.types.Image:
     rows, columns = array.values.shape[:2]
-    if _is_linear(array, depth):
-        return _linear_image(name, array.values)
+    if _is_float(array, depth):
+        return _float_image(name, array)
     image = bpy.data.images.new(name, 1, 1)
-    encoded = png.encode(_levels(array, depth, white))
-    image.pack(data=encoded, data_len=len(encoded))
+    file = png.encode(_levels(array, depth, white))
+    image.pack(data=file, data_len=len(file))
     image.source = "FILE"
     if typed.size(image) != (columns, rows):
         bpy.data.images.remove(image)
@@ -86,13 +94,13 @@ def _single(name: str, array: Array, depth: str, white: int) -> bpy.types.Image:
 
 def _tiled(name: str, tiles: dict[int, Array], depth: str, white: int) -> bpy.types.Image:
     """Blender makes tiled images out of files alone, so these exist until they are packed."""
-    extension = "exr" if _is_linear(next(iter(tiles.values())), depth) else "png"
+    extension = "exr" if _is_float(next(iter(tiles.values())), depth) else "png"
     with tempfile.TemporaryDirectory() as folder:
         stem = Path(folder) / bpy.path.clean_name(name)
         for tile, array in tiles.items():
             path = Path(f"{stem}.{tile}.{extension}")
             if extension == "exr":
-                _save_linear(path, array.values)
+                _save_float(path, array)
             else:
                 path.write_bytes(png.encode(_levels(array, depth, white)))
         first, *others = tiles
@@ -109,8 +117,8 @@ def _tiled(name: str, tiles: dict[int, Array], depth: str, white: int) -> bpy.ty
     return image
 
 
-def _is_linear(array: Array, depth: str) -> bool:
-    return array.kind is TEXTURE and depth == "FLOAT"
+def _is_float(array: Array, depth: str) -> bool:
+    return array.kind is not COUNT_MAP and depth == "FLOAT"
 
 
 def _levels(array: Array, depth: str, white: int) -> np.ndarray:
@@ -120,7 +128,12 @@ def _levels(array: Array, depth: str, white: int) -> np.ndarray:
         return values if depth == "SHORT" else _eight_bits(values)
     if white:
         return np.rint(values * np.float32(255.0 / white)).astype(np.uint8)
-    return np.rint(np.clip(values, 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
+    dtype, most = (np.uint16, 65535.0) if depth == "SHORT" else (np.uint8, 255.0)
+    if array.kind is COLOR_IMAGE:
+        values = encoded(values)
+    elif array.kind is NORMAL_MAP:
+        values = 0.5 * values + 0.5
+    return np.rint(np.clip(values, 0.0, 1.0) * np.float32(most)).astype(dtype)
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
@@ -131,14 +144,14 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
     return made
 
 
-def _linear_image(name: str, values: np.ndarray) -> bpy.types.Image:
-    image = _unpacked_linear_image(name, values)
+def _float_image(name: str, array: Array) -> bpy.types.Image:
+    image = _unpacked_float_image(name, array)
     image.pack()
     return image
 
 
-def _save_linear(path: Path, values: np.ndarray) -> None:
-    image = _unpacked_linear_image(path.stem, values)
+def _save_float(path: Path, array: Array) -> None:
+    image = _unpacked_float_image(path.stem, array)
     try:
         image.filepath_raw, image.file_format = str(path), "OPEN_EXR"
         image.save()
@@ -146,12 +159,16 @@ def _save_linear(path: Path, values: np.ndarray) -> None:
         bpy.data.images.remove(image)
 
 
-def _unpacked_linear_image(name: str, values: np.ndarray) -> bpy.types.Image:
-    rows, columns = values.shape[:2]
+def _unpacked_float_image(name: str, array: Array) -> bpy.types.Image:
+    rows, columns = array.values.shape[:2]
     image = bpy.data.images.new(name, columns, rows, alpha=False, float_buffer=True)
-    typed.set_color_space(image, "Linear Rec.709")
+    typed.set_color_space(image, _color_space(array, "FLOAT"))
+    image.use_half_precision = array.kind is not HEIGHT_MAP
+    values = linear(array.values) if array.kind is TEXTURE else array.values
+    if array.kind is NORMAL_MAP:
+        values = 0.5 * values + 0.5
     pixels = np.ones((rows, columns, 4), np.float32)
-    pixels[..., :3] = linear(values[::-1])
+    pixels[..., :3] = (values if values.ndim == 3 else values[..., None])[::-1]
     typed.write_pixels(image, pixels)
     image.update()
     return image
@@ -162,3 +179,9 @@ def linear(values: np.ndarray) -> np.ndarray:
     encoded = np.arange(65536) / 65535.0
     table = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     return table.astype(np.float32)[values]
+
+
+def encoded(values: np.ndarray) -> np.ndarray:
+    """Linear light -> sRGB, 0..1 (IEC 61966-2-1); what is brighter than white is white."""
+    light = np.clip(values, 0.0, 1.0)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -1,4 +1,4 @@
-"""A texture engine's outputs -> a material on the mesh that was textured, or by itself where the mesh is gone.
+"""A surface engine's outputs -> a material on a mesh, or by itself where there is none: textures, and sets of maps.
 
 The user's own materials and nodes are never edited: a mesh that wears something else gets a slot more. A texture made here
 before is renewed where it hangs, in whatever the user has made of its material. Selects nothing, pushes no undo step.
@@ -6,7 +6,7 @@ before is renewed where it hangs, in whatever the user has made of its material.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import bpy
@@ -14,15 +14,13 @@ import numpy as np
 
 from .. import compat, typed
 from ..shared.algorithm import Arrays
-from ..shared.arrays import COUNT_MAP, MASK, REPORT, TEXTURE, Array
+from ..shared.arrays import REPORT
 from ..shared.errors import InvalidInput
-from . import record, report, texture_images
+from . import images, record, report, surface_maps, texture_images
 from .shader_graph import ShaderGraph
+from .surface_nodes import OUTPUT_NODE, PREFIX, SHADER_NODE, TEXTURE_NODE, UV_NODE, name_of, node_for
 
-TEXTURE_NODE = "Relievo Texture"  # ours are known by these names; all other nodes are the user's
-UV_NODE = "Relievo UV Map"
 UV_LAYER = "Relievo"  # of a mesh that the backend unwrapped
-_SHOWN_KINDS = (TEXTURE, COUNT_MAP, MASK)  # in the order in which they stand in the node editor
 
 
 def put_on(
@@ -30,8 +28,8 @@ def put_on(
 ) -> bpy.types.Material:
     """Give a mesh object the texture; its shape, its other materials and their nodes stay.
 
-    outputs: arrays by port, a TEXTURE among them. depth: one of texture_images.DEPTHS. uv_layer: the UV map that the
-    texture belongs to. Raises InvalidInput.
+    outputs: arrays by port, a texture or a set of maps among them. depth: one of texture_images.DEPTHS. uv_layer: the UV map
+    that the texture belongs to. Raises InvalidInput.
     """
     if target.type != "MESH":
         raise InvalidInput(
@@ -47,8 +45,10 @@ def put_on(
     material = worn_by(target)
     if material is None:
         material = _new_material(f"{target.name} texture")
+        _fill(material, outputs, target.name, depth, uv_layer, recipe)
         _wear(target, material)
-    _fill(material, outputs, target.name, depth, uv_layer, recipe)
+    else:
+        _fill(material, outputs, target.name, depth, uv_layer, recipe)
     return material
 
 
@@ -74,8 +74,12 @@ def image_of(material: bpy.types.Material | None) -> bpy.types.Image | None:
     """The texture image of a material made here, None for any other."""
     if material is None or material.library is not None or material.node_tree is None:
         return None
-    node = material.node_tree.nodes.get(TEXTURE_NODE)
-    return node.image if isinstance(node, bpy.types.ShaderNodeTexImage) else None
+    nodes = material.node_tree.nodes
+    first = nodes.get(TEXTURE_NODE)
+    if isinstance(first, bpy.types.ShaderNodeTexImage):
+        return first.image
+    ours = (node for node in nodes if node.name.startswith(PREFIX))  # a set without a base colour
+    return next((node.image for node in ours if isinstance(node, bpy.types.ShaderNodeTexImage)), None)
 
 
 # For a preview ------------------------------------------------------------------------------------------------------
@@ -84,6 +88,7 @@ def image_of(material: bpy.types.Material | None) -> bpy.types.Image | None:
 def preview_material(name: str, uv_layer: str, *, is_tiled: bool) -> bpy.types.Material:
     """A material whose texture is still empty. is_tiled: of UDIM tiles only the first is shown meanwhile."""
     material = _new_material(name)
+    _texture_node(material)
     typed.of(typed.tree_of(material).nodes[UV_NODE], bpy.types.ShaderNodeUVMap).uv_map = uv_layer
     if is_tiled:
         texture_node(material).extension = "CLIP"
@@ -108,26 +113,25 @@ def texture_node(material: bpy.types.Material) -> bpy.types.ShaderNodeTexImage:
 
 
 def _new_material(name: str) -> bpy.types.Material:
-    """Principled, matt as most scanned things are, so that light falls on it; the texture is its colour."""
+    """Principled, matt as most scanned things are, so that light falls on it; without any image yet."""
     material = bpy.data.materials.new(name)
     tree = compat.use_nodes(material)
     tree.nodes.clear()
     graph = ShaderGraph(tree)
     place = graph.node("ShaderNodeUVMap", name=UV_NODE)
-    texture = graph.node(
-        "ShaderNodeTexImage", name=TEXTURE_NODE, label="Texture", interpolation="Linear", extension="EXTEND"
-    )  # the odd triangle that reaches over the border sees what is there, not the other side
-    graph.feed(texture.inputs["Vector"], place.outputs["UV"])
-    shader = graph.node("ShaderNodeBsdfPrincipled")
-    graph.feed(shader.inputs["Base Color"], texture.outputs["Color"])
+    shader = graph.node("ShaderNodeBsdfPrincipled", name=SHADER_NODE)
     graph.feed(shader.inputs["Roughness"], 0.8)
     graph.feed(shader.inputs["Specular IOR Level"], 0.3)
-    output = graph.node("ShaderNodeOutputMaterial")
+    output = graph.node("ShaderNodeOutputMaterial", name=OUTPUT_NODE)
     graph.feed(output.inputs["Surface"], shader.outputs["BSDF"])
-    for node, x, y in ((place, -560, 160), (texture, -340, 300), (shader, 20, 300), (output, 320, 300)):
+    for node, x, y in ((place, -860, 160), (shader, 20, 300), (output, 320, 300)):
         node.location = (x, y)
-    tree.nodes.active = texture  # what Solid shading shows, and what a bake would write to
     return material
+
+
+def _texture_node(material: bpy.types.Material) -> bpy.types.ShaderNodeTexImage:
+    """The node of the base colour, made where there is none."""
+    return node_for(material, surface_maps.SurfaceMap("texture", surface_maps.BASE_COLOR, ()), 0)
 
 
 def _wear(item: bpy.types.Object, material: bpy.types.Material) -> None:
@@ -153,60 +157,22 @@ def _fill(
     recipe: Mapping[str, Any] | None,
 ) -> None:
     """Images, UV map, report and recipe of one result."""
-    tree = typed.tree_of(material)
-    nodes = tree.nodes
-    for number, (port, given) in enumerate(_maps(outputs)):
-        is_texture = given[0].kind is TEXTURE
-        node = nodes.get(TEXTURE_NODE if is_texture else _map_node(port))
-        if node is None:
-            node = _map_shower(tree, port, number)
-        _renew_image(
-            typed.of(node, bpy.types.ShaderNodeTexImage),
-            texture_images.build(f"{name} {port}", given, depth=depth),
-            recipe,
-        )
-    if (place := nodes.get(UV_NODE)) is not None:
-        typed.of(place, bpy.types.ShaderNodeUVMap).uv_map = uv_layer
+    nodes = typed.tree_of(material).nodes
+    if isinstance(place := nodes.get(UV_NODE), bpy.types.ShaderNodeUVMap):
+        place.uv_map = uv_layer
+    for number, entry in enumerate(surface_maps.of(outputs)):
+        mask_depth = depth if entry.is_of_set else "BYTE"
+        image = texture_images.build(f"{name} {entry.name}", entry.arrays, depth=depth, mask_depth=mask_depth)
+        if recipe:
+            record.write_recipe(image, recipe)
+        is_new = nodes.get(name_of(entry)) is None
+        node = node_for(material, entry, number)
+        images.renew(node, image)
+        if is_new and not number:
+            nodes.active = node  # what Solid shading shows, and what a bake would write to
     for given in outputs.values():
         for array in given:
             if array.kind is REPORT:
                 report.write(material, name, array)
     if recipe:
         record.write_recipe(material, recipe)
-
-
-def _maps(outputs: Arrays) -> Iterator[tuple[str, tuple[Array, ...]]]:
-    """Ports whose arrays lie over UV space, the texture first. Raises InvalidInput where there is no texture."""
-    found = [(port, given) for port, given in outputs.items() if given and given[0].kind in _SHOWN_KINDS]
-    if not any(given[0].kind is TEXTURE for _, given in found):
-        raise InvalidInput("There is no texture among the outputs.", field="texture")
-    yield from sorted(found, key=lambda entry: _SHOWN_KINDS.index(entry[1][0].kind))
-
-
-def _map_node(port: str) -> str:
-    return f"Relievo {port.capitalize()}"
-
-
-def _map_shower(tree: bpy.types.NodeTree, port: str, number: int) -> bpy.types.Node:
-    """A node that holds a map beside the texture, linked to nothing: so it is saved, and at hand."""
-    node = tree.nodes.new("ShaderNodeTexImage")
-    node.name, node.label, node.location = _map_node(port), port.capitalize(), (-340, 300 - 320 * number)
-    place = tree.nodes.get(UV_NODE)
-    if place is not None:
-        tree.links.new(place.outputs["UV"], node.inputs["Vector"])
-    return node
-
-
-def _renew_image(node: bpy.types.ShaderNodeTexImage, image: bpy.types.Image, recipe: Mapping[str, Any] | None) -> None:
-    """Put an image in the place of the node's old one, wherever else that is used as well."""
-    old = node.image
-    node.image = image
-    if recipe:
-        record.write_recipe(image, recipe)
-    if old is None:
-        return
-    old.user_remap(image)
-    name = old.name
-    if not old.users:
-        bpy.data.images.remove(old)
-        image.name = name

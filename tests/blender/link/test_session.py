@@ -362,7 +362,7 @@ def test_two_blenders_at_once_each_get_their_own(data_dir, session):
 _DOOMED = """
 import json, os, sys
 from pathlib import Path
-from blender_addon.session import Session
+from blender_addon.link.session import Session
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.catalog import ALGORITHMS
 session = Session(Path(sys.argv[1]), "doomed")

@@ -17,6 +17,7 @@ import pytest
 from blender_addon import pump, requests
 from blender_addon.inputs.sources import Source
 from blender_addon.placing import previews
+from blender_addon.settings.feeds import Feed
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.catalog import ALGORITHMS
 from blender_addon.shared.endpoint import read_endpoint
@@ -138,7 +139,7 @@ def test_an_engine_takes_a_mesh_an_image_and_a_new_noise():
         assert bpy.ops.relievo.hydrology(height=text, steps=2) == {"FINISHED"}
     made = [requests.recipe_on(item) for item in terrains() if item.name.startswith("Hydrology")]
     kinds = [recipe["scene"]["sources"]["height"][0]["kind"] for recipe in made]
-    assert sorted(kinds) == ["image", "noise", "object", "object"]
+    assert sorted(kinds) == ["engine", "image", "object", "object"]
 
 
 def test_a_second_terrain_stands_beside_the_first():
@@ -217,7 +218,8 @@ def test_keep_takes_what_there_is_once_there_is_something():
 
 
 def test_keep_is_no_cancel_of_an_input_that_is_still_computed():
-    feeds, given = {"height": {"width_px": 48, "height_px": 32}}, {"height": (Source("noise"),)}
+    feeds = {"height": Feed("noise", {"width_px": 48, "height_px": 32})}
+    given = {"height": (Source("engine", "noise"),)}
     job = submit({"steps": 5}, feeds=feeds, sources=given, preview=True)
     with pytest.raises(RuntimeError, match="nothing to keep yet"):
         bpy.ops.relievo.keep_job(job=job.id)
@@ -380,9 +382,7 @@ def test_a_height_image_is_opened_for_a_port(tmp_path):
     image = bpy.data.images.new("out", 16, 16, float_buffer=True, is_data=True)
     image.filepath_raw, image.file_format = str(tmp_path / "height.exr"), "OPEN_EXR"
     image.save()
-    bpy.ops.relievo.load_height_image(
-        filepath=str(tmp_path / "height.exr"), algorithm="hydrology", port="height", index=0
-    )
+    bpy.ops.relievo.open_image(filepath=str(tmp_path / "height.exr"), algorithm="hydrology", port="height", index=0)
     picked = bpy.context.scene.relievo.hydrology.from_height
     assert (picked.source, picked.meaning) == ("IMAGE", "METRES")
     assert picked.image.colorspace_settings.name == "Non-Color"
@@ -393,7 +393,7 @@ def test_a_height_image_that_is_none_is_said(tmp_path, name, content):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(RuntimeError, match=name):
-        bpy.ops.relievo.load_height_image(filepath=str(tmp_path / name))
+        bpy.ops.relievo.open_image(filepath=str(tmp_path / name))
     assert not bpy.data.images
 
 

@@ -281,11 +281,11 @@ def test_replace_keeps_a_displaced_material_and_its_images(ramp):
 
 def test_previews_move_vertices_only(ramp):
     item = terrain.make({"height": height_map(ramp, 10.0)}, kind="MESH", name="Terrain")
-    terrain.update_heights(item, height_map(ramp * 2, 10.0))
+    terrain.update(item, {"height": height_map(ramp * 2, 10.0)})
     np.testing.assert_array_equal(positions(item)[:, 2].reshape(ramp.shape), ramp * 2)
     assert item[materials.HIGH_KEY] == pytest.approx(float(ramp.max() * 2))
     with pytest.raises(InvalidInput, match="not a grid"):
-        terrain.update_heights(item, height_map(ramp[:-1], 10.0))
+        terrain.update(item, {"height": height_map(ramp[:-1], 10.0)})
 
 
 def test_terrains_share_a_material_and_scenes_their_unit(ramp):

@@ -1,13 +1,13 @@
-"""How a preview looks: a Look for each kind of array that engines show while they work.
+"""How a preview looks: a Look for each form of result that is seen while an engine works.
 
-A Look makes an object, changes it, and tells whether a person has. It keeps no datablock: previews.py finds the object and
-hands it over.
+Which one a job has stands in table.py. A Look takes what it knows of the ports that come and leaves the rest; it makes an object,
+changes it, and tells whether a person has. It keeps no datablock: previews.py finds the object and hands it over.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import bpy
@@ -15,8 +15,8 @@ import numpy as np
 
 from .. import typed
 from ..shared.algorithm import Arrays
-from ..shared.arrays import HEIGHT_MAP, TEXTURE, Array, ArrayKind
-from ..writers import record, terrain, texture_images, textures
+from ..shared.arrays import COLOR_IMAGE, HEIGHT_MAP, TEXTURE, TEXTURE_SET, Array, ArrayKind
+from . import grid, images, maps, materials, paintings, record, terrain, texture_images, textures
 
 ODD_SHARE = 0.05  # of the UVs' corners outside 0..1: more are a layout of UDIM tiles
 
@@ -43,14 +43,6 @@ class Look(Protocol):
         ...
 
 
-def of(preview: Arrays) -> Look | None:
-    """The Look of a job by its first preview; None for kinds that have none."""
-    for kind, look in _LOOKS.items():
-        if (array := _first(preview, kind)) is not None:
-            return look(array)
-    return None
-
-
 def _first(preview: Arrays, kind: ArrayKind) -> Array | None:
     return next((array for given in preview.values() for array in given if array.kind is kind), None)
 
@@ -64,31 +56,32 @@ def _edits(made: bpy.types.Object) -> tuple:
 
 
 class Terrain:
-    """A mesh of the heights so far."""
+    """A mesh of the heights so far, in the colours and with the maps so far."""
 
-    def __init__(self, height: Array) -> None:
-        self._first = height
-        self._shape = height.values.shape
+    def __init__(self, preview: Arrays) -> None:
+        self._first = {port: given[0] for port, given in preview.items() if given}
+
+    @classmethod
+    def of(cls, preview: Arrays) -> Terrain | None:
+        return cls(preview) if _first(preview, HEIGHT_MAP) is not None else None
 
     def make(self, name: str, purpose: Mapping[str, Any], target: bpy.types.Object | None) -> bpy.types.Object | None:
         location = tuple(purpose.get("location", (0.0, 0.0, 0.0)))
-        made = terrain.make({"height": self._first}, kind="MESH", name=name, location=location, recipe={})
+        made = terrain.make(self._first, kind="MESH", name=name, location=location, recipe={})
         return typed.of(made, bpy.types.Object)
 
     def update(self, made: bpy.types.Object, preview: Arrays) -> None:
         height = _first(preview, HEIGHT_MAP)
-        if height is None:
-            return
-        if height.values.shape == self._shape:
-            terrain.update_heights(made, height)
-            return
-        old = typed.mesh(made)  # a finer level of the pyramid
-        fresh = typed.of(
-            terrain.make({"height": height}, kind="MESH", name=made.name, location=(0.0, 0.0, 0.0), recipe={}),
-            bpy.types.Object,
-        )
-        made.data, self._shape = fresh.data, height.values.shape
-        bpy.data.objects.remove(fresh)
+        if height is not None and grid.shape_of(typed.mesh(made)) != height.values.shape:
+            self._resize(made, height)  # a finer level of the pyramid
+        terrain.update(made, {port: given[0] for port, given in preview.items() if given})
+
+    def _resize(self, made: bpy.types.Object, height: Array) -> None:
+        old = typed.mesh(made)
+        new = grid.build(old.name, height.values, height.pixel_size_m)
+        for material in old.materials:
+            new.materials.append(material)
+        made.data = new
         bpy.data.meshes.remove(old)
 
     def fingerprint(self, made: bpy.types.Object) -> tuple:
@@ -96,13 +89,20 @@ class Terrain:
 
     def leave(self, made: bpy.types.Object) -> None:
         """Its mesh is saved as any other."""
+        if (image := materials.color_image_of(made)) is not None:
+            image.pack()
 
 
 class Texture:
     """A copy of the mesh that wears the texture so far and nothing else."""
 
-    def __init__(self, texture: Array) -> None:
-        self._first = texture
+    def __init__(self, colors: Array) -> None:
+        self._first = colors
+
+    @classmethod
+    def of(cls, preview: Arrays) -> Texture | None:
+        colors = _colors(preview)
+        return cls(colors) if colors is not None else None
 
     def make(self, name: str, purpose: Mapping[str, Any], target: bpy.types.Object | None) -> bpy.types.Object | None:
         uv_layer = purpose.get("uv_layer", "")
@@ -122,19 +122,19 @@ class Texture:
         return made
 
     def update(self, made: bpy.types.Object, preview: Arrays) -> None:
-        texture = _first(preview, TEXTURE)
-        if texture is not None:
-            self._show(made, texture)
+        colors = _colors(preview)
+        if colors is not None:
+            self._show(made, colors)
 
-    def _show(self, made: bpy.types.Object, texture: Array) -> None:
-        rows, columns = texture.values.shape[:2]
+    def _show(self, made: bpy.types.Object, colors: Array) -> None:
+        rows, columns = colors.values.shape[:2]
         node = textures.texture_node(typed.present(typed.mesh(made).materials[0]))
         image = node.image
         if image is None:
             image = node.image = bpy.data.images.new(made.name, columns, rows)
         elif typed.size(image) != (columns, rows):  # a finer level of the pyramid
             image.scale(columns, rows)
-        texture_images.show(image, texture.values)
+        texture_images.show(image, colors)
 
     def fingerprint(self, made: bpy.types.Object) -> tuple:
         materials = [material for material in typed.mesh(made).materials if material]
@@ -156,4 +156,40 @@ def _is_tiled(layer: bpy.types.MeshUVLoopLayer) -> bool:
     return float(outside.reshape(-1, 2).any(axis=1).mean()) > ODD_SHARE
 
 
-_LOOKS: Mapping[ArrayKind, Callable[[Array], Look]] = {HEIGHT_MAP: Terrain, TEXTURE: Texture}
+def _colors(preview: Arrays) -> Array | None:
+    """The base colour of a surface so far."""
+    sets = _first(preview, TEXTURE_SET)
+    if sets is not None:
+        return maps.split(sets).get("base_color")
+    return _first(preview, TEXTURE) or _first(preview, COLOR_IMAGE)
+
+
+class Canvas:
+    """A plane that shows the picture so far."""
+
+    def __init__(self, picture: Array) -> None:
+        self._first = picture
+
+    @classmethod
+    def of(cls, preview: Arrays) -> Canvas | None:
+        picture = _first(preview, COLOR_IMAGE)
+        return cls(picture) if picture is not None else None
+
+    def make(self, name: str, purpose: Mapping[str, Any], target: bpy.types.Object | None) -> bpy.types.Object | None:
+        scene = bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene)
+        location = tuple(purpose.get("location", (0.0, 0.0, 0.0)))
+        outputs = {"picture": (self._first,)}
+        made = paintings.make(outputs, choice="CANVAS", name=name, location=location, scene=scene)
+        return typed.of(made, bpy.types.Object)
+
+    def update(self, made: bpy.types.Object, preview: Arrays) -> None:
+        picture, image = _first(preview, COLOR_IMAGE), paintings.picture_of(made)
+        if picture is not None and image is not None:
+            images.show(image, picture)
+
+    def fingerprint(self, made: bpy.types.Object) -> tuple:
+        return _edits(made)
+
+    def leave(self, made: bpy.types.Object) -> None:
+        if (image := paintings.picture_of(made)) is not None:
+            image.pack()

@@ -11,9 +11,12 @@ import bpy
 
 from .. import typed
 from ..install.installation import payload_dir
-from ..readers import images
 from ..shared.arrays import Array
 from ..shared.errors import InvalidInput
+from . import images
+
+SAVED_ORDER = ("alpine", "badlands", "canyon", "dunes", "glacial", "volcanic")
+"""Their places are the numbers that .blend files hold: a new landscape goes to the end, and none ever moves."""
 
 
 def _folder() -> Path:
@@ -24,6 +27,15 @@ def _folder() -> Path:
 def names() -> tuple[str, ...]:
     """Read once: the folder is part of the add-on and draw() asks for it."""
     return tuple(sorted(path.stem for path in _folder().glob("*.tif")))
+
+
+def items() -> list[tuple[str, str, str, str, int]]:
+    """The landscapes as items of an enumeration, with numbers that never change."""
+    order = [*SAVED_ORDER, *(name for name in names() if name not in SAVED_ORDER)]
+    return [
+        (name, name.replace("-", " ").title(), help_of(name).capitalize(), "NONE", order.index(name))
+        for name in names()
+    ]
 
 
 @cache

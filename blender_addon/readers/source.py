@@ -1,0 +1,42 @@
+"""Where one input comes from, as plain data, so that a recipe can name it and a later Regenerate can find it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..shared.catalog import algorithms
+
+
+@dataclass(frozen=True)
+class Source:
+    """kind: "image", "object", "collection", "exemplar", "engine"; for classes "materials" or "objects"; for scans "cameras",
+    and of one camera "photograph", "mask", "uv_map", "depth_map" or "facing_map". name: of the datablock, landscape or engine;
+    for classes of the mesh whose extent they have. options: how it is read, in metres.
+    """
+
+    kind: str
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def text(self) -> str:
+        """As an operator takes it: "object:Terrain"."""
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+
+def from_json(values: Mapping[str, Any]) -> Source:
+    """A source as a recipe holds it. Recipes of version 0.1 have the engine that feeds an input as the kind itself."""
+    kind, name = str(values["kind"]), str(values.get("name", ""))
+    if not name and is_engine(kind):
+        kind, name = "engine", kind
+    return Source(kind, name, dict(values.get("options", {})))
+
+
+def is_engine(name: str) -> bool:
+    """Whether there is an engine of that name."""
+    return any(spec.name == name for spec in algorithms())

@@ -1,0 +1,284 @@
+"""What each kind of array can be read from: one row a kind, one reader for each of its sources.
+
+Pickers, panel, operators and recipes go by this table; Port.reads narrows it. A new source or kind is a line here. The arrays of
+a scan are read together, by inputs/scan_reading.py: their rows only say what there is to pick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+
+from .. import typed
+from ..shared.algorithm import AlgorithmSpec, Port
+from ..shared.arrays import (
+    AREA_MAP,
+    CAMERAS,
+    CLASS_MAP,
+    COLOR_IMAGE,
+    COUNT_MAP,
+    DEPTH_MAP,
+    HEIGHT_MAP,
+    MASK,
+    MESH,
+    NORMAL_MAP,
+    PALETTE,
+    PHOTOGRAPH,
+    REPORT,
+    STROKES,
+    TEXTURE,
+    TEXTURE_SET,
+    THICKNESS_MAP,
+    UV_MAP,
+    Array,
+    ArrayKind,
+)
+from ..shared.catalog import algorithms
+from ..shared.errors import InvalidInput
+from . import classes, exemplars, images, meshes
+from .source import Source
+
+Item = tuple[
+    str, str, str, str, int
+]  # of a picker: identifier, label, help, icon, and the number that .blend files hold
+Read = Callable[[Source, Port, bpy.types.Context], Array]
+
+NONE: Item = ("NONE", "None", "Leave this input out", "X", 4)
+IMAGE: Item = ("IMAGE", "Image", "An image of this file", "IMAGE_DATA", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """One way to an array of a kind. items: how a picker offers it. read: None for what is read with the rest of a scan.
+
+    has_size, has_range: whether the picker asks for the ground that an image covers, and for the heights of black and white.
+    """
+
+    items: tuple[Item, ...]
+    read: Read | None = None
+    has_size: bool = False
+    has_range: bool = False
+
+
+# Images --------------------------------------------------------------------------------------------------------------
+
+
+def named(datablocks: Any, what: str, name: str, port: Port) -> Any:
+    """The datablock of that name; InvalidInput where it is gone."""
+    found = datablocks.get(name)
+    if found is None:
+        raise InvalidInput(
+            f"The {what} {name!r} is gone or was renamed.", hint="Pick another under From.", field=port.name
+        )
+    return found
+
+
+def _image(source: Source, port: Port) -> bpy.types.Image:
+    return named(bpy.data.images, "image", source.name, port)
+
+
+def _of_image(read: Callable[[bpy.types.Image], Array]) -> Read:
+    return lambda source, port, _context: read(_image(source, port))
+
+
+def _pixel_size(image: bpy.types.Image, source: Source, port: Port) -> float:
+    columns, _ = typed.size(image)
+    if not columns:
+        raise InvalidInput(
+            f"The image {image.name!r} has no pixels.", hint="Check that its file is still there.", field=port.name
+        )
+    return float(source.options.get("width_m", 10000.0)) / columns
+
+
+def _heights(source: Source, port: Port, _context: bpy.types.Context) -> Array:
+    image = _image(source, port)
+    pixel_size_m = _pixel_size(image, source, port)
+    options = {"meaning": "METRES" if image.is_float else "RANGE", "low_m": 0.0, "high_m": 1000.0, **source.options}
+    if options["meaning"] == "METRES":
+        return images.height_map(image, pixel_size_m=pixel_size_m)
+    low, high = float(options["low_m"]), float(options["high_m"])
+    return images.height_map(image, pixel_size_m=pixel_size_m, scale=high - low, offset_m=low)
+
+
+def _measured(source: Source, port: Port, _context: bpy.types.Context) -> Array:
+    image = _image(source, port)
+    return images.measured_map(image, port.kind, pixel_size_m=_pixel_size(image, source, port))
+
+
+def _painted_classes(source: Source, port: Port, _context: bpy.types.Context) -> Array:
+    return images.class_map(_image(source, port), port.classes)
+
+
+# The scene -----------------------------------------------------------------------------------------------------------
+
+
+def _surface(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    mesh = named(bpy.data.objects, "mesh", source.name, port)
+    options = {"resolution_px": 512, "fill_gaps": True, **source.options}
+    return meshes.height_map(
+        mesh,
+        context.evaluated_depsgraph_get(),
+        longest_side_px=int(options["resolution_px"]),
+        fill_gaps=bool(options["fill_gaps"]),
+    )
+
+
+def _material_classes(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    """Pass indices of the mesh's own materials."""
+    ground = named(bpy.data.objects, "mesh", source.name, port)
+    side = int(source.options.get("resolution_px", 512))
+    found = classes.class_map([ground], context.evaluated_depsgraph_get(), by="MATERIAL", longest_side_px=side)
+    return _within_palette(found, port)
+
+
+def _object_classes(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    """Pass indices of a collection's objects within the mesh's extent."""
+    ground = named(bpy.data.objects, "mesh", source.name, port)
+    depsgraph = context.evaluated_depsgraph_get()
+    collection = named(bpy.data.collections, "collection", str(source.options.get("collection", "")), port)
+    items = [item for item in collection.all_objects if item.type == "MESH" and item != ground]
+    if not items:
+        raise InvalidInput(
+            f"There is no mesh in the collection {collection.name!r}.",
+            hint="Lay meshes with a pass index over the ground.",
+            field=port.name,
+        )
+    side = int(source.options.get("resolution_px", 512))
+    where = meshes.footprint(meshes.triangles(ground, depsgraph), longest_side_px=side)
+    return _within_palette(classes.class_map(items, depsgraph, by="OBJECT", where=where), port)
+
+
+def _within_palette(found: Array, port: Port) -> Array:
+    highest = int(found.values.max())
+    if port.classes and highest >= len(port.classes):
+        numbered = ", ".join(f"{number} {name}" for number, (name, _) in enumerate(port.classes))
+        raise InvalidInput(
+            f"The pass index {highest} is none of the classes of {port.label}.",
+            hint=f"They are: {numbered}.",
+            field=port.name,
+        )
+    return found
+
+
+def _landscape(source: Source, _port: Port, _context: bpy.types.Context) -> Array:
+    return exemplars.read(source.name)
+
+
+# The rows ------------------------------------------------------------------------------------------------------------
+
+_FROM_ABOVE: Item = ("OBJECT", "Mesh", "The surface of a mesh, seen from above", "MESH_DATA", 1)
+_FLAT_IMAGE: Item = ("IMAGE", "Image", "An image of flat colours, one for each class", "IMAGE_DATA", 0)
+_LANDSCAPE: Item = ("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3)
+_MATERIALS: Item = ("MATERIALS", "Materials", "The pass indices of the materials of a mesh", "MATERIAL", 5)
+_OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects that lie over a mesh", "OBJECT_DATA", 6)
+_SURFACE: Item = ("OBJECT", "Mesh", "A mesh with its modifiers, where it stands", "MESH_DATA", 1)
+_MESHES: Item = ("COLLECTION", "Collection", "All meshes of a collection", "OUTLINER_COLLECTION", 7)
+_VIEWS: tuple[Item, ...] = (
+    ("SCENE", "All with Photographs", "Every camera of the scene that has a photograph behind it", "SCENE_DATA", 8),
+    ("COLLECTION", "Collection", "The cameras of a collection", "OUTLINER_COLLECTION", 7),
+    ("SELECTED", "Selected", "The selected cameras that have a photograph behind them", "RESTRICT_SELECT_OFF", 9),
+)
+_WITH_CAMERAS = Reader(items=(("CAMERAS", "Cameras", "What belongs to the cameras", "OUTLINER_OB_CAMERA", 0),))
+_ENGINE = Reader(items=())  # what there is depends on the engines: engine_items()
+
+READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
+    HEIGHT_MAP: {
+        "image": Reader(items=(IMAGE,), read=_heights, has_size=True, has_range=True),
+        "mesh": Reader(items=(_FROM_ABOVE,), read=_surface),
+        "engine": _ENGINE,
+        "exemplar": Reader(items=(_LANDSCAPE,) if exemplars.names() else (), read=_landscape),
+    },
+    AREA_MAP: {"image": Reader(items=(IMAGE,), read=_measured, has_size=True), "engine": _ENGINE},
+    THICKNESS_MAP: {"image": Reader(items=(IMAGE,), read=_measured, has_size=True), "engine": _ENGINE},
+    MASK: {"image": Reader(items=(IMAGE,), read=_of_image(images.mask)), "engine": _ENGINE},
+    COUNT_MAP: {"image": Reader(items=(IMAGE,), read=_of_image(images.count_map)), "engine": _ENGINE},
+    CLASS_MAP: {
+        "image": Reader(items=(_FLAT_IMAGE,), read=_painted_classes),
+        "engine": _ENGINE,
+        "materials": Reader(items=(_MATERIALS,), read=_material_classes),
+        "objects": Reader(items=(_OBJECTS,), read=_object_classes),
+    },
+    COLOR_IMAGE: {"image": Reader(items=(IMAGE,), read=_of_image(images.color_image)), "engine": _ENGINE},
+    TEXTURE: {"image": Reader(items=(IMAGE,), read=_of_image(images.texture)), "engine": _ENGINE},
+    NORMAL_MAP: {"image": Reader(items=(IMAGE,), read=_of_image(images.normal_map)), "engine": _ENGINE},
+    TEXTURE_SET: {"engine": _ENGINE},
+    STROKES: {"engine": _ENGINE},
+    MESH: {"collection": Reader(items=(_MESHES,)), "mesh": Reader(items=(_SURFACE,))},
+    CAMERAS: {"cameras": Reader(items=_VIEWS)},
+    PHOTOGRAPH: {"photographs": _WITH_CAMERAS},
+    UV_MAP: {"cameras": _WITH_CAMERAS},
+    DEPTH_MAP: {"cameras": _WITH_CAMERAS},
+}
+
+NOT_READ: Mapping[ArrayKind, str] = {
+    PALETTE: "Blender's palettes have no order that a person sees, and no names: colours go in as an image",
+    REPORT: "a report is told by an engine and asked for by none",
+}
+"""Kinds that nothing in Blender stands for, with the reason."""
+
+_SOURCE_NAMES = {"object": "mesh"}  # a Source's kind -> what Port.reads calls it, where the two differ
+_PICKED_NAMES = {"IMAGE": "image", "OBJECT": "mesh", "EXEMPLAR": "exemplar", "MATERIALS": "materials"}
+_PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection"}
+
+
+def readers_of(port: Port) -> dict[str, Reader]:
+    """What a port can be read from, by the names that Port.reads has for them."""
+    row = READERS.get(port.kind, {})
+    return {name: reader for name, reader in row.items() if not port.reads or name in port.reads}
+
+
+def reader_of(port: Port, picked: str) -> Reader | None:
+    """The reader behind a picker's identifier, None for an engine and for nothing."""
+    return readers_of(port).get(_PICKED_NAMES.get(picked, ""))
+
+
+def read(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    """The array that a source stands for now. Raises InvalidInput when it is gone, cannot be read, or is none for this port."""
+    reader = READERS.get(port.kind, {}).get(_SOURCE_NAMES.get(source.kind, source.kind))
+    if reader is None or reader.read is None:
+        raise InvalidInput(f"{port.label} cannot be read from {source.kind}.", field=port.name)
+    return reader.read(source, port, context)
+
+
+# Other engines -------------------------------------------------------------------------------------------------------
+
+
+def feeding(spec: AlgorithmSpec, port: Port) -> tuple[AlgorithmSpec, ...]:
+    """The engines whose result can be this port's input: those that need no input themselves and make its kind."""
+    if "engine" not in readers_of(port):
+        return ()
+    return tuple(other for other in algorithms() if other.name != spec.name and output_for(other, port.kind))
+
+
+def output_for(spec: AlgorithmSpec, kind: ArrayKind) -> str:
+    """The output port of an engine that can feed others with this kind, "" where it cannot."""
+    if any(not port.optional for port in spec.inputs):
+        return ""
+    return next((port.name for port in spec.outputs if port.kind is kind and not port.optional), "")
+
+
+def engine_items(spec: AlgorithmSpec, port: Port) -> tuple[Item, ...]:
+    """The engines that can feed a port, as a picker offers them."""
+    return tuple(
+        (
+            other.name.upper(),
+            f"New {other.label}",
+            f"A new result of the {other.label} engine with its present settings",
+            other.icon,
+            _saved_number(other),
+        )
+        for other in feeding(spec, port)
+    )
+
+
+def _saved_number(spec: AlgorithmSpec) -> int:
+    """Version 0.1 had 2 for the one engine that fed others; from 100 on there is room for all."""
+    return 2 if spec.number == 0 else 100 + spec.number
+
+
+def picked_engine(spec: AlgorithmSpec, port: Port, picked: str) -> AlgorithmSpec | None:
+    """The engine behind a picker's identifier."""
+    return next((other for other in feeding(spec, port) if other.name.upper() == picked), None)

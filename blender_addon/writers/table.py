@@ -1,0 +1,233 @@
+"""What each form of result becomes in Blender: one row a form (AlgorithmSpec.makes), for settings, panel, placing and previews.
+
+An engine of a known form needs no Blender code. The rows' functions make datablocks; where they go, selection, framing and undo are
+placing/results.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+
+from ..shared.algorithm import AlgorithmSpec, Arrays, Makes
+from . import maps, paintings, terrain, textures
+from .preview_objects import Canvas, Look, Terrain, Texture
+
+Item = tuple[
+    str, str, str, str, int
+]  # identifier, label, help, icon, and the number that .blend files hold: it never changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What is to be put somewhere. choice: one of the form's items. uv_layer: of the mesh that it goes on, "" for its own."""
+
+    outputs: Arrays
+    choice: str
+    name: str
+    recipe: Mapping[str, Any]
+    scene: bpy.types.Scene
+    location: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    uv_layer: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writer:
+    """A form of result. items: what it can become; setting: the name of the scene's setting that says which, under this label.
+
+    button: the text of the button that starts it; held: of the one that places a result that waits. goes_on_mesh: whether it is
+    put on a mesh that is there, the one that was read or the selected one. frames: whether a new one can be brought into view.
+    make: something new; put_on: in the place of, or onto, an object. look: a preview's, by what has come of it first.
+    """
+
+    items: tuple[Item, ...]
+    setting: str
+    label: str
+    help: str
+    button: str
+    held: str
+    make: Callable[[Result], bpy.types.ID]
+    put_on: Callable[[Result, bpy.types.Object], None]
+    look: Callable[[Arrays], Look | None] = lambda _preview: None
+    goes_on_mesh: bool = False
+    frames: bool = True
+
+
+def of(spec: AlgorithmSpec) -> Writer:
+    """The row of an engine."""
+    return WRITERS[spec.makes]
+
+
+# Terrains ------------------------------------------------------------------------------------------------------------
+
+
+def _first_of_each(outputs: Arrays) -> dict[str, Any]:
+    return {port: given[0] for port, given in outputs.items() if given}
+
+
+def _make_terrain(result: Result) -> bpy.types.ID:
+    return terrain.make(
+        _first_of_each(result.outputs),
+        kind=result.choice,
+        name=result.name,
+        location=result.location,
+        recipe=result.recipe,
+        scene=result.scene,
+    )
+
+
+def _replace_terrain(result: Result, target: bpy.types.Object) -> None:
+    terrain.replace(target, _first_of_each(result.outputs), kind=result.choice, recipe=result.recipe)
+
+
+# Surfaces ------------------------------------------------------------------------------------------------------------
+
+
+def _make_surface(result: Result) -> bpy.types.ID:
+    return textures.make(
+        result.outputs, name=result.name, depth=result.choice, uv_layer=result.uv_layer, recipe=result.recipe
+    )
+
+
+def _put_on_surface(result: Result, target: bpy.types.Object) -> None:
+    textures.put_on(target, result.outputs, depth=result.choice, uv_layer=result.uv_layer, recipe=result.recipe)
+
+
+# Paintings and maps --------------------------------------------------------------------------------------------------
+
+
+def _make_painting(result: Result) -> bpy.types.ID:
+    return paintings.make(
+        result.outputs,
+        choice=result.choice,
+        name=result.name,
+        location=result.location,
+        scene=result.scene,
+        recipe=result.recipe,
+    )
+
+
+def _replace_painting(result: Result, target: bpy.types.Object) -> None:
+    paintings.replace(target, result.outputs, choice=result.choice, recipe=result.recipe)
+
+
+def _make_maps(result: Result) -> bpy.types.ID:
+    return next(iter(maps.make(result.outputs, name=result.name, recipe=result.recipe).values()))
+
+
+def _make_maps_again(result: Result, _target: bpy.types.Object) -> None:
+    """Maps replace no object: they are made beside the old ones."""
+    _make_maps(result)
+
+
+# The rows ------------------------------------------------------------------------------------------------------------
+
+WRITERS: Mapping[Makes, Writer] = {
+    "terrain": Writer(
+        items=(
+            (
+                "MESH",
+                "Mesh",
+                "A mesh whose vertices lie at the heights: exact, for every engine and for export",
+                "MESH_GRID",
+                0,
+            ),
+            (
+                "GEOMETRY_NODES",
+                "Geometry Nodes",
+                "A grid that Geometry Nodes raise by a packed 32-bit height image: stays editable",
+                "GEOMETRY_NODES",
+                1,
+            ),
+            (
+                "DISPLACE",
+                "Displace",
+                "A grid with a Displace modifier that reads a packed 32-bit height image",
+                "MOD_DISPLACE",
+                2,
+            ),
+            (
+                "ADAPTIVE",
+                "Adaptive",
+                "A plane that Cycles subdivides while it renders: the finest detail for the least memory",
+                "MOD_SUBSURF",
+                3,
+            ),
+            (
+                "IMAGES",
+                "Images",
+                "Only packed 32-bit images, one for each output, and nothing in the scene",
+                "IMAGE_DATA",
+                4,
+            ),
+        ),
+        setting="kind",
+        label="Result",
+        help="What to make of the terrain",
+        button="Generate",
+        held="Place as a New Object",
+        make=_make_terrain,
+        put_on=_replace_terrain,
+        look=Terrain.of,
+    ),
+    "surface": Writer(
+        items=(
+            ("BYTE", "8-bit", "PNG with 256 levels, colours in sRGB, as photographs are", "NONE", 0),
+            (
+                "SHORT",
+                "16-bit",
+                "PNG with 65536 levels: for heavy grading and for textures that are worked on",
+                "NONE",
+                1,
+            ),
+            ("FLOAT", "EXR", "32-bit floating point in linear light: for compositing", "NONE", 2),
+        ),
+        setting="depth",
+        label="Depth",
+        help="How textures are stored",
+        button="Texture",
+        held="Place as a Material",
+        make=_make_surface,
+        put_on=_put_on_surface,
+        look=Texture.of,
+        goes_on_mesh=True,
+        frames=False,
+    ),
+    "painting": Writer(
+        items=(
+            (
+                "CANVAS",
+                "Canvas",
+                "A plane that shows the picture; its strokes lie behind the eye icon as editable curves",
+                "IMAGE_PLANE",
+                0,
+            ),
+            ("STROKES", "Strokes", "Editable curves on an empty canvas, in painting order", "OUTLINER_OB_CURVES", 1),
+            ("IMAGES", "Images", "Only the packed picture, and nothing in the scene", "IMAGE_DATA", 2),
+        ),
+        setting="painting",
+        label="Result",
+        help="What to make of the painting",
+        button="Paint",
+        held="Place as a New Object",
+        make=_make_painting,
+        put_on=_replace_painting,
+        look=Canvas.of,
+    ),
+    "maps": Writer(
+        items=(
+            ("IMAGES", "Images", "Packed images, one for each output, in their own colour spaces", "IMAGE_DATA", 0),
+        ),
+        setting="maps",
+        label="Result",
+        help="What to make of the maps",
+        button="Make Maps",
+        held="Keep as Images",
+        make=_make_maps,
+        put_on=_make_maps_again,
+        frames=False,
+    ),
+}
