@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.machine import describe_machine, print_machine, save_result, time_pair, versions
 
@@ -80,7 +81,7 @@ def without_tied_passes(height: np.ndarray) -> np.ndarray:
     from backend.ops.terrain.depressions import fill_depressions
 
     height = height.copy()
-    filled = fill_depressions(height.astype(np.float32), epsilon_m=1e-3).astype(np.float64)
+    filled = fill_depressions(torch.from_numpy(height.astype(np.float32)), epsilon_m=1e-3).double().numpy()
     filled += np.random.default_rng(8).uniform(0.0, 1e-4, height.shape)  # no two saddles of one height
     step = routing_cpu.offsets(height.shape[1])[:8]
     for _ in range(100):
@@ -114,7 +115,7 @@ def outlets(codes: np.ndarray) -> np.ndarray:
 def pit_count(height: np.ndarray) -> int:
     from backend.ops.terrain.routing import route
 
-    return route(height, PIXEL_M).pits
+    return route(torch.from_numpy(height), PIXEL_M).pits
 
 
 def our_step(height: np.ndarray) -> Step:
@@ -123,9 +124,11 @@ def our_step(height: np.ndarray) -> Step:
 
     law = ErosionLaw(erodibility=ERODIBILITY, area_exponent=AREA_EXPONENT)
 
+    ground = torch.from_numpy(height)
+
     def step() -> np.ndarray:
-        flow = route(height, PIXEL_M)
-        return incise(height, flow, law, stream_rate(flow, law, YEARS), lakes=False)
+        flow = route(ground, PIXEL_M)
+        return incise(ground, flow, law, stream_rate(flow, law, YEARS), lakes=False).numpy()
 
     return step
 

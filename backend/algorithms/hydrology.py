@@ -1,7 +1,7 @@
 """Hydrology: hollows are drained, rivers cut back into the land, soil creeps, sediment settles, and the flow is mapped.
 
 The unit of time is the whole run and amounts are relative to the size and the relief of the map, so that one setting
-gives one look at any pixel size. Equations are in backend.ops.terrain.erosion and backend.ops.hydrology.
+gives one look at any pixel size. Equations are in backend.ops.terrain.erosion and backend.ops.terrain.routing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from backend.ops.terrain import depressions, erosion, routing
 from backend.runtime.context import JobContext
@@ -29,31 +30,36 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
     """Height, flow, sediment and wear after the water, see the ports of shared.catalog.hydrology."""
     source: Array = inputs["height"]
     pixel_size_m = source.pixel_size_m
-    strength = None if inputs.get("mask") is None else np.ascontiguousarray(inputs["mask"].values)
+    given = _tensor(source.values, job)
+    strength = None if inputs.get("mask") is None else _tensor(inputs["mask"].values, job)
     total = params.steps + 2
     job.step(0, total, "draining hollows")
     relief_m = float(np.ptp(source.values))
-    start = _without_depressions(source.values, params)
+    start = _without_depressions(given, params)
     law = erosion_law(params, start.shape, pixel_size_m, relief_m)
     ground = _Ground(start)
     if params.amount > 0 or params.smoothing > 0 or params.uplift > 0:
         _erode(ground, law, params, pixel_size_m, strength, job)
     job.step(params.steps + 1, total, "mapping the flow")
-    height = _without_depressions(ground.height.astype(np.float32), params)
+    height = _without_depressions(ground.height.float(), params)
     if strength is not None:
-        height = np.where(strength > 0, height, source.values)  # what is protected keeps its hollows too
+        height = torch.where(strength > 0, height, given)  # what is protected keeps its hollows too
     job.preview(height=height)
-    ground.move_to(height.astype(np.float64))
+    ground.move_to(height.double())
     area = routing.spread_area if params.flow_model == "multiple" else routing.drainage_area
     flow = area(height, pixel_size_m)
     job.step(total, total, "done")
     attributes = dict(source.attributes)
     return {
-        "height": height_map(height, **attributes),
-        "flow": Array(AREA_MAP, flow, attributes),
-        "sediment": Array(MASK, _cover(ground, SEDIMENT_HALF * relief_m), attributes),
-        "wear": Array(MASK, _share(ground.wear, WEAR_HALF * relief_m), attributes),
+        "height": height_map(height.cpu().numpy(), **attributes),
+        "flow": Array(AREA_MAP, flow.cpu().numpy(), attributes),
+        "sediment": Array(MASK, _cover(ground, SEDIMENT_HALF * relief_m).cpu().numpy(), attributes),
+        "wear": Array(MASK, _share(ground.wear, WEAR_HALF * relief_m).cpu().numpy(), attributes),
     }
+
+
+def _tensor(values: np.ndarray, job: JobContext) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(job.device)
 
 
 def erosion_law(
@@ -82,17 +88,15 @@ def erosion_law(
 class _Ground:
     """The surface as it changes, metres, float64: height, sediment on it, rock worn away, all that ever settled."""
 
-    def __init__(self, height: np.ndarray) -> None:
-        self.height = height.astype(np.float64)
-        self.sediment = np.zeros(height.shape)
-        self.wear = np.zeros(height.shape)
-        self.settled = np.zeros(height.shape)
+    def __init__(self, height: Tensor) -> None:
+        self.height = height.double()
+        self.sediment, self.wear, self.settled = (torch.zeros_like(self.height) for _ in range(3))
 
-    def move_to(self, height: np.ndarray) -> None:
+    def move_to(self, height: Tensor) -> None:
         """Take a new surface: gain is sediment; loss takes sediment first and rock after."""
         left = self.sediment + (height - self.height)
-        self.wear -= np.minimum(left, 0.0)
-        self.sediment = np.maximum(left, 0.0)
+        self.wear -= left.clamp_max(0.0)
+        self.sediment = left.clamp_min(0.0)
         self.height = height
 
 
@@ -101,7 +105,7 @@ def _erode(
     law: erosion.ErosionLaw,
     params: HydrologyParams,
     pixel_size_m: float,
-    strength: np.ndarray | None,
+    strength: Tensor | None,
     job: JobContext,
 ) -> None:
     """params.steps time steps on `ground`; ends early when somebody asks for the result as it stands."""
@@ -113,8 +117,8 @@ def _erode(
         rising *= strength
     seeds = torch.randint(0, 2**31 - 1, (params.steps,), generator=job.generator).tolist()
     smallest = (params.valley_size / 100.0 * min(ground.height.shape)) ** 2
-    drained: np.ndarray | None = None
-    settled: np.ndarray | None = None
+    drained: Tensor | None = None
+    settled: Tensor | None = None
     for number in range(params.steps):
         if job.finish_early:
             return
@@ -122,7 +126,8 @@ def _erode(
         ground.height = ground.height + rising
         flow = routing.route(ground.height, pixel_size_m, jitter=params.wander, seed=seeds[number])
         job.step(1 + number, total, "cutting valleys")
-        drained = flow.upstream if drained is None else drained + (flow.upstream - drained) / MEMORY
+        now = flow.upstream.double()
+        drained = now if drained is None else drained + (now - drained) / MEMORY
         cells = drained * (drained / (drained + smallest))
         rate = erosion.stream_rate(flow, law, years, cells=cells, strength=strength)
         job.step(1 + number, total, "cutting valleys")
@@ -133,17 +138,17 @@ def _erode(
         ground.move_to(after)
         if settled is not None:
             ground.settled += settled.reshape(after.shape)
-        job.preview(height=lambda: ground.height.astype(np.float32))
+        job.preview(height=lambda: ground.height.float())
 
 
 def _creep(
-    height: np.ndarray, law: erosion.ErosionLaw, pixel_size_m: float, years: float, strength: np.ndarray | None
-) -> np.ndarray:
+    height: Tensor, law: erosion.ErosionLaw, pixel_size_m: float, years: float, strength: Tensor | None
+) -> Tensor:
     crept = erosion.creep(height, pixel_size_m, law.diffusivity, years)
     return crept if strength is None else height + (crept - height) * strength
 
 
-def _without_depressions(height: np.ndarray, params: HydrologyParams) -> np.ndarray:
+def _without_depressions(height: Tensor, params: HydrologyParams) -> Tensor:
     if params.depressions == "breach":
         return depressions.breach_depressions(height, wander=params.wander, seed=params.seed)
     if params.depressions == "fill":
@@ -151,20 +156,20 @@ def _without_depressions(height: np.ndarray, params: HydrologyParams) -> np.ndar
     return height
 
 
-def _share(thickness_m: np.ndarray, half_m: float) -> np.ndarray:
+def _share(thickness_m: Tensor, half_m: float) -> Tensor:
     """A thickness as a mask 0..1 that reaches one half at `half_m` and nears one slowly."""
     if half_m <= 0:
-        return np.zeros(thickness_m.shape, np.float32)
-    return (thickness_m / (thickness_m + half_m)).astype(np.float32)
+        return torch.zeros_like(thickness_m, dtype=torch.float32)
+    return (thickness_m / (thickness_m + half_m)).float()
 
 
-def _cover(ground: _Ground, half_m: float) -> np.ndarray:
+def _cover(ground: _Ground, half_m: float) -> Tensor:
     """How far sediment hides the rock [H, W] 0..1: by the layer that lies there, or by what keeps settling on its way.
 
     Where as much settles as is worn away the bed is all sediment though no layer grows (Shobe, Tucker and Barnhart
     2017, doi:10.5194/gmd-10-4577-2017, section 2); where little settles and much wears it is bare.
     """
     if half_m <= 0:
-        return np.zeros(ground.height.shape, np.float32)
+        return torch.zeros_like(ground.height, dtype=torch.float32)
     passing = ground.settled / (ground.settled + ground.wear + half_m)
-    return np.maximum(passing, ground.sediment / (ground.sediment + half_m)).astype(np.float32)
+    return torch.maximum(passing, ground.sediment / (ground.sediment + half_m)).float()

@@ -1,8 +1,8 @@
 """Relief transfer: gives a height map the landforms of one or more exemplars (docs: "Relief transfer").
 
 The default method is sliced Wasserstein transport on height patches that takes turns with drainage
-(backend.algorithms.relief.relief_transfer); the feature losses of 2024 are in backend.algorithms.feature_transfer. Here inputs
-are brought to one pixel size and checked, and the result is given its relief. Knows no socket, no file and no
+(backend.algorithms.relief.relief_transfer); the feature losses of 2024 are in backend.algorithms.relief.feature_transfer. Inputs
+are brought to one pixel size and checked here, and the result is given its relief. Knows no socket, no file and no
 Blender.
 """
 
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numba
 import numpy as np
 import torch
+from torch import Tensor
 
 from backend.algorithms.relief.relief_transfer import DROP_M, TransferSettings, resample, transfer_relief
 from backend.files import exemplars as shipped
@@ -38,6 +38,14 @@ def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) ->
     classes several exemplars are pooled.
     """
     layout: Array = inputs["height"]
+    height = _transferred(params, layout, inputs, job)
+    job.step(PROGRESS_STEPS, PROGRESS_STEPS, "done")
+    kept = {name: value for name, value in layout.attributes.items() if name != "pixel_size_m"}
+    return {"height": height_map(height.cpu().numpy(), layout.pixel_size_m, **kept)}
+
+
+def _transferred(params: MorphologyParams, layout: Array, inputs: Mapping[str, Any], job: JobContext) -> Tensor:
+    """The new height map [H, W] float32 m on the job's device."""
     if min(layout.values.shape) < LEAST_MAP_SIDE:
         raise InvalidInput(
             f"The height map is {_size(layout.values)}; relief transfer needs at least {LEAST_MAP_SIDE} pixels "
@@ -46,36 +54,31 @@ def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) ->
         )
     given = tuple(inputs.get("exemplar") or ())
     exemplars = [
-        _at_pixel_size(exemplar, layout.pixel_size_m) for exemplar in given or (shipped.load(params.landform),)
+        _at_pixel_size(exemplar, layout.pixel_size_m).to(job.device)
+        for exemplar in given or (shipped.load(params.landform),)
     ]
     classes = _checked_classes(inputs.get("classes"), layout.values.shape, len(exemplars))
-    numba.set_num_threads(min(job.threads, numba.config.NUMBA_NUM_THREADS))
-    if params.method == "sliced-wasserstein":
-        height = _transport(params, layout.values, exemplars, classes, job)
-    else:
-        height = _features(params, layout.values, exemplars, classes, job)
+    at_device = None if classes is None else _tensor(classes).to(job.device)
+    transfer = _transport if params.method == "sliced-wasserstein" else _features
+    height = transfer(params, _tensor(layout.values).to(job.device), exemplars, at_device, job)
     if params.relief > 0:
         height = _with_relief(height, params.relief)
-    if params.drainage:
-        height = drain(height, drop=DROP_M)
-    job.step(PROGRESS_STEPS, PROGRESS_STEPS, "done")
-    kept = {name: value for name, value in layout.attributes.items() if name != "pixel_size_m"}
-    return {"height": height_map(height, layout.pixel_size_m, **kept)}
+    return drain(height, drop=DROP_M) if params.drainage else height
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
 
 
 def _transport(
-    params: MorphologyParams,
-    layout: np.ndarray,
-    exemplars: list[np.ndarray],
-    classes: np.ndarray | None,
-    job: JobContext,
-) -> np.ndarray:
+    params: MorphologyParams, layout: Tensor, exemplars: list[Tensor], classes: Tensor | None, job: JobContext
+) -> Tensor:
     settings = TransferSettings(
         steps=params.steps, filters=2 * -(-params.filters // 2), landform_px=params.landform_px, layout=params.layout,
         drainage=params.drainage,
     )  # fmt: skip
 
-    def observe(share: float, stage: str, height: Callable[[], np.ndarray]) -> bool:
+    def observe(share: float, stage: str, height: Callable[[], Tensor]) -> bool:
         job.step(int(share * (PROGRESS_STEPS - 1)), PROGRESS_STEPS, stage)
         job.preview(height=height)
         return not job.finish_early
@@ -84,26 +87,18 @@ def _transport(
 
 
 def _features(
-    params: MorphologyParams,
-    layout: np.ndarray,
-    exemplars: list[np.ndarray],
-    classes: np.ndarray | None,
-    job: JobContext,
-) -> np.ndarray:
+    params: MorphologyParams, layout: Tensor, exemplars: list[Tensor], classes: Tensor | None, job: JobContext
+) -> Tensor:
     from backend.algorithms.relief import feature_transfer  # only here: it brings networks
-
-    def tensor(values: np.ndarray) -> torch.Tensor:  # [1, 1, H, W]
-        return torch.from_numpy(np.ascontiguousarray(values))[None, None].to(job.device)
 
     weights = None
     if classes is not None:
-        labels = torch.from_numpy(classes.astype(np.int64))
-        weights = torch.nn.functional.one_hot(labels, len(exemplars)).movedim(-1, 0)[None].float().to(job.device)
-    result = feature_transfer.transfer(params, tensor(layout), [tensor(e) for e in exemplars], weights, job)
-    return result[0, 0].detach().cpu().numpy()
+        weights = torch.nn.functional.one_hot(classes.long(), len(exemplars)).movedim(-1, 0)[None].float()
+    maps = [exemplar[None, None] for exemplar in exemplars]
+    return feature_transfer.transfer(params, layout[None, None], maps, weights, job)[0, 0].detach()
 
 
-def _at_pixel_size(exemplar: Array, pixel_size_m: float) -> np.ndarray:
+def _at_pixel_size(exemplar: Array, pixel_size_m: float) -> Tensor:
     """The exemplar's heights at the map's pixel size; InvalidInput where that leaves less than a few patches."""
     ratio = exemplar.pixel_size_m / pixel_size_m
     size = tuple(round(side * ratio) for side in exemplar.values.shape)
@@ -123,7 +118,7 @@ def _at_pixel_size(exemplar: Array, pixel_size_m: float) -> np.ndarray:
             hint="Check the pixel size of both maps, or crop the exemplar.",
             field="exemplar",
         )
-    return resample(exemplar.values, size)
+    return resample(_tensor(exemplar.values), size)
 
 
 def _checked_classes(classes: Array | None, shape: tuple[int, int], exemplars: int) -> np.ndarray | None:
@@ -141,10 +136,10 @@ def _checked_classes(classes: Array | None, shape: tuple[int, int], exemplars: i
     return classes.values if exemplars > 1 else None
 
 
-def _with_relief(height: np.ndarray, relief_m: float) -> np.ndarray:
+def _with_relief(height: Tensor, relief_m: float) -> Tensor:
     """The same shape with its highest point relief_m above its lowest, which stays; slopes scale with it."""
     low, high = float(height.min()), float(height.max())
-    return height if high <= low else ((height - low) * (relief_m / (high - low)) + low).astype(np.float32)
+    return height if high <= low else (height - low) * (relief_m / (high - low)) + low
 
 
 def _size(values: np.ndarray) -> str:

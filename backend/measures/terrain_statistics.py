@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter
 
 from backend.ops.patches.sliced_wasserstein import held_out_distance
@@ -52,8 +53,8 @@ def compare(height: np.ndarray, real: np.ndarray, pixel_size_m: float, layout: n
         curvature=distribution_error(curvature(height, pixel_size_m), curvature(real, pixel_size_m)),
         spectrum=spectrum_error(height, real, pixel_size_m),
         drainage=drainage_error(height, real),
-        pits=pit_fraction(np.asarray(height, np.float32)),
-        pits_real=pit_fraction(np.asarray(real, np.float32)),
+        pits=pit_fraction(_float32(height)),
+        pits_real=pit_fraction(_float32(real)),
         layout=layout_correlation(height, layout),
         held_out=held_out_distance(np.asarray(height / unit, np.float32), np.asarray(real / unit, np.float32)),
     )
@@ -138,8 +139,12 @@ def log_area(height: np.ndarray) -> np.ndarray:
 
     Pits and level ground are filled with a fall of 1 mm a cell, so that lakes and whole-metre data drain too.
     """
-    filled = fill_depressions(np.asarray(height, np.float32), epsilon_m=1e-3)
-    return np.log10(np.maximum(drainage_area(filled, 1.0).astype(np.float64), 1.0))
+    filled = fill_depressions(_float32(height), epsilon_m=1e-3)
+    return np.log10(np.maximum(drainage_area(filled, 1.0).double().numpy(), 1.0))
+
+
+def _float32(height: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(height, np.float32))
 
 
 def layout_correlation(height: np.ndarray, layout: np.ndarray, sigma_px: float = LAYOUT_SIGMA_PX) -> float:

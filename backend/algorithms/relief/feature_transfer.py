@@ -35,6 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.models.vgg19 import Vgg19
+from backend.ops import resampling
 from backend.ops.moments import mean, variance
 from backend.ops.style.descent import Descent, descend_adam, descend_plain, descend_prior
 from backend.ops.style.features import VGG_CONTENT, ConvolutionBank, Extractor, VggFeatures, scales_for
@@ -167,10 +168,7 @@ def pyramid(height: int, width: int, exemplars: Sequence[Tensor], coarsest: int,
 
 def resize(values: Tensor, height: int, width: int) -> Tensor:
     """Bicubic, low-passed where it shrinks. [B, C, H, W] -> [B, C, height, width]."""
-    if values.shape[2:] == (height, width):
-        return values
-    shrinks = height < values.shape[2] or width < values.shape[3]
-    return F.interpolate(values, size=(height, width), mode="bicubic", align_corners=False, antialias=shrinks)
+    return resampling.resize(values, (height, width))
 
 
 def roughness(maps: Sequence[Tensor]) -> float:

@@ -1,7 +1,7 @@
 """Relief transfer: a height map takes on the landforms of exemplars, keeps its own layout, and lets water run off.
 
 From coarse to fine, at each level of a pyramid:
-  1. the map is re-told in exemplar patches (backend.ops.patches.patch_match): structure;
+  1. the map is put together again from exemplar patches (backend.ops.patches.patch_match): structure;
   2. Adam on the sliced Wasserstein distance between patches (backend.ops.patches.sliced_wasserstein): the right share of
      everything;
   3. every few steps its spectrum is brought nearer to the exemplars' (backend.ops.patches.spectrum) and the map is
@@ -11,24 +11,29 @@ Step 3 is the point. Transport alone leaves a quarter of the cells in pits; fill
 slope and curvature; taking turns, each correction is small, and trunk valleys are found at coarse levels where
 there are few pits.
 
-Works in units of the exemplars' deviation. Knows no job, file or socket: `observe` is called often and may stop it.
+Works in units of the exemplars' deviation, on the device of the layout; draining alone goes to the host and back. Knows no
+job, file or socket: `observe` is called often and may stop it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter, maximum_filter
+from torch import Tensor
 
-from backend.ops.patches import patch_match, sliced_wasserstein
-from backend.ops.patches.spectrum import Spectrum
+from backend.ops.adam import Adam
+from backend.ops.dispatch import kernel_threads
+from backend.ops.moments import mean, variance
+from backend.ops.patches import filter_bank, patch_match, sliced_wasserstein, spectrum
+from backend.ops.patches.constants import PATCH
+from backend.ops.resampling import nearest, resize
+from backend.ops.smoothing import gaussian
 from backend.ops.terrain.drainage import drain
 
 LEVEL_RATIO = 0.7
@@ -41,8 +46,11 @@ SPECTRUM_PX = 160 * 160  # smaller maps hold too few waves of each length to kno
 SPECKLE_LEVEL = 0.995
 SOFT_BORDER_PX = 3.0  # deviation of the blend between two classes
 DROP_M = 1e-3
-Observe = Callable[[float, str, Callable[[], np.ndarray]], bool]  # share done, stage, the map as it stands -> go on?
-Watch = Callable[[float, str, np.ndarray], bool]  # the same within a level
+ADAM_DECAY = (0.9, 0.98)
+ADAM_FLOOR = 0.5  # epsilon of Adam, of the direction's root mean square
+LAST_RATE = 0.05  # of the first: the rate falls linearly to it over a level
+Observe = Callable[[float, str, Callable[[], Tensor]], bool]  # share done, stage, the map as it stands -> go on?
+Watch = Callable[[float, str, Tensor], bool]  # the same within a level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,44 +78,44 @@ class TransferSettings:
 
 
 def transfer_relief(
-    layout: np.ndarray,  # [H, W] float32 m
-    exemplars: Sequence[np.ndarray],  # each [h, w] float32 m, at the layout's pixel size
+    layout: Tensor,  # [H, W] float32 m
+    exemplars: Sequence[Tensor],  # each [h, w] float32 m, at the layout's pixel size
     settings: TransferSettings,
     generator: torch.Generator,
     *,
-    classes: np.ndarray | None = None,  # [H, W] uint8: which exemplar where; None pools them
+    classes: Tensor | None = None,  # [H, W] uint8: which exemplar where; None pools them
     observe: Observe = lambda share, stage, height: True,
-) -> np.ndarray:
+) -> Tensor:
     """A height map [H, W] float32 in metres with the exemplars' own elevations and amplitude, and the layout of
     `layout`."""
-    shape = layout.shape
+    shape = (layout.shape[0], layout.shape[1])
     units = _Units.of(exemplars)
     normal = [units.normal(exemplar) for exemplar in exemplars]
-    labels = np.zeros(shape, np.uint8) if classes is None else classes
-    ratios = level_ratios(shape, [e.shape for e in exemplars], settings.landform_px)
-    sizes = [tuple(max(8, round(side * ratio)) for side in shape) for ratio in ratios]
+    labels = torch.zeros(shape, dtype=torch.uint8, device=layout.device) if classes is None else classes
+    ratios = level_ratios(shape, [(e.shape[0], e.shape[1]) for e in exemplars], settings.landform_px)
+    sizes = [(max(8, round(shape[0] * ratio)), max(8, round(shape[1] * ratio))) for ratio in ratios]
     costs = np.cumsum([0.0] + [rows * columns for rows, columns in sizes])
 
-    def metres(height: np.ndarray) -> np.ndarray:
+    def metres(height: Tensor) -> Tensor:
         return units.metres(resample(height, shape))
 
     height, field, going = None, None, True
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
-    for level, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
-        at_level = [resample(e, tuple(max(8, round(side * ratio)) for side in e.shape)) for e in normal]
+    for number, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
+        at_level = [resample(e, [max(8, round(side * ratio)) for side in e.shape]) for e in normal]
         groups = [at_level] if classes is None else [[exemplar] for exemplar in at_level]
-        scene = _Level(groups, _nearest(labels, size), ratio, settings)
-        wish = match_values(resample(layout, size), at_level)
-        height = wish if height is None else resample(height, size)
-        height = scene.hold_layout(height, wish)
-        field = scene.field(field, ratios[level - 1] if level else ratio, rng)
+        level = _Level(groups, nearest(labels, size), ratio, settings)
+        target = match_values(resample(layout, size), at_level)
+        height = target if height is None else resample(height, size)
+        height = level.hold_layout(height, target)
+        field = level.field(field, ratios[number - 1] if number else ratio, rng)
 
-        def watch(share: float, stage: str, state: np.ndarray, level: int = level) -> bool:
-            done = (costs[level] + share * (costs[level + 1] - costs[level])) / costs[-1]
+        def watch(share: float, stage: str, state: Tensor, number: int = number) -> bool:
+            done = (costs[number] + share * (costs[number + 1] - costs[number])) / costs[-1]
             return observe(float(done), stage, lambda: metres(state))
 
-        with _threads_for(height.size):
-            height, going = scene.run(height, field, generator, level, watch)
+        with kernel_threads(1) if height.numel() < ONE_THREAD_PX else nullcontext():
+            height, field, going = level.run(height, field, generator, number, watch)
         if not going:
             break
     assert height is not None  # there is at least one level
@@ -123,77 +131,84 @@ class _Units:
     deviation_m: float
 
     @staticmethod
-    def of(exemplars: Sequence[np.ndarray]) -> _Units:
-        mean = float(np.mean([e.mean(dtype=np.float64) for e in exemplars]))
-        deviation = float(np.mean([e.std(dtype=np.float64) for e in exemplars]))
-        return _Units(mean, max(deviation, 1e-3))
+    def of(exemplars: Sequence[Tensor]) -> _Units:
+        deviation = float(np.mean([math.sqrt(variance(exemplar)) for exemplar in exemplars]))
+        return _Units(float(np.mean([mean(exemplar) for exemplar in exemplars])), max(deviation, 1e-3))
 
-    def normal(self, height: np.ndarray) -> np.ndarray:
-        return ((height - height.mean(dtype=np.float64)) / self.deviation_m).astype(np.float32)
+    def normal(self, height: Tensor) -> Tensor:
+        return ((height.double() - mean(height)) / self.deviation_m).float()
 
-    def metres(self, height: np.ndarray) -> np.ndarray:
-        return height * np.float32(self.deviation_m) + np.float32(self.mean_m)
+    def metres(self, height: Tensor) -> Tensor:
+        return height * self.deviation_m + self.mean_m
 
 
 class _Level:
     """One level of the pyramid: groups of exemplars and where they apply, at its size, and the three steps."""
 
-    def __init__(
-        self, groups: list[list[np.ndarray]], labels: np.ndarray, ratio: float, settings: TransferSettings
-    ) -> None:
+    def __init__(self, groups: list[list[Tensor]], labels: Tensor, ratio: float, settings: TransferSettings) -> None:
         self._groups, self._labels, self._ratio, self._settings = groups, labels, ratio, settings
         self._atlas = patch_match.Atlas.of(groups)
         self._spectrum = None
-        if settings.spectrum > 0 and len(groups) == 1 and labels.size / ratio**2 >= SPECTRUM_PX:
-            self._spectrum = Spectrum.of(groups[0], settings.landform_px * ratio)
-        self._shares = [sliced_wasserstein.EVEN]
+        if settings.spectrum > 0 and len(groups) == 1 and labels.numel() / ratio**2 >= SPECTRUM_PX:
+            self._spectrum = spectrum.measure(groups[0], settings.landform_px * ratio)
+        self._shares: list[Tensor | None] = [None]
         if len(groups) > 1:
             sigma = max(1.0, SOFT_BORDER_PX * ratio)
-            self._shares = [gaussian_filter((labels == s).astype(np.float32), sigma) for s in range(len(groups))]
+            self._shares = [gaussian((labels == s).float(), sigma) for s in range(len(groups))]
 
     def field(
         self, coarser: patch_match.Field | None, coarser_ratio: float, rng: np.random.Generator
     ) -> patch_match.Field:
-        stride = self._settings.stride if self._labels.size <= CHEAP_PX else 2 * self._settings.stride
+        cheap = self._labels.numel() <= CHEAP_PX
+        stride = self._settings.stride if cheap else 2 * self._settings.stride
+        shape = (self._labels.shape[0], self._labels.shape[1])
         if coarser is None:
-            return patch_match.Field(self._labels.shape, self._atlas, self._labels, stride, rng)
-        return coarser.resized(self._labels.shape, self._atlas, self._labels, stride, self._ratio / coarser_ratio)
+            return patch_match.Field.random(shape, self._atlas, self._labels, stride, rng)
+        return coarser.resized(shape, self._atlas, self._labels, stride, self._ratio / coarser_ratio)
 
-    def hold_layout(self, height: np.ndarray, wish: np.ndarray) -> np.ndarray:
-        """Move the low band of the heights towards the wish's."""
+    def hold_layout(self, height: Tensor, target: Tensor) -> Tensor:
+        """Move the low band of the heights towards that of the target."""
         if self._settings.layout <= 0:
             return height
         sigma = max(LAYOUT_SIGMA_PX * self._ratio, 0.5)
-        return height + np.float32(self._settings.layout) * gaussian_filter(wish - height, sigma, mode="nearest")
+        return height + self._settings.layout * gaussian(target - height, sigma, edge="nearest")
 
     def run(
-        self, height: np.ndarray, field: patch_match.Field, generator: torch.Generator, level: int, watch: Watch
-    ) -> tuple[np.ndarray, bool]:
-        """The map after this level, and whether to go on."""
-        settings = self._settings
-        rounds = settings.rounds if height.size <= CHEAP_PX else 1
+        self, height: Tensor, field: patch_match.Field, generator: torch.Generator, level: int, watch: Watch
+    ) -> tuple[Tensor, patch_match.Field, bool]:
+        """The map and its field after this level, and whether to go on."""
+        rounds = self._settings.rounds if height.numel() <= CHEAP_PX else 1
         for turn in range(rounds):
             sweeps = 12 if level == 0 and turn == 0 else 4
-            height = field.retell(height, sweeps=sweeps, seed=level * 8 + turn)
+            height, field = patch_match.reconstruct(height, field, sweeps=sweeps, seed=level * 8 + turn)
             if not watch(0.3 * turn / rounds, "matching landforms", height):
-                return height, False
-        banks = self._banks(generator)
-        steps = steps_at(height.size, settings.steps)
-        adam = sliced_wasserstein.Adam(height, rate_at(height.size / self._ratio**2, settings.rate), steps)
-        row_step = 1 if height.size < 40000 else 4 if height.size <= CHEAP_PX else 8
-        labels = self._labels if len(self._groups) > 1 else sliced_wasserstein.ALL
-        direction = np.empty_like(height)
+                return height, field, False
+        height, going = self._transport(height, self._banks(generator), watch)
+        return height, field, going
+
+    def _transport(
+        self, height: Tensor, banks: list[list[sliced_wasserstein.FilterBank]], watch: Watch
+    ) -> tuple[Tensor, bool]:
+        """Adam on the patches, taking turns with the spectrum and drainage."""
+        settings = self._settings
+        pixels = height.numel()
+        steps = steps_at(pixels, settings.steps)
+        first_rate = rate_at(pixels / self._ratio**2, settings.rate)
+        row_step = 1 if pixels < 40000 else 4 if pixels <= CHEAP_PX else 8
+        labels = self._labels if len(self._groups) > 1 else None
+        adam = Adam([height], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR, patch=PATCH)
+        direction = torch.empty_like(height)
         for step in range(steps):
-            direction[:] = 0
+            direction.zero_()
             for s, share in enumerate(self._shares):
                 sliced_wasserstein.ascent(
                     height, banks[step % len(banks)][s], row_first=step % row_step, row_step=row_step,
                     labels=labels, label=s, weight=share, out=direction,
                 )  # fmt: skip
-            adam.step(height, direction)
+            adam.step([height], [direction], first_rate * (1 - (1 - LAST_RATE) * step / steps))
             if (step + 1) % settings.drain_every == 0:
                 if self._spectrum and step + 1 < steps:
-                    height = self._spectrum.matched(height, settings.spectrum)
+                    height = spectrum.match(height, self._spectrum, settings.spectrum)
                 if settings.drainage:
                     height = drain(height, cut_share=settings.cut_share)
             if not watch(0.3 + 0.7 * (step + 1) / steps, "transporting relief", height):
@@ -204,27 +219,16 @@ class _Level:
         """banks x groups; every second bank is whitened a little: fine relief varies less than height and would be
         unheard."""
         settings = self._settings
-        whiten = sliced_wasserstein.whitening(self._groups[0][0], settings.sharpen)
+        whiten = filter_bank.whitening(self._groups[0][0], settings.sharpen)
         banks = []
-        for n in range(settings.banks if self._labels.size <= CHEAP_PX else settings.banks // 2):
+        for n in range(settings.banks if self._labels.numel() <= CHEAP_PX else settings.banks // 2):
             broad = max(2, settings.filters - 2 * settings.derivatives)
-            filters = np.concatenate([
-                sliced_wasserstein.derivative_filters(settings.derivatives, generator),
-                sliced_wasserstein.random_filters(broad, generator, whiten if n % 2 else None),
+            filters = torch.cat([
+                filter_bank.derivative_filters(settings.derivatives, generator),
+                filter_bank.random_filters(broad, generator, whiten if n % 2 else None),
             ])  # fmt: skip
             banks.append([sliced_wasserstein.measure(group, filters) for group in self._groups])
         return banks
-
-
-@contextmanager
-def _threads_for(pixels: int) -> Iterator[None]:
-    """One thread for small levels: there the threads would spend longer waiting for each other than working."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1 if pixels < ONE_THREAD_PX else threads)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(threads)
 
 
 def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], landform_px: float) -> list[float]:
@@ -234,29 +238,32 @@ def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], l
     would be left. Map and exemplars must still be large enough there.
     """
     landform_px = min(landform_px, min(shape) / 4)
-    least = max(
-        patch_match.PATCH / landform_px, LEAST_MAP_PX / min(shape), LEAST_EXEMPLAR_PX / min(min(e) for e in exemplars)
-    )
+    least = max(PATCH / landform_px, LEAST_MAP_PX / min(shape), LEAST_EXEMPLAR_PX / min(min(e) for e in exemplars))
     levels = max(0, math.floor(math.log(min(least, 1.0)) / math.log(LEVEL_RATIO) + 1e-9))
     return [LEVEL_RATIO**n for n in range(levels, -1, -1)]
 
 
-def without_speckles(height: np.ndarray, exemplars: Sequence[np.ndarray]) -> np.ndarray:
+def without_speckles(height: Tensor, exemplars: Sequence[Tensor]) -> Tensor:
     """Lower cells that stand above their eight neighbours further than nearly any of the exemplars, and raise those below.
 
     Transport of the rarest second differences now and then stacks them on one cell, which a low sun shows as a speckle.
     """
-    allowed = [np.quantile(_standing_out(sign * e), SPECKLE_LEVEL) for e in exemplars for sign in (1, -1)]
-    tallest = np.float32(max(0.0, max(allowed[0::2])))
-    deepest = np.float32(max(0.0, max(allowed[1::2])))
-    return height - np.maximum(_standing_out(height) - tallest, 0) + np.maximum(_standing_out(-height) - deepest, 0)
+    tallest, deepest = (
+        max(0.0, max(float(np.quantile(_prominence(sign * e).cpu().numpy(), SPECKLE_LEVEL)) for e in exemplars))
+        for sign in (1, -1)
+    )
+    return height - (_prominence(height) - tallest).clamp_min(0) + (_prominence(-height) - deepest).clamp_min(0)
 
 
-def _standing_out(height: np.ndarray) -> np.ndarray:
+def _prominence(height: Tensor) -> Tensor:
     """Height above the highest of the eight neighbours [H, W], negative for most cells."""
-    ring = np.ones((3, 3), bool)
-    ring[1, 1] = False
-    return height - maximum_filter(height, footprint=ring, mode="nearest")
+    rows, columns = height.shape
+    padded = F.pad(height[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    around = [padded[r : r + rows, c : c + columns] for r in range(3) for c in range(3) if (r, c) != (1, 1)]
+    highest = around[0].clone()
+    for neighbour in around[1:]:
+        torch.maximum(highest, neighbour, out=highest)
+    return height - highest
 
 
 def steps_at(pixels: int, steps: int) -> int:
@@ -272,26 +279,19 @@ def rate_at(pixels: float, rate: float) -> float:
     return rate * min(max(math.sqrt(CHEAP_PX / pixels), 1.0), 3.0)
 
 
-def resample(height: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """A map at another size, float32 C-contiguous: bicubic, antialiased where it shrinks."""
-    if height.shape == tuple(size):
-        return np.ascontiguousarray(height, np.float32)
-    shrinks = size[0] < height.shape[0]
-    image = torch.from_numpy(np.ascontiguousarray(height, np.float32))[None, None]
-    return F.interpolate(image, size=tuple(size), mode="bicubic", align_corners=False, antialias=shrinks)[0, 0].numpy()
+def resample(height: Tensor, size: Sequence[int]) -> Tensor:
+    """A map [H, W] float32 at another size: bicubic, low-passed where its rows become fewer."""
+    return resize(height, size, antialias=size[0] < height.shape[0])
 
 
-def _nearest(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    rows, columns = ((np.arange(n) + 0.5) * side / n for n, side in zip(size, labels.shape, strict=True))
-    return np.ascontiguousarray(labels[np.ix_(rows.astype(np.int64), columns.astype(np.int64))])
-
-
-def match_values(height: np.ndarray, exemplars: Sequence[np.ndarray]) -> np.ndarray:
+def match_values(height: Tensor, exemplars: Sequence[Tensor]) -> Tensor:
     """The map with its values replaced, in order, by those of the exemplars: the layout, at the exemplars' own
     hypsometry."""
-    values = np.sort(np.concatenate([e.ravel() for e in exemplars]))
-    order = np.argsort(height, axis=None, kind="stable")
-    place = (np.arange(order.size) + 0.5) / order.size * (values.size - 1)
-    matched = np.empty(order.size, np.float32)
-    matched[order] = np.interp(place, np.arange(values.size), values)
+    values = torch.cat([exemplar.flatten() for exemplar in exemplars]).sort().values.double()
+    order = height.flatten().argsort(stable=True)
+    place = (torch.arange(len(order), device=height.device, dtype=torch.float64) + 0.5) / len(order) * (len(values) - 1)
+    low = place.long().clamp_max(max(len(values) - 2, 0))
+    upper = values[(low + 1).clamp_max(len(values) - 1)]
+    matched = torch.empty(len(order), device=height.device)
+    matched[order] = ((upper - values[low]) * (place - low) + values[low]).float()
     return matched.reshape(height.shape)

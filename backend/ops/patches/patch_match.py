@@ -1,9 +1,12 @@
-"""A map re-told in the patches of exemplars: each of its patches finds its nearest landform, and they vote.
+"""A map put together again from patches of exemplars: each of its patches finds its nearest one there, and they vote.
 
 Gives relief transfer what marginal distributions cannot: ridges that go on, valleys that join (the idea of Kwatra
 et al. 2005, EM on patches, with the coarse-to-fine field of Granot et al. 2022, arXiv 2103.15545). What the vote
-blurs and how often it uses which exemplar patch is put right afterwards by backend.ops.sliced_wasserstein. Knows no
-pyramid beyond carrying its field to another size.
+blurs and how often it uses which exemplar patch is put right afterwards by backend.ops.patches.sliced_wasserstein.
+
+Plain torch on any device (patch_match_plain.py), a numba twin on the CPU. They sum in another order: where two exemplar
+patches are alike to the rounding of float32 they may choose differently. Knows no pyramid beyond carrying its field to
+another size.
 """
 
 from __future__ import annotations
@@ -12,32 +15,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from backend.ops.patches import patch_match_cpu as kernel
+from backend.ops.dispatch import Impl, choose
+from backend.ops.patches import patch_match_plain as plain
+from backend.ops.patches.constants import PATCH
 
-PATCH = kernel.PATCH
 MEAN_WEIGHT = 0.1  # of a difference in mean height: a landform may be used higher or lower, but not anywhere
 DRAWS = 5
-FENCE = np.float32(1e3)  # a row of it between pooled exemplars, in deviations: no patch across it is ever the nearest
-_ACROSS = np.exp(-(((np.arange(PATCH) - PATCH // 2) / 1.5) ** 2) / 2)
-WINDOW = np.outer(_ACROSS, _ACROSS).astype(np.float32)
+SEPARATOR = 1e3  # a row of it between pooled exemplars, in deviations: no patch across it is ever the nearest
+
+
+def vote_window() -> Tensor:
+    """Weights float32 [7, 7] of a patch's pixels in the vote: a Gaussian of 1.5 pixels."""
+    across = np.exp(-(((np.arange(PATCH) - PATCH // 2) / 1.5) ** 2) / 2)
+    return torch.from_numpy(np.outer(across, across).astype(np.float32))
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """Groups of exemplars in one array; zones int32 [S, 4]: first and last row and column of a patch's corner, for
+    """Groups of exemplars in one map; zones int32 [S, 4]: first and last row and column of a patch's corner, for
     each group."""
 
-    values: np.ndarray
-    zones: np.ndarray
+    values: Tensor
+    zones: Tensor
 
     @staticmethod
-    def of(groups: Sequence[Sequence[np.ndarray]]) -> Atlas:
+    def of(groups: Sequence[Sequence[Tensor]]) -> Atlas:
         """Maps [h, w] of one group are pooled: any of them may be used where the group applies. They are cut to a
         common width."""
-        widths = [min(e.shape[1] for e in group) for group in groups]
-        rows = sum(len(e) + 1 for group in groups for e in group)
-        values = np.full((rows, max(widths)), FENCE, np.float32)
+        widths = [min(exemplar.shape[1] for exemplar in group) for group in groups]
+        rows = sum(len(exemplar) + 1 for group in groups for exemplar in group)
+        values = groups[0][0].new_full((rows, max(widths)), SEPARATOR)
         zones, top = [], 0
         for group, width in zip(groups, widths, strict=True):
             first = top
@@ -45,50 +55,97 @@ class Atlas:
                 values[top : top + len(exemplar), :width] = exemplar[:, :width]
                 top += len(exemplar) + 1
             zones.append((first, top - 1 - PATCH, 0, width - PATCH))
-        return Atlas(values, np.array(zones, np.int32))
+        return Atlas(values, torch.tensor(zones, dtype=torch.int32, device=values.device))
 
 
+@dataclass(frozen=True)
 class Field:
-    """The match of every stride-th patch of a map, as the top left corner in an atlas."""
+    """The match of every stride-th patch of a map: the top left corner in the atlas, y and x int32 [h, w].
 
-    def __init__(
-        self, shape: tuple[int, int], atlas: Atlas, zone_of: np.ndarray, stride: int, rng: np.random.Generator
-    ) -> None:
-        """Random matches. shape is the map's; zone_of uint8 [H, W] the group that each of its pixels takes."""
-        self._lay_out(shape, atlas, zone_of, stride)
-        y0, y1, x0, x1 = np.moveaxis(self._zones[self._zone_of], -1, 0)
-        self.y = rng.integers(y0, y1 + 1, dtype=np.int32)
-        self.x = rng.integers(x0, x1 + 1, dtype=np.int32)
+    groups uint8 [h, w]: the group of exemplars that each patch takes.
+    """
 
-    def _lay_out(self, shape: tuple[int, int], atlas: Atlas, zone_of: np.ndarray, stride: int) -> None:
-        self._atlas, self._zones, self._stride = atlas.values, atlas.zones, stride
-        half = PATCH // 2
-        grid = tuple((side - PATCH) // stride + 1 for side in shape)
-        self._zone_of = np.ascontiguousarray(zone_of[half::stride, half::stride][: grid[0], : grid[1]])
+    atlas: Atlas
+    groups: Tensor
+    stride: int
+    y: Tensor
+    x: Tensor
 
-    def resized(self, shape: tuple[int, int], atlas: Atlas, zone_of: np.ndarray, stride: int, ratio: float) -> Field:
+    @staticmethod
+    def random(
+        shape: tuple[int, int], atlas: Atlas, labels: Tensor, stride: int, generator: np.random.Generator
+    ) -> Field:
+        """Random matches for a map of that shape; labels uint8 [H, W] the group that each of its pixels takes."""
+        groups = _patch_groups(shape, labels, stride)
+        y0, y1, x0, x1 = np.moveaxis(atlas.zones.cpu().numpy()[groups.cpu().numpy()], -1, 0)
+        y = generator.integers(y0, y1 + 1, dtype=np.int32)
+        x = generator.integers(x0, x1 + 1, dtype=np.int32)
+        return Field(atlas, groups, stride, *(torch.from_numpy(v).to(atlas.values.device) for v in (y, x)))
+
+    def resized(self, shape: tuple[int, int], atlas: Atlas, labels: Tensor, stride: int, ratio: float) -> Field:
         """The same matches on a map and an atlas that are `ratio` times as large."""
-        finer = object.__new__(Field)
-        finer._lay_out(shape, atlas, zone_of, stride)
-        rows, columns = finer._zone_of.shape
-        at_y = np.minimum((np.arange(rows) * stride / (ratio * self._stride)).astype(np.int64), self.y.shape[0] - 1)
-        at_x = np.minimum((np.arange(columns) * stride / (ratio * self._stride)).astype(np.int64), self.y.shape[1] - 1)
-        coarse = np.ix_(at_y, at_x)
-        tops = self._zones[
-            self._zone_of[coarse], 0
-        ]  # scale inside the exemplar: rounding moves each one's place in the atlas
-        new_tops = finer._zones[self._zone_of[coarse], 0]
-        finer.y = np.rint((self.y[coarse] - tops) * ratio).astype(np.int32) + new_tops
-        finer.x = np.rint(self.x[coarse] * ratio).astype(np.int32)
-        return finer
+        groups = _patch_groups(shape, labels, stride)
+        rows, columns = (
+            (torch.arange(count, device=groups.device, dtype=torch.float64) * stride / (ratio * self.stride))
+            .long()
+            .clamp_max(coarse - 1)
+            for count, coarse in zip(groups.shape, self.y.shape, strict=True)
+        )
+        y, x, used = (values[rows[:, None], columns[None]] for values in (self.y, self.x, self.groups))
+        # scale inside the exemplar: rounding moves the place of each one in the atlas
+        tops, new_tops = (zones[:, 0][used.long()] for zones in (self.atlas.zones, atlas.zones))
+        y = ((y - tops).double() * ratio).round().int() + new_tops
+        return Field(atlas, groups, stride, y, (x.double() * ratio).round().int())
 
-    def retell(self, height: np.ndarray, *, sweeps: int, seed: int) -> np.ndarray:
-        """`sweeps` of search, then the vote: a new map [H, W] float32."""
-        radius = max(2, max(self._atlas.shape) // 4)
-        for sweep in range(sweeps):
-            jump = (4, 2, 1, 1)[sweep % 4]
-            self.y, self.x = kernel.improve(
-                height, self._atlas, self.y, self.x, self._zones, self._zone_of, self._stride, np.float32(MEAN_WEIGHT),
-                seed * 64 + sweep, jump, DRAWS, radius,
-            )  # fmt: skip
-        return kernel.vote(height, self._atlas, self.y, self.x, self._stride, WINDOW)
+
+def reconstruct(height: Tensor, field: Field, *, sweeps: int, seed: int, impl: Impl = "auto") -> tuple[Tensor, Field]:
+    """`sweeps` of search for better matches of the patches of a map [H, W] float32, then the vote: the new map and the field
+    that it is made of."""
+    radius = max(2, max(field.atlas.values.shape) // 4)
+    y, x = field.y, field.x
+    for sweep in range(sweeps):
+        jump = (4, 2, 1, 1)[sweep % 4]
+        y, x = improve(
+            height, Field(field.atlas, field.groups, field.stride, y, x), seed * 64 + sweep, jump, radius, impl
+        )
+    found = Field(field.atlas, field.groups, field.stride, y, x)
+    return vote(height, found, impl=impl), found
+
+
+def improve(
+    height: Tensor, field: Field, seed: int, jump: int, radius: int, impl: Impl = "auto"
+) -> tuple[Tensor, Tensor]:
+    """One sweep: each patch keeps the best of its match, of those of four neighbours `jump` away moved along, and of DRAWS
+    random ones near it, at first within `radius` pixels. Returns the new y and x."""
+    if choose(impl, height.device) == "cpu":
+        from backend.ops.patches import patch_match_cpu
+
+        new = patch_match_cpu.improve(
+            height.numpy(), field.atlas.values.numpy(), field.y.numpy(), field.x.numpy(), field.atlas.zones.numpy(),
+            field.groups.numpy(), field.stride, np.float32(MEAN_WEIGHT), seed, jump, DRAWS, radius,
+        )  # fmt: skip
+        return torch.from_numpy(new[0]), torch.from_numpy(new[1])
+    return plain.improve(
+        height, field.atlas.values, field.y, field.x, field.atlas.zones, field.groups, field.stride, MEAN_WEIGHT, seed,
+        jump, DRAWS, radius,
+    )  # fmt: skip
+
+
+def vote(height: Tensor, field: Field, *, impl: Impl = "auto") -> Tensor:
+    """The map [H, W] whose pixel is the weighted mean over the patches on it of their match, at the patch's own mean height."""
+    window = vote_window()
+    if choose(impl, height.device) == "cpu":
+        from backend.ops.patches import patch_match_cpu
+
+        made = patch_match_cpu.vote(
+            height.numpy(), field.atlas.values.numpy(), field.y.numpy(), field.x.numpy(), field.stride, window.numpy()
+        )
+        return torch.from_numpy(made)
+    return plain.vote(height, field.atlas.values, field.y, field.x, field.stride, window)
+
+
+def _patch_groups(shape: tuple[int, int], labels: Tensor, stride: int) -> Tensor:
+    """The label at the centre of every stride-th patch, uint8 [h, w]."""
+    half = PATCH // 2
+    rows, columns = ((side - PATCH) // stride + 1 for side in shape)
+    return labels[half::stride, half::stride][:rows, :columns].contiguous()

@@ -12,17 +12,20 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-PATCH = 7
+from backend.ops.patches.constants import HASH_FACTORS, HASH_MIX, PATCH
+
 AREA = np.float32(PATCH * PATCH)
+_OF_A, _OF_B, _OF_SEED, _OF_TURN = (np.uint32(factor) for factor in HASH_FACTORS)
+_MIX_1, _MIX_2 = (np.uint32(factor) for factor in HASH_MIX)
 
 
 @njit(inline="always")
 def _hash(a, b, seed, turn):
     """32 well-mixed bits of four integers: a sum of odd multiples, then a finaliser in the manner of murmur3."""
-    h = (np.uint32(a) * np.uint32(0x9E3779B1)) ^ (np.uint32(b) * np.uint32(0x85EBCA77))
-    h ^= (np.uint32(seed) * np.uint32(0xC2B2AE3D)) ^ (np.uint32(turn) * np.uint32(0x27D4EB2F))
-    h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(0x2C1B3C6D))
-    h = np.uint32((h ^ (h >> np.uint32(12))) * np.uint32(0x297A2D39))
+    h = (np.uint32(a) * _OF_A) ^ (np.uint32(b) * _OF_B)
+    h ^= (np.uint32(seed) * _OF_SEED) ^ (np.uint32(turn) * _OF_TURN)
+    h = np.uint32((h ^ (h >> np.uint32(15))) * _MIX_1)
+    h = np.uint32((h ^ (h >> np.uint32(12))) * _MIX_2)
     return np.uint32(h ^ (h >> np.uint32(15)))
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-PATCH = 7
 TILE_ROWS, TILE_COLUMNS = 32, 256
 ROW_BLOCKS = 8  # histograms kept side by side, whatever the number of threads
 FUSED = {"contract"}  # multiply-add in one rounding; keeps the order of the sums
@@ -197,24 +196,3 @@ def add_gradient(image, filters, low, scale, table, weight, out):
                     y = top_row + r + i
                     if y0 <= y < y1:
                         _spread_row(out[y, x0:x1], first[r], second[r], filters, k, i, x1 - x0)
-
-
-@njit(cache=True, parallel=True)
-def adam_step(image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square):
-    """One step of Adam (Kingma and Ba 2015, algorithm 1) along `ascent`, in place; all arrays float32 [H, W].
-
-    A pixel near the edge lies under fewer patches; Adam would divide their noise by its own size and draw a rough
-    frame, so there the step is as short as the pixel's share of patches.
-    """
-    one = np.float32(1)
-    height, width = image.shape
-    for y in prange(height):
-        rows = min(y + 1, height - y, PATCH)
-        for x in range(width):
-            share = np.float32(rows * min(x + 1, width - x, PATCH)) / np.float32(PATCH * PATCH)
-            g = ascent[y, x]
-            m = decay_mean * mean[y, x] + (one - decay_mean) * g
-            s = decay_square * square[y, x] + (one - decay_square) * g * g
-            mean[y, x] = m
-            square[y, x] = s
-            image[y, x] += share * rate * (m * correct_mean) / (np.sqrt(s * correct_square) + floor)

@@ -1,68 +1,101 @@
 """The radial power spectrum of a height map brought to that of exemplars, by a smooth gain that keeps every phase.
 
-Patches of 7 x 7 pixels see relief through the windows of one level: what the levels above and draining add in
-between is nobody's, and power runs up to half too high. Here each third of an octave gets its gain, by a cosine
-transform: mirrored edges have no seam, and every place counts alike. (Under a window the middle of the map would
+Patches of 7 x 7 pixels see relief through the windows of one level: power that draining and the levels above add between
+those scales is corrected by nothing else, and runs up to half too high. Here each third of an octave gets its gain, by a
+cosine transform: mirrored edges have no seam, and every place counts alike. (Under a window the middle of the map would
 count most, and the gain would make up for where the mountains happen to stand: slopes came out wrong by a tenth.)
-This module knows no pyramid; backend.measures.terrain_statistics judges by a definition of its own.
+
+Plain torch on any device, NumPy and SciPy on the CPU. This module knows no pyramid; backend.measures.terrain_statistics
+judges by a definition of its own.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import fft
+import torch
+from torch import Tensor
 
-BANDS_AN_OCTAVE = 3
-HIGHEST = 0.5  # cycles a pixel, along an axis
-MOST_GAIN = 1.6
+from backend.ops.dispatch import Impl, choose
+from backend.ops.patches.constants import BANDS_PER_OCTAVE, HIGHEST_FREQUENCY, MOST_GAIN
+from backend.ops.resampling import interpolate
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Log power in bands that fall from HIGHEST by a third of an octave; nan where a band holds no frequency."""
+    """Log power in bands that fall from HIGHEST_FREQUENCY by a third of an octave; nan where a band holds no frequency."""
 
-    log_power: np.ndarray  # [bands], natural log
-
-    @staticmethod
-    def of(heights: Sequence[np.ndarray], longest_px: float) -> Spectrum:
-        """The mean of several maps [h, w] float32, down to a wavelength of longest_px."""
-        bands = max(1, round(BANDS_AN_OCTAVE * np.log2(longest_px * HIGHEST)))
-        power = np.mean([_band_power(_transform(height), bands) for height in heights], axis=0)
-        with np.errstate(divide="ignore"):
-            return Spectrum(np.log(power))
-
-    def matched(self, height: np.ndarray, strength: float) -> np.ndarray:
-        """A map [H, W] float32 whose spectrum lies `strength` (0..1) of the way nearer to this one, in the log."""
-        transformed = _transform(height)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gain = 0.5 * strength * (self.log_power - np.log(_band_power(transformed, len(self.log_power))))
-        gain = np.clip(np.where(np.isfinite(gain), gain, 0.0), -np.log(MOST_GAIN), np.log(MOST_GAIN))
-        at = (np.arange(len(gain)) + 0.5) / BANDS_AN_OCTAVE
-        # above the lowest band the gain goes on level for one band and then fades out: the largest forms are the map's
-        log_factor = np.interp(_octaves(height.shape), [*at, at[-1] + 1 / BANDS_AN_OCTAVE], [*gain, 0.0])
-        return np.asarray(fft.idctn(transformed * np.exp(log_factor).astype(np.float32), norm="ortho"), np.float32)
+    log_power: Tensor  # [bands] float64, natural log
 
 
-def _transform(height: np.ndarray) -> np.ndarray:
-    return np.asarray(fft.dctn(np.asarray(height, np.float32), norm="ortho"))
+def measure(heights: Sequence[Tensor], longest_px: float, *, impl: Impl = "auto") -> Spectrum:
+    """The mean spectrum of several maps [h, w] float32, down to a wavelength of longest_px."""
+    bands = max(1, round(BANDS_PER_OCTAVE * math.log2(longest_px * HIGHEST_FREQUENCY)))
+    if choose(impl, heights[0].device, compiled=False) == "cpu":
+        from backend.ops.patches import spectrum_cpu
+
+        return Spectrum(torch.from_numpy(spectrum_cpu.log_power([height.numpy() for height in heights], bands)))
+    power = torch.stack([_band_power(_dct(_dct(height).T).T, bands) for height in heights]).mean(0)
+    return Spectrum(power.log())
 
 
-def _band_power(transformed: np.ndarray, bands: int) -> np.ndarray:
-    """Mean power in each band of a cosine transform [H, W]; orthonormal, so maps of unlike size compare."""
-    band = np.floor(_octaves(transformed.shape) * BANDS_AN_OCTAVE).astype(np.int64).ravel()
-    band[(band < 0) | (band >= bands)] = bands
-    counts = np.bincount(band, minlength=bands + 1)[:bands]
-    power = np.bincount(band, np.square(transformed, dtype=np.float64).ravel(), minlength=bands + 1)[:bands]
-    with np.errstate(invalid="ignore"):
-        return power / counts
+def match(height: Tensor, target: Spectrum, strength: float, *, impl: Impl = "auto") -> Tensor:
+    """A map [H, W] float32 whose spectrum lies `strength` (0..1) of the way nearer to the target, in the log."""
+    if choose(impl, height.device, compiled=False) == "cpu":
+        from backend.ops.patches import spectrum_cpu
+
+        return torch.from_numpy(spectrum_cpu.match(height.numpy(), target.log_power.numpy(), strength))
+    transformed = _dct(_dct(height).T).T
+    wanted = target.log_power.to(height.device)
+    gain = 0.5 * strength * (wanted - _band_power(transformed, len(wanted)).log())
+    gain = torch.where(gain.isfinite(), gain, 0.0).clamp(-math.log(MOST_GAIN), math.log(MOST_GAIN))
+    # above the lowest band the gain goes on level for one band and then fades out: the largest forms are the map's
+    at = (torch.arange(len(gain) + 1, device=gain.device, dtype=gain.dtype) + 0.5) / BANDS_PER_OCTAVE
+    log_factor = interpolate(_octaves(height), at, torch.cat([gain, gain.new_zeros(1)]))
+    made = _inverse_dct(transformed * log_factor.exp().float())
+    return _inverse_dct(made.T).T.contiguous()
 
 
-def _octaves(shape: tuple[int, ...]) -> np.ndarray:
-    """Octaves below HIGHEST of the coefficients of a cosine transform, the corners (above it) counted as HIGHEST."""
-    down, across = (np.arange(side) / (2 * side) for side in shape)
-    radius = np.hypot(down[:, None], across[None])
+def _band_power(transformed: Tensor, bands: int) -> Tensor:
+    """Mean power [bands] float64 of a cosine transform [H, W]; orthonormal, so maps of unlike size compare."""
+    band = (_octaves(transformed) * BANDS_PER_OCTAVE).floor().long().flatten()
+    band = torch.where((band < 0) | (band >= bands), bands, band)
+    squares = transformed.double().square().flatten()
+    power, count = (
+        squares.new_zeros(bands + 1).index_add(0, band, values) for values in (squares, torch.ones_like(squares))
+    )
+    return power[:bands] / count[:bands]
+
+
+def _octaves(like: Tensor) -> Tensor:
+    """Octaves below HIGHEST_FREQUENCY [H, W] float64 of the coefficients of a cosine transform, the corners (above it) at it."""
+    down, across = (torch.arange(side, device=like.device, dtype=torch.float64) / (2 * side) for side in like.shape)
+    radius = torch.hypot(down[:, None], across[None])
     radius[0, 0] = 1e-9
-    return np.maximum(np.log2(HIGHEST / radius), 0.0)
+    return torch.log2(HIGHEST_FREQUENCY / radius).clamp_min(0.0)
+
+
+def _dct(values: Tensor) -> Tensor:
+    """Orthonormal DCT-II along the last axis: the Fourier transform of the row followed by its mirror image."""
+    count = values.shape[-1]
+    doubled = torch.fft.rfft(torch.cat([values, values.flip(-1)], dim=-1))[..., :count]
+    scale, turn = _phases(values)
+    return (doubled * turn.conj()).real * scale
+
+
+def _inverse_dct(coefficients: Tensor) -> Tensor:
+    count = coefficients.shape[-1]
+    scale, turn = _phases(coefficients)
+    doubled = torch.cat([coefficients / scale * turn, coefficients.new_zeros(*coefficients.shape[:-1], 1)], dim=-1)
+    return torch.fft.irfft(doubled, n=2 * count)[..., :count]
+
+
+def _phases(like: Tensor) -> tuple[Tensor, Tensor]:
+    """For each coefficient the factor that makes it orthonormal, and the half-sample turn of its mirrored row."""
+    count = like.shape[-1]
+    scale = torch.full((count,), math.sqrt(1 / (2 * count)), device=like.device, dtype=like.dtype)
+    scale[0] = math.sqrt(1 / (4 * count))
+    angle = torch.arange(count, device=like.device, dtype=torch.float64) * (math.pi / (2 * count))
+    return scale, torch.polar(torch.ones_like(angle), angle).to(torch.complex64)

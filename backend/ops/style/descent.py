@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from backend.models.deep_image_prior import Hourglass
+from backend.ops.adam import Adam
 from backend.ops.moments import mean, variance
 
 log = logging.getLogger(__name__)
@@ -111,17 +112,14 @@ def descend_prior(relief: Tensor, descent: Descent, generator: torch.Generator) 
 
 def _adam(variables: Sequence[Tensor], draw: Callable[[], Tensor], descent: Descent) -> Tensor:
     """Adam (Kingma & Ba 2015) on whatever draw() makes the map of."""
-    optimiser = torch.optim.Adam(list(variables), lr=descent.rate(0))
+    optimiser = Adam(variables)
     for step in range(descent.steps):
         values = draw()
         if descent.look(step, values.detach()):
             break
         _, gradient = descent.evaluate(values.detach())
-        for group in optimiser.param_groups:
-            group["lr"] = descent.rate(step)
-        optimiser.zero_grad()
-        values.backward(gradient)
-        optimiser.step()
+        slopes = torch.autograd.grad(values, variables, gradient)
+        optimiser.step(variables, [-slope for slope in slopes], descent.rate(step))
     with torch.no_grad():
         return draw().detach().clone()
 

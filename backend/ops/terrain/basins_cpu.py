@@ -3,7 +3,7 @@
 After Cordonnier, Bovy and Braun (2019), "A versatile, linear complexity algorithm for flow routing in topographies
 with depressions", doi:10.5194/esurf-7-549-2019: basins are the nodes of a graph, the lowest passes between them its
 edges, and its minimum spanning tree says over which pass each basin spills. Works on the direction codes of
-flow_routing_cpu; arguments are checked in backend.ops.hydrology.
+routing_cpu; arguments are checked in backend.ops.terrain.routing.
 """
 
 from __future__ import annotations

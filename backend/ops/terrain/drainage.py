@@ -5,18 +5,20 @@ Filling a pit raises a plain, breaching it cuts a canal; both move one side by t
 largest change under the condition "never rise on the way to the edge" moves both sides by half: for a fixed
 drainage tree the isotonic regression in the maximum norm is the mean of the greatest height downstream and the
 least height upstream (Ubhaya 1974, J. Approx. Theory 12: the midpoint of the two envelopes), which is the mean of
-the filled and the carved surface. It costs one priority flood and two sweeps. This module knows no patch
-statistics.
+the filled and the carved surface. It costs one priority flood and two sweeps, on the host whatever the device: the flood
+takes cell after cell from one heap. This module knows no patch statistics.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from backend.ops.terrain import drainage_cpu
+from backend.ops.dispatch import Impl, choose
 
 
-def drain(height: np.ndarray, *, cut_share: float = 0.5, drop: float = 0.0) -> np.ndarray:
+def drain(height: Tensor, *, cut_share: float = 0.5, drop: float = 0.0, impl: Impl = "auto") -> Tensor:
     """Heights float32 [H, W] without pits, near `height`; cells at the edge of the grid are outlets.
 
     cut_share 0 fills, 1 carves, 0.5 changes the largest change least. drop: the fall to the next cell downstream,
@@ -24,11 +26,21 @@ def drain(height: np.ndarray, *, cut_share: float = 0.5, drop: float = 0.0) -> n
     flows to.
     """
     if height.ndim != 2 or min(height.shape) < 1:
-        raise ValueError(f"a height map is a non-empty [H, W] array, not one of shape {height.shape}")
+        raise ValueError(f"a height map is a non-empty map [H, W], not one of shape {tuple(height.shape)}")
     if not 0.0 <= cut_share <= 1.0:
         raise ValueError(f"cut_share is {cut_share}; it lies from 0 to 1")
-    result = np.array(height, np.float32, order="C")
-    order, parent = drainage_cpu.drainage_tree(result)
-    least = 4.0 * float(np.spacing(np.abs(result).max()))  # blending and subtracting round twice each
-    drainage_cpu.settle(result.reshape(-1), order, parent, np.float32(cut_share), np.float32(max(drop, least)))
-    return result
+    result = np.array(height.cpu().numpy(), np.float32, order="C")
+    fall = np.float32(
+        max(drop, 4.0 * float(np.spacing(np.abs(result).max())))
+    )  # blending and subtracting round twice each
+    if choose(impl) == "cpu":
+        from backend.ops.terrain import drainage_cpu
+
+        order, parent = drainage_cpu.drainage_tree(result)
+        drainage_cpu.settle(result.reshape(-1), order, parent, np.float32(cut_share), fall)
+        return torch.from_numpy(result).to(height.device)
+    from backend.ops.terrain import drainage_plain
+
+    receiver = torch.from_numpy(drainage_plain.drainage_tree(result))
+    settled = drainage_plain.settle(torch.from_numpy(result).flatten(), receiver, cut_share, float(fall))
+    return settled.reshape(height.shape).to(height.device)

@@ -4,7 +4,8 @@
 
 Stream power with deposition as Yuan, Braun, Guerit, Rouby and Cordonnier (2019, doi:10.1029/2018JF004867), solved as
 Braun and Willett (2013, doi:10.1016/j.geomorph.2012.10.008); hillslope creep by alternating directions. Height in
-metres, float64 inside; the unit of time is the caller's. Routing is backend.ops.hydrology.
+metres, float64 inside; the unit of time is the caller's. Plain torch on any device (stream_power_plain.py,
+hillslope_plain.py), numba twins on the CPU; they agree to the rounding of float64. Routing is backend.ops.terrain.routing.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from backend.ops.terrain import hillslope_cpu, stream_power_cpu
+from backend.ops.dispatch import Impl, choose
 from backend.ops.terrain.routing import Flow
 
-NOTHING = np.zeros(0)
+NOTHING = np.zeros(0)  # what the kernel takes for None
 SETTLING_ROUNDS = 8  # rounds between wear and deposition; 2-4 are common at G below 1
 SETTLED = 0.02  # rounds end when no height moves by more than this share of the largest change
 
@@ -49,84 +52,109 @@ class ErosionLaw:
 
 
 def stream_rate(
-    flow: Flow, law: ErosionLaw, years: float, *, cells: np.ndarray | None = None, strength: np.ndarray | None = None
-) -> np.ndarray:
+    flow: Flow,
+    law: ErosionLaw,
+    years: float,
+    *,
+    cells: Tensor | None = None,
+    strength: Tensor | None = None,
+    impl: Impl = "auto",
+) -> Tensor:
     """K A^m times `years`, [H * W] float64.
 
     `cells` [H * W] float64 stands in for the number of cells upstream, say a mean over several routings. `strength`
     [H, W] 0..1 scales K; 0 protects a cell.
     """
     drained = flow.upstream if cells is None else cells
-    rate = stream_power_cpu.area_powers(drained, flow.pixel_size_m * flow.pixel_size_m, law.area_exponent)
+    cell_m2 = flow.pixel_size_m * flow.pixel_size_m
+    if choose(impl, drained.device) == "cpu":
+        from backend.ops.terrain import stream_power_cpu
+
+        rate = torch.from_numpy(stream_power_cpu.area_powers(drained.numpy(), cell_m2, law.area_exponent))
+    else:
+        rate = (drained.double() * cell_m2) ** law.area_exponent
     rate *= law.erodibility * float(years)
-    if strength is not None:
-        rate *= strength.ravel()
-    return rate
+    return rate if strength is None else rate * strength.flatten()
 
 
 def incise(
-    height: np.ndarray,
+    height: Tensor,
     flow: Flow,
     law: ErosionLaw,
-    rate: np.ndarray,
+    rate: Tensor,
     *,
-    settling: np.ndarray | None = None,
+    settling: Tensor | None = None,
     lakes: bool = True,
-) -> np.ndarray:
+    impl: Impl = "auto",
+) -> Tensor:
     """Heights [H, W] float64 after stream power at `rate` along `flow`, outlets held; no uplift, no creep.
 
     `settling` [H * W] is deposition in metres to lay down in the same, implicit, step (see `incise_and_settle`). With
     `lakes` ground below the level at which its basin spills does not wear; without, only the cells of the way out are
     spared, as in fastscapelib.
     """
-    return stream_power_cpu.incise(
-        height,
-        NOTHING if settling is None else settling,
-        flow.codes,
-        flow.order,
-        rate,
-        flow.pixel_size_m,
-        law.slope_exponent,
-        law.steepest,
-        lakes,
-    )
+    constants = (flow.pixel_size_m, law.slope_exponent, law.steepest, lakes)
+    if choose(impl, height.device) == "cpu":
+        from backend.ops.terrain import stream_power_cpu
+
+        supply = NOTHING if settling is None else settling.numpy()
+        return torch.from_numpy(
+            stream_power_cpu.incise(
+                height.numpy(), supply, flow.codes.numpy(), flow.order.numpy(), rate.numpy(), *constants
+            )
+        )
+    from backend.ops.terrain import stream_power_plain
+
+    return stream_power_plain.incise(height, settling, flow.codes, flow.receiver, flow.levels, rate, *constants)
 
 
 def incise_and_settle(
-    height: np.ndarray,
-    flow: Flow,
-    law: ErosionLaw,
-    rate: np.ndarray,
-    *,
-    guess: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray | None]:
+    height: Tensor, flow: Flow, law: ErosionLaw, rate: Tensor, *, guess: Tensor | None = None, impl: Impl = "auto"
+) -> tuple[Tensor, Tensor | None]:
     """As `incise`, with the deposition of what is worn away upstream, found by iteration (Yuan et al. 2019, section 2).
 
     Returns the heights and the deposition [H * W] in metres, which is a good `guess` for the next step.
     """
-    lowered = incise(height, flow, law, rate, settling=guess)
+    lowered = incise(height, flow, law, rate, settling=guess, impl=impl)
     if law.deposition == 0:
         return lowered, None
     for _ in range(SETTLING_ROUNDS):
-        settling = stream_power_cpu.settling(
-            height, lowered, flow.codes, flow.order, flow.upstream, rate, law.deposition
-        )
-        again = incise(height, flow, law, rate, settling=settling)
-        moved = float(np.abs(again - lowered).max())
+        settling = _settling(height, lowered, flow, rate, law.deposition, impl)
+        again = incise(height, flow, law, rate, settling=settling, impl=impl)
+        moved = float((again - lowered).abs().max())
         lowered = again
-        if moved <= SETTLED * float(np.abs(lowered - height).max()):
+        if moved <= SETTLED * float((lowered - height).abs().max()):
             break
     return lowered, settling
 
 
-def creep(height: np.ndarray, pixel_size_m: float, diffusivity: float, years: float) -> np.ndarray:
+def _settling(before: Tensor, after: Tensor, flow: Flow, rate: Tensor, deposition: float, impl: Impl) -> Tensor:
+    """Metres [H * W] float64 that settle on each cell out of what was worn away upstream (Yuan et al. 2019, eq. 5)."""
+    if choose(impl, before.device) == "cpu":
+        from backend.ops.terrain import stream_power_cpu
+
+        maps = (before, after, flow.codes, flow.order, flow.upstream, rate)
+        return torch.from_numpy(stream_power_cpu.settling(*(values.numpy() for values in maps), deposition))
+    from backend.ops.terrain import stream_power_plain
+
+    return stream_power_plain.settling(before, after, flow.codes, flow.receiver, flow.upstream, rate, deposition)
+
+
+def creep(height: Tensor, pixel_size_m: float, diffusivity: float, years: float, *, impl: Impl = "auto") -> Tensor:
     """Heights [H, W] float64 after `years` of linear diffusion with the edge held."""
     if diffusivity == 0:
         return height
-    return hillslope_cpu.diffuse(height, diffusivity * years / (pixel_size_m * pixel_size_m))
+    number = diffusivity * years / (pixel_size_m * pixel_size_m)
+    if choose(impl, height.device) == "cpu":
+        from backend.ops.terrain import hillslope_cpu
+
+        return torch.from_numpy(hillslope_cpu.diffuse(height.numpy(), number))
+    from backend.ops.terrain import hillslope_plain
+
+    return hillslope_plain.diffuse(height, number)
 
 
-def lower_rim(before: np.ndarray, after: np.ndarray) -> None:
+def lower_rim(before: Tensor, after: Tensor) -> None:
     """Let the edge of the map, held as outlets, follow the ground beside it: changes `after` in place.
 
     Where the edge stands above its inner neighbour it is lowered by as much as that was, but not below it, so that no
@@ -135,8 +163,7 @@ def lower_rim(before: np.ndarray, after: np.ndarray) -> None:
     rows, cols = after.shape
     if rows < 3 or cols < 3:
         return
-    inner_row = np.clip(np.arange(rows), 1, rows - 2)
-    inner_col = np.clip(np.arange(cols), 1, cols - 2)
+    inner_row, inner_col = (torch.arange(n, device=after.device).clamp(1, n - 2) for n in (rows, cols))
     sides = (
         (slice(None), 0, inner_row, 1),
         (slice(None), cols - 1, inner_row, cols - 2),
@@ -145,5 +172,5 @@ def lower_rim(before: np.ndarray, after: np.ndarray) -> None:
     )
     for row, col, in_row, in_col in sides:
         edge, inside = after[row, col], after[in_row, in_col]
-        lowered = np.minimum(inside - before[in_row, in_col], 0.0)
-        after[row, col] = np.minimum(edge, np.maximum(edge + lowered, inside))
+        lowered = (inside - before[in_row, in_col]).clamp_max(0.0)
+        after[row, col] = torch.minimum(edge, torch.maximum(edge + lowered, inside))

@@ -1,7 +1,7 @@
 """Hillslope creep on a height grid on the CPU: one linear diffusion step by alternating directions.
 
 Peaceman and Rachford (1955): half a step implicit along rows, half along columns; stable for any step and exact to
-second order. Cells on the edge keep their height. Arguments are checked in backend.ops.erosion.
+second order. Cells on the edge keep their height. Arguments are checked in backend.ops.terrain.erosion.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ A receiver is stored as one byte, a direction code: 0..7 in row-major order of t
     5 6 7
 
 One byte keeps a million cells in the cache. The neighbour order and the strict comparison are those of fastscapelib's
-SingleFlowRouter, so that results can be compared cell by cell. Arguments are checked in backend.ops.hydrology.
+SingleFlowRouter, so that results can be compared cell by cell. Arguments are checked in backend.ops.terrain.routing.
 
 All kernels here run on one thread: most of the work is a walk along rivers, and on a million cells the rest takes
 less than what starting and joining threads costs on a busy machine.

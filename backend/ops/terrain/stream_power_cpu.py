@@ -1,7 +1,7 @@
 """Stream-power erosion and deposition on a height grid on the CPU, solved from the outlets upstream.
 
-Works on the receivers and the order of flow_routing_cpu. Units are the caller's, as long as they agree; the project
-uses metres and years. Arguments are checked in backend.ops.erosion.
+Works on the receivers and the order of routing_cpu. Units are the caller's, as long as they agree; the project
+uses metres and years. Arguments are checked in backend.ops.terrain.erosion.
 """
 
 from __future__ import annotations

@@ -1,36 +1,86 @@
-"""Sliced Wasserstein on patches: the fused kernel against the plain op, the gradient against exact sorts, bytes
-against threads."""
+"""Sliced Wasserstein on patches: the plain form on every device against the fused kernel, the gradient against exact sorts,
+bytes against threads."""
 
 from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
 
 import numba
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from torch import Tensor
 
+from backend.ops.adam import Adam
+from backend.ops.dispatch import Impl
 from backend.ops.patches import sliced_wasserstein as sw
+from backend.ops.patches.filter_bank import derivative_filters, random_filters, whitening
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-def terrain(rows: int, columns: int, seed: int, sigma: float = 2.0) -> np.ndarray:
+def terrain(rows: int, columns: int, seed: int, sigma: float = 2.0) -> Tensor:
     draw = np.random.default_rng(seed).standard_normal((rows, columns))
     values = gaussian_filter(draw, sigma)
-    return np.ascontiguousarray(values / values.std(), np.float32)
+    return torch.from_numpy(np.ascontiguousarray(values / values.std(), np.float32))
 
 
-def bank_of(exemplar: np.ndarray, count: int = 6, seed: int = 0, power: float = 0.0) -> sw.FilterBank:
-    whiten = sw.whitening(exemplar, power) if power else None
-    return sw.measure([exemplar], sw.random_filters(count, torch.Generator().manual_seed(seed), whiten))
+def bank_of(exemplar: Tensor, count: int = 6, seed: int = 0, power: float = 0.0) -> sw.FilterBank:
+    whiten = whitening(exemplar, power) if power else None
+    return sw.measure([exemplar], random_filters(count, torch.Generator().manual_seed(seed), whiten))
 
 
+def to(bank: sw.FilterBank, device: str) -> sw.FilterBank:
+    return sw.FilterBank(*(getattr(bank, field.name).to(device) for field in fields(bank)))
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("rows", "columns"), [(7, 7), (9, 300), (64, 80), (70, 270)])
 @pytest.mark.parametrize("power", [0.0, 0.5])
-def test_kernel_equals_plain_op(rows: int, columns: int, power: float) -> None:
+def test_plain_form_equals_kernel(rows: int, columns: int, power: float, device: str) -> None:
     bank = bank_of(terrain(90, 70, 1), power=power)
     height = terrain(rows, columns, 2, sigma=1.0)
-    fused = sw.ascent(height, bank)
-    plain = sw.ascent_plain(torch.from_numpy(height)[None, None], bank)[0, 0].numpy()
-    np.testing.assert_allclose(fused, plain, atol=2e-4 * float(np.abs(plain).max()))
+    fused = sw.ascent(height, bank, impl="cpu")
+    plain = sw.ascent(height.to(device), to(bank, device), impl="plain").cpu()
+    torch.testing.assert_close(plain, fused, rtol=0, atol=5e-4 * float(fused.abs().max()))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("options", ["labels", "weight", "rows", "all", "label without a pixel"])
+def test_plain_form_heeds_labels_weights_and_rows_as_the_kernel(options: str, device: str) -> None:
+    bank, height = bank_of(terrain(90, 70, 1), 24), terrain(120, 160, 2, sigma=1.0)
+    labels = torch.zeros(height.shape, dtype=torch.uint8)
+    labels[:, 90:] = 1
+    given: dict[str, Any] = {}
+    if options in ("labels", "all"):
+        given |= {"labels": labels, "label": 1}
+    if options == "label without a pixel":
+        given |= {"labels": labels, "label": 9}
+    if options in ("weight", "all"):
+        given |= {"weight": torch.rand(height.shape, generator=torch.Generator().manual_seed(1))}
+    if options in ("rows", "all"):
+        given |= {"row_first": 2, "row_step": 4}
+    fused = sw.ascent(height, bank, impl="cpu", **given)
+    there = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in given.items()}
+    plain = sw.ascent(height.to(device), to(bank, device), impl="plain", **there).cpu()
+    difference = (plain - fused).abs()  # a projection on a bin's edge may fall to either side
+    assert float(difference.max()) <= 5e-3 * float(fused.abs().max())
+    assert float(difference.mean()) <= 1e-4 * float(fused.abs().mean())
+    assert (float(fused.abs().max()) == 0.0) == (options == "label without a pixel")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_plain_quantiles_are_those_of_the_kernel_and_of_sorted_projections(device: str) -> None:
+    maps, filters = [terrain(90, 70, 1), terrain(60, 80, 3)], random_filters(8, torch.Generator().manual_seed(2))
+    fused = sw.measure(maps, filters, impl="cpu")
+    plain = to(sw.measure([values.to(device) for values in maps], filters, impl="plain"), "cpu")
+    for field in fields(fused):
+        torch.testing.assert_close(getattr(plain, field.name), getattr(fused, field.name), rtol=1e-5, atol=2e-3)
+    projected = torch.cat([sw.plain.project(values, filters).flatten(1) for values in maps], dim=1)
+    exact = torch.quantile(projected, torch.linspace(0, 1, sw.QUANTILES), dim=1).T
+    assert float((exact - fused.quantiles).abs()[:, 20:-20].max()) < 0.02
 
 
 def exact_loss(height: np.ndarray, exemplar: np.ndarray, filters: np.ndarray) -> float:
@@ -49,12 +99,11 @@ def exact_loss(height: np.ndarray, exemplar: np.ndarray, filters: np.ndarray) ->
 def test_ascent_is_minus_the_gradient_of_the_exact_loss(seed: int) -> None:
     exemplar, height = terrain(48, 40, 1), 0.7 * terrain(48, 40, 2, sigma=1.0) + 0.2
     bank = bank_of(exemplar, count=4)
-    direction = terrain(48, 40, seed).astype(np.float64)
-    epsilon = 1e-4
-    change = exact_loss(height + epsilon * direction, exemplar, bank.filters) - exact_loss(
-        height - epsilon * direction, exemplar, bank.filters
-    )
-    descent = sw.ascent(height.astype(np.float32), bank).astype(np.float64)
+    direction = terrain(48, 40, seed).double().numpy()
+    epsilon, z = 1e-4, height.double().numpy()
+    losses = [exact_loss(z + sign * epsilon * direction, exemplar.numpy(), bank.filters.numpy()) for sign in (1, -1)]
+    change = losses[0] - losses[1]
+    descent = sw.ascent(height, bank).double().numpy()
     scale = np.linalg.norm(descent) * np.linalg.norm(direction)
     assert change / (2 * epsilon) == pytest.approx(-float(np.sum(descent * direction)), abs=0.01 * scale)
 
@@ -62,8 +111,8 @@ def test_ascent_is_minus_the_gradient_of_the_exact_loss(seed: int) -> None:
 def test_nothing_to_do_for_the_exemplar_itself() -> None:
     exemplar = terrain(96, 96, 1)
     bank = bank_of(exemplar)
-    other = np.abs(sw.ascent(terrain(96, 96, 2, sigma=1.0), bank)).mean()
-    assert np.abs(sw.ascent(exemplar, bank)).mean() < 0.02 * other
+    other = sw.ascent(terrain(96, 96, 2, sigma=1.0), bank).abs().mean()
+    assert sw.ascent(exemplar, bank).abs().mean() < 0.02 * other
 
 
 def test_bytes_do_not_depend_on_threads() -> None:
@@ -73,7 +122,7 @@ def test_bytes_do_not_depend_on_threads() -> None:
     for count in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
         numba.set_num_threads(count)
         bank = bank_of(exemplar)
-        results.append((bank.quantiles.tobytes(), sw.ascent(height, bank).tobytes()))
+        results.append((bank.quantiles.numpy().tobytes(), sw.ascent(height, bank).numpy().tobytes()))
     numba.set_num_threads(threads)
     assert results[0] == results[1]
 
@@ -81,46 +130,60 @@ def test_bytes_do_not_depend_on_threads() -> None:
 def test_weights_divide_the_work_between_exemplars() -> None:
     bank, height = bank_of(terrain(60, 60, 1)), terrain(60, 64, 2)
     whole = sw.ascent(height, bank)
-    part = np.random.default_rng(0).random(height.shape).astype(np.float32)
+    part = torch.rand(height.shape, generator=torch.Generator().manual_seed(0))
     parts = sw.ascent(height, bank, weight=part)
     sw.ascent(height, bank, weight=1 - part, out=parts)
-    np.testing.assert_allclose(parts, whole, atol=1e-4 * float(np.abs(whole).max()))
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-4 * float(whole.abs().max()))
 
 
 def test_labels_restrict_what_is_counted() -> None:
     """A map of two halves, each already like its exemplar, has nothing to do when each half is counted by itself."""
     left, right = terrain(80, 80, 1), 3 * terrain(80, 80, 2, sigma=1.0)
-    height = np.ascontiguousarray(np.concatenate([left, right], axis=1))
-    labels = np.zeros(height.shape, np.uint8)
+    height = torch.cat([left, right], dim=1)
+    labels = torch.zeros(height.shape, dtype=torch.uint8)
     labels[:, 80:] = 1
     mixed = sw.ascent(height, bank_of(left))[20:60, 20:60]
     own = sw.ascent(height, bank_of(left), labels=labels, label=0)[20:60, 20:60]
-    assert np.abs(own).mean() < 0.2 * np.abs(mixed).mean()
+    assert own.abs().mean() < 0.2 * mixed.abs().mean()
 
 
-def test_adam_brings_patches_together() -> None:
+@pytest.mark.parametrize("impl", ["cpu", "plain"])
+def test_adam_brings_patches_together(impl: Impl) -> None:
     exemplar, height = terrain(96, 96, 1), terrain(96, 96, 2, sigma=1.2)
-    before = sw.held_out_distance(height, exemplar)
+    before = sw.held_out_distance(height.numpy(), exemplar.numpy())
     banks = [bank_of(exemplar, 24, seed) for seed in range(3)]
-    adam = sw.Adam(height, 0.03, 120)
+    adam = map_adam(height)
     for step in range(120):
-        adam.step(height, sw.ascent(height, banks[step % 3]))
-    assert sw.held_out_distance(height, exemplar) < 0.2 * before
+        adam.step([height], [sw.ascent(height, banks[step % 3], impl=impl)], 0.03 * (1 - 0.95 * step / 120), impl=impl)
+    assert sw.held_out_distance(height.numpy(), exemplar.numpy()) < 0.2 * before
+
+
+def map_adam(height: Tensor) -> Adam:
+    return Adam([height], decay=(0.9, 0.98), floor=0.5, patch=7)
 
 
 def test_filters_are_orthonormal_and_even_in_number() -> None:
-    filters = sw.random_filters(24, torch.Generator().manual_seed(0)).reshape(24, 49)
+    filters = random_filters(24, torch.Generator().manual_seed(0)).reshape(24, 49).numpy()
     np.testing.assert_allclose(filters @ filters.T, np.eye(24), atol=1e-5)
     for count in (0, 7, 50):
         with pytest.raises(ValueError, match="even"):
-            sw.random_filters(count, torch.Generator())
+            random_filters(count, torch.Generator())
+
+
+def test_derivative_filters_see_no_plane_and_have_unit_length() -> None:
+    filters = derivative_filters(4, torch.Generator().manual_seed(0))
+    rows, columns = torch.meshgrid(torch.arange(7.0), torch.arange(7.0), indexing="ij")
+    for second in filters[4:]:
+        assert abs(float((second * (2 * rows - 3 * columns + 5)).sum())) < 1e-4
+    assert filters[:4].sum((1, 2)).abs().max() < 1e-6
+    torch.testing.assert_close(filters.square().sum((1, 2)), torch.ones(8))
 
 
 def test_a_flat_exemplar_flattens() -> None:
-    bank = bank_of(np.full((40, 40), 2.5, np.float32))
+    bank = bank_of(torch.full((40, 40), 2.5))
     height = terrain(40, 40, 1)
-    adam = sw.Adam(height, 0.05, 300)
-    for _ in range(300):
-        adam.step(height, sw.ascent(height, bank))
-    assert np.isfinite(height).all()
+    adam = map_adam(height)
+    for step in range(300):
+        adam.step([height], [sw.ascent(height, bank)], 0.05 * (1 - 0.95 * step / 300))
+    assert bool(height.isfinite().all())
     assert height[8:-8, 8:-8].std() < 0.5

@@ -9,28 +9,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as float_arrays
 from skimage.morphology import reconstruction
 
 from backend.algorithms import hydrology as engine
-from backend.ops.terrain import (
-    depressions,
-    depressions_cpu,
-    erosion,
-    hillslope_cpu,
-    routing,
-    routing_cpu,
-    stream_power_cpu,
-)
+from backend.ops.terrain import depressions_cpu, hillslope_cpu, routing_cpu, stream_power_cpu
+from backend.ops.terrain.erosion import ErosionLaw
+from backend.ops.terrain.routing import Flow
 from backend.runtime.context import JobContext
 from benchmarks.hydrology import without_tied_passes
 from shared.arrays import MASK, Array, check, height_map
 from shared.catalog.hydrology import SPEC, HydrologyParams
 from shared.errors import InvalidInput, JobCancelled
+from tests.support.on_arrays import OnArrays
 
 ROOT = Path(__file__).resolve().parents[4]
+depressions, erosion, routing = (
+    OnArrays(f"backend.ops.terrain.{name}") for name in ("depressions", "erosion", "routing")
+)
 
 
 def rough(side: int, seed: int = 1, power: float = 3.0) -> np.ndarray:
@@ -145,7 +144,7 @@ def test_depressions_refuse_nonsense() -> None:
     with pytest.raises(InvalidInput, match="non-empty"):
         depressions.fill_depressions(np.zeros((0, 4), np.float32))
     with pytest.raises(InvalidInput, match="at most"):
-        routing.route(np.broadcast_to(np.float32(0), (65536, 65536)), 1.0)
+        routing.route(torch.zeros(()).expand(65536, 65536), 1.0)
     with pytest.raises(ValueError, match="epsilon_m"):
         depressions.breach_depressions(np.zeros((4, 4), np.float32), epsilon_m=0.0)
 
@@ -153,9 +152,9 @@ def test_depressions_refuse_nonsense() -> None:
 # -------------------------------------------------------------------- routing
 
 
-def receiver_indices(flow: routing.Flow) -> np.ndarray:
+def receiver_indices(flow: Flow) -> np.ndarray:
     rows, cols = flow.codes.shape
-    return np.arange(rows * cols) + routing_cpu.offsets(cols)[flow.codes.ravel()]
+    return np.arange(rows * cols) + routing_cpu.offsets(cols)[flow.codes.numpy().ravel()]
 
 
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
@@ -171,10 +170,10 @@ def test_every_cell_drains_to_the_edge_and_areas_add_up(jitter: float) -> None:
         cell = receivers[cell]
     row, col = np.divmod(cell, 80)
     assert ((row == 0) | (col == 0) | (row == 79) | (col == 79)).all()
-    assert edge_sum(flow.area_m2) == height.size * 100.0
-    assert np.array_equal(np.sort(flow.order), np.arange(height.size))
+    assert edge_sum(flow.area_m2.numpy()) == height.size * 100.0
+    assert np.array_equal(np.sort(flow.order.numpy()), np.arange(height.size))
     position = np.empty(height.size, np.int64)
-    position[flow.order] = np.arange(height.size)
+    position[flow.order.numpy()] = np.arange(height.size)
     inner = receivers != np.arange(height.size)
     assert (position[inner] < position[receivers[inner]]).all()
 
@@ -187,8 +186,8 @@ def test_drainage_counts_are_those_of_a_plain_recursion() -> None:
         return 1 + sum(upstream(int(d)) for d in np.flatnonzero(receivers == cell) if d != cell)
 
     assert [upstream(cell) for cell in range(receivers.size)] == flow.upstream.tolist()
-    ones = routing_cpu.accumulate(flow.codes, flow.order, np.ones(receivers.size))
-    assert np.array_equal(ones, flow.upstream)
+    for impl in ("cpu", "plain"):
+        assert np.array_equal(routing.accumulate(flow, np.ones(receivers.size), impl=impl), flow.upstream.numpy())
 
 
 def test_steepest_descent_counts_the_length_of_a_diagonal() -> None:
@@ -225,19 +224,19 @@ def test_spread_water_is_conserved_and_smooth_on_a_cone() -> None:
 # -------------------------------------------------------------------- erosion
 
 
-def river_line(length: int) -> tuple[routing.Flow, np.ndarray]:
+def river_line(length: int) -> tuple[Flow, np.ndarray]:
     """A straight river down the middle row of a valley, one cell wide; its flow and the cells drained along it."""
     height = np.full((3, length), 1e4)
     height[1] = np.arange(length, dtype=float)
     flow = routing.route(height, 100.0)
     assert (flow.codes[1, 1:-1] == 3).all()
-    return flow, flow.upstream.reshape(3, length)[1].astype(float)
+    return flow, flow.upstream.numpy().reshape(3, length)[1].astype(float)
 
 
 @pytest.mark.parametrize(("m", "n"), [(0.5, 1.0), (0.4, 1.5), (0.45, 0.7)])
 def test_steady_river_has_the_slope_of_the_closed_form(m: float, n: float) -> None:
     flow, cells = river_line(40)
-    law = erosion.ErosionLaw(erodibility=2e-5, area_exponent=m, slope_exponent=n, uplift=1e-3)
+    law = ErosionLaw(erodibility=2e-5, area_exponent=m, slope_exponent=n, uplift=1e-3)
     area = cells * 1e4
     years = 5000.0
     height = np.zeros((3, 40))
@@ -254,7 +253,7 @@ def test_steady_river_has_the_slope_of_the_closed_form(m: float, n: float) -> No
 @pytest.mark.parametrize("n", [1.0, 1.4])
 def test_many_implicit_steps_near_many_explicit_ones(n: float) -> None:
     flow, cells = river_line(30)
-    law = erosion.ErosionLaw(erodibility=3e-6, area_exponent=0.5, slope_exponent=n)
+    law = ErosionLaw(erodibility=3e-6, area_exponent=0.5, slope_exponent=n)
     start = np.zeros((3, 30))
     start[1] = 20.0 * np.sqrt(np.arange(30.0))
     implicit, explicit = start.copy(), start.copy()
@@ -285,7 +284,7 @@ def test_newton_solves_the_fall_for_any_exponent(before: float, factor: float, n
 def test_erosion_makes_no_new_pit_and_keeps_outlets_and_protected_ground() -> None:
     height = depressions.fill_depressions(rough(64).astype(np.float32), epsilon_m=0.01).astype(np.float64)
     flow = routing.route(height, 30.0)
-    law = erosion.ErosionLaw(erodibility=1e-3, steepest=0.8)
+    law = ErosionLaw(erodibility=1e-3, steepest=0.8)
     strength = np.ones((64, 64), np.float32)
     strength[20:40, 20:40] = 0.0
     after = erosion.incise(height, flow, law, erosion.stream_rate(flow, law, 1e4, strength=strength))
@@ -296,21 +295,21 @@ def test_erosion_makes_no_new_pit_and_keeps_outlets_and_protected_ground() -> No
     free = (strength.ravel() > 0) & (receivers != np.arange(receivers.size))
     fall = after.ravel() - after.ravel()[receivers]
     assert (fall >= 0).all()
-    length = 30.0 * np.where(np.isin(flow.codes.ravel(), [0, 2, 5, 7]), np.sqrt(2.0), 1.0)
+    length = 30.0 * np.where(np.isin(flow.codes.numpy().ravel(), [0, 2, 5, 7]), np.sqrt(2.0), 1.0)
     assert (fall[free] <= 0.8 * length[free] * (1 + 1e-12)).all()
 
 
 def test_sediment_that_settles_satisfies_the_equation_and_less_leaves() -> None:
     height = depressions.fill_depressions(rough(64).astype(np.float32), epsilon_m=0.01).astype(np.float64)
     flow = routing.route(height, 30.0)
-    bare = erosion.ErosionLaw(erodibility=2e-5)
-    law = erosion.ErosionLaw(erodibility=2e-5, deposition=0.8)
+    bare = ErosionLaw(erodibility=2e-5)
+    law = ErosionLaw(erodibility=2e-5, deposition=0.8)
     rate = erosion.stream_rate(flow, law, 1e4)
     after, settled = erosion.incise_and_settle(height, flow, law, rate)
     assert settled is not None
     lost = (height - after).ravel()
-    upstream = routing_cpu.accumulate(flow.codes, flow.order, lost) - lost
-    expected = np.clip(upstream, 0.0, None) * 0.8 / flow.upstream
+    upstream = routing.accumulate(flow, lost) - lost
+    expected = np.clip(upstream, 0.0, None) * 0.8 / flow.upstream.numpy()
     expected[receiver_indices(flow) == np.arange(height.size)] = 0.0
     np.testing.assert_allclose(settled, expected, atol=0.05 * np.abs(lost).max())
     assert 0.0 < lost.sum() < (height - erosion.incise(height, flow, bare, rate)).sum()
@@ -320,7 +319,7 @@ def test_lake_beds_are_spared_unless_asked_otherwise() -> None:
     height = 10.0 + np.arange(12.0)[None, :] * np.ones((12, 1))
     height[3:9, 3:9] = 2.0 + 0.1 * np.hypot(*np.mgrid[-3:3, -3:3])
     flow = routing.route(height, 10.0)
-    law = erosion.ErosionLaw(erodibility=1e-2)
+    law = ErosionLaw(erodibility=1e-2)
     rate = erosion.stream_rate(flow, law, 100.0)
     wet = depressions.fill_depressions(height.astype(np.float32)) > height + 0.5
     assert np.array_equal(erosion.incise(height, flow, law, rate)[wet], height[wet])
@@ -360,9 +359,9 @@ def test_rim_follows_the_ground_inside_but_outlets_stay() -> None:
 
 def test_law_refuses_constants_without_meaning() -> None:
     with pytest.raises(ValueError, match="erodibility"):
-        erosion.ErosionLaw(erodibility=-1.0)
+        ErosionLaw(erodibility=-1.0)
     with pytest.raises(ValueError, match="slope_exponent"):
-        erosion.ErosionLaw(erodibility=1.0, slope_exponent=0.0)
+        ErosionLaw(erodibility=1.0, slope_exponent=0.0)
 
 
 # -------------------------------------------------------------- fastscapelib
@@ -383,7 +382,7 @@ def test_a_step_without_pits_equals_fastscapelib() -> None:
     height = depressions.breach_depressions(rough(128).astype(np.float32)).astype(np.float64)
     expected, receivers = fastscape_step(height, 30.0, 2e-4, 0.4, 1e4)
     flow = routing.route(height, 30.0)
-    law = erosion.ErosionLaw(erodibility=2e-4, area_exponent=0.4)
+    law = ErosionLaw(erodibility=2e-4, area_exponent=0.4)
     assert np.array_equal(receiver_indices(flow), receivers)
     after = erosion.incise(height, flow, law, erosion.stream_rate(flow, law, 1e4), lakes=False)
     np.testing.assert_allclose(after, expected, atol=1e-8)
@@ -395,7 +394,7 @@ def test_a_step_over_hundreds_of_pits_equals_fastscapelib_where_its_answer_is_un
     flow = routing.route(height, 30.0)
     assert flow.pits > 300
     assert np.array_equal(receiver_indices(flow), receivers)
-    law = erosion.ErosionLaw(erodibility=2e-4, area_exponent=0.4)
+    law = ErosionLaw(erodibility=2e-4, area_exponent=0.4)
     after = erosion.incise(height, flow, law, erosion.stream_rate(flow, law, 1e4), lakes=False)
     np.testing.assert_allclose(after, expected, atol=1e-8)
 
@@ -433,8 +432,9 @@ def concavity(height: np.ndarray) -> float:
     """How fast slope falls with drained area along rivers (Flint's law, S ~ A^-concavity), by least squares."""
     flow = routing.route(height, 30.0)
     fall = (height.ravel() - height.ravel()[receiver_indices(flow)]) / 30.0
-    rivers = (flow.upstream > 8) & (fall > 1e-4)
-    return -float(np.polyfit(np.log(flow.upstream[rivers]), np.log(fall[rivers]), 1)[0])
+    upstream = flow.upstream.numpy()
+    rivers = (upstream > 8) & (fall > 1e-4)
+    return -float(np.polyfit(np.log(upstream[rivers]), np.log(fall[rivers]), 1)[0])
 
 
 @pytest.mark.parametrize("preset", SPEC.presets, ids=lambda preset: preset.name)

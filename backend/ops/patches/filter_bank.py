@@ -1,0 +1,64 @@
+"""Filters for sliced Wasserstein distances: the directions in which the patches of two maps are compared.
+
+Drawn on the CPU from an explicit generator, so that a seed gives the same filters on every device. What exemplars look like
+through them is backend.ops.patches.sliced_wasserstein.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.ops.patches.constants import PATCH
+
+
+def random_filters(count: int, generator: torch.Generator, whiten: Tensor | None = None) -> Tensor:
+    """count (even, at most 48) random orthonormal 7 x 7 filters, float32 [count, 7, 7].
+
+    whiten [49, 49] is applied to them before they are scaled to unit length again: with a power of the inverse
+    patch covariance the directions in which terrain varies little (slope, curvature) get a share of the bank, which
+    uniform directions hardly give them.
+    """
+    if count % 2 or not 2 <= count <= PATCH * PATCH - 1:
+        raise ValueError(f"a bank has an even number of filters from 2 to 48, not {count}")
+    draw = torch.randn(PATCH * PATCH, PATCH * PATCH, generator=generator, dtype=torch.float64).numpy()
+    filters = np.linalg.qr(draw)[0][:, :count].T
+    if whiten is not None:
+        filters = filters @ whiten.numpy()
+        filters /= np.linalg.norm(filters, axis=1, keepdims=True)
+    return torch.from_numpy(np.ascontiguousarray(filters.reshape(count, PATCH, PATCH), np.float32))
+
+
+def derivative_filters(count: int, generator: torch.Generator) -> Tensor:
+    """count first and count second differences in random directions, float32 [2 * count, 7, 7], unit length.
+
+    Every second of the second differences is the five-point Laplacian. A bank that holds some of these matches
+    slope and curvature, on which a light falls and water runs, to a few hundredths; random directions hardly see
+    them, for height varies so much more.
+    """
+    filters = np.zeros((2 * count, PATCH, PATCH))
+    angles = 2 * np.pi * torch.rand(2 * count, generator=generator, dtype=torch.float64).numpy()
+    for n, angle in enumerate(angles):
+        cosine, sine = np.cos(angle), np.sin(angle)
+        if n < count:
+            across, down, centre, sign = cosine, sine, 0.0, -1.0
+        else:
+            across, down = (cosine**2, sine**2) if n % 2 else (0.5, 0.5)
+            centre, sign = -2.0 * (across + down), 1.0
+        filters[n, 3, 4], filters[n, 3, 2] = across, sign * across
+        filters[n, 4, 3], filters[n, 2, 3] = down, sign * down
+        filters[n, 3, 3] = centre
+        filters[n] /= np.linalg.norm(filters[n])
+    return torch.from_numpy(filters.astype(np.float32))
+
+
+def whitening(height: Tensor, power: float) -> Tensor:
+    """C^(-power/2) [49, 49] float64 on the CPU, of the covariance C of the patches of a map [H, W]; eigenvalues below 1e-6
+    of the first are raised to it."""
+    windows = np.lib.stride_tricks.sliding_window_view(height.cpu().numpy(), (PATCH, PATCH))
+    step = max(1, int(np.sqrt(windows.shape[0] * windows.shape[1] / 20000)))
+    patches = windows[::step, ::step].reshape(-1, PATCH * PATCH).astype(np.float64)
+    values, vectors = np.linalg.eigh(np.cov(patches, rowvar=False))
+    values = np.maximum(values, max(1e-6 * float(values.max()), 1e-30))
+    return torch.from_numpy((vectors * values ** (-power / 2)) @ vectors.T)
