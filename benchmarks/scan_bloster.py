@@ -185,11 +185,13 @@ def textures(capture: Capture, used: list[int], size: int) -> Iterator[tuple[str
 def surface(mesh: np.ndarray, camera: Camera, factor: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """UV (NaN where nothing or a back is seen), cosine of facing and depth, at factor times the photograph's resolution."""
     from backend.ops.surface import rasterization
+    from backend.ops.tensors import as_tensor
 
     numbers = {name: getattr(camera, name) * factor for name in ("width", "height", "fx", "fy", "cx", "cy")}
-    seen = rasterization.draw(rasterization.project(mesh, dataclasses.replace(camera, **numbers)))
-    front = seen.facing > 0
-    return np.where(front[..., None], seen.uv, np.nan), seen.facing, np.where(front, seen.depth, np.nan)
+    drawn = rasterization.draw(rasterization.project(as_tensor(mesh), dataclasses.replace(camera, **numbers)))
+    uv, depth, facing = (values.numpy() for values in (drawn.uv, drawn.depth, drawn.facing))
+    front = facing > 0
+    return np.where(front[..., None], uv, np.nan), facing, np.where(front, depth, np.nan)
 
 
 def hold_out(capture: Capture, view: int, used: list[int]) -> HeldOut:

@@ -106,6 +106,8 @@ def solve_apart(folder: Path, size: int, count: int) -> dict[str, Any]:
 
 def photographs(count: int) -> Path:
     """A folder with mesh.npy, cameras.npy and photographs as JPEG files; made where they are missing, about a second each."""
+    import torch
+
     from backend.ops.surface import rasterization
     from shared.cameras.camera import to_array
 
@@ -122,8 +124,8 @@ def photographs(count: int) -> Path:
             continue
         if texture is None:
             texture = scan_quality.as_float(np.asarray(scan_scene.truth(1024)))
-        seen = rasterization.draw(rasterization.project(mesh, camera))
-        pixels = np.nan_to_num(scan_quality.render(texture, seen.uv, 1), nan=0.4)
+        seen = rasterization.draw(rasterization.project(torch.from_numpy(mesh), camera))
+        pixels = np.nan_to_num(scan_quality.render(texture, seen.uv.numpy(), 1), nan=0.4)
         part = path.with_suffix(".part")
         Image.fromarray((pixels * 255 + 0.5).astype(np.uint8)).save(part, "JPEG", quality=92)
         part.rename(path)
@@ -149,8 +151,8 @@ def time_pass(folder: Path, size: int, count: int) -> dict[str, float]:
 
     params = ScanTextureParams()
     settings = WeightSettings(params.view_angle_power, params.steepest_view, params.silhouette_px, params.border_px)
-    mesh = np.load(folder / "mesh.npy")
-    stream = ViewStream(mesh, None, settings, lambda: None)
+    mesh = torch.from_numpy(np.load(folder / "mesh.npy"))
+    stream = ViewStream(mesh, None, settings, lambda: None, torch.device("cpu"))
     sheets = Sheets([whole_tile(1001, size)], torch.device("cpu"), area=True)
     sheets.sheets[0].texture = torch.full((3, size, size), 0.4)
     sheets.begin()
@@ -170,7 +172,7 @@ def time_pass(folder: Path, size: int, count: int) -> dict[str, float]:
                     strip, one, 0 * one, loss="l1", threshold=params.tolerance, photograph=index,
                     gradient=params.gradient_weight,
                 )  # fmt: skip
-                surface += int(np.count_nonzero(strip.weights)) if index else 0
+                surface += int(torch.count_nonzero(strip.weights)) if index else 0
             spent["pass"] += (time.perf_counter() - began + projecting) if index else 0.0
             spent["processor"] += (time.process_time() - worked + busy) if index else 0.0
         spent["decoding"] += decoding if index else 0.0

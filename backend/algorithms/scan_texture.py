@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -27,6 +26,7 @@ from backend.algorithms.scan.refining import refine_sheet, refinement_work
 from backend.algorithms.scan.sheets import Place, Sheet, Sheets, Surface, blocks_of_tile, whole_tile
 from backend.algorithms.scan.texture_refinement import RefinementSettings
 from backend.algorithms.scan.views import Strip
+from backend.ops.dispatch import kernel_threads
 from backend.ops.surface.charts import chart_numbers
 from backend.ops.surface.edges import shared_edges
 from backend.ops.surface.fill import fill_gutter
@@ -48,16 +48,21 @@ def run(params: ScanTextureParams, inputs: Mapping[str, Any], job: JobContext) -
     Returns texture, coverage, confidence (tuples of Arrays, one a UDIM tile), mesh where one was given, and report. Raises
     InvalidInput, OutOfMemory, JobCancelled.
     """
-    numba.set_num_threads(min(job.threads, numba.config.NUMBA_NUM_THREADS))
+    with kernel_threads(job.threads):
+        return _compute(params, inputs, job)
+
+
+def _compute(params: ScanTextureParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+    device = job.device if job.device.type == "cuda" else torch.device("cpu")
     progress = Progress(job)
     progress.alive()
     scan = open_scan(params, inputs)
     largest = max(view.width * view.height for view in scan.views)
     plan = scan_plan.memory_plan(params, len(scan.tiles), largest, available_bytes())
-    passes = Passes(params, scan, job, progress)
+    passes = Passes(params, scan, job, progress, device)
     progress.plan(passes.pixels * (params.passes + 2.0))
     footprint = passes.survey()
-    making = _Making(params, scan, plan, passes, job.device if job.device.type == "cuda" else torch.device("cpu"))
+    making = _Making(params, scan, plan, passes, device)
     making.solve(footprint)
     return making.outputs()
 
@@ -201,7 +206,7 @@ class _Making:
         for view, frame in self.passes.stream.frames([photograph.view for photograph in held]):
             total: Residuals | None = None
             for strip in self.passes.stream.strips(frame):
-                self.passes.progress.advance(strip.weights.size, "predicting the held-out photographs")
+                self.passes.progress.advance(strip.weights.numel(), "predicting the held-out photographs")
                 own = _cores(strip, sheets)
                 found = sheets.accumulate(own, np.ones(3), np.zeros(3), loss="l2", threshold=1.0, solve=False)
                 total = found if total is None else total + found
@@ -221,13 +226,15 @@ class _Making:
         trim_heap()
         charts = sheet.charts(self.surface)
         in_chart = counts > 0 if charts is None else charts > 0
+        weight = np.where(weight < 0, np.float32(0), weight)  # sums of gradient rows cancel but for their rounding
         confidence = np.where(counts > 0, weight / (weight + HALF_KNOWN), 0.0)[own]
-        texture = sheet.texture.cpu().numpy()
         if in_chart.any():
+            known = torch.from_numpy(in_chart).to(self.device)
             if self.params.mips:
-                fill_gutter(texture, in_chart)
+                fill_gutter(sheet.texture, known)
             else:
-                texture[:, ~in_chart] = 0.0
+                sheet.texture.masked_fill_(~known, 0.0)
+        texture = sheet.texture.cpu().numpy()
         for row in range(0, own[0].stop - own[0].start, 256):  # in parts: a second copy in floats would be large
             rows = slice(own[0].start + row, min(own[0].start + row + 256, own[0].stop))
             part = np.clip(texture[:, rows, own[1]], 0.0, 1.0) * 65535.0 + 0.5
@@ -272,8 +279,9 @@ def _cores(strip: Strip, sheets: Sheets) -> Strip:
     if place.is_tile:
         return strip
     low, high = place.core_window()
-    inside = ((strip.uv >= low) & (strip.uv < high)).all(axis=2)
-    return replace(strip, weights=np.where(inside, strip.weights, np.float32(0)))
+    ends = [torch.from_numpy(end).to(strip.uv) for end in (low, high)]
+    inside = ((strip.uv >= ends[0]) & (strip.uv < ends[1])).all(-1)
+    return replace(strip, weights=torch.where(inside, strip.weights, 0.0))
 
 
 def _arrays(kind: Any, values: Mapping[int, np.ndarray], tiles: Iterable[int], attributes: list[dict]) -> tuple:

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from ..sampling import bilinear
 from .camera import COEFFICIENTS, FISHEYE, Camera, Distortion
 
 NEWTON_STEPS = 20
@@ -106,21 +107,9 @@ def undistorted(pixels: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndar
         ideal = np.stack(np.broadcast_arrays(columns[None, :], rows[:, None]), axis=-1)
         x, y = np.moveaxis(distort(ideal, camera.distortion) * (fx, fy) + (cx, cy), -1, 0)
         seen = (np.hypot(ideal[..., 0], ideal[..., 1]) <= limit) & (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
-        made[top : top + step][seen] = _bilinear(pixels, x[seen], y[seen])
+        made[top : top + step][seen] = bilinear(pixels, x[seen], y[seen])
         inside[top : top + step] = seen
     return made, inside
-
-
-def _bilinear(pixels: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Pixels [H, W, C] at x, y [n] px inside the picture; the border's half pixel repeats the outermost ones."""
-    height, width = pixels.shape[:2]
-    x, y = np.clip(x - 0.5, 0, width - 1), np.clip(y - 0.5, 0, height - 1)
-    left, top = np.minimum(x.astype(np.intp), max(width - 2, 0)), np.minimum(y.astype(np.intp), max(height - 2, 0))
-    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    a, b = (x - left).astype(np.float32)[:, None], (y - top).astype(np.float32)[:, None]
-    upper = pixels[top, left] * (1 - a) + pixels[top, right] * a
-    lower = pixels[bottom, left] * (1 - a) + pixels[bottom, right] * a
-    return upper * (1 - b) + lower * b
 
 
 def _padded(distortion: Distortion) -> tuple[float, ...]:

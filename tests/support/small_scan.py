@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from backend.ops.surface.rasterization import draw, project
 from shared.arrays import CAMERAS, MESH, PHOTOGRAPH, Array
 from shared.cameras.camera import Camera, from_array, to_array
+from tests.support.drawn import draw, project
 
 POINTS = 3
 Paint = Callable[[np.ndarray], np.ndarray]  # UVs [..., 2] -> sRGB-encoded colours [..., 3]

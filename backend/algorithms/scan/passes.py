@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from backend.algorithms.scan.views import ScanView, ViewStream
 from backend.ops.photos.alignment import Displacement, Evidence, displacement
 from backend.ops.photos.color_correction import CellColors, no_correction, refit
 from backend.ops.photos.view_weights import WeightSettings
+from backend.ops.tensors import as_tensor
 from backend.ops.texels.observations import Loss, Residuals
 from backend.runtime.context import JobContext
 from shared.catalog.scan_texture import ScanTextureParams
@@ -79,10 +81,15 @@ class Progress:
 class Passes:
     """All photographs of a scan and how they are brought together."""
 
-    def __init__(self, params: ScanTextureParams, scan: Scan, job: JobContext, progress: Progress) -> None:
+    def __init__(
+        self, params: ScanTextureParams, scan: Scan, job: JobContext, progress: Progress, device: torch.device
+    ) -> None:
+        """device: where photographs are worked on."""
         settings = WeightSettings(params.view_angle_power, params.steepest_view, params.silhouette_px, params.border_px)
         self.params, self.scan, self.job, self.progress = params, scan, job, progress
-        self.stream = ViewStream(scan.mesh, scan.occluders, settings, progress.alive)
+        self.device = device
+        mesh, occluders = (None if given is None else as_tensor(given, device) for given in (scan.mesh, scan.occluders))
+        self.stream = ViewStream(mesh, occluders, settings, progress.alive, device)
         self.stream.keep(scan.views)
         every = params.hold_out
         self.photographs = [
@@ -109,7 +116,9 @@ class Passes:
         Raises InvalidInput where none sees the mesh.
         """
         tiles = self.scan.tiles
-        cells = CellColors(tiles, max(min(CELLS, int((CELL_BUDGET / max(len(tiles), 1)) ** 0.5)), 8))
+        cells = CellColors(
+            tiles, max(min(CELLS, int((CELL_BUDGET / max(len(tiles), 1)) ** 0.5)), 8), device=self.device
+        )
         largest = max(max(view.width, view.height) for view in self.scan.views)
         smallest = min(min(view.width, view.height) for view in self.scan.views)
         reduction = survey_reduction(largest, max(smallest, 1))
@@ -117,8 +126,8 @@ class Passes:
             photograph, seen, sizes = self.photographs[view.index], 0, []
             for strip in self.stream.strips(frame, reduction):
                 counted = strip.weights > 0
-                seen += int(np.count_nonzero(counted))
-                sizes.append(strip.footprint[counted][::16])
+                seen += int(torch.count_nonzero(counted))
+                sizes.append(strip.footprint[counted][::16].cpu().numpy())
                 cells.add(strip.uv, strip.weights, strip.pixels)
             share = seen / max(frame.pixels.shape[0] * frame.pixels.shape[1], 1)
             if share < LEAST_SEEN:
@@ -204,10 +213,10 @@ class Passes:
             gain, offset = self.correction.to_texture(view.index)
             evidence = None
             if align and photograph.displacement is not None:
-                evidence = Evidence(photograph.displacement, reduction)
+                evidence = Evidence(photograph.displacement, reduction, self.device)
             total: Residuals | None = None
             for strip in self.stream.strips(frame, reduction, photograph.displacement):
-                model = None if evidence is None else np.full(strip.pixels.shape, np.nan, np.float32)
+                model = None if evidence is None else torch.full(strip.pixels.shape, torch.nan, device=self.device)
                 found = sheets.accumulate(
                     strip, gain, offset, loss=loss, threshold=knee, gradient=self.params.gradient_weight,
                     photograph=view.index if count else None, shown=model,
@@ -218,7 +227,7 @@ class Passes:
                         model, strip.pixels, gain, offset, strip.weights, strip.first_row, 0,
                         strip.weights.shape[0],
                     )  # fmt: skip
-                self.progress.advance(strip.weights.size, stage)
+                self.progress.advance(strip.weights.numel(), stage)
             photograph.last = total
             photograph.proposed = None if evidence is None else evidence.step(self._most_px(view))
 

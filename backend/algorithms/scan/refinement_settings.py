@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from torch import Tensor
 
 from backend.ops.texels.losses import LossWeights, Penalty
 
@@ -26,10 +27,10 @@ class View:
     photograph: its number.
     """
 
-    colors: np.ndarray
-    uv: np.ndarray
-    weight: np.ndarray
-    footprint: np.ndarray | None = None
+    colors: Tensor
+    uv: Tensor
+    weight: Tensor
+    footprint: Tensor | None = None
     photograph: int = 0
 
 

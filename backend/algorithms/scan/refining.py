@@ -70,13 +70,13 @@ def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings, sea
 
 def _as_view(strip: Strip, place: Place, gain: np.ndarray, offset: np.ndarray, photograph: int) -> View:
     """The part of a strip that looks into a sheet, in the texture's colours."""
-    top = np.float32(np.iinfo(strip.pixels.dtype).max)
+    top = strip.weights.new_tensor(torch.iinfo(strip.pixels.dtype).max)
     uv = place.to_sheet(strip.uv)
-    inside = ((uv >= 0) & (uv <= 1)).all(axis=2) & (strip.weights > 0)
+    inside = ((uv >= 0) & (uv <= 1)).all(-1) & (strip.weights > 0)
     return View(
-        colors=strip.pixels.astype(np.float32) / top * gain.astype(np.float32) + offset.astype(np.float32),
-        uv=np.where(inside[..., None], uv, np.float32(np.nan)),
-        weight=np.where(inside, strip.weights, np.float32(0)),
+        colors=strip.pixels.to(torch.float32) / top * top.new_tensor(gain) + top.new_tensor(offset),
+        uv=torch.where(inside[..., None], uv, torch.nan),
+        weight=torch.where(inside, strip.weights, 0.0),
         footprint=strip.footprint,
         photograph=photograph,
     )
@@ -88,9 +88,9 @@ def _joined(parts: list[View]) -> View:
         return parts[0]
     footprints = [part.footprint for part in parts if part.footprint is not None]
     return View(
-        colors=np.concatenate([part.colors for part in parts]),
-        uv=np.concatenate([part.uv for part in parts]),
-        weight=np.concatenate([part.weight for part in parts]),
-        footprint=np.concatenate(footprints) if len(footprints) == len(parts) else None,
+        colors=torch.cat([part.colors for part in parts]),
+        uv=torch.cat([part.uv for part in parts]),
+        weight=torch.cat([part.weight for part in parts]),
+        footprint=torch.cat(footprints) if len(footprints) == len(parts) else None,
         photograph=parts[0].photograph,
     )

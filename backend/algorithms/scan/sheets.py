@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from backend.ops.texels.system import TexelSystem
 OVERLAP = 64  # texels that a block is solved beyond its core; a multiple of the coarsest texel
 ALIGNED = 1 << MOST_LEVELS
 THOROUGH, IN_PASSING = (2, 20, 3e-4), (1, 10, 1e-3)  # the solver's sweeps, iterations and tolerance
+UV = TypeVar("UV", np.ndarray, Tensor)
 RINGS = 3  # of gutter texels that go with a chart
 
 
@@ -47,13 +49,15 @@ class Place:
     def is_tile(self) -> bool:
         return self.side == self.whole
 
-    def to_sheet(self, uv: np.ndarray) -> np.ndarray:
-        """UVs of the surface [..., 2] to the sheet's own 0..1; what lies outside of it lies outside of that."""
+    def to_sheet(self, uv: UV) -> UV:
+        """UVs of the surface [..., 2], float32, to the sheet's own 0..1; what lies outside of it lies outside of that."""
         if self.is_tile and self.tile == 1001:
             return uv
         origin = np.asarray(tile_origin(self.tile), np.float64)
         scale = self.whole / self.side
         shift = np.array([-self.left / self.side, 1.0 - scale + self.top / self.side]) - origin * scale
+        if isinstance(uv, Tensor):
+            return uv * float(np.float32(scale)) + uv.new_tensor(shift)
         return uv * np.float32(scale) + shift.astype(np.float32)
 
     def window(self) -> tuple[float, float, float, float]:
@@ -183,7 +187,7 @@ class Sheets:
 
     def accumulate(
         self, strip: Strip, gain: np.ndarray, offset: np.ndarray, *, loss: Loss, threshold: float, gradient: float = 0.0,
-        photograph: int | None = None, solve: bool = True, shown: np.ndarray | None = None,
+        photograph: int | None = None, solve: bool = True, shown: Tensor | None = None,
     ) -> Residuals:  # fmt: skip
         """Take in a strip: corrected colour = gain * decoded + offset, [3] each. Returns its residuals over all sheets.
 
@@ -191,25 +195,22 @@ class Sheets:
         written there, the others' are left as they are. Only where every sheet has a texture that was looked at.
         """
         total: Residuals | None = None
-        colors = None if shown is None else self._here(shown)
         for sheet in self.sheets:
             place = sheet.place
             scale = np.float32(place.whole / place.side)
             found = accumulate(
                 sheet.system,
-                self._here(place.to_sheet(strip.uv)),
-                self._here(strip.footprint if place.is_tile else strip.footprint * scale),
-                self._here(strip.weights),
-                self._here(strip.pixels),
+                place.to_sheet(strip.uv),
+                strip.footprint if place.is_tile else strip.footprint * float(scale),
+                strip.weights,
+                strip.pixels,
                 gain=tuple(gain), offset=tuple(offset), pyramid=sheet.pyramid,
                 loss=loss if sheet.pyramid is not None else "l2",
                 threshold=threshold, gradient=gradient, photograph=photograph, solve=solve,
-                shown=colors,
+                shown=shown,
             )  # fmt: skip
             total = found if total is None else total + found
         assert total is not None
-        if shown is not None and colors is not None and self.device.type != "cpu":
-            shown[...] = colors.cpu().numpy()
         return total
 
     def solve(
@@ -246,11 +247,6 @@ class Sheets:
     def textures(self) -> dict[int, Tensor]:
         """The textures by tile; only for sheets that are whole tiles."""
         return {sheet.place.tile: sheet.texture for sheet in self.sheets if sheet.texture is not None}
-
-    def _here(self, values: np.ndarray) -> Tensor:
-        """On the sheets' device; on a CPU without a copy where that can be."""
-        values = np.ascontiguousarray(values)
-        return torch.from_numpy(values if values.flags.writeable else values.copy()).to(self.device)
 
 
 def enlarged(coarse: Tensor, place: Place) -> Tensor:

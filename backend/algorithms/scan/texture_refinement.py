@@ -168,13 +168,14 @@ class Refinement:
         """One step on a batch of photographs: the sum of their losses, and what to divide it by."""
         texels = self._texels()
         shown, gradient = texels.detach(), torch.zeros_like(texels)
-        loss = mass = 0.0
+        loss, mass = (texels.new_zeros((), dtype=torch.float64) for _ in range(2))  # read once per step
         done, before = -1, None
         for view in views(batch):
             done, before = done + (view.photograph != before), view.photograph
             advance(done)
             sums = self._add_view(shown, gradient, view)
             loss, mass = loss + sums[0], mass + sums[1]
+        loss, mass = float(loss), float(mass)
         advance(len(batch))
         if mass <= 0:
             return 0.0, 0.0
@@ -194,11 +195,11 @@ class Refinement:
             return pack(self.levels)
         return pack(hierarchy.mips(hierarchy.compose(self.levels), len(self.layout.sizes)))
 
-    def _add_view(self, texels: Tensor, gradient: Tensor, view: View) -> tuple[float, float]:
+    def _add_view(self, texels: Tensor, gradient: Tensor, view: View) -> tuple[Tensor, Tensor | float]:
         """Add a view's gradient; the sum of its losses and of its weights (original: its loss, and 1)."""
         settings, features = self.settings, self.features
         uv, level, weight = place_view(view, self.layout, settings, texels.device)
-        target = torch.as_tensor(view.colors).to(texels) * 2 - 1
+        target = view.colors.to(texels) * 2 - 1
         rendered = gather(texels, self.layout, uv, level).requires_grad_()
         if settings.mode == "original":
             loss = losses.original_losses(rendered, target, weight > 0, settings.losses)
@@ -209,11 +210,11 @@ class Refinement:
             if features is None:
                 target = torch.where((weight > 0)[..., None], target, 0.0)
             loss = losses.pixel_losses(rendered, target, weight, settings.losses, settings.penalty, settings.knee)
-            slope, mass = _slope(loss, rendered), float(weight.sum(dtype=torch.float64))
+            slope, mass = _slope(loss, rendered), weight.sum(dtype=torch.float64)
             if features is not None:
                 loss = loss.detach() + self._add_features(features, slope, rendered.detach(), target, weight)
         scatter(gradient, self.layout, uv, level, slope)
-        return float(loss.detach()), mass
+        return loss.detach().to(torch.float64), mass
 
     def _add_ties(self, texels: Tensor, gradient: Tensor, mass: float) -> None:
         """Add the gradient of the seams' rows: as strong, a texel's length, as all that photographs say of a texel they see."""
@@ -252,9 +253,9 @@ def place_view(
 
     original: pixels without a surface look at the texture's upper left corner, u = 0 and v = 1, as the published code has it.
     """
-    uv = torch.as_tensor(view.uv).to(device, torch.float32)
+    uv = view.uv.to(device, torch.float32)
     seen = ~uv.isnan().any(dim=-1)
-    weight = torch.where(seen, torch.as_tensor(view.weight).to(device, torch.float32), 0.0)
+    weight = torch.where(seen, view.weight.to(device, torch.float32), 0.0)
     if settings.mode == "original":
         corner = torch.tensor([0.0, 1.0], device=device)
         return torch.where((weight > 0)[..., None], uv, corner), None, weight
@@ -263,7 +264,7 @@ def place_view(
         return uv, None, weight
     if view.footprint is None:
         return uv, torch.zeros_like(weight), weight
-    footprint = torch.where(weight > 0, torch.as_tensor(view.footprint).to(device, torch.float32), 0.0)
+    footprint = torch.where(weight > 0, view.footprint.to(device, torch.float32), 0.0)
     finer, share = choose_levels(footprint, layout.sizes[0], len(layout.sizes) - 1)
     return uv, finer + share, weight
 

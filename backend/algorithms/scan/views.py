@@ -15,22 +15,18 @@ from dataclasses import field as dataclass_field
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from backend.files.photographs import decode
-from backend.ops.photos import view_weights_cpu as kernel
 from backend.ops.photos.alignment import Displacement
-from backend.ops.photos.pixel_means_cpu import means as pixel_means
+from backend.ops.photos.bending import bent
+from backend.ops.photos.pixel_means import pixel_means
+from backend.ops.photos.surface_maps import reduced_surface, surface_of_maps
 from backend.ops.photos.undistortion import undistort
-from backend.ops.photos.view_weights import (
-    SAME_CHART,
-    WeightSettings,
-    bent,
-    frame_weights,
-    surface_of_maps,
-    surface_weights,
-)
+from backend.ops.photos.view_weights import WeightSettings, frame_weights, surface_weights
+from backend.ops.surface.constants import BAND
 from backend.ops.surface.rasterization import Projection, SurfaceMap, draw, project
-from backend.ops.surface.rasterization_cpu import BAND
+from backend.ops.tensors import as_tensor
 from backend.runtime.memory import drop_pages
 from shared.arrays import Array
 from shared.cameras.camera import Camera, Distortion
@@ -71,40 +67,41 @@ class ScanView:
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """Rows of a view, ready to be solved with. rows: uv [rows, W, 2] (NaN: nothing), footprint, weights [rows, W],
-    pixels [rows, W, 3] uint8 or uint16 as decoded; first_row: of the (reduced) photograph."""
+    """Rows of a view, ready to be solved with, on the stream's device. rows: uv [rows, W, 2] (NaN: nothing), footprint,
+    weights [rows, W], pixels [rows, W, 3] uint8 or uint16 as decoded; first_row: of the (reduced) photograph."""
 
     first_row: int
-    uv: np.ndarray
-    footprint: np.ndarray
-    weights: np.ndarray
-    pixels: np.ndarray
+    uv: Tensor
+    footprint: Tensor
+    weights: Tensor
+    pixels: Tensor
 
 
 @dataclass(eq=False)
 class _Frame:
-    """A decoded view at one reduction: pixels [h, W, 3], mask [h, W] or None, and how rows of surface are had."""
+    """A decoded view at one reduction: pixels [h, W, 3], mask [h, W] (on the host) or None, and how rows of surface are had."""
 
-    pixels: np.ndarray
+    pixels: Tensor
     mask: np.ndarray | None
     projection: Projection | None
     surface: SurfaceMap | None
-    weights: np.ndarray | None = None  # of a whole surface that is kept
+    weights: Tensor | None = None  # of a whole surface that is kept
 
     def close(self) -> None:
         """Let go of the pixels, whoever still holds the frame: a photograph less in memory while the next is opened."""
-        self.pixels, self.mask, self.projection = self.pixels[:0].copy(), None, None
+        self.pixels, self.mask, self.projection = self.pixels[:0].clone(), None, None
 
 
 @dataclass(eq=False)
 class ViewStream:
-    """Views of one surface. mesh, occluders: triangles, for views with a camera."""
+    """Views of one surface. mesh, occluders: triangles, for views with a camera. device: where photographs are worked on."""
 
-    mesh: np.ndarray | None
-    occluders: np.ndarray | None
+    mesh: Tensor | None
+    occluders: Tensor | None
     settings: WeightSettings
     alive: Callable[[], None]
     """Called at least every 50 ms while a photograph is waited for; may raise."""
+    device: torch.device
     _kept: dict[tuple[int, int], _Frame] = dataclass_field(default_factory=dict)
     _reduction: int = 0
     _keeps: bool = False
@@ -163,7 +160,7 @@ class ViewStream:
                 if decoded is None:
                     yield view, self._kept[view.index, reduction]
                 else:
-                    yield view, self._open(view, decoded, reduction)
+                    yield view, self._open(view, as_tensor(decoded, self.device), reduction)
 
     def _wait(self, future: Future) -> np.ndarray:
         while True:
@@ -172,28 +169,29 @@ class ViewStream:
             except TimeoutError:
                 self.alive()
 
-    def _open(self, view: ScanView, pixels: np.ndarray, reduction: int) -> _Frame:
+    def _open(self, view: ScanView, pixels: Tensor, reduction: int) -> _Frame:
         height, width = pixels.shape[:2]
         settings = self.settings.at_scale(reduction)
         mask = None if view.mask is None else _mask_at(view.mask, height, width)
         if view.maps is not None:
-            surface = _reduced_maps(view.maps, height, width)
+            surface = _reduced_maps(view.maps, height, width, self.device)
             return _Frame(pixels, mask, None, surface, surface_weights(surface, settings))
         assert view.camera is not None
         assert self.mesh is not None
         camera = reduced_camera(view.camera, reduction)
         if not camera.distortion.is_none:
             if mask is not None:
-                mask = undistort(np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2), camera)[0][..., 0]
-                mask = mask.astype(np.float32) / 255
+                grey = torch.from_numpy(np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2))
+                mask = undistort(grey.to(self.device), camera)[0][..., 0].cpu().numpy().astype(np.float32) / 255
             pixels, inside = undistort(pixels, camera)
             if inside is not None:
-                mask = inside.astype(np.float32) if mask is None else mask * inside
+                shown = inside.cpu().numpy()
+                mask = shown.astype(np.float32) if mask is None else mask * shown
             camera = replace(camera, distortion=Distortion())
         projection = project(self.mesh, camera, self.occluders)
         if not (self._keeps or self._keeps_all):
             return _Frame(pixels, mask, projection, None)
-        surface = replace(draw(projection), triangle=_NO_TRIANGLES)
+        surface = replace(draw(projection), triangle=torch.empty((0, 0), dtype=torch.int32))  # nobody asks for them
         return _Frame(pixels, mask, None, surface, surface_weights(surface, settings))
 
     def strips(self, frame: _Frame, reduction: int = 1, displacement: Displacement | None = None) -> Iterator[Strip]:
@@ -218,30 +216,27 @@ class ViewStream:
                     rows,
                 )
             else:
-                uv, footprint, weights = surface.uv, surface.footprint, weights.copy()
+                uv, footprint, weights = surface.uv, surface.footprint, weights.clone()
             pixels = frame.pixels[first : first + rows]
-            mask = None if frame.mask is None else frame.mask[first : first + rows]
+            mask = None if frame.mask is None else as_tensor(frame.mask[first : first + rows], self.device)
             frame_weights(weights, pixels, mask, first, height, settings)
             yield Strip(first, uv, footprint, weights, pixels)
 
     def _rows(
         self, frame: _Frame, settings: WeightSettings, first: int, rows: int, margin: int
-    ) -> tuple[SurfaceMap, np.ndarray, int]:
+    ) -> tuple[SurfaceMap, Tensor, int]:
         """The surface and its weights for rows and `margin` more to each side, and how many of them lie above."""
         height = frame.pixels.shape[0]
         low, high = max(first - margin, 0), min(first + rows + margin, height)
         if frame.surface is not None:
             assert frame.weights is not None
-            return _cut(frame.surface, low, high), frame.weights[low:high], first - low
+            return frame.surface.rows(low, high), frame.weights[low:high], first - low
         assert frame.projection is not None
         halo = settings.halo_px
         top, bottom = max(low - halo, 0), min(high + halo, height)
         surface = draw(frame.projection, top, bottom - top)
         weights = surface_weights(surface, settings)
-        return _cut(surface, low - top, high - top), weights[low - top : high - top], first - low
-
-
-_NO_TRIANGLES = np.empty((0, 0), np.int32)  # nobody asks a kept surface for them
+        return surface.rows(low - top, high - top), weights[low - top : high - top], first - low
 
 
 def _bytes_of(views: Sequence[ScanView], reduction: int) -> int:
@@ -269,7 +264,8 @@ def _decode_file(view: ScanView, reduction: int) -> np.ndarray:
     if view.maps is None:
         first = min(reduction, MOST_DECODED)
         pixels = decode(view.photograph, first, size=(view.width, view.height))
-        return _means(pixels, reduction // first)[: view.height // reduction, : view.width // reduction]
+        pixels = pixel_means(as_tensor(pixels), reduction // first).numpy()
+        return pixels[: view.height // reduction, : view.width // reduction]
     pixels = decode(view.photograph)
     if reduction == 1 and pixels.shape[:2] == (view.height, view.width):
         return pixels
@@ -282,16 +278,6 @@ def _decode_file(view: ScanView, reduction: int) -> np.ndarray:
     return values[0].permute(1, 2, 0).round().clamp(0, top).numpy().astype(pixels.dtype)
 
 
-def _means(pixels: np.ndarray, times: int) -> np.ndarray:
-    """Means of times x times pixels of whole numbers [H, W, 3], rounded; what does not fill one falls away."""
-    if times == 1:
-        return pixels
-    height, width = pixels.shape[0] // times, pixels.shape[1] // times
-    result = np.empty((height, width, 3), pixels.dtype)
-    pixel_means(pixels, times, result)
-    return result
-
-
 def _mask_at(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     if mask.shape == (height, width):
         return np.ascontiguousarray(mask, np.float32)
@@ -299,24 +285,14 @@ def _mask_at(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     return F.interpolate(values, (height, width), mode="area")[0, 0].numpy()
 
 
-def _reduced_maps(maps: Maps, height: int, width: int) -> SurfaceMap:
+def _reduced_maps(maps: Maps, height: int, width: int, device: torch.device) -> SurfaceMap:
     """The surface of maps at height x width, which divide the maps' own size by one whole number."""
-    surface = surface_of_maps(maps.uv, maps.depth, maps.facing)
-    return reduced_surface(surface, maps.uv.shape[0] // height, height, width)
-
-
-def reduced_surface(surface: SurfaceMap, times: int, height: int, width: int) -> SurfaceMap:
-    """Means of times x times pixels, [height, width] of them; nothing where a block sees more than one chart."""
-    if times == 1:
-        return surface
-    shape = (height, width)
-    uv = np.empty((*shape, 2), np.float32)
-    depth, facing, footprint, stretch = (np.empty(shape, np.float32) for _ in range(4))
-    kernel.reduce_maps(
-        surface.uv, surface.depth, surface.facing, surface.footprint, surface.stretch, times, np.float32(SAME_CHART),
-        uv, depth, facing, footprint, stretch,
-    )  # fmt: skip
-    return SurfaceMap(uv, depth, facing, footprint, stretch, _NO_TRIANGLES)
+    uv, depth, facing = (
+        None if values is None else as_tensor(values, device, torch.float32)
+        for values in (maps.uv, maps.depth, maps.facing)
+    )
+    assert uv is not None
+    return reduced_surface(surface_of_maps(uv, depth, facing), maps.uv.shape[0] // height, height, width)
 
 
 def _reduced_frame(frame: _Frame, times: int, settings: WeightSettings) -> _Frame:
@@ -324,15 +300,7 @@ def _reduced_frame(frame: _Frame, times: int, settings: WeightSettings) -> _Fram
     assert frame.surface is not None
     height, width = frame.pixels.shape[0] // times, frame.pixels.shape[1] // times
     surface = reduced_surface(frame.surface, times, height, width)
-    pixels, mask = _means(frame.pixels, times), frame.mask
+    pixels, mask = pixel_means(frame.pixels, times), frame.mask
     if mask is not None:
         mask = mask[: height * times, : width * times].reshape(height, times, width, times).mean(axis=(1, 3))
     return _Frame(pixels, mask, None, surface, surface_weights(surface, settings.at_scale(times)))
-
-
-def _cut(surface: SurfaceMap, low: int, high: int) -> SurfaceMap:
-    rows = slice(low, high)
-    return SurfaceMap(
-        surface.uv[rows], surface.depth[rows], surface.facing[rows], surface.footprint[rows], surface.stretch[rows],
-        surface.triangle[rows],
-    )  # fmt: skip

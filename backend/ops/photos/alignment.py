@@ -17,8 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from backend.ops.photos import alignment_cpu as kernel
+from backend.ops.dispatch import Impl, choose
+from backend.ops.photos import alignment_plain
+from backend.ops.photos.constants import COLUMNS
+from backend.ops.photos.displacement_step import node_step, shift_step
 
 BEND_PX = 0.5  # second difference of d from node to node that is nothing special
 SHIFT_PX = 2.0  # a displacement that is nothing special
@@ -62,42 +67,55 @@ def displacement(width: int, height: int, method: str, cell_px: float) -> Displa
 
 @dataclass(eq=False)
 class Evidence:
-    """What one pass over a photograph says of its displacement, in pixels of the photograph reduced `reduction` times."""
+    """What one pass over a photograph says of its displacement, in pixels of the photograph reduced `reduction` times.
+
+    cells: [gy - 1, gx - 1, COLUMNS] float64 on `device`, the normal equations of each cell between nodes.
+    """
 
     displacement: Displacement
     reduction: int
-    cells: np.ndarray = field(init=False)
+    device: torch.device | str = "cpu"
+    cells: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
         rows, columns = self.displacement.nodes.shape[:2]
-        self.cells = np.zeros((rows - 1, columns - 1, kernel.COLUMNS))
+        self.cells = torch.zeros((rows - 1, columns - 1, COLUMNS), dtype=torch.float64, device=self.device)
 
     def add(
-        self, model: np.ndarray, pixels: np.ndarray, gain: np.ndarray, offset: np.ndarray, weights: np.ndarray,
-        first_row: int, first: int, last: int,
+        self, model: Tensor, pixels: Tensor, gain: np.ndarray, offset: np.ndarray, weights: Tensor, first_row: int, first: int,
+        last: int, *, impl: Impl = "auto",
     ) -> None:  # fmt: skip
         """Add rows first to last - 1 of a strip whose row 0 is the photograph's first_row (the others lend gradients).
 
         model [h, W, 3] float32, NaN where unseen; pixels [h, W, 3] uint8 or uint16; corrected = gain * decoded + offset;
         weights [h, W].
         """
-        kernel.accumulate(
-            model, pixels, 1.0 / np.iinfo(pixels.dtype).max, np.asarray(gain, np.float64),
-            np.asarray(offset, np.float64), weights, KNEE, self.displacement.cell_px / self.reduction, first_row,
-            first, last, self.cells,
+        scale, cell = 1.0 / torch.iinfo(pixels.dtype).max, self.displacement.cell_px / self.reduction
+        gain, offset = np.asarray(gain, np.float64), np.asarray(offset, np.float64)
+        if choose(impl, weights.device) != "cpu":
+            factor, shift = (weights.new_tensor(values) for values in (gain * scale, offset))
+            alignment_plain.add_sums(
+                model, pixels, factor, shift, weights, KNEE, cell, first_row, first, last, self.cells
+            )
+            return
+        from backend.ops.photos.alignment_cpu import accumulate
+
+        accumulate(
+            model.numpy(), pixels.numpy(), scale, gain, offset, weights.numpy(), KNEE, cell, first_row, first, last,
+            self.cells.numpy(),
         )  # fmt: skip
 
     def step(self, most_px: float) -> np.ndarray | None:
         """The nodes after a Gauss-Newton step, none longer than most_px; None where the step is not worth taking."""
-        nodes = self.displacement.nodes
-        total, squared = self.cells[..., -2].sum(), self.cells[..., -1].sum()
+        nodes, cells = self.displacement.nodes, self.cells.cpu().numpy()
+        total, squared = cells[..., -2].sum(), cells[..., -1].sum()
         if total <= 0 or squared <= 0:
             return None
         variance, scale = squared / total, float(self.reduction)
         # the evidence is in reduced pixels, the nodes are in full ones
-        solve = _shift_step if self.displacement.rigid else kernel.solve_step
+        solve = shift_step if self.displacement.rigid else node_step
         step, quadratic, linear = solve(
-            self.cells, nodes / scale, 1.0 / (KEPT * variance), (scale / BEND_PX) ** 2, (scale / SHIFT_PX) ** 2
+            cells, nodes / scale, 1.0 / (KEPT * variance), (scale / BEND_PX) ** 2, (scale / SHIFT_PX) ** 2
         )
         if 2 * linear - quadratic < LEAST_GAIN * squared:
             return None
@@ -108,18 +126,3 @@ def _no_longer(vectors: np.ndarray, most: float) -> np.ndarray:
     """Vectors [..., 2], shortened where they are longer than `most`."""
     length = np.sqrt((vectors**2).sum(axis=-1, keepdims=True))
     return vectors * np.minimum(1.0, most / np.maximum(length, 1e-12))
-
-
-def _shift_step(
-    cells: np.ndarray, nodes: np.ndarray, data_scale: float, bend_scale: float, length_scale: float
-) -> tuple[np.ndarray, float, float]:
-    """As kernel.solve_step for nodes that all move alike; there is one cell, and nothing bends."""
-    sums = cells.sum(axis=(0, 1))
-    twice = np.array([1.0 if a == b else 2.0 for a in range(4) for b in range(a, 4)])
-    xx, xy, yy = twice @ sums[: 3 * kernel.PAIRS].reshape(kernel.PAIRS, 3)
-    force = sums[3 * kernel.PAIRS : 3 * kernel.PAIRS + 8].reshape(4, 2).sum(axis=0)
-    data = np.array([[xx, xy], [xy, yy]])
-    step = np.linalg.solve(
-        data_scale * data + length_scale * np.eye(2), data_scale * force - length_scale * nodes[0, 0]
-    )
-    return np.broadcast_to(step, nodes.shape), float(step @ data @ step), float(step @ force)

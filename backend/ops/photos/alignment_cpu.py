@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from backend.ops.photos.constants import COLUMNS, PAIRS
 from backend.ops.simd import (
     divide,
     larger,
@@ -24,8 +25,6 @@ from backend.ops.simd import (
     where_positive,
 )
 
-PAIRS = 10  # of a cell's four corners with themselves and each other
-COLUMNS = 3 * PAIRS + 8 + 2  # gxx gxy gyy of each pair; gx r, gy r of each corner; weight, weighted squared residual
 SPAN = 32  # rows at most that are summed in float32 before they go on in float64
 BLOCK = 64  # columns that are decoded at a time: with SPAN rows they stay in a core's first caches
 LANES = 16
@@ -212,121 +211,3 @@ def _add_column(columns, j, right, cell):
         _add_to(cell, 3 * PAIRS + 6 + k, right * lower)
     _add_to(cell, 3 * PAIRS + 8, np.float64(peek(columns, 13 * LANES + j)))
     _add_to(cell, 3 * PAIRS + 9, np.float64(peek(columns, 14 * LANES + j)))
-
-
-@njit(cache=True)
-def solve_step(cells, nodes, data_scale, bend_scale, length_scale):
-    """The Gauss-Newton step of all nodes [gy, gx, 2], and the matrix's and right side's share in it, data alone.
-
-    Minimises data_scale (s' A s - 2 b' s) + bend_scale |second differences of nodes + s|² + length_scale |nodes + s|², A and
-    b being assembled from cells. Returns step, s'As, b's. Cholesky's factorisation in a band, on one thread, in one order.
-    """
-    rows, columns = nodes.shape[:2]
-    size, width = 2 * rows * columns, 4 * columns + 2
-    band = np.zeros((size, width + 1))  # band[i, k] = entry (i, i - k)
-    data = np.zeros((size, width + 1))
-    side, force = np.zeros(size), np.zeros(size)
-    _assemble_cells(cells, columns, data, force)
-    for i in range(size):
-        side[i] = data_scale * force[i]
-        for k in range(width + 1):
-            band[i, k] = data_scale * data[i, k]
-        band[i, 0] += length_scale
-        side[i] -= length_scale * nodes[i // 2 // columns, i // 2 % columns, i % 2]
-    _assemble_bends(nodes, bend_scale, band, side)
-    step = _solve_banded(band, side)
-    return step.reshape(nodes.shape), _quadratic(data, step), np.dot(force, step)
-
-
-@njit(cache=True)
-def _put(band, i, j, value):
-    """Add to entry (i, j) of a symmetric matrix kept by its lower band."""
-    if i >= j:
-        band[i, i - j] += value
-
-
-@njit(cache=True)
-def _assemble_cells(cells, columns, data, force):
-    corner = np.empty(4, np.int64)
-    for y in range(cells.shape[0]):
-        for x in range(cells.shape[1]):
-            cell = cells[y, x]
-            corner[0], corner[1] = y * columns + x, y * columns + x + 1
-            corner[2], corner[3] = corner[0] + columns, corner[1] + columns
-            pair = 0
-            for a in range(4):
-                for b in range(a, 4):
-                    for k in range(2):
-                        for m in range(2):
-                            value = cell[3 * pair + k + m]
-                            _put(data, 2 * corner[a] + k, 2 * corner[b] + m, value)
-                            if a != b:
-                                _put(data, 2 * corner[b] + m, 2 * corner[a] + k, value)
-                    pair += 1
-                for k in range(2):
-                    force[2 * corner[a] + k] += cell[3 * PAIRS + 2 * a + k]
-
-
-@njit(cache=True)
-def _assemble_bends(nodes, scale, band, side):
-    """Second differences along rows, along columns, and twice the mixed ones."""
-    rows, columns = nodes.shape[:2]
-    at = np.empty(4, np.int64)
-    factor = np.empty(4)
-    for y in range(rows):
-        for x in range(columns):
-            here = y * columns + x
-            for kind in range(3):
-                if kind == 0 and 0 < x < columns - 1:
-                    at[0], at[1], at[2], at[3] = here - 1, here, here + 1, here
-                    factor[0], factor[1], factor[2], factor[3] = 1.0, -2.0, 1.0, 0.0
-                elif kind == 1 and 0 < y < rows - 1:
-                    at[0], at[1], at[2], at[3] = here - columns, here, here + columns, here
-                    factor[0], factor[1], factor[2], factor[3] = 1.0, -2.0, 1.0, 0.0
-                elif kind == 2 and x < columns - 1 and y < rows - 1:
-                    at[0], at[1], at[2], at[3] = here, here + 1, here + columns, here + columns + 1
-                    root = np.sqrt(2.0)
-                    factor[0], factor[1], factor[2], factor[3] = root, -root, -root, root
-                else:
-                    continue
-                for k in range(2):
-                    bent = 0.0
-                    for a in range(4):
-                        bent += factor[a] * nodes[at[a] // columns, at[a] % columns, k]
-                    for a in range(4):
-                        side[2 * at[a] + k] -= scale * factor[a] * bent
-                        for b in range(4):
-                            _put(band, 2 * at[a] + k, 2 * at[b] + k, scale * factor[a] * factor[b])
-
-
-@njit(cache=True)
-def _solve_banded(band, side):
-    """x of A x = side for a positive definite A kept by its lower band, which is overwritten."""
-    size, width = band.shape[0], band.shape[1] - 1
-    for i in range(size):
-        for k in range(min(i, width), -1, -1):
-            j = i - k
-            value = band[i, k]
-            for m in range(max(i - width, j - width, 0), j):
-                value -= band[i, i - m] * band[j, j - m]
-            band[i, k] = np.sqrt(value) if k == 0 else value / band[j, 0]
-    x = side.copy()
-    for i in range(size):
-        for k in range(1, min(i, width) + 1):
-            x[i] -= band[i, k] * x[i - k]
-        x[i] /= band[i, 0]
-    for i in range(size - 1, -1, -1):
-        x[i] /= band[i, 0]
-        for k in range(1, min(i, width) + 1):
-            x[i - k] -= band[i, k] * x[i]
-    return x
-
-
-@njit(cache=True)
-def _quadratic(data, x):
-    total = 0.0
-    for i in range(len(x)):
-        total += data[i, 0] * x[i] * x[i]
-        for k in range(1, min(i, data.shape[1] - 1) + 1):
-            total += 2.0 * data[i, k] * x[i] * x[i - k]
-    return total

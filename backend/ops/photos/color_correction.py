@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from backend.ops.photos import color_correction_cpu as kernel
+from backend.ops.dispatch import Impl, choose
+from backend.ops.photos import color_correction_plain
 
 PRIOR = np.array([2e-4, 2e-2])  # holds gain to 1 and bias to 0 where a photograph shows one colour only
 KNEE = 0.05  # residual of a cell above which it is weakened
@@ -41,33 +44,40 @@ def no_correction(photographs: int) -> ColorCorrection:
 class CellColors:
     """Mean colours of coarse cells of the texture as each photograph shows them. Holds only cells that it sees."""
 
-    def __init__(self, tiles: Sequence[int], side: int) -> None:
-        """tiles: UDIM numbers. side: cells along a tile."""
+    def __init__(self, tiles: Sequence[int], side: int, *, device: torch.device | str = "cpu") -> None:
+        """tiles: UDIM numbers. side: cells along a tile. device: where strips lie."""
         columns, rows = [(tile - 1001) % 10 for tile in tiles], [(tile - 1001) // 10 for tile in tiles]
         self._left, self._bottom = min(columns), min(rows)
         self._width, self._height = max(columns) - self._left + 1, max(rows) - self._bottom + 1
         self._side = side
-        self._sums = np.zeros((self._width * self._height * side * side, 4))
+        shape = (self._width * self._height * side * side, 4)
+        self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
         self._photographs: list[np.ndarray] = []
         self._cells: list[np.ndarray] = []
         self._means: list[np.ndarray] = []
 
-    def add(self, uv: np.ndarray, weights: np.ndarray, pixels: np.ndarray) -> None:
+    def add(self, uv: Tensor, weights: Tensor, pixels: Tensor, *, impl: Impl = "auto") -> None:
         """A strip of the present photograph: uv [h, W, 2], weights [h, W], pixels [h, W, 3] uint8 or uint16."""
-        scale = 1.0 / np.iinfo(pixels.dtype).max
-        kernel.gather_cells(uv, weights, pixels, scale, self._left, self._bottom, self._width, self._side, self._sums)
+        scale, place = 1.0 / torch.iinfo(pixels.dtype).max, (self._left, self._bottom, self._width, self._side)
+        if choose(impl, weights.device) != "cpu":
+            color_correction_plain.gather_cells(uv, weights, pixels, scale, *place, self._sums)
+            return
+        from backend.ops.photos.color_correction_cpu import gather_cells
+
+        gather_cells(uv.numpy(), weights.numpy(), pixels.numpy(), scale, *place, self._sums.numpy())
 
     def close(self, photograph: int, *, counts: bool = True) -> np.ndarray:
         """End the present photograph; the next strip belongs to another. Returns the cells that it sees, int32.
 
         counts: whether it has a say in the fit.
         """
-        seen = np.flatnonzero(self._sums[:, 0] > 0)
+        sums = self._sums.cpu().numpy()
+        seen = np.flatnonzero(sums[:, 0] > 0)
         if counts:
             self._photographs.append(np.full(len(seen), photograph, np.int32))
             self._cells.append(seen.astype(np.int32))
-            self._means.append(self._sums[seen])
-        self._sums[seen] = 0.0
+            self._means.append(sums[seen])
+        self._sums.zero_()
         return seen.astype(np.int32)
 
     def touches(self, cells: np.ndarray, u0: float, v0: float, u1: float, v1: float) -> bool:
@@ -78,7 +88,7 @@ class CellColors:
         step = 1.0 / self._side
         return bool(((u < u1) & (u + step > u0) & (v < v1) & (v + step > v0)).any())
 
-    def fit(self, photographs: int, mode: str) -> tuple[ColorCorrection, np.ndarray]:
+    def fit(self, photographs: int, mode: str, *, impl: Impl = "auto") -> tuple[ColorCorrection, np.ndarray]:
         """Gains and biases of all, and each photograph's mean absolute residual [P], NaN where it shares no cell.
 
         mode: "white-balance" (a gain and a bias a channel), "exposure" (one gain) or "none".
@@ -94,10 +104,17 @@ class CellColors:
         made = no_correction(photographs)
         cells = np.zeros((len(used), 3))
         free = np.array([1e30, 1e30]) if mode == "none" else PRIOR  # held so firmly that nothing moves
-        kernel.alternate(
-            photograph, cell.astype(np.int32), weight, color, mode != "exposure", mode == "white-balance", KNEE, free,
-            4 if mode == "none" else ROUNDS, made.gain, made.bias, cells,
-        )  # fmt: skip
+        rules = (mode != "exposure", mode == "white-balance", KNEE)
+        rounds = 4 if mode == "none" else ROUNDS
+        if choose(impl) == "cpu":
+            from backend.ops.photos.color_correction_cpu import alternate
+
+            cell = cell.astype(np.int32)
+            alternate(photograph, cell, weight, color, *rules, free, rounds, made.gain, made.bias, cells)
+        else:
+            given = [torch.from_numpy(values) for values in (photograph.astype(np.int64), cell, weight, color)]
+            held, *found = (torch.from_numpy(values) for values in (free, made.gain, made.bias, cells))
+            color_correction_plain.alternate(*given, *rules, held, rounds, *found)
         if mode == "none":
             made = no_correction(photographs)
         gap = np.abs(color - (made.gain[photograph] * cells[cell] + made.bias[photograph])).mean(axis=1)
@@ -106,7 +123,7 @@ class CellColors:
             return made, np.bincount(photograph, weights=weight * gap, minlength=photographs) / total
 
 
-def refit(sums: np.ndarray, mode: str) -> tuple[ColorCorrection, np.ndarray, np.ndarray]:
+def refit(sums: np.ndarray, mode: str, *, impl: Impl = "auto") -> tuple[ColorCorrection, np.ndarray, np.ndarray]:
     """Gains and biases from one pass's sums against the texture, and the scale and shift [3] that its colours take.
 
     sums: [P, 3, 5] for each photograph and channel: weight, model, decoded, model², model * decoded. A photograph without
@@ -115,10 +132,15 @@ def refit(sums: np.ndarray, mode: str) -> tuple[ColorCorrection, np.ndarray, np.
     made = no_correction(len(sums))
     if mode == "none":
         return made, np.ones(3), np.zeros(3)
+    rules = (mode != "exposure", mode == "white-balance")
+    if choose(impl) != "cpu":
+        given, held, gain, bias = (torch.from_numpy(values) for values in (sums, PRIOR, made.gain, made.bias))
+        color_correction_plain.regress(given, *rules, held, gain, bias)
+        scale, shift = color_correction_plain.fix_gauge(gain, bias, given)
+        return made, scale.numpy(), shift.numpy()
+    from backend.ops.photos import color_correction_cpu as kernel
+
     for photograph, own in enumerate(sums):
-        kernel.regress(
-            np.ascontiguousarray(own), mode != "exposure", mode == "white-balance", PRIOR, made.gain[photograph],
-            made.bias[photograph],
-        )  # fmt: skip
+        kernel.regress(np.ascontiguousarray(own), *rules, PRIOR, made.gain[photograph], made.bias[photograph])
     scale, shift = kernel.fix_gauge(made.gain, made.bias, np.ascontiguousarray(sums))
     return made, scale, shift

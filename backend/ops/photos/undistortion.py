@@ -7,15 +7,21 @@ inward leaves a border that shows nothing.
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from backend.ops.dispatch import Impl, choose
+from backend.ops.photos import undistortion_plain
 from shared.cameras import FISHEYE, Camera
 from shared.cameras.distortion import valid_radius
 
 
 def undistort(
-    pixels: np.ndarray,  # [H, W, 3] uint8 or uint16
+    pixels: Tensor,  # [H, W, 3] uint8 or uint16
     camera: Camera,
-) -> tuple[np.ndarray, np.ndarray | None]:
+    *,
+    impl: Impl = "auto",
+) -> tuple[Tensor, Tensor | None]:
     """The pinhole's picture, of the same shape and type, and where it shows the photograph: [H, W] bool.
 
     A pinhole's photograph is returned as it is, with None for "everywhere". Pixels are fetched bicubically (Keys 1981); the
@@ -23,23 +29,27 @@ def undistort(
     """
     if camera.distortion.is_none:
         return pixels, None
-    from backend.ops.photos import undistortion_cpu
-
     height, width = pixels.shape[:2]
     scale_x, scale_y = width / camera.width, height / camera.height
     lens = np.array([camera.fx * scale_x, camera.fy * scale_y, camera.cx * scale_x, camera.cy * scale_y])
     coefficients = np.zeros(8)
     coefficients[: len(camera.distortion.coefficients)] = camera.distortion.coefficients
-    made, inside = np.empty(pixels.shape, pixels.dtype), np.empty((height, width), bool)
+    fisheye, limit = camera.distortion.model == FISHEYE, valid_radius(camera.distortion)
+    if choose(impl, pixels.device) != "cpu":
+        bending = undistortion_plain.Lens(*lens.tolist(), coefficients.tolist(), fisheye, limit)
+        return undistortion_plain.undistort(pixels, bending)
+    from backend.ops.photos import undistortion_cpu
+
+    made, inside = torch.empty_like(pixels), torch.empty((height, width), dtype=torch.bool)
     undistortion_cpu.undistort(
-        np.ascontiguousarray(pixels).reshape(height, -1),
+        pixels.contiguous().reshape(height, -1).numpy(),
         lens,
         coefficients,
-        camera.distortion.model == FISHEYE,
-        valid_radius(camera.distortion),
+        fisheye,
+        limit,
         undistortion_cpu.LANES,
-        float(np.iinfo(pixels.dtype).max),
-        made.reshape(height, -1),
-        inside,
+        float(torch.iinfo(pixels.dtype).max),
+        made.reshape(height, -1).numpy(),
+        inside.numpy(),
     )
     return made, inside

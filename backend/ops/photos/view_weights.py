@@ -1,4 +1,4 @@
-"""How much each pixel of a photograph counts, and where it looks in the texture once the photograph is bent.
+"""How much each pixel of a photograph counts.
 
 A pixel's weight is the product of
     cos(angle)^power   of the surface's normal and the line of sight: errors of pose slide furthest where it grazes;
@@ -16,10 +16,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
+import torch
+from torch import Tensor
 
-from backend.ops.photos import bending_cpu
-from backend.ops.photos import view_weights_cpu as kernel
+from backend.ops.dispatch import Impl, choose
+from backend.ops.photos import view_weights_plain
 from backend.ops.surface.rasterization import SurfaceMap
 
 BREAK = (
@@ -28,7 +29,6 @@ BREAK = (
 LEAST_AT_SILHOUETTE = 1e-3  # never 0: the rim of an open mesh may be seen nowhere else
 SATURATED = 0.996  # of the full range: 254 of 255
 SATURATED_WEIGHT = 0.05
-SAME_CHART = 3.0  # neighbours' UVs of one chart differ by less than this many footprints along the longer axis
 
 
 @dataclass(frozen=True)
@@ -51,74 +51,61 @@ class WeightSettings:
         return WeightSettings(self.power, self.steepest_deg, self.silhouette_px / reduction, self.border_px / reduction)
 
 
-def surface_weights(surface: SurfaceMap, settings: WeightSettings) -> np.ndarray:
+def surface_weights(surface: SurfaceMap, settings: WeightSettings, *, impl: Impl = "auto") -> Tensor:
     """Weights [h, W] float32 in 0..1 from the surface alone, 0 where nothing is seen. NaN depths throughout mean unknown ones."""
-    weights = np.empty(surface.facing.shape, np.float32)
-    reach = min(math.ceil(settings.silhouette_px) + 1, 255)
-    if settings.silhouette_px > 0:
-        distances = np.empty(surface.facing.shape, np.uint8)
-        kernel.silhouettes(surface.depth, surface.facing, np.float32(BREAK), reach, distances)
-    else:
-        distances = np.full(surface.facing.shape, reach, np.uint8)
+    shape, radius = surface.facing.shape, settings.silhouette_px
+    reach = min(math.ceil(radius) + 1, 255)
     least = math.cos(math.radians(min(settings.steepest_deg, 89.9)))
+    if choose(impl, surface.facing.device) != "cpu":
+        distances = torch.full(shape, float(reach), device=surface.facing.device)
+        if radius > 0:
+            distances = view_weights_plain.silhouettes(surface.depth, surface.facing, BREAK, reach)
+        return view_weights_plain.weigh(
+            surface.facing, surface.footprint, distances, radius, settings.power, least, LEAST_AT_SILHOUETTE
+        )
+    import numpy as np
+
+    from backend.ops.photos import view_weights_cpu as kernel
+
+    weights, distances = torch.empty(shape), torch.full(shape, reach, dtype=torch.uint8)
+    facing = surface.facing.numpy()
+    if radius > 0:
+        kernel.silhouettes(surface.depth.numpy(), facing, np.float32(BREAK), reach, distances.numpy())
     kernel.weigh(
-        surface.facing, surface.footprint, distances, float(settings.silhouette_px), np.float32(settings.power),
-        np.float32(least), np.float32(LEAST_AT_SILHOUETTE), weights,
+        facing, surface.footprint.numpy(), distances.numpy(), float(radius), np.float32(settings.power),
+        np.float32(least), np.float32(LEAST_AT_SILHOUETTE), weights.numpy(),
     )  # fmt: skip
     return weights
 
 
 def frame_weights(
-    weights: np.ndarray,
-    pixels: np.ndarray,
-    mask: np.ndarray | None,
+    weights: Tensor,
+    pixels: Tensor,
+    mask: Tensor | None,
     first_row: int,
     height: int,
     settings: WeightSettings,
+    *,
+    impl: Impl = "auto",
 ) -> None:
     """Multiply weights [rows, W], in place, by what the photograph's border, its mask and its full pixels leave of them.
 
     pixels: [rows, W, 3] uint8 or uint16. mask: [rows, W] float32 0..1 or None. first_row: of the photograph's height.
     """
-    none = np.empty((0, 0), np.float32)
+    top = float(torch.iinfo(pixels.dtype).max)
+    if choose(impl, weights.device) != "cpu":
+        if settings.border_px > 0:
+            weights *= view_weights_plain.from_border(weights, first_row, height, settings.border_px)
+        if mask is not None:
+            weights *= mask
+        view_weights_plain.dim(weights, pixels, SATURATED * top, SATURATED_WEIGHT)
+        return
+    import numpy as np
+
+    from backend.ops.photos import view_weights_cpu as kernel
+
     kernel.frame(
-        weights, none if mask is None else mask, mask is not None, np.ascontiguousarray(pixels), float(np.iinfo(pixels.dtype).max),
-        SATURATED, np.float32(SATURATED_WEIGHT), first_row, height, float(settings.border_px),
+        weights.numpy(), np.empty((0, 0), np.float32) if mask is None else mask.numpy(), mask is not None,
+        pixels.contiguous().numpy(), top, SATURATED, np.float32(SATURATED_WEIGHT), first_row, height,
+        float(settings.border_px),
     )  # fmt: skip
-
-
-def bent(
-    surface: SurfaceMap, weights: np.ndarray, nodes: np.ndarray, cell_px: float, first_row: int, halo: int, rows: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uv [rows, W, 2], footprint and weights [rows, W] of a photograph whose pixel p shows what was drawn at p - d(p).
-
-    surface, weights: drawn, `halo` rows more before the first written one. nodes: [gy, gx, 2] px (x, y), d bilinear between
-    them, cell_px apart from the photograph's corner on. UVs are carried on by their derivative within a chart; colours are
-    never resampled.
-    """
-    width = weights.shape[1]
-    uv = np.empty((rows, width, 2), np.float32)
-    footprint, moved = np.empty((rows, width), np.float32), np.empty((rows, width), np.float32)
-    bending_cpu.bend(
-        surface.uv, surface.footprint, surface.stretch, weights, np.float32(SAME_CHART), nodes.astype(np.float32),
-        float(cell_px), first_row, halo, rows, uv, footprint, moved,
-    )  # fmt: skip
-    return uv, footprint, moved
-
-
-def surface_of_maps(
-    uv: np.ndarray, depth: np.ndarray | None, facing: np.ndarray | None, most_jump: float = 0.05
-) -> SurfaceMap:
-    """A surface map from given maps: uv [H, W, 2] with NaN outside, and where known depth and facing [H, W].
-
-    Footprint and stretch are differences of the UVs; where only neighbours of other charts are seen they are NaN and the
-    pixel counts nothing. Without facing every pixel counts as frontal. most_jump: no chart changes its UV faster a pixel.
-    """
-    uv = np.ascontiguousarray(uv, np.float32)
-    shape = uv.shape[:2]
-    footprint, stretch = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    kernel.slopes(uv, footprint, stretch, np.float32(most_jump))
-    seen = np.isfinite(uv[..., 0])
-    facing = np.where(seen, 1.0 if facing is None else facing, np.nan).astype(np.float32)
-    depth = np.full(shape, np.nan, np.float32) if depth is None else np.ascontiguousarray(depth, np.float32)
-    return SurfaceMap(uv, depth, facing, footprint, stretch, np.where(seen, 0, -1).astype(np.int32))

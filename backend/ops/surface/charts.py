@@ -8,10 +8,13 @@ with a NaN among their UVs belong to no chart; those without area in UV touch no
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from backend.ops.surface import charts_cpu as kernel
+from backend.ops.dispatch import Impl, choose
+from backend.ops.surface import charts_plain
+from backend.ops.surface.constants import SUBTEXELS
 from backend.ops.surface.edges import SharedEdges, shared_edges
 from shared.errors import InvalidInput
 
@@ -108,23 +111,37 @@ def chart_map(
     mesh: np.ndarray,  # MESH [N, 3, 5], UVs in 0..1; what reaches over is cut off
     size: int,  # texels to a side
     numbers: np.ndarray | None = None,  # [N] chart_numbers(mesh), where they are known already
+    *,
+    device: torch.device | str = "cpu",  # where it is drawn
+    impl: Impl = "auto",
 ) -> np.ndarray:
     """[size, size] int32: the chart that has a share of each texel, 0 in the gutter.
 
     Conservative to 1/512 texel: a texel counts however little of it is a chart's. Of several charts it goes to the one
-    over its centre.
+    over its centre, else to the first that touches it.
     """
     numbers = chart_numbers(mesh) if numbers is None else numbers
     drawn = numbers > 0
-    return kernel.chart_map(_corners(mesh[drawn], size), numbers[drawn], size, size)
+    corners, numbers = _corners(mesh[drawn], size), numbers[drawn]
+    if choose(impl, device) == "cpu":
+        from backend.ops.surface import charts_cpu
+
+        return charts_cpu.chart_map(corners, numbers, size, size)
+    on = torch.from_numpy(corners).to(device), torch.from_numpy(numbers).to(device)
+    return charts_plain.chart_map(*on, size, size).cpu().numpy()
 
 
-def cover_counts(mesh: np.ndarray, size: int) -> np.ndarray:
+def cover_counts(mesh: np.ndarray, size: int, *, device: torch.device | str = "cpu", impl: Impl = "auto") -> np.ndarray:
     """[size, size] uint8: how many triangles of a MESH (UVs in 0..1) lie over each texel's centre, 255 meaning more.
 
     Triangles that share an edge in UV never both count for a centre on it.
     """
-    return kernel.cover_counts(_corners(mesh[~np.isnan(mesh[..., 3:]).any(axis=(1, 2))], size), size, size)
+    corners = _corners(mesh[~np.isnan(mesh[..., 3:]).any(axis=(1, 2))], size)
+    if choose(impl, device) == "cpu":
+        from backend.ops.surface import charts_cpu
+
+        return charts_cpu.cover_counts(corners, size, size)
+    return charts_plain.cover_counts(torch.from_numpy(corners).to(device), size, size).cpu().numpy()
 
 
 def overlap_share(mesh: np.ndarray, size: int = 1024) -> float:
@@ -136,5 +153,5 @@ def overlap_share(mesh: np.ndarray, size: int = 1024) -> float:
 def _corners(mesh: np.ndarray, size: int) -> np.ndarray:
     """[N, 3, 2] int64: x, y of the corners in 1/256 texel, y downwards."""
     uv = mesh[..., 3:].astype(np.float64)
-    places = np.stack([uv[..., 0], 1.0 - uv[..., 1]], axis=-1) * (size * kernel.SUBTEXELS)
+    places = np.stack([uv[..., 0], 1.0 - uv[..., 1]], axis=-1) * (size * SUBTEXELS)
     return np.ascontiguousarray(np.rint(places).astype(np.int64))

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-SUBTEXELS = 256  # steps of a corner's coordinate in a texel
+from backend.ops.surface.constants import SUBTEXELS
+
 STRIP_ROWS = 64
 
 

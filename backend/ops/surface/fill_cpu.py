@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-UNREACHED = 255
+from backend.ops.surface.constants import UNREACHED
 
 
 @njit(cache=True, parallel=True)

@@ -19,40 +19,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.surface import rasterization_cpu as kernel
+from backend.ops.dispatch import Impl, choose
 from backend.ops.surface import rasterization_plain
+from backend.ops.surface.constants import BAND
 from shared.cameras.camera import Camera
 from shared.errors import InvalidInput
 
 NEAR_M = 1e-4  # nothing nearer to the camera's plane is drawn
 _EVERYWHERE = (-np.inf, -np.inf, np.inf, np.inf)
-_NO_TRIANGLES = np.empty((0, 3, 5), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A mesh before a camera, its triangles sorted into strips of rows. Made by project, drawn by draw; holds no copy of
-    the mesh."""
+    """A mesh before a camera, ready to be drawn. Made by project, drawn by draw; holds no copy of the mesh.
 
-    mesh: np.ndarray  # [N, 3, 5] float32
-    occluders: np.ndarray  # [M, 3, 5] float32
+    strips: for the CPU's twin, starts int64 [n + 1] and members int32: the triangles of strip s of BAND rows are
+    members[starts[s] : starts[s + 1]], occluders counted on after the mesh. set_up: for the plain form.
+    """
+
+    mesh: Tensor  # [N, 3, 5] float32
+    occluders: Tensor  # [M, 3, 5] float32
     width: int
     height: int
     pose: np.ndarray  # [12] float64: rotation by rows, translation
     lens: np.ndarray  # [6] float64: fx fy cx cy 1/fx 1/fy
     near_m: float
-    starts: np.ndarray  # [strips + 1] int64
-    members: np.ndarray  # int32, triangles of strip s are members[starts[s]:starts[s + 1]], occluders after the mesh
+    strips: tuple[np.ndarray, np.ndarray] | None
+    set_up: rasterization_plain.SetUp | None
 
     @property
     def is_empty(self) -> bool:
         """Whether not one triangle can be in the picture."""
-        return self.members.size == 0
+        return self.strips is not None and self.strips[1].size == 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,39 +69,43 @@ class SurfaceMap:
     int32, the mesh's triangle seen, -1 where there is none.
     """
 
-    uv: np.ndarray
-    depth: np.ndarray
-    facing: np.ndarray
-    footprint: np.ndarray
-    stretch: np.ndarray
-    triangle: np.ndarray
+    uv: Tensor
+    depth: Tensor
+    facing: Tensor
+    footprint: Tensor
+    stretch: Tensor
+    triangle: Tensor
+
+    def rows(self, first: int, last: int) -> SurfaceMap:
+        """Rows first to last - 1, sharing memory."""
+        return SurfaceMap(**{field.name: getattr(self, field.name)[first:last] for field in fields(SurfaceMap)})
 
 
 def project(
-    mesh: np.ndarray, camera: Camera, occluders: np.ndarray | None = None, *, near_m: float = NEAR_M
+    mesh: Tensor, camera: Camera, occluders: Tensor | None = None, *, near_m: float = NEAR_M, impl: Impl = "auto"
 ) -> Projection:
-    """Sort a mesh's triangles by the rows of a photograph that they may show in: once a photograph, before its draws.
+    """Prepare a mesh's triangles for a photograph's draws: once per photograph.
 
-    mesh: [N, 3, 5] x, y, z, u, v, counter-clockwise from outside, in metres of the world. occluders: [M, 3, 5] or
-    [M, 3, 3], triangles that hide the mesh and have no texture. near_m: what lies nearer to the camera's plane, or
-    behind it, is not seen. The camera's lens distortion is left out. Raises InvalidInput for corners that are no place.
+    mesh: [N, 3, 5] x, y, z, u, v, counter-clockwise from outside, in metres of the world; the maps will lie on its
+    device. occluders: [M, 3, 5] or [M, 3, 3], triangles that hide the mesh and have no texture. near_m: what lies nearer
+    to the camera's plane, or behind it, is not seen. The camera's lens distortion is left out. Raises InvalidInput for
+    corners with NaN or infinite coordinates.
     """
     mesh = _triangles(mesh, "mesh")
-    occluders = _NO_TRIANGLES if occluders is None else _triangles(occluders, "occluders")
+    occluders = mesh[:0] if occluders is None else _triangles(occluders, "occluders").to(mesh.device)
     pose = np.concatenate([np.asarray(camera.rotation, np.float64).ravel(), np.asarray(camera.translation, np.float64)])
     lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy, 1.0 / camera.fx, 1.0 / camera.fy], np.float64)
-    count = len(mesh) + len(occluders)
-    first, last = np.empty(count, np.int32), np.empty(count, np.int32)
-    for triangles, part in ((mesh, slice(None, len(mesh))), (occluders, slice(len(mesh), None))):
-        broken = kernel.row_ranges(triangles, pose, lens, near_m, camera.width, camera.height, first[part], last[part])
-        if broken:
-            raise InvalidInput(
-                f"{broken} of {len(triangles)} triangles have a corner that is no place (NaN or infinite).",
-                hint="Clean the mesh first.",
-                field="mesh",
-            )
-    starts, members = kernel.bin_triangles(first, last, -(-camera.height // kernel.BAND))
-    return Projection(mesh, occluders, camera.width, camera.height, pose, lens, near_m, starts, members)
+    strips, set_up = None, None
+    if choose(impl, mesh.device) == "cpu":
+        strips = _sort_into_strips(mesh, occluders, pose, lens, near_m, camera)
+    else:
+        for triangles in (mesh, occluders):
+            finite = torch.isfinite(triangles[..., :3]).flatten(1).all(1)
+            _refuse_broken(len(triangles) - int(torch.count_nonzero(finite)), len(triangles))
+        triangles = torch.cat([mesh, occluders]) if len(occluders) else mesh
+        size = (camera.width, camera.height)
+        set_up = rasterization_plain.set_up(triangles, len(mesh), pose.tolist(), lens.tolist(), near_m, size)
+    return Projection(mesh, occluders, camera.width, camera.height, pose, lens, near_m, strips, set_up)
 
 
 def draw(
@@ -110,7 +116,8 @@ def draw(
     uv_window: tuple[float, float, float, float] | None = None,
     out: SurfaceMap | None = None,
 ) -> SurfaceMap:
-    """The surface map of rows first_row to first_row + rows - 1 (to the last row if None).
+    """The surface map of rows first_row to first_row + rows - 1 (to the last row if None), by the implementation that
+    project chose.
 
     uv_window: u0, v0, u1, v1: pixels that do not see u0 <= u < u1, v0 <= v < v1 get no uv, footprint and stretch, though
     everything still hides what is behind it: a UDIM tile, or a block of a large texture. out: a map of at least so many
@@ -120,76 +127,83 @@ def draw(
     rows = projection.height - first_row if rows is None else rows
     if rows < 1 or first_row < 0 or first_row + rows > projection.height:
         raise ValueError(f"rows {first_row} to {first_row + rows} of {projection.height}")
-    drawn = _blank(rows, projection.width) if out is None else _first_rows(out, rows, projection.width)
-    strips = np.arange(first_row // kernel.BAND, (first_row + rows - 1) // kernel.BAND + 1)
+    if out is not None and (out.depth.shape[0] < rows or out.depth.shape[1] != projection.width):
+        raise ValueError(f"{rows} rows of {projection.width} do not fit into a map of {tuple(out.depth.shape)}")
+    window = _EVERYWHERE if uv_window is None else uv_window
+    if projection.set_up is None:
+        drawn = _blank(rows, projection.width) if out is None else out.rows(0, rows)
+        _draw_strips(projection, window, first_row, drawn)
+        return drawn
+    lens, width = projection.lens.tolist(), projection.width
+    maps = rasterization_plain.draw(projection.set_up, lens, projection.near_m, width, first_row, rows, window)
+    drawn = SurfaceMap(**maps)
+    if out is None:
+        return drawn
+    for field in fields(SurfaceMap):
+        getattr(out, field.name)[:rows] = getattr(drawn, field.name)
+    return out.rows(0, rows)
+
+
+def _sort_into_strips(
+    mesh: Tensor, occluders: Tensor, pose: np.ndarray, lens: np.ndarray, near_m: float, camera: Camera
+) -> tuple[np.ndarray, np.ndarray]:
+    from backend.ops.surface import rasterization_cpu as kernel
+
+    count = len(mesh) + len(occluders)
+    first, last = np.empty(count, np.int32), np.empty(count, np.int32)
+    for triangles, part in ((mesh, slice(None, len(mesh))), (occluders, slice(len(mesh), None))):
+        broken = kernel.row_ranges(
+            triangles.numpy(), pose, lens, near_m, camera.width, camera.height, first[part], last[part]
+        )
+        _refuse_broken(broken, len(triangles))
+    return kernel.bin_triangles(first, last, -(-camera.height // BAND))
+
+
+def _refuse_broken(broken: int, count: int) -> None:
+    if broken:
+        raise InvalidInput(
+            f"{broken} of {count} triangles have a corner with NaN or infinite coordinates.",
+            hint="Clean the mesh first.",
+            field="mesh",
+        )
+
+
+def _draw_strips(
+    projection: Projection, window: tuple[float, float, float, float], first_row: int, drawn: SurfaceMap
+) -> None:
+    import numba
+
+    from backend.ops.surface import rasterization_cpu as kernel
+
+    assert projection.strips is not None
+    strips = np.arange(first_row // BAND, (first_row + drawn.depth.shape[0] - 1) // BAND + 1)
     threads = numba.get_num_threads()
     kernel.draw_strips(
-        projection.mesh,
-        projection.occluders,
+        projection.mesh.numpy(),
+        projection.occluders.numpy(),
         projection.pose,
         projection.lens,
         projection.near_m,
         np.concatenate([strips[thread::threads] for thread in range(threads)]),  # a thread's share is spread evenly
-        projection.starts,
-        projection.members,
-        np.array(_EVERYWHERE if uv_window is None else uv_window, np.float64),
+        *projection.strips,
+        np.array(window, np.float64),
         first_row,
-        drawn.uv,
-        drawn.depth,
-        drawn.facing,
-        drawn.footprint,
-        drawn.stretch,
-        drawn.triangle,
-    )
-    return drawn
-
-
-def draw_plain(
-    projection: Projection,
-    first_row: int = 0,
-    rows: int | None = None,
-    *,
-    uv_window: tuple[float, float, float, float] | None = None,
-    device: torch.device | str = "cpu",
-) -> dict[str, Tensor]:
-    """draw with plain torch operations on a device: the fields of a SurfaceMap by name, as tensors there."""
-    triangles = torch.from_numpy(np.concatenate([projection.mesh, projection.occluders])).to(device)
-    return rasterization_plain.draw(
-        triangles,
-        len(projection.mesh),
-        torch.from_numpy(projection.pose).to(device),
-        torch.from_numpy(projection.lens).to(device),
-        projection.near_m,
-        projection.width,
-        first_row,
-        projection.height - first_row if rows is None else rows,
-        uv_window or _EVERYWHERE,
+        *(getattr(drawn, field.name).numpy() for field in fields(SurfaceMap)),
     )
 
 
 def _blank(rows: int, width: int) -> SurfaceMap:
     shape = (rows, width)
-    return SurfaceMap(
-        uv=np.empty((*shape, 2), np.float32),
-        depth=np.empty(shape, np.float32),
-        facing=np.empty(shape, np.float32),
-        footprint=np.empty(shape, np.float32),
-        stretch=np.empty(shape, np.float32),
-        triangle=np.empty(shape, np.int32),
-    )
+    depth, facing, footprint, stretch = (torch.empty(shape) for _ in range(4))
+    triangle = torch.empty(shape, dtype=torch.int32)
+    return SurfaceMap(torch.empty((*shape, 2)), depth, facing, footprint, stretch, triangle)
 
 
-def _first_rows(drawn: SurfaceMap, rows: int, width: int) -> SurfaceMap:
-    if drawn.depth.shape[0] < rows or drawn.depth.shape[1] != width:
-        raise ValueError(f"{rows} rows of {width} do not fit into a map of {drawn.depth.shape}")
-    return SurfaceMap(**{field.name: getattr(drawn, field.name)[:rows] for field in fields(SurfaceMap)})
-
-
-def _triangles(values: np.ndarray, name: str) -> np.ndarray:
+def _triangles(values: Tensor, name: str) -> Tensor:
     """[N, 3, 5] float32, contiguous. Corners of three numbers get UVs of NaN."""
-    values = np.asarray(values)
     if values.ndim != 3 or values.shape[1] != 3 or values.shape[2] not in (3, 5):
-        raise InvalidInput(f"The {name} of shape {values.shape} are no triangles [N, 3, 5].", field=name)
+        raise InvalidInput(f"The {name} of shape {tuple(values.shape)} is not [N, 3, 5] triangles.", field=name)
+    values = values.to(torch.float32)
     if values.shape[2] == 3:
-        values = np.concatenate([values, np.full((len(values), 3, 2), np.nan)], axis=2)
-    return np.ascontiguousarray(values, dtype=np.float32)
+        values = torch.cat([values, values.new_full((len(values), 3, 2), torch.nan)], 2)
+    return values.contiguous()

@@ -14,11 +14,11 @@ from numba import njit, prange
 
 from backend.ops.simd import peek, poke
 from backend.ops.surface import triangle_setup_cpu as setup
+from backend.ops.surface.constants import BAND
 from backend.ops.surface.surface_shading_cpu import MIXED, shade
 from backend.ops.surface.triangle_fill_cpu import LANES, fill
 from backend.ops.surface.triangle_setup_cpu import BATCH, RECORDED
 
-BAND = 16  # rows of a strip: its depths and owners (12 bytes a pixel) stay in a core's second cache up to 5000 columns
 CHUNK = 1024  # triangles that a thread takes at a time
 
 

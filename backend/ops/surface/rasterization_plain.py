@@ -1,24 +1,29 @@
-"""The surface map of rasterization.py with plain torch operations: on any device, and what the kernel is held to.
+"""The plain form of rasterization.py: torch operations on any device, with the kernel's float64 arithmetic.
 
 Every pixel of every triangle's bounds is a fragment; they are tested by the million, the nearest claims its pixel, the lower
 triangle at equal depth. Maximum and minimum know no order, so that the result is the same on every run of a parallel device.
-Slower than the kernel on a CPU by far; no strips, so the memory grows with the rows asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-FRAGMENTS = 1 << 21  # tested together: about 200 bytes each
+from backend.ops.surface.fragments import fragments
+
 _MARGIN_PX = 1e-6  # as in the kernel
+_EVERYWHERE = (-torch.inf, -torch.inf, torch.inf, torch.inf)
+Numbers = Sequence[float]
 
 
 @dataclass(frozen=True)
-class _SetUp:
+class SetUp:
+    """N triangles before a camera, the first `seen` of them of the mesh, the others occluders."""
+
+    seen: int
     edges: Tensor  # [N, 3, 3] a, b, c of each edge function, turned so that the inside is positive
     planes: Tensor  # [N, 3, 3] a, b, c of 1/z, u/z, v/z
     scale: Tensor  # [N] facing = scale / (z |d|)
@@ -27,34 +32,40 @@ class _SetUp:
 
 
 def draw(
-    triangles: Tensor,
-    seen: int,
-    pose: Tensor,
-    lens: Tensor,
-    near_m: float,
-    width: int,
-    first_row: int,
-    rows: int,
-    uv_window: tuple[float, float, float, float],
+    set_up: SetUp, lens: Numbers, near_m: float, width: int, first_row: int, rows: int, window: Numbers
 ) -> dict[str, Tensor]:
-    """The fields of a SurfaceMap by name, [rows, W, ...] on the device of triangles.
-
-    triangles: float32 [N, 3, 5], the first `seen` of them the mesh, the others occluders. pose: float64 [12], rotation by
-    rows and translation. lens: float64 [6], fx fy cx cy 1/fx 1/fy. uv_window: u0, v0, u1, v1.
-    """
-    set_up = _set_up(triangles, seen, pose, lens, near_m, (width, first_row, rows))
-    nearness = torch.zeros(rows * width, dtype=torch.float64, device=triangles.device)
-    none = len(triangles)
-    owner = torch.full((rows * width,), none, dtype=torch.int64, device=triangles.device)
-    for _, pixel, value in _fragments(set_up, near_m, width, first_row):
+    """The fields of a SurfaceMap by name, [rows, W, ...] on the device of the set-up. lens: [6], fx fy cx cy 1/fx 1/fy.
+    window: u0, v0, u1, v1."""
+    none, device = len(set_up.edges), set_up.edges.device
+    boxes = torch.cat([set_up.boxes[:, :2], set_up.boxes[:, 2:].clamp(first_row - 1, first_row + rows)], 1)
+    boxes[:, 2].clamp_(min=first_row)
+    boxes[:, 3].clamp_(max=first_row + rows - 1)
+    nearness = torch.zeros(rows * width, dtype=torch.float64, device=device)
+    owner = torch.full((rows * width,), none, dtype=torch.int64, device=device)
+    for triangle, row, column in fragments(boxes):
+        value = _nearness(set_up, triangle, column + 0.5, row + 0.5, near_m)
+        pixel = (row - first_row) * width + column
+        before = nearness.clone()
         nearness.scatter_reduce_(0, pixel, value, "amax")
-    for triangle, pixel, value in _fragments(set_up, near_m, width, first_row):
-        wins = value == nearness[pixel]
-        owner.scatter_reduce_(0, pixel[wins], triangle[wins], "amin")
-    return _shade(set_up, owner.reshape(rows, width), none, seen, lens, first_row, uv_window)
+        owner.masked_fill_(nearness > before, none)
+        wins = (value > 0) & (value == nearness[pixel])
+        owner.scatter_reduce_(0, pixel, torch.where(wins, triangle, none), "amin")
+    return _shade(set_up, owner.reshape(rows, width), lens, first_row, window)
 
 
-def _corners(triangles: Tensor, pose: Tensor) -> Tensor:
+def _nearness(set_up: SetUp, triangle: Tensor, x: Tensor, y: Tensor, near_m: float) -> Tensor:
+    """1/z of pixel centres on a triangle, 0 where they lie outside of it or too near."""
+    inside = torch.ones_like(triangle, dtype=torch.bool)
+    for edge in range(3):
+        a, b, c = set_up.edges[triangle, edge].unbind(-1)
+        value = a * x + (b * y + c)
+        inside &= (value > 0) | ((value == 0) & ((a > 0) | ((a == 0) & (b > 0))))
+    a, b, c = set_up.planes[triangle, 0].unbind(-1)
+    value = a * x + (b * y + c)
+    return torch.where(inside & (value > 0) & (value <= 1.0 / near_m), value, 0.0)
+
+
+def _corners(triangles: Tensor, pose: Numbers) -> Tensor:
     """[N, 3, 3] in camera space, each product and sum rounded as in the kernel."""
     x, y, z = triangles[..., :3].double().unbind(-1)
     return torch.stack([pose[k] * x + pose[k + 1] * y + pose[k + 2] * z + pose[9 + k // 3] for k in (0, 3, 6)], -1)
@@ -65,15 +76,15 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack([ay * bz - by * az, az * bx - bz * ax, ax * by - bx * ay], -1)
 
 
-def _over_pixels(normal: Tensor, lens: Tensor) -> Tensor:
+def _over_pixels(normal: Tensor, lens: Numbers) -> Tensor:
     """a, b, c of normal · d as a function of pixel coordinates."""
     a, b = normal[..., 0] * lens[4], normal[..., 1] * lens[5]
     return torch.stack([a, b, normal[..., 2] - (a * lens[2] + b * lens[3])], -1)
 
 
-def _set_up(
-    triangles: Tensor, seen: int, pose: Tensor, lens: Tensor, near_m: float, size: tuple[int, int, int]
-) -> _SetUp:
+def set_up(triangles: Tensor, seen: int, pose: Numbers, lens: Numbers, near_m: float, size: tuple[int, int]) -> SetUp:
+    """triangles: float32 [N, 3, 5], the first `seen` of them the mesh, the others occluders. pose: [12], rotation by rows and
+    translation. lens: [6], fx fy cx cy 1/fx 1/fy. size: width and height of the photograph."""
     p = _corners(triangles, pose)
     p0, p1, p2 = p.unbind(1)
     normal = _cross(p1 - p0, p2 - p0)
@@ -97,13 +108,12 @@ def _set_up(
     u1, v1, u2, v2 = (uv[:, corner, channel] - uv[:, 0, channel] for corner in (1, 2) for channel in (0, 1))
     area = ((u1 * v2 - u2 * v1) / (determinant * lens[0] * lens[1])).abs()
     boxes = _boxes(p, lens, near_m, size)
-    boxes[determinant == 0, 3] = -1  # seen edge on
-    return _SetUp(edges, torch.stack(planes, 1), scale, area, boxes)
+    boxes[:, 3].masked_fill_(determinant == 0, -1)  # seen edge on
+    return SetUp(seen, edges, torch.stack(planes, 1), scale, area, boxes)
 
 
-def _boxes(p: Tensor, lens: Tensor, near_m: float, size: tuple[int, int, int]) -> Tensor:
-    """First and last column, first and last row [N, 4] of what lies before the near plane, within the rows asked for."""
-    width, first_row, rows = size
+def _boxes(p: Tensor, lens: Numbers, near_m: float, size: tuple[int, int]) -> Tensor:
+    """First and last column, first and last row [N, 4] of what lies before the near plane, within the photograph."""
     before = p.roll(1, 1)
     in_front, was_in_front = p[..., 2] >= near_m, before[..., 2] >= near_m
     share = (near_m - before[..., 2]) / (p[..., 2] - before[..., 2])
@@ -112,7 +122,7 @@ def _boxes(p: Tensor, lens: Tensor, near_m: float, size: tuple[int, int, int]) -
     points = torch.cat([p, pierced], 1)
     valid = torch.cat([in_front, in_front != was_in_front], 1)
     box = []
-    for axis, begin, end in ((0, 0, width), (1, first_row, first_row + rows)):
+    for axis, begin, end in ((0, 0, size[0]), (1, 0, size[1])):
         at = lens[axis] * points[..., axis] / points[..., 2] + lens[2 + axis]
         low = torch.where(valid, at, torch.inf).amin(1)
         high = torch.where(valid, at, -torch.inf).amax(1)
@@ -121,49 +131,17 @@ def _boxes(p: Tensor, lens: Tensor, near_m: float, size: tuple[int, int, int]) -
     return torch.stack(box, -1).long()
 
 
-def _fragments(set_up: _SetUp, near_m: float, width: int, first_row: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Triangle, pixel and 1/z of every pixel centre inside a triangle, some millions at a time."""
-    columns = (set_up.boxes[:, 1] - set_up.boxes[:, 0] + 1).clamp(min=0)
-    counts = columns * (set_up.boxes[:, 3] - set_up.boxes[:, 2] + 1).clamp(min=0)
-    ends = counts.cumsum(0)
-    total = int(ends[-1]) if len(ends) else 0
-    for begin in range(0, total, FRAGMENTS):
-        fragment = torch.arange(begin, min(begin + FRAGMENTS, total), device=ends.device)
-        triangle = torch.searchsorted(ends, fragment, right=True)
-        within = fragment - (ends[triangle] - counts[triangle])
-        row = set_up.boxes[triangle, 2] + within // columns[triangle]
-        column = set_up.boxes[triangle, 0] + within % columns[triangle]
-        x, y = column + 0.5, row + 0.5
-        inside = torch.ones_like(triangle, dtype=torch.bool)
-        for edge in range(3):
-            a, b, c = set_up.edges[triangle, edge].unbind(-1)
-            value = a * x + (b * y + c)
-            inside &= (value > 0) | ((value == 0) & ((a > 0) | ((a == 0) & (b > 0))))
-        triangle, x, y, row, column = (given[inside] for given in (triangle, x, y, row, column))
-        a, b, c = set_up.planes[triangle, 0].unbind(-1)
-        value = a * x + (b * y + c)
-        near_enough = (value > 0) & (value <= 1.0 / near_m)
-        pixel = (row - first_row) * width + column
-        yield triangle[near_enough], pixel[near_enough], value[near_enough]
-
-
-def _shade(
-    set_up: _SetUp,
-    owner: Tensor,
-    none: int,
-    seen: int,
-    lens: Tensor,
-    first_row: int,
-    window: tuple[float, float, float, float],
-) -> dict[str, Tensor]:
+def _shade(set_up: SetUp, owner: Tensor, lens: Numbers, first_row: int, window: Numbers) -> dict[str, Tensor]:
+    """What each pixel sees of the triangle that owns it [rows, W]; N stands for none."""
     rows, width = owner.shape
+    none = len(set_up.edges)
     hit = owner < none
     index = torch.where(hit, owner, 0)
     y = (torch.arange(rows, device=owner.device) + first_row + 0.5)[:, None].double().expand(rows, width)
     x = (torch.arange(width, device=owner.device) + 0.5)[None].double().expand(rows, width)
     if none == 0:
         nothing = torch.full((1, 3, 3), torch.nan, dtype=torch.float64, device=owner.device)
-        set_up = _SetUp(nothing, nothing, nothing[:, 0, 0], nothing[:, 0, 0], set_up.boxes)
+        set_up = SetUp(0, nothing, nothing, nothing[:, 0, 0], nothing[:, 0, 0], set_up.boxes)
     (a, b, c), (ua, ub, uc), (va, vb, vc) = (plane.unbind(-1) for plane in set_up.planes[index].unbind(-2))
     z = 1.0 / (a * x + (b * y + c))
     u, v = (ua * x + (ub * y + uc)) * z, (va * x + (vb * y + vc)) * z
@@ -171,7 +149,7 @@ def _shade(
     facing = set_up.scale[index] / (z * torch.sqrt(dx * dx + dy * dy + 1.0))
     told_u, told_v = u.float().double(), v.float().double()  # as they come out
     inside = (window[0] <= told_u) & (told_u < window[2]) & (window[1] <= told_v) & (told_v < window[3])
-    if window == (-torch.inf, -torch.inf, torch.inf, torch.inf):
+    if tuple(window) == _EVERYWHERE:
         inside = torch.ones_like(inside)
     u_x, u_y = ((ua - u * a) * z).float(), ((ub - u * b) * z).float()
     v_x, v_y = ((va - v * a) * z).float(), ((vb - v * b) * z).float()
@@ -185,5 +163,5 @@ def _shade(
         "facing": torch.where(hit, facing, nan).float(),
         "footprint": torch.where(hit & inside, torch.sqrt(size), nan),
         "stretch": torch.where(hit & inside, stretch, nan),
-        "triangle": torch.where(owner < seen, owner, -1).int(),
+        "triangle": torch.where(owner < set_up.seen, owner, -1).int(),
     }

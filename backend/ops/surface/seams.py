@@ -14,6 +14,7 @@ import numpy as np
 
 from backend.ops.surface.charts import FIRST_TILE, chart_map, chart_numbers, in_tile, tile_numbers, tile_origin
 from backend.ops.surface.edges import SharedEdges, shared_edges
+from shared.sampling import bilinear
 
 MOST_FINER = 1.5  # how much smaller texels may be on the mesh that a gutter's texels are tied to
 
@@ -267,13 +268,7 @@ def _sample(maps: Mapping[int, np.ndarray], uv: np.ndarray, tiles: np.ndarray) -
     """Bilinear colours [M, 3] float64 at uv [M, 2] of each place's tile; beyond the border its last texel goes on."""
     colors = np.empty((len(uv), 3))
     for tile in np.unique(tiles):
-        chosen, texture = tiles == tile, maps[int(tile)]
-        height, width = texture.shape[1:]
-        x = np.clip(uv[chosen, 0] * width - 0.5, 0, width - 1)
-        y = np.clip((1 - uv[chosen, 1]) * height - 0.5, 0, height - 1)
-        left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
-        fx, fy = x - left, y - top
-        above = texture[:, top, left] * (1 - fx) + texture[:, top, left + 1] * fx
-        below = texture[:, top + 1, left] * (1 - fx) + texture[:, top + 1, left + 1] * fx
-        colors[chosen] = (above * (1 - fy) + below * fy).T
+        chosen, texture = tiles == tile, maps[int(tile)].transpose(1, 2, 0)
+        height, width = texture.shape[:2]
+        colors[chosen] = bilinear(texture, uv[chosen, 0] * width, (1 - uv[chosen, 1]) * height, np.float64)
     return colors

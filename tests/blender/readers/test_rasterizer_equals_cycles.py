@@ -20,21 +20,23 @@ PYTHON = os.environ.get("RELIEVO_PYTHON", str(ROOT / ".venv/bin/python"))
 # in Cycles may decide otherwise than float64 here.
 DRAW = """
 import dataclasses, sys
-import numpy as np
-from backend.ops.surface.rasterization import draw, project
+import numpy as np, torch
+from backend.ops.surface import rasterization
 from shared.arrays import CAMERAS, Array
 from shared.cameras.camera import from_array
 
 given = np.load(sys.argv[1])
 cameras = from_array(Array(CAMERAS, given["cameras"], {}))
-drawn = {}
+drawn, mesh, occluders = {}, *(torch.from_numpy(given[name]) for name in ("mesh", "occluders"))
+def draw(camera):
+    return rasterization.draw(rasterization.project(mesh, camera, occluders))
 for number, camera in enumerate(cameras):
-    seen = draw(project(given["mesh"], camera, given["occluders"]))
-    steady = np.ones_like(seen.triangle, dtype=bool)
+    seen = draw(camera)
+    steady = torch.ones_like(seen.triangle, dtype=torch.bool)
     for x in (-1e-3, 1e-3):
         for y in (-1e-3, 1e-3):
             aside = dataclasses.replace(camera, cx=camera.cx + x, cy=camera.cy + y)
-            steady &= draw(project(given["mesh"], aside, given["occluders"])).triangle == seen.triangle
+            steady &= draw(aside).triangle == seen.triangle
     drawn |= {f"steady{number}": steady, f"uv{number}": seen.uv, f"depth{number}": seen.depth, f"facing{number}": seen.facing}
 np.savez(sys.argv[2], **drawn)
 """

@@ -173,7 +173,7 @@ def test_a_photograph_of_something_else_is_set_aside_and_named() -> None:
 
 
 def test_uv_maps_do_as_well_as_cameras(plain: tuple[SmallScan, dict[str, Any], dict]) -> None:
-    from backend.ops.surface.rasterization import draw, project
+    from tests.support.drawn import draw, project
 
     scan, made, _ = plain
     drawn = [draw(project(scan.mesh, camera)) for camera in scan.cameras]
@@ -191,7 +191,7 @@ def test_uv_maps_do_as_well_as_cameras(plain: tuple[SmallScan, dict[str, Any], d
 def test_uv_maps_larger_than_their_photographs_are_read_at_the_photographs_size() -> None:
     from dataclasses import replace
 
-    from backend.ops.surface.rasterization import draw, project
+    from tests.support.drawn import draw, project
 
     scan = small_scan()
     fine = [

@@ -38,6 +38,22 @@ def one_thread() -> Iterable[None]:
     torch.set_num_threads(before[1])
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """A tr.View in NumPy arrays."""
+
+    colors: np.ndarray
+    uv: np.ndarray
+    weight: np.ndarray
+    footprint: np.ndarray | None = None
+    photograph: int = 0
+
+    def on_device(self) -> tr.View:
+        arrays = {"colors": self.colors, "uv": self.uv, "weight": self.weight, "footprint": self.footprint}
+        made = {name: torch.as_tensor(values) for name, values in arrays.items() if values is not None}
+        return tr.View(**made, photograph=self.photograph)
+
+
 def truth(seed: int = 0) -> np.ndarray:
     """[3, SIZE, SIZE] smooth colours with some detail."""
     generator = torch.Generator().manual_seed(seed)
@@ -54,7 +70,7 @@ def look_at(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(uv).any(-1)[..., None], 0.0, found.permute(1, 2, 0).numpy()).astype(np.float32)
 
 
-def scene(texture: np.ndarray, count: int = COUNT, seed: int = 1, part: float = 0.85) -> list[tr.View]:
+def scene(texture: np.ndarray, count: int = COUNT, seed: int = 1, part: float = 0.85) -> list[View]:
     """Photographs of a flat sheet from about its plane's normal, each turned, moved and with its corners cut off. part: how
     much of u the sheet fills."""
     rng, views = np.random.default_rng(seed), []
@@ -68,12 +84,12 @@ def scene(texture: np.ndarray, count: int = COUNT, seed: int = 1, part: float = 
         weight = np.where(np.isnan(uv).any(-1), 0.0, rng.uniform(0.5, 1.0, uv.shape[:2])).astype(np.float32)
         footprint = np.full(uv.shape[:2], zoom / (ROWS - 1), np.float32)
         colors = look_at(texture, uv) + np.where(weight[..., None] > 0, 0, rng.random(3)).astype(np.float32)
-        views.append(tr.View(colors=colors, uv=uv, weight=weight, footprint=footprint, photograph=number))
+        views.append(View(colors=colors, uv=uv, weight=weight, footprint=footprint, photograph=number))
     return views
 
 
-def streamed(views: Sequence[tr.View]) -> settings_of.Views:
-    return lambda order: (views[number] for number in order)
+def streamed(views: Sequence[View]) -> settings_of.Views:
+    return lambda order: (views[number].on_device() for number in order)
 
 
 def changed(settings: tr.RefinementSettings, **values) -> tr.RefinementSettings:
@@ -82,12 +98,12 @@ def changed(settings: tr.RefinementSettings, **values) -> tr.RefinementSettings:
 
 
 def refined(
-    texture: np.ndarray, views: Sequence[tr.View], settings: tr.RefinementSettings, job: JobContext | None = None
+    texture: np.ndarray, views: Sequence[View], settings: tr.RefinementSettings, job: JobContext | None = None
 ) -> np.ndarray:
     return tr.refine(texture, streamed(views), len(views), settings, job or JobContext())
 
 
-def psnr(texture: np.ndarray, views: Iterable[tr.View]) -> float:
+def psnr(texture: np.ndarray, views: Iterable[View]) -> float:
     errors = [np.square(look_at(texture, view.uv) - view.colors)[view.weight > 0] for view in views]
     return -10 * np.log10(np.concatenate(errors).mean())
 
@@ -103,7 +119,7 @@ def blurred(texture: np.ndarray) -> np.ndarray:
 # NeuralTexGen's own loop --------------------------------------------------------------------------------------------------
 
 
-def published_loss(levels: Sequence[torch.Tensor], view: tr.View) -> torch.Tensor:
+def published_loss(levels: Sequence[torch.Tensor], view: View) -> torch.Tensor:
     """A photograph's loss from the description of its code: grid_sample for every level with border padding, L1 x 10, gradients
     x 20, both over N/M, regulariser x 0.1. levels [1, 3, S_k, S_k], -1..1."""
     mask = torch.from_numpy(view.weight > 0)
@@ -279,7 +295,7 @@ def test_small_batches_reach_the_loss_of_60_passes_in_a_quarter_of_them() -> Non
     assert loss_of(few, views) < loss_of(full, views)
 
 
-def loss_of(refinement: tr.Refinement, views: Sequence[tr.View]) -> float:
+def loss_of(refinement: tr.Refinement, views: Sequence[View]) -> float:
     """The mean loss of its texture as it stands, by a pass without a step."""
     judge = tr.Refinement(refinement.texture(), len(views), changed(POINTS, rate=0.0), JobContext())
     return judge.run_epoch(streamed(views))
@@ -311,13 +327,13 @@ def test_strips_are_the_whole_photograph_but_for_the_differences_between_them() 
             for first in range(0, ROWS, 7):
                 rows = slice(first, first + 7)
                 assert view.footprint is not None
-                yield tr.View(
+                yield View(
                     colors=view.colors[rows],
                     uv=view.uv[rows],
                     weight=view.weight[rows],
                     footprint=view.footprint[rows],
                     photograph=number,
-                )
+                ).on_device()
 
     settings = changed(POINTS, area=True, gradient=0.0, epochs=3, decay_epochs=0)
     whole = refined(grey(), views, settings)

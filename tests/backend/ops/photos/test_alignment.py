@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import pytest
+import torch
 
 from backend.ops.photos.alignment import KNEE, Displacement, Evidence
+from backend.ops.photos.displacement_step import node_step
+from tests.support.devices import DEVICES
 
 
 def strip(height: int, width: int, dtype: type, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -82,18 +87,20 @@ def assembled(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
         (2, 40, 8.0, 0, 0, 2, np.uint8),  # no row has both neighbours
     ],
 )
-def test_the_kernels_sums_are_each_pixels_own(
-    height: int, width: int, cell: float, first_row: int, first: int, last: int, dtype: type
+@pytest.mark.parametrize(("impl", "device"), [("cpu", "cpu"), *(("plain", device) for device in DEVICES)])
+def test_the_sums_are_each_pixels_own(
+    height: int, width: int, cell: float, first_row: int, first: int, last: int, dtype: type, impl: Any, device: str
 ) -> None:
     model, pixels, weights = strip(height, width, dtype, seed=height)
     gain, offset = np.array([0.9, 1.0, 1.2]), np.array([0.02, -0.01, 0.0])
     rows, columns = int(np.ceil((first_row + height) / cell)), int(np.ceil(width / cell))
-    evidence = Evidence(Displacement(np.zeros((rows + 1, columns + 1, 2)), cell, rigid=False), 1)
-    evidence.add(model, pixels, gain, offset, weights, first_row, first, last)
+    evidence = Evidence(Displacement(np.zeros((rows + 1, columns + 1, 2)), cell, rigid=False), 1, device)
+    given = [torch.from_numpy(values).to(device) for values in (model, pixels, weights)]
+    evidence.add(*given[:2], gain, offset, given[2], first_row, first, last, impl=impl)
     expected = equations(
         model.astype(float), pixels, gain, offset, weights, cell, first_row, first, last, (rows + 1, columns + 1)
     )
-    for got, wanted in zip(assembled(evidence.cells), expected, strict=True):
+    for got, wanted in zip(assembled(evidence.cells.cpu().numpy()), expected, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=2e-5, atol=2e-6 * max(float(np.abs(wanted).max()), 1e-6))
 
 
@@ -104,9 +111,38 @@ def test_no_number_of_threads_changes_a_bit() -> None:
         numba.set_num_threads(threads)
         try:
             evidence = Evidence(Displacement(np.zeros((7, 5, 2)), 25.0, rigid=False), 1)
-            evidence.add(model, pixels, np.ones(3), np.zeros(3), weights, 0, 0, 150)
+            given = [torch.from_numpy(values) for values in (model, pixels, weights)]
+            evidence.add(*given[:2], np.ones(3), np.zeros(3), given[2], 0, 0, 150)
         finally:
             numba.set_num_threads(before)
-        made.append(evidence.cells)
+        made.append(evidence.cells.numpy())
     assert made[0].any()
     np.testing.assert_array_equal(*made)
+
+
+def bends(nodes: np.ndarray) -> np.ndarray:
+    """All second differences of nodes [gy, gx, 2], the mixed ones twice (as their root)."""
+    across, down = np.diff(nodes, 2, axis=1), np.diff(nodes, 2, axis=0)
+    mixed = np.sqrt(2.0) * np.diff(np.diff(nodes, axis=0), axis=1)
+    return np.concatenate([part.ravel() for part in (across, down, mixed)])
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (2, 5), (6, 3), (7, 9)])
+def test_a_step_is_the_least_of_what_it_minimises(rows: int, columns: int) -> None:
+    """Against dense algebra: the matrix from the cells as the sums' own test reads them, bending from differences of unit steps."""
+    model, pixels, weights = strip(80, 120, np.uint8, seed=rows)
+    rng, cell = np.random.default_rng(columns), 120.0 / (columns - 1)
+    nodes = rng.normal(size=(rows, columns, 2))
+    evidence = Evidence(Displacement(nodes, cell, rigid=False), 1)
+    given = [torch.from_numpy(values) for values in (model, pixels, weights)]
+    evidence.add(*given[:2], np.ones(3), np.zeros(3), given[2], 0, 0, 80)
+    data, force, _, _ = assembled(evidence.cells.numpy())
+    unit = np.eye(nodes.size)
+    bending = np.stack([bends(step.reshape(nodes.shape)) for step in unit], axis=1)
+    matrix = 2.5 * data + 4.0 * bending.T @ bending + 0.3 * unit
+    side = 2.5 * force - 4.0 * bending.T @ bends(nodes) - 0.3 * nodes.ravel()
+    wanted = np.linalg.solve(matrix, side)
+    step, quadratic, linear = node_step(evidence.cells.numpy(), nodes, 2.5, 4.0, 0.3)
+    np.testing.assert_allclose(step.ravel(), wanted, rtol=1e-8, atol=1e-10)
+    assert quadratic == pytest.approx(wanted @ data @ wanted, rel=1e-8)
+    assert linear == pytest.approx(force @ wanted, rel=1e-8)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
-from backend.ops.photos.color_correction import CellColors
+from backend.ops.photos.color_correction import CellColors, refit
+from tests.support.devices import DEVICES
 
 
 def photographed(
-    gain: np.ndarray, bias: np.ndarray, seen: list[tuple[int, int]], outliers: float, seed: int
-) -> tuple[CellColors, np.ndarray]:
+    gain: np.ndarray, bias: np.ndarray, seen: list[tuple[int, int]], outliers: float, seed: int, *, device: str = "cpu",
+    impl: Any = "auto",
+) -> tuple[CellColors, np.ndarray]:  # fmt: skip
     """Cells of one tile, 32 along it, as photographs see columns seen[p] of them, and their colours [1024, 3]."""
     rng, side = np.random.default_rng(seed), 32
     truth = rng.uniform(0.15, 0.7, (side * side, 3))
-    cells = CellColors([1001], side)
+    cells = CellColors([1001], side, device=device)
     row, column = np.divmod(np.arange(side * side), side)
     for photograph, (first, last) in enumerate(seen):
         chosen = np.flatnonzero((column >= first) & (column < last))
@@ -23,7 +28,8 @@ def photographed(
         shown[wrong] = rng.uniform(0, 1, (wrong.sum(), 3))
         uv = np.stack([(column[chosen] + 0.5) / side, (row[chosen] + 0.5) / side], -1)[None].astype(np.float32)
         weights = rng.uniform(0.5, 1.0, (1, len(chosen))).astype(np.float32)
-        cells.add(uv, weights, np.round(np.clip(shown, 0, 1) * 65535).astype(np.uint16)[None])
+        strip = (uv, weights, np.round(np.clip(shown, 0, 1) * 65535).astype(np.uint16)[None])
+        cells.add(*(torch.from_numpy(values).to(device) for values in strip), impl=impl)
         cells.close(photograph)
     return cells, truth
 
@@ -62,3 +68,32 @@ def test_no_correction_moves_nothing_and_cells_of_one_photograph_say_nothing() -
     made, residual = apart.fit(2, "white-balance")
     np.testing.assert_array_equal(made.gain, 1.0)
     assert np.isnan(residual).all()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("mode", ["white-balance", "exposure", "none"])
+def test_the_kernel_is_the_plain_form(device: str, mode: str) -> None:
+    """But for the order of float64 sums."""
+    rng = np.random.default_rng(8)
+    gain, bias, made = rng.uniform(0.8, 1.2, (4, 3)), rng.uniform(-0.02, 0.02, (4, 3)), []
+    for impl, on in (("cpu", "cpu"), ("plain", device)):
+        given = photographed(gain, bias, [(0, 20), (8, 28), (4, 32), (0, 32)], 0.05, seed=9, device=on, impl=impl)
+        found, residual = given[0].fit(5, mode, impl="cpu" if impl == "cpu" else "plain")
+        made.append((found.gain, found.bias, residual))
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    assert np.isnan(made[0][2][4]), "the fifth photograph shows nothing"
+
+
+@pytest.mark.parametrize("mode", ["white-balance", "exposure"])
+def test_a_passs_sums_give_the_same_gains_by_both_forms(mode: str) -> None:
+    rng = np.random.default_rng(3)
+    model, weight = rng.uniform(0.1, 0.9, (6, 3, 50)), rng.uniform(0.1, 1.0, (6, 1, 50))
+    shown = rng.uniform(0.7, 1.3, (6, 3, 1)) * model + rng.uniform(-0.05, 0.05, (6, 3, 1))
+    terms = (np.ones_like(model), model, shown, model**2, model * shown)
+    sums = np.stack([(weight * term).sum(-1) for term in terms], -1)
+    sums[4] = 0.0
+    (one, *gauge), (other, *same) = refit(sums, mode, impl="cpu"), refit(sums, mode, impl="plain")
+    for first, second in ((one.gain, other.gain), (one.bias, other.bias), *zip(gauge, same, strict=True)):
+        np.testing.assert_allclose(first, second, rtol=1e-10, atol=1e-13)
+    assert one.gain.std() > 0.05

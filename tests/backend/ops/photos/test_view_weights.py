@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import pytest
+import torch
 
+from backend.ops.photos import bending, surface_maps, view_weights
+from backend.ops.photos.surface_maps import SAME_CHART
 from backend.ops.photos.view_weights import (
     BREAK,
     LEAST_AT_SILHOUETTE,
-    SAME_CHART,
     SATURATED,
     SATURATED_WEIGHT,
     WeightSettings,
-    bent,
-    frame_weights,
-    surface_weights,
 )
-from backend.ops.surface.rasterization import SurfaceMap
+from tests.support.devices import DEVICES
+from tests.support.drawn import Drawn
+
+FORMS = pytest.mark.parametrize(("impl", "device"), [("cpu", "cpu"), *(("plain", device) for device in DEVICES)])
 
 
-def surface(height: int, width: int, seed: int) -> tuple[SurfaceMap, np.ndarray]:
+def bent(
+    drawn: Drawn, weights: np.ndarray, *where: Any, impl: Any = "auto", device: str = "cpu"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """With NumPy arrays."""
+    made = bending.bent(drawn.on(device), torch.from_numpy(weights).to(device), *where, impl=impl)
+    uv, footprint, moved = (part.cpu().numpy() for part in made)
+    return uv, footprint, moved
+
+
+def surface(height: int, width: int, seed: int) -> tuple[Drawn, np.ndarray]:
     """Two charts side by side with holes, and weights [h, W]."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width].astype(np.float64)
@@ -32,11 +45,11 @@ def surface(height: int, width: int, seed: int) -> tuple[SurfaceMap, np.ndarray]
     footprint = np.where(hole, np.nan, rng.uniform(0.009, 0.011, hole.shape)).astype(np.float32)
     stretch = np.where(hole, np.nan, rng.uniform(1, 1.3, hole.shape)).astype(np.float32)
     weights = np.where(hole | (rng.random(hole.shape) < 0.1), 0, rng.random(hole.shape)).astype(np.float32)
-    return SurfaceMap(uv, footprint, footprint, footprint, stretch, np.zeros(hole.shape, np.int32)), weights
+    return Drawn(uv, footprint, footprint, footprint, stretch, np.zeros(hole.shape, np.int32)), weights
 
 
 def looked_up(
-    drawn: SurfaceMap,
+    drawn: Drawn,
     weights: np.ndarray,
     nodes: np.ndarray,
     cell: float,
@@ -75,14 +88,15 @@ def looked_up(
         (9, 20, 64.0, 30.0, 0, 0), (3, 1, 8.0, 0.4, 0, 1), (8, 40, 7.3, 0.3, 5, 2),
     ],
 )  # fmt: skip
+@FORMS
 def test_bent_pixels_look_where_their_displacement_says(
-    height: int, width: int, cell: float, most: float, first_row: int, above: int
+    height: int, width: int, cell: float, most: float, first_row: int, above: int, impl: Any, device: str
 ) -> None:
     drawn, weights = surface(height, width, seed=height)
     rows = height - 2 * above if height > 2 * above else height - above
     gy, gx = int(np.ceil((first_row + rows) / cell)) + 1, int(np.ceil(width / cell)) + 1
     nodes = np.random.default_rng(width).uniform(-most, most, (gy, gx, 2)).astype(np.float32)
-    uv, footprint, moved = bent(drawn, weights, nodes, cell, first_row, above, rows)
+    uv, footprint, moved = bent(drawn, weights, nodes, cell, first_row, above, rows, impl=impl, device=device)
     expected = np.array(
         [
             [looked_up(drawn, weights, nodes, cell, row, column, first_row, above) for column in range(width)]
@@ -111,7 +125,7 @@ def test_no_number_of_threads_bends_otherwise() -> None:
 # Weights --------------------------------------------------------------------------------------------------------------
 
 
-def steps_and_slopes(height: int, width: int, seed: int) -> SurfaceMap:
+def steps_and_slopes(height: int, width: int, seed: int) -> Drawn:
     """A tilted plane with boxes in front of it, a hole, and backs; odd footprints here and there."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
@@ -127,10 +141,10 @@ def steps_and_slopes(height: int, width: int, seed: int) -> SurfaceMap:
         values[hole] = np.nan
     depth, facing, footprint = (values.astype(np.float32) for values in (depth, facing, footprint))
     uv, triangle = np.zeros((height, width, 2), np.float32), np.zeros((height, width), np.int32)
-    return SurfaceMap(uv, depth, facing, footprint, footprint, triangle)
+    return Drawn(uv, depth, facing, footprint, footprint, triangle)
 
 
-def ends(drawn: SurfaceMap, y: int, x: int, dy: int, dx: int) -> bool:
+def ends(drawn: Drawn, y: int, x: int, dy: int, dx: int) -> bool:
     """Whether a seen pixel's surface ends before a neighbour that lies in the picture."""
     height, width = drawn.depth.shape
     if not drawn.facing[y + dy, x + dx] > 0:
@@ -148,7 +162,10 @@ def ends(drawn: SurfaceMap, y: int, x: int, dy: int, dx: int) -> bool:
 
 
 @pytest.mark.parametrize(("power", "radius"), [(1.0, 2.0), (2.5, 2.0), (1.0, 3.4), (1.0, 0.0), (0.0, 0.5)])
-def test_surfaces_weigh_by_their_angle_and_fade_towards_where_they_end(power: float, radius: float) -> None:
+@FORMS
+def test_surfaces_weigh_by_their_angle_and_fade_towards_where_they_end(
+    power: float, radius: float, impl: Any, device: str
+) -> None:
     drawn = steps_and_slopes(30, 45, seed=7)
     settings = WeightSettings(power=power, silhouette_px=radius)
     height, width = drawn.depth.shape
@@ -171,7 +188,8 @@ def test_surfaces_weigh_by_their_angle_and_fade_towards_where_they_end(power: fl
             fade = max(near / (radius + 1) ** 2, LEAST_AT_SILHOUETTE) if near < (radius + 1) ** 2 else 1.0
             expected[y, x] = cosine**power * (fade if radius > 0 else 1.0)
     assert len(rims) > 60
-    np.testing.assert_allclose(surface_weights(drawn, settings), expected, rtol=1e-5)
+    found = view_weights.surface_weights(drawn.on(device), settings, impl=impl).cpu().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -179,8 +197,9 @@ def test_surfaces_weigh_by_their_angle_and_fade_towards_where_they_end(power: fl
     ("height", "width", "first_row", "border"),
     [(20, 31, 4, 4.0), (20, 5, 0, 4.0), (9, 40, 0, 0.0), (12, 30, 0, 2.5)],
 )
+@FORMS
 def test_borders_masks_and_full_sensors_take_weight_away(
-    dtype: type, height: int, width: int, first_row: int, border: float
+    dtype: type, height: int, width: int, first_row: int, border: float, impl: Any, device: str
 ) -> None:
     rng, top, rows = np.random.default_rng(height), np.iinfo(dtype).max, height - first_row
     pixels = rng.integers(0, top, (rows, width, 3), dtype)
@@ -193,6 +212,50 @@ def test_borders_masks_and_full_sensors_take_weight_away(
     expected = before * np.minimum(inside / border, 1.0) if border else before.astype(float)
     expected = expected * np.where(pixels.max(axis=2) >= SATURATED * top, SATURATED_WEIGHT, 1.0)
     for given, masked in ((None, expected), (mask, expected * mask)):
-        weights = before.copy()
-        frame_weights(weights, pixels, given, first_row, height, WeightSettings(border_px=border))
-        np.testing.assert_allclose(weights, masked, rtol=1e-6)
+        weights, shown = torch.tensor(before, device=device), torch.from_numpy(pixels).to(device)
+        told = None if given is None else torch.from_numpy(given).to(device)
+        settings = WeightSettings(border_px=border)
+        view_weights.frame_weights(weights, shown, told, first_row, height, settings, impl=impl)
+        np.testing.assert_allclose(weights.cpu().numpy(), masked, rtol=1e-6)
+
+
+# The plain forms -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_bending_is_the_same_by_both_forms(device: str) -> None:
+    """To the bit on a CPU."""
+    drawn, weights = surface(60, 80, seed=12)
+    nodes = np.random.default_rng(2).uniform(-3, 3, (5, 6, 2))
+    fast = bent(drawn, weights, nodes, 17.0, 3, 4, 52, impl="cpu")
+    plain = bent(drawn, weights, nodes, 17.0, 3, 4, 52, impl="plain", device=device)
+    for one, other in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0 if device == "cpu" else 1e-6)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("known", [False, True])
+def test_weights_are_the_same_by_both_forms(device: str, known: bool) -> None:
+    drawn = steps_and_slopes(70, 90, seed=3)
+    if not known:
+        drawn.depth[:] = np.nan
+    settings = WeightSettings(silhouette_px=5.0)
+    fast = view_weights.surface_weights(drawn.on(), settings, impl="cpu")
+    plain = view_weights.surface_weights(drawn.on(device), settings, impl="plain").cpu()
+    assert (fast > 0).float().mean() > 0.5
+    torch.testing.assert_close(fast, plain, rtol=0 if device == "cpu" else 1e-6, atol=0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_given_maps_and_their_means_are_the_same_by_both_forms(device: str, times: int) -> None:
+    drawn, _ = surface(36, 51, seed=5)
+    uv, made = drawn.uv.copy(), []
+    uv[20:, 30:] = uv[20, 30]  # nothing changes there: no area
+    for impl, on in (("cpu", "cpu"), ("plain", device)):
+        whole = surface_maps.surface_of_maps(torch.from_numpy(uv).to(on), None, None, impl=impl)
+        made.append(surface_maps.reduced_surface(whole, times, 36 // times, 51 // times, impl=impl))
+    assert made[0].footprint.isfinite().float().mean() > 0.3
+    for name in ("uv", "depth", "facing", "footprint", "stretch"):
+        one, other = getattr(made[0], name), getattr(made[1], name).cpu()
+        torch.testing.assert_close(one, other, rtol=2e-7, atol=0, equal_nan=True)

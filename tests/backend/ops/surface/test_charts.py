@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from backend.ops.surface import charts as tc
 from backend.ops.surface.edges import shared_edges
 from shared.errors import InvalidInput
+from tests.support.devices import DEVICES
 from tests.support.seam_mesh import cut_height_field
 
 
@@ -134,6 +135,9 @@ def test_touched_texels_are_those_that_share_area_with_a_triangle(corners: list)
         for j in range(size):
             touching = [n + 1 for n, triangle in enumerate(xy) if clipped_area(triangle, j, i) > 1e-9]
             assert found[i, j] in (touching or [0])
+    plain = tc.chart_map(mesh, size, np.arange(1, len(xy) + 1, dtype=np.int32), impl="plain")
+    np.testing.assert_array_equal(plain, found)
+    np.testing.assert_array_equal(tc.cover_counts(mesh, size, impl="plain"), tc.cover_counts(mesh, size))
 
 
 def clipped_area(triangle: np.ndarray, left: int, top: int) -> float:
@@ -201,3 +205,19 @@ def test_the_same_map_on_any_number_of_threads() -> None:
         maps.append((tc.chart_map(mesh, 200, numbers), tc.cover_counts(mesh, 200)))
     np.testing.assert_array_equal(maps[0][0], maps[1][0])
     np.testing.assert_array_equal(maps[0][1], maps[1][1])
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("size", [37, 300])
+def test_the_kernel_is_the_plain_form(device: str, size: int) -> None:
+    """Charts that overlap, reach over the border and have no area, over several of the kernel's strips of rows."""
+    rng = np.random.default_rng(size)
+    uv = rng.uniform(-0.2, 1.2, (80, 1, 2)) + rng.normal(0, 0.1, (80, 3, 2))
+    uv[5, 1] = uv[5, 0]
+    mesh, numbers = mesh_of(np.concatenate([uv, [uv[0]] * 300])), np.arange(1, 381, dtype=np.int32)
+    found = tc.chart_map(mesh, size, numbers)
+    assert len(np.unique(found)) > 40
+    np.testing.assert_array_equal(tc.chart_map(mesh, size, numbers, device=device, impl="plain"), found)
+    counts = tc.cover_counts(mesh, size)
+    assert counts.max() == 255
+    np.testing.assert_array_equal(tc.cover_counts(mesh, size, device=device, impl="plain"), counts)

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numba
 import numpy as np
 import pytest
+import torch
 
+from backend.ops.surface import fill
 from backend.ops.surface.charts import chart_map
-from backend.ops.surface.fill import fill_gutter, mip_chain
 from shared.errors import InvalidInput
+from tests.support.devices import DEVICES
 from tests.support.seam_mesh import cut_height_field
 
 RED, BLUE = np.array([0.9, 0.2, 0.1], np.float32), np.array([0.1, 0.3, 0.8], np.float32)
+
+
+def mip_chain(
+    texture: np.ndarray, known: np.ndarray, *rings: int, device: str = "cpu", impl: Any = "auto"
+) -> list[np.ndarray]:
+    """With NumPy arrays; on the CPU the texture is filled in place."""
+    given = torch.from_numpy(texture).to(device), torch.from_numpy(known).to(device)
+    return [level.cpu().numpy() for level in fill.mip_chain(*given, *rings, impl=impl)]
+
+
+def fill_gutter(texture: np.ndarray, known: np.ndarray, *rings: int) -> np.ndarray:
+    return fill.fill_gutter(torch.from_numpy(texture), torch.from_numpy(known), *rings).numpy()
 
 
 def halve(texture: np.ndarray) -> np.ndarray:
@@ -80,7 +95,7 @@ def test_every_level_is_the_box_mean_of_the_one_before_and_of_known_colours_alon
     colors = texture[:, known].copy()
     levels = mip_chain(texture, known)
     assert [level.shape for level in levels] == [(3, size >> k, size >> k) for k in range(7)]
-    assert levels[0] is texture
+    assert np.shares_memory(levels[0], texture)
     np.testing.assert_array_equal(texture[:, known], colors)
     for finer, coarser in itertools.pairwise(levels):
         np.testing.assert_allclose(halve(finer), coarser, atol=1e-6)
@@ -129,3 +144,20 @@ def test_the_same_bytes_on_any_number_of_threads() -> None:
         numba.set_num_threads(threads)
         made.append(fill_gutter(texture.copy(), known))
     np.testing.assert_array_equal(made[0], made[1])
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("height", "width", "rings"), [(64, 64, 2), (37, 53, 3), (1, 9, 1), (5, 2, 254)])
+def test_the_kernel_is_the_plain_form(device: str, height: int, width: int, rings: int) -> None:
+    """To the bit on a CPU: the same float32 additions in the same order."""
+    rng = np.random.default_rng(height)
+    texture = rng.random((3, height, width)).astype(np.float32)
+    known = np.kron(rng.random((-(-height // 4), -(-width // 4))) < 0.2, np.ones((4, 4)))[:height, :width] > 0
+    known[height // 2, width // 2] = True
+    texture[:, ~known] = np.nan
+    fast = mip_chain(texture.copy(), known, rings, impl="cpu")
+    plain = mip_chain(texture.copy(), known, rings, device=device, impl="plain")
+    assert len(fast) == len(plain)
+    for one, other in zip(fast, plain, strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_allclose(one, other, rtol=0 if device == "cpu" else 1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from backend.ops.surface import seams as ts
 from backend.ops.surface.charts import chart_map
@@ -132,6 +133,6 @@ def test_filling_the_gutter_leaves_the_seam_as_it_is() -> None:
     edges, known = ts.find_seams(mesh), chart_map(mesh, 256) > 0
     before = ts.measure_seams(texture, edges)
     texture[:, ~known] = 0.0
-    fill_gutter(texture, known)
+    fill_gutter(torch.from_numpy(texture), torch.from_numpy(known))
     after = ts.measure_seams(texture, edges)
     assert after.ratio == pytest.approx(before.ratio, abs=0.1)

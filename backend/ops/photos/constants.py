@@ -1,0 +1,6 @@
+"""Numbers that an op of this folder and its compiled twin must share; kernels import no op, so they stand here alone."""
+
+from __future__ import annotations
+
+PAIRS = 10  # of a cell's four corners with themselves and each other
+COLUMNS = 3 * PAIRS + 8 + 2  # gxx gxy gyy of each pair; gx r, gy r of each corner; weight, weighted squared residual

@@ -1,0 +1,105 @@
+"""One Gauss-Newton step of a photograph's displacement from its normal equations: assembled from cells, solved in a band.
+
+backend/ops/photos/alignment.py says what is minimised. Small, on the host, in float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import solveh_banded
+
+from backend.ops.photos.constants import PAIRS
+
+CORNERS = [(a, b) for a in range(4) for b in range(a, 4)]  # pairs in the order of a cell's columns
+TWICE = np.array([1.0 if a == b else 2.0 for a, b in CORNERS])
+
+
+def node_step(
+    cells: np.ndarray, nodes: np.ndarray, data_scale: float, bend_scale: float, length_scale: float
+) -> tuple[np.ndarray, float, float]:
+    """The step of all nodes [gy, gx, 2], and the matrix's and right side's share in it, data alone.
+
+    Minimises data_scale (s' A s - 2 b' s) + bend_scale |second differences of nodes + s|² + length_scale |nodes + s|², A and
+    b being assembled from cells [gy - 1, gx - 1, COLUMNS]. Returns step, s'As, b's. Cholesky's factorisation in a band.
+    """
+    rows, columns = nodes.shape[:2]
+    band = np.zeros((4 * columns + 3, 2 * rows * columns))  # band[k, j] = entry (j + k, j)
+    force = _add_cells(band, cells, columns)
+    band *= data_scale
+    band[0] += length_scale
+    side = data_scale * force - length_scale * nodes.ravel()
+    _add_bends(band, side, nodes, bend_scale)
+    step = solveh_banded(band, side, overwrite_ab=True, lower=True, check_finite=False)
+    return step.reshape(nodes.shape), _quadratic(cells, step.reshape(nodes.shape)), float(force @ step)
+
+
+def shift_step(
+    cells: np.ndarray, nodes: np.ndarray, data_scale: float, bend_scale: float, length_scale: float
+) -> tuple[np.ndarray, float, float]:
+    """As node_step for nodes that all move alike; there is one cell, and nothing bends."""
+    sums = cells.sum(axis=(0, 1))
+    xx, xy, yy = TWICE @ sums[: 3 * PAIRS].reshape(PAIRS, 3)
+    force = sums[3 * PAIRS : 3 * PAIRS + 8].reshape(4, 2).sum(axis=0)
+    data = np.array([[xx, xy], [xy, yy]])
+    step = np.linalg.solve(
+        data_scale * data + length_scale * np.eye(2), data_scale * force - length_scale * nodes[0, 0]
+    )
+    return np.broadcast_to(step, nodes.shape), float(step @ data @ step), float(step @ force)
+
+
+def _corners(cells: np.ndarray, columns: int) -> np.ndarray:
+    """[4, n] int64: the nodes at every cell's corners."""
+    y, x = np.indices(cells.shape[:2]).reshape(2, -1)
+    first = y * columns + x
+    return np.stack([first, first + 1, first + columns, first + columns + 1])
+
+
+def _add_entries(band: np.ndarray, i: np.ndarray, j: np.ndarray, values: np.ndarray | float) -> None:
+    """Add to entries (i, j) and (j, i) of a symmetric matrix kept by its lower band; to (i, i) once."""
+    np.add.at(band, (np.abs(i - j), np.minimum(i, j)), values)
+
+
+def _add_cells(band: np.ndarray, cells: np.ndarray, columns: int) -> np.ndarray:
+    """Add the cells' matrix to the band; returns their right side."""
+    corner, sums = _corners(cells, columns), cells.reshape(-1, cells.shape[-1])
+    force = np.zeros(band.shape[1])
+    for pair, (a, b) in enumerate(CORNERS):
+        for k in range(2):
+            for m in range(2):
+                if a != b or k >= m:
+                    _add_entries(band, 2 * corner[a] + k, 2 * corner[b] + m, sums[:, 3 * pair + k + m])
+    for a in range(4):
+        for k in range(2):
+            np.add.at(force, 2 * corner[a] + k, sums[:, 3 * PAIRS + 2 * a + k])
+    return force
+
+
+def _add_bends(band: np.ndarray, side: np.ndarray, nodes: np.ndarray, scale: float) -> None:
+    """Second differences along rows, along columns, and twice the mixed ones."""
+    rows, columns = nodes.shape[:2]
+    number, root = np.arange(rows * columns).reshape(rows, columns), np.sqrt(2.0)
+    stencils = (
+        ((number[:, :-2], number[:, 1:-1], number[:, 2:]), (1.0, -2.0, 1.0)),
+        ((number[:-2], number[1:-1], number[2:]), (1.0, -2.0, 1.0)),
+        ((number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]), (root, -root, -root, root)),
+    )
+    flat = nodes.reshape(-1, 2)
+    for at, factors in stencils:
+        places = [place.ravel() for place in at]
+        bending = sum(factor * flat[place] for place, factor in zip(places, factors, strict=True))
+        for k in range(2):
+            for a, place in enumerate(places):
+                np.add.at(side, 2 * place + k, -scale * factors[a] * bending[:, k])
+                for b in range(a, len(places)):
+                    _add_entries(band, 2 * place + k, 2 * places[b] + k, scale * factors[a] * factors[b])
+
+
+def _quadratic(cells: np.ndarray, step: np.ndarray) -> float:
+    """s'As."""
+    own = step.reshape(-1, 2)[_corners(cells, step.shape[1])]  # [4, n, 2]
+    sums, total = cells.reshape(-1, cells.shape[-1]), 0.0
+    for pair, (a, b) in enumerate(CORNERS):
+        (ax, ay), (bx, by) = own[a].T, own[b].T
+        xx, xy, yy = sums[:, 3 * pair : 3 * pair + 3].T
+        total += TWICE[pair] * float((xx * ax * bx + xy * (ax * by + ay * bx) + yy * ay * by).sum())
+    return total
