@@ -12,7 +12,7 @@ import torch
 
 from backend.algorithms.scan.passes import Passes, for_viewing
 from backend.algorithms.scan.sheets import Place, Sheet
-from backend.algorithms.scan.texture_refinement import RefinementSettings, View, refine, stage_of
+from backend.algorithms.scan.texture_refinement import RefinementSettings, View, refine
 from backend.algorithms.scan.views import Strip
 from backend.ops.texels.solver import Seams
 
@@ -31,19 +31,17 @@ def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings, sea
     used, device = passes.used, sheet.texture.device
     first = progress.done / progress.total
     last = min(first + refinement_work(passes, settings) / progress.total, 1.0)
-    epochs = settings.epochs + settings.decay_epochs
-    total, seen = epochs * len(used) / (last - first), 0
+    total = progress.total
 
-    def keep_up() -> None:
-        """What reads the photographs reports as well: it then says what the refinement says."""
-        progress.done = (first + seen / total) * progress.total
-        progress.stage = stage_of(seen // len(used), epochs)
+    def step(done: int, steps: int, stage: str) -> None:
+        """What reads the photographs reports as well: both say what stands in `progress`."""
+        progress.done, progress.stage = (first + (last - first) * done / steps) * total, stage
+        progress.alive()
 
     def look(texture: Callable[[], np.ndarray]) -> None:
         job.preview(texture=lambda: for_viewing(torch.from_numpy(np.ascontiguousarray(texture()))))
 
     def views(order: Sequence[int]) -> Iterator[View]:
-        nonlocal seen
         chosen = [used[number].view for number in order]
         numbers = {photograph.view.index: number for number, photograph in enumerate(used)}
         for view, frame in passes.stream.frames(chosen):
@@ -56,15 +54,9 @@ def refine_sheet(passes: Passes, sheet: Sheet, settings: RefinementSettings, sea
                 yield _joined(list(made))
             else:
                 yield from made
-            seen += 1
-            keep_up()
 
-    keep_up()
-    refined = refine(
-        sheet.texture.cpu().numpy(), views, len(used), settings, job, done=int(first * total), total=int(total) + 1,
-        seams=seams, look=look,
-    )  # fmt: skip
-    progress.done = last * progress.total
+    refined = refine(sheet.texture.cpu().numpy(), views, len(used), settings, job, step=step, seams=seams, look=look)
+    progress.done = last * total
     sheet.texture = torch.from_numpy(np.ascontiguousarray(refined, np.float32)).to(device)
 
 

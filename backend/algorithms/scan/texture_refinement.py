@@ -52,24 +52,26 @@ def refine(
     *,
     done: int = 0,
     total: int | None = None,
+    step: Callable[[int, int, str], None] | None = None,
     seams: SeamRows | Seams | None = None,
     look: Look | None = None,
 ) -> np.ndarray:
     """The texture after all epochs, or after the one in which somebody asked to finish early; [3, S, S] float32 0..1.
 
-    done, total: steps of the whole job behind us and in all, for its progress; a photograph in an epoch is one step. seams:
-    places that carry one colour; only their UVs and weights are looked at. Raises InvalidInput where VGG-19's weights are
-    asked for and not there, or no pixel has any weight; JobCancelled.
+    done, total: steps of the whole job behind us and in all, for its progress; a photograph in an epoch is one step. step: is
+    told them, and the stage, instead of job.step. seams: places that carry one colour; only their UVs and weights are looked
+    at. Raises InvalidInput where VGG-19's weights are asked for and not there, or no pixel has any weight; JobCancelled.
     """
     refinement = Refinement(texture, photographs, settings, job, seams)
     epochs = settings.epochs + settings.decay_epochs
     total = done + epochs * photographs if total is None else total
+    step = step or job.step
     while refinement.epoch < epochs:
         stage = stage_of(refinement.epoch, epochs)
         seen = done + refinement.epoch * photographs
 
         def advance(count: int, seen: int = seen, stage: str = stage) -> None:
-            job.step(seen + count, total, stage)
+            step(seen + count, total, stage)
 
         refinement.run_epoch(views, advance)
         if look is not None:
