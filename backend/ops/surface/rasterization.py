@@ -54,7 +54,10 @@ class Projection:
     @property
     def is_empty(self) -> bool:
         """Whether not one triangle can be in the picture."""
-        return self.strips is not None and self.strips[1].size == 0
+        if self.set_up is None:
+            assert self.strips is not None
+            return self.strips[1].size == 0
+        return not len(self.set_up.numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +105,8 @@ def project(
         for triangles in (mesh, occluders):
             finite = torch.isfinite(triangles[..., :3]).flatten(1).all(1)
             _refuse_broken(len(triangles) - int(torch.count_nonzero(finite)), len(triangles))
-        triangles = torch.cat([mesh, occluders]) if len(occluders) else mesh
         size = (camera.width, camera.height)
-        set_up = rasterization_plain.set_up(triangles, len(mesh), pose.tolist(), lens.tolist(), near_m, size)
+        set_up = rasterization_plain.set_up(mesh, occluders, pose.tolist(), lens.tolist(), near_m, size)
     return Projection(mesh, occluders, camera.width, camera.height, pose, lens, near_m, strips, set_up)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from backend.ops.surface.fragments import fragments
 
+TRIANGLES = 1 << 18  # set up together: about a kilobyte each while it is done
 _MARGIN_PX = 1e-6  # as in the kernel
 _EVERYWHERE = (-torch.inf, -torch.inf, torch.inf, torch.inf)
 Numbers = Sequence[float]
@@ -21,9 +22,9 @@ Numbers = Sequence[float]
 
 @dataclass(frozen=True)
 class SetUp:
-    """N triangles before a camera, the first `seen` of them of the mesh, the others occluders."""
+    """The N triangles that may show in a photograph, in the mesh's order, occluders after it."""
 
-    seen: int
+    numbers: Tensor  # [N] int64, in the mesh; -1 for an occluder
     edges: Tensor  # [N, 3, 3] a, b, c of each edge function, turned so that the inside is positive
     planes: Tensor  # [N, 3, 3] a, b, c of 1/z, u/z, v/z
     scale: Tensor  # [N] facing = scale / (z |d|)
@@ -82,9 +83,26 @@ def _over_pixels(normal: Tensor, lens: Numbers) -> Tensor:
     return torch.stack([a, b, normal[..., 2] - (a * lens[2] + b * lens[3])], -1)
 
 
-def set_up(triangles: Tensor, seen: int, pose: Numbers, lens: Numbers, near_m: float, size: tuple[int, int]) -> SetUp:
-    """triangles: float32 [N, 3, 5], the first `seen` of them the mesh, the others occluders. pose: [12], rotation by rows and
-    translation. lens: [6], fx fy cx cy 1/fx 1/fy. size: width and height of the photograph."""
+def set_up(
+    mesh: Tensor, occluders: Tensor, pose: Numbers, lens: Numbers, near_m: float, size: tuple[int, int]
+) -> SetUp:
+    """mesh, occluders: float32 [., 3, 5]. pose: [12], rotation by rows and translation. lens: [6], fx fy cx cy 1/fx 1/fy. size:
+    width and height of the photograph."""
+    parts = []
+    for triangles, is_mesh in ((mesh, True), (occluders, False)):
+        for first in range(0, max(len(triangles), 1), TRIANGLES):
+            part = _set_up_part(triangles[first : first + TRIANGLES], is_mesh, pose, lens, near_m, size)
+            left, right, top, bottom = part.boxes.unbind(1)
+            shown = torch.nonzero((left <= right) & (top <= bottom))[:, 0]
+            kept = [values[shown] for values in (part.edges, part.planes, part.scale, part.area, part.boxes)]
+            parts.append((shown + first if is_mesh else torch.full_like(shown, -1), *kept))
+    return SetUp(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
+def _set_up_part(
+    triangles: Tensor, is_mesh: bool, pose: Numbers, lens: Numbers, near_m: float, size: tuple[int, int]
+) -> SetUp:
+    """Of all given triangles, shown or not."""
     p = _corners(triangles, pose)
     p0, p1, p2 = p.unbind(1)
     normal = _cross(p1 - p0, p2 - p0)
@@ -96,20 +114,20 @@ def set_up(triangles: Tensor, seen: int, pose: Numbers, lens: Numbers, near_m: f
     inverse = 1.0 / determinant
     a, b = normal[:, 0] * lens[4] * inverse, normal[:, 1] * lens[5] * inverse
     planes = [torch.stack([a, b, normal[:, 2] * inverse - (a * lens[2] + b * lens[3])], -1)]
-    is_seen = torch.arange(len(triangles), device=triangles.device) < seen
-    uv = torch.where(is_seen[:, None, None], triangles[..., 3:], torch.nan).double()
+    uv = triangles[..., 3:].double() if is_mesh else torch.full_like(p[..., :2], torch.nan)
     for channel in range(2):
         start = uv[:, 0, channel]
         to_1, to_2 = ((uv[:, corner, channel] - start) * (1.0 / determinant.abs()) for corner in (1, 2))
         planes.append(start[:, None] * planes[0] + to_1[:, None] * edges[:, 1] + to_2[:, None] * edges[:, 2])
     squares = normal * normal
     length = torch.sqrt(squares[:, 0] + squares[:, 1] + squares[:, 2])
-    scale = torch.where(is_seen, -determinant / length, torch.nan)
+    scale = -determinant / length if is_mesh else torch.full_like(length, torch.nan)
     u1, v1, u2, v2 = (uv[:, corner, channel] - uv[:, 0, channel] for corner in (1, 2) for channel in (0, 1))
     area = ((u1 * v2 - u2 * v1) / (determinant * lens[0] * lens[1])).abs()
     boxes = _boxes(p, lens, near_m, size)
     boxes[:, 3].masked_fill_(determinant == 0, -1)  # seen edge on
-    return SetUp(seen, edges, torch.stack(planes, 1), scale, area, boxes)
+    numbers = torch.arange(len(triangles), device=triangles.device)
+    return SetUp(numbers, edges, torch.stack(planes, 1), scale, area, boxes)
 
 
 def _boxes(p: Tensor, lens: Numbers, near_m: float, size: tuple[int, int]) -> Tensor:
@@ -141,7 +159,8 @@ def _shade(set_up: SetUp, owner: Tensor, lens: Numbers, first_row: int, window: 
     x = (torch.arange(width, device=owner.device) + 0.5)[None].double().expand(rows, width)
     if none == 0:
         nothing = torch.full((1, 3, 3), torch.nan, dtype=torch.float64, device=owner.device)
-        set_up = SetUp(0, nothing, nothing, nothing[:, 0, 0], nothing[:, 0, 0], set_up.boxes)
+        numbers = torch.full((1,), -1, device=owner.device)
+        set_up = SetUp(numbers, nothing, nothing, nothing[:, 0, 0], nothing[:, 0, 0], set_up.boxes)
     (a, b, c), (ua, ub, uc), (va, vb, vc) = (plane.unbind(-1) for plane in set_up.planes[index].unbind(-2))
     z = 1.0 / (a * x + (b * y + c))
     u, v = (ua * x + (ub * y + uc)) * z, (va * x + (vb * y + vc)) * z
@@ -163,5 +182,5 @@ def _shade(set_up: SetUp, owner: Tensor, lens: Numbers, first_row: int, window: 
         "facing": torch.where(hit, facing, nan).float(),
         "footprint": torch.where(hit & inside, torch.sqrt(size), nan),
         "stretch": torch.where(hit & inside, stretch, nan),
-        "triangle": torch.where(owner < set_up.seen, owner, -1).int(),
+        "triangle": torch.where(hit, set_up.numbers[index], -1).int(),
     }

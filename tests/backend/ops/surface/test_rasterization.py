@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from backend.ops.surface import fragments, rasterization_plain
 from shared.cameras.camera import Camera
 from shared.errors import InvalidInput
 from tests.support.devices import DEVICES
@@ -173,9 +174,10 @@ def test_a_floor_that_runs_under_the_camera_is_cut_at_the_near_plane_only() -> N
 def test_nothing_behind_the_camera_is_seen() -> None:
     mesh = scene(1)
     mesh[..., 2] = -np.abs(mesh[..., 2]) - 0.1
-    projection = project(mesh, camera())
-    assert projection.is_empty
-    assert (draw(projection).triangle == -1).all()
+    for impl in ("cpu", "plain"):
+        projection = project(mesh, camera(), impl=impl)
+        assert projection.is_empty
+        assert (draw(projection).triangle == -1).all()
 
 
 def test_places_far_from_the_origin_keep_their_uv() -> None:
@@ -378,7 +380,9 @@ def hold(
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("seed", range(4))
-def test_the_kernel_is_the_plain_form(device: str, seed: int) -> None:
+def test_the_kernel_is_the_plain_form(device: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rasterization_plain, "TRIANGLES", 50)  # several batches of each
+    monkeypatch.setattr(fragments, "FRAGMENTS", 1000)
     rng = np.random.default_rng(seed)
     view = camera(61, 47, turn=Rotation.from_rotvec(rng.normal(size=3)).as_matrix(), shift=tuple(rng.normal(size=3)))
     mesh = np.concatenate([scene(seed, 150, 2.0), scene(seed + 10, 20, 3.0) * [1, 1, -1, 1, 1]])
