@@ -26,7 +26,6 @@ from backend.algorithms.scan.refining import refine_sheet, refinement_work
 from backend.algorithms.scan.sheets import Place, Sheet, Sheets, Surface, blocks_of_tile, whole_tile
 from backend.algorithms.scan.texture_refinement import RefinementSettings
 from backend.algorithms.scan.views import Strip
-from backend.ops.dispatch import kernel_threads
 from backend.ops.surface.charts import chart_numbers
 from backend.ops.surface.edges import shared_edges
 from backend.ops.surface.fill import fill_gutter
@@ -48,11 +47,6 @@ def run(params: ScanTextureParams, inputs: Mapping[str, Any], job: JobContext) -
     Returns texture, coverage, confidence (tuples of Arrays, one a UDIM tile), mesh where one was given, and report. Raises
     InvalidInput, OutOfMemory, JobCancelled.
     """
-    with kernel_threads(job.threads):
-        return _compute(params, inputs, job)
-
-
-def _compute(params: ScanTextureParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
     device = job.device if job.device.type == "cuda" else torch.device("cpu")
     progress = Progress(job)
     progress.alive()
