@@ -12,7 +12,6 @@ Standard library only.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -23,6 +22,8 @@ import tomllib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from shared import digests
 
 HERE = Path(__file__).resolve().parent
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.nbi", "*.nbc", "shared", "payload", "wheels")
@@ -127,11 +128,7 @@ def write_manifest(text: str, target: Target, wheels: list[str], platforms: list
 
 def tree_digest(folder: Path) -> str:
     """Changes with any file below the folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return digests.of_tree(folder, (path for path in folder.rglob("*") if path.is_file()))[:16]
 
 
 def build(target: Target, out: Path, *, split: bool = False) -> list[Path]:
@@ -184,7 +181,7 @@ def collect_wheels(target: Target) -> dict[str, Path]:
             _download(name, target, folder)
         if not path.exists():
             raise BuildError(f"{name} was not found in the package indexes. Put it into {folder}.")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if digests.of_file(path) != digest:
             path.unlink()
             raise BuildError(
                 f"{name} is not the file that pyproject.toml pins: its SHA-256 differs. It has been deleted."

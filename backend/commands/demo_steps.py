@@ -6,7 +6,6 @@ happens inside Blender is the add-on's own work. Everything is made in a hidden 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -26,6 +25,7 @@ from backend.commands import recipe_files
 from backend.files import rasters
 from backend.files.rasters.writing import storage_error
 from backend.setup import environment, installing
+from shared import digests
 from shared.arrays import height_map
 from shared.errors import InstallFailed, InternalError, InvalidParameter, error_from_code
 
@@ -137,13 +137,14 @@ def addon_zip(cache: Path) -> Path:
 
 def sources_digest() -> str:
     """Changes with any source that goes into the zip."""
-    digest = hashlib.sha256()
-    for folder in ("blender_addon", "shared", "backend"):
-        for path in sorted((SOURCE / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".nbi", ".nbc"):
-                digest.update(path.relative_to(SOURCE).as_posix().encode() + b"\0" + path.read_bytes())
-    digest.update((SOURCE / "pyproject.toml").read_bytes() + (SOURCE / "build_addon.py").read_bytes())
-    return digest.hexdigest()
+    folders = [SOURCE / name for name in ("blender_addon", "shared", "backend", "locks")]
+    sources = [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".nbi", ".nbc")
+    ]
+    return digests.of_tree(SOURCE, [*sources, SOURCE / "pyproject.toml", SOURCE / "build_addon.py"])
 
 
 # Blender -------------------------------------------------------------------------------------------------------------

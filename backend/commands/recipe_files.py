@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.files import exemplars
+from shared import digests
 from shared.algorithm import AlgorithmSpec
 from shared.cameras import files_of
 from shared.errors import InvalidInput
@@ -136,13 +137,8 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file; of a folder of cameras, or of a file that has others beside it, that of all of them in turn."""
     parts = files_of(path) if path.is_dir() else (path,)
     if len(parts) == 1 and not path.is_dir():
-        return _digest(path)
-    return hashlib.sha256("".join(f"{part.name} {_digest(part)} " for part in parts).encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return digests.of_file(path)
+    return hashlib.sha256("".join(f"{part.name} {digests.of_file(part)} " for part in parts).encode()).hexdigest()
 
 
 def with_files(recipe: Mapping[str, Any], request: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,8 +182,8 @@ def linked(steps: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, st
 def _maker(
     item: Mapping[str, Any], made: Sequence[dict[str, Any]], outputs: Sequence[Mapping[str, str]]
 ) -> dict[str, Any]:
-    for recipe, digests in zip(made, outputs, strict=False):
-        for port, digest in digests.items():
+    for recipe, its_outputs in zip(made, outputs, strict=False):
+        for port, digest in its_outputs.items():
             if digest == item.get("sha256"):
                 return {"recipe": recipe, "port": port}
     for name in exemplars.NAMES:

@@ -14,9 +14,10 @@ import bpy
 import numpy as np
 
 from .. import typed
+from ..shared import png
 from ..shared.arrays import COLOR_IMAGE, COUNT_MAP, HEIGHT_MAP, MASK, NORMAL_MAP, TEXTURE, Array
 from ..shared.errors import InvalidInput, InvalidParameter
-from . import images, png
+from . import images
 
 DEPTHS = ("BYTE", "SHORT", "FLOAT")  # 8-bit and 16-bit PNG in sRGB, 32-bit EXR in linear light
 FIRST_TILE = 1001
@@ -81,7 +82,7 @@ def _single(name: str, array: Array, depth: str, white: int) -> bpy.types.Image:
     if _is_float(array, depth):
         return _float_image(name, array)
     image = bpy.data.images.new(name, 1, 1)
-    file = png.encode(_levels(array, depth, white))
+    file = png.encoded(_levels(array, depth, white), level=png.FAST)
     image.pack(data=file, data_len=len(file))
     image.source = "FILE"
     if typed.size(image) != (columns, rows):
@@ -102,7 +103,7 @@ def _tiled(name: str, tiles: dict[int, Array], depth: str, white: int) -> bpy.ty
             if extension == "exr":
                 _save_float(path, array)
             else:
-                path.write_bytes(png.encode(_levels(array, depth, white)))
+                path.write_bytes(png.encoded(_levels(array, depth, white), level=png.FAST))
         first, *others = tiles
         image = bpy.data.images.load(f"{stem}.{first}.{extension}")
         image.name = name

@@ -15,10 +15,10 @@ import bpy
 import numpy as np
 
 from .. import typed
+from ..shared import png
 from ..shared.cameras import Camera
 from ..shared.cameras.distortion import undistorted
 from ..shared.errors import InvalidInput
-from . import png
 
 SIDE_PX = 2048
 FOLDER = "relievo_backdrops"  # beside the .blend
@@ -59,7 +59,8 @@ def straightened(data: np.ndarray, camera: Camera) -> np.ndarray:
 def as_png(pixels: np.ndarray, *, is_float: bool) -> np.ndarray:
     """The bytes of a PNG, uint8 [N], of values 0..1 [H, W, 3]: 16 bits a channel for what is finer than 8."""
     kind, white = (np.uint16, 65535) if is_float else (np.uint8, 255)
-    return np.frombuffer(png.encode(np.round(np.clip(pixels, 0.0, 1.0) * white).astype(kind)), np.uint8)
+    levels = np.round(np.clip(pixels, 0.0, 1.0) * white).astype(kind)
+    return np.frombuffer(png.encoded(levels, level=png.FAST), np.uint8)
 
 
 def _pixels(path: Path, *, longest_px: int = 0) -> tuple[np.ndarray, bool]:

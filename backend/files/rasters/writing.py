@@ -24,9 +24,9 @@ from PIL import Image
 from rasterio.io import MemoryFile
 
 from backend.files.kinds import Writing
-from backend.files.rasters import png
 from backend.files.rasters.formats import EXR_PIXEL_SIZE, PNG_COMMENT
 from backend.files.rasters.georeference import Georeference
+from shared import png
 from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, TEXTURE, UV_MAP, Array
 from shared.cameras.views import uv_to_channels
 from shared.errors import InvalidInput, StorageFull

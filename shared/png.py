@@ -1,7 +1,8 @@
-"""PNG files a band of rows at a time: a texture of 16384 pixels a side needs no second copy in memory.
+"""PNG files from uint8 and uint16 arrays, a band of rows at a time: a texture of 16384 pixels a side needs no second copy.
 
-Bands are compressed side by side, each on its own, so that the bytes do not depend on the number of threads. What the numbers
-mean is writing.py's part.
+The backend writes files with it, and the add-on packs images: Blender's own way to a packed image leads through four float32
+per pixel and a colour space, this one converts nothing. Bands are compressed side by side, each on its own, so that the bytes do
+not depend on the number of threads. What the numbers mean is the caller's part.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ import numpy as np
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_TYPES = {1: 0, 3: 2}  # by channels: grey, RGB (PNG specification, 11.2.1)
 BAND_BYTES = 4 << 20
-LEVEL = 3  # of zlib: the next ones take twice the time for the last few per cent
+SMALL, FAST = 3, 1  # levels of zlib: the next ones take twice the time for the last few per cent; where a person waits
 THREADS = 4
 _UP = 2  # the filter: each byte less the one above (12.8 says to choose one for each row; one for all is 10 % larger)
 
 
-def encode(values: np.ndarray, *, comment: str = "", srgb: bool = False) -> Iterator[bytes]:
-    """The parts of a PNG file for uint8 or uint16 values, [H, W] grey or [H, W, 3] RGB, in order.
+def encode(values: np.ndarray, *, level: int = SMALL, comment: str = "", srgb: bool = False) -> Iterator[bytes]:
+    """The parts of a PNG file for uint8 or uint16 values, [H, W] grey or [H, W, 3] RGB, top row first, in order.
 
-    comment: kept in the file under "Comment". srgb: the file says that its colours are sRGB.
+    level: zlib's, 1 to 9. comment: kept in the file under "Comment". srgb: the file says that its colours are sRGB.
+    Raises ValueError for values of another type or shape.
     """
     rows, columns = values.shape[:2]
     channels = values.shape[2] if values.ndim == 3 else 1
@@ -39,28 +41,33 @@ def encode(values: np.ndarray, *, comment: str = "", srgb: bool = False) -> Iter
         yield _chunk(b"tEXt", b"Comment\0" + comment.encode("latin-1", "replace"))
     yield _chunk(b"IDAT", b"\x78\x5e")  # zlib's header (RFC 1950): deflate, 32 KiB window
     checksum = 1
-    for raw, packed in _bands(values):
+    for raw, packed in _bands(values, level):
         checksum = zlib.adler32(raw, checksum)
         yield _chunk(b"IDAT", packed)
     yield _chunk(b"IDAT", b"\x03\x00" + struct.pack(">I", checksum))  # an empty last block, and the checksum of it all
     yield _chunk(b"IEND", b"")
 
 
-def _bands(values: np.ndarray) -> Iterator[tuple[bytes, bytes]]:
+def encoded(values: np.ndarray, *, level: int = SMALL) -> bytes:
+    """The whole PNG file of encode()."""
+    return b"".join(encode(values, level=level))
+
+
+def _bands(values: np.ndarray, level: int) -> Iterator[tuple[bytes, bytes]]:
     """Filtered rows and the same compressed, band after band; a few are under way at a time."""
     line_bytes = values[0].nbytes
     step = max(1, BAND_BYTES // line_bytes)
     under_way: deque[Future[tuple[bytes, bytes]]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         for first in range(0, len(values), step):
-            under_way.append(pool.submit(_pack, values, first, step))
+            under_way.append(pool.submit(_pack, values, first, step, level))
             if len(under_way) > THREADS:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
 
 
-def _pack(values: np.ndarray, first: int, count: int) -> tuple[bytes, bytes]:
+def _pack(values: np.ndarray, first: int, count: int, level: int) -> tuple[bytes, bytes]:
     """Scan lines with their filter byte in front, and as raw deflate blocks that end on a byte and refer to nothing before."""
     start = max(first - 1, 0)
     band = np.ascontiguousarray(values[start : first + count], values.dtype.newbyteorder(">"))
@@ -73,7 +80,7 @@ def _pack(values: np.ndarray, first: int, count: int) -> tuple[bytes, bytes]:
     else:
         np.subtract(lines[1:], lines[:-1], out=filtered[:, 1:])
     raw = filtered.tobytes()
-    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -15)
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15)
     return raw, packer.compress(raw) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
