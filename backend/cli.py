@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from shared.errors import InternalError, InvalidInput, InvalidParameter, JobCancelled, RelievoError, UnknownAlgorithm
@@ -90,10 +90,16 @@ def _columns() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
+    return answer(lambda: _dispatch(arguments), debug="--debug" in arguments)
+
+
+def answer(command: Callable[[], int], *, debug: bool) -> int:
+    """The command's exit status; whatever it raises becomes one sentence and an exit status of its own."""
     _set_up_logging(debug)
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _dispatch(arguments)
+        return command()
     except UsageError as error:
         return _tell(error.message, error.hint, WRONG_USAGE)
     except (KeyboardInterrupt, JobCancelled):
@@ -136,8 +142,6 @@ def _dispatch(arguments: list[str]) -> int:
             f"There is no command {name!r}.",
             hint=f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(COMMANDS)}.",
         )
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, _terminate)
     return importlib.import_module(f"backend.commands.{name}").main(arguments[arguments.index(name) + 1 :])
 
 

@@ -7,7 +7,7 @@ wire and Blender refuse the same things in the same words.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from backend.cli import Parser
@@ -47,10 +47,10 @@ def _port_note(port: Port) -> str:
     return f" ({', '.join(notes)})" if notes else ""
 
 
-def add_parameters(parser: Parser, spec: AlgorithmSpec) -> None:
-    """An option a parameter, in the declaration's groups."""
+def add_parameters(parser: Parser, parameters: Iterable[Param]) -> None:
+    """An option per parameter, in the declaration's groups."""
     groups: dict[str, Any] = {}
-    for parameter in spec.parameters:
+    for parameter in parameters:
         if parameter.group not in groups:
             groups[parameter.group] = parser.add_argument_group(parameter.group.lower() or "settings")
         _add_parameter(groups[parameter.group], parser, parameter)

@@ -75,7 +75,7 @@ def parser(spec: AlgorithmSpec) -> Parser:
         epilog=_epilog(spec),
     )
     flags.add_ports(made, spec)
-    flags.add_parameters(made, spec)
+    flags.add_parameters(made, spec.parameters)
     group = made.add_argument_group("this run")
     if spec.presets:
         names = ", ".join(preset.name for preset in spec.presets)

@@ -45,7 +45,7 @@ class BackendProcess:
         self.state_dir = state_dir
         environment = {
             **os.environ,
-            "RELIEVO_EXTRA_ALGORITHMS": "tests.support.probe_algorithms",
+            "RELIEVO_EXTRA_ALGORITHMS": "tests.support.probe_algorithms,tests.support.toy_engines",
             "RELIEVO_THREADS": "1",
         }
         environment["PYTHONPATH"] = str(ROOT)

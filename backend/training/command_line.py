@@ -1,0 +1,102 @@
+"""`train MODEL` for any Training: its settings as options, --dry-run, --minutes, --out. A model's module calls main()."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from backend.cli import DONE, INTERRUPTED, PROGRAM, Parser, answer
+from backend.commands import flags
+from backend.commands.progress_bar import Bar
+from backend.runtime.device import pick_device
+from backend.training.loop import Limits, configuration, train
+from backend.training.training import Training
+from shared.errors import InvalidParameter
+from shared.params import describe, parse
+
+
+def main(kind: type[Training], argv: Sequence[str] | None = None) -> int:
+    """Exit status of a leg: DONE also where --minutes ended it before the last step; errors are told as the command line does."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return answer(lambda: _leg(kind, arguments), debug="--debug" in arguments)
+
+
+def _leg(kind: type[Training], argv: Sequence[str]) -> int:
+    options = parser(kind).parse_args(argv)
+    if options.steps < 1 or options.minutes < 0 or options.checkpoint_every < 1 or options.sample_every < 0:
+        raise InvalidParameter("--steps and --checkpoint-every take 1 and up, --minutes and --sample-every 0 and up.")
+    params = parse(kind.params_type, flags.given(options, flags.PARAM))
+    limits = Limits(
+        steps=options.steps,
+        minutes=options.minutes,
+        checkpoint_every=options.checkpoint_every,
+        sample_every=options.sample_every,
+    )
+    device = pick_device(options.device)
+    if options.dry_run:
+        told = configuration(kind, params, seed=options.seed, steps=limits.steps)
+        print(json.dumps({**told, "device": str(device), "out": str(options.out), **asdict(limits)}, indent=1))
+        return DONE
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        with Bar(kind.name, quiet=options.quiet) as bar:
+            leg = train(kind, params, options.out, limits, seed=options.seed, device=device, progress=bar)
+    except (KeyboardInterrupt, SystemExit):
+        print(f"{options.out}: interrupted, and saved. Start the same command again to go on.", file=sys.stderr)
+        return INTERRUPTED
+    rate = (leg.last_step - leg.first_step) / max(leg.seconds, 1e-9)
+    print(f"{options.out}: step {leg.last_step} of {limits.steps}, {rate:.3g} steps per second on {device}")
+    if not leg.finished:
+        print("Start the same command again to go on.")
+    return DONE
+
+
+def parser(kind: type[Training]) -> Parser:
+    made = Parser(
+        prog=f"{PROGRAM} train {kind.name}",
+        usage=f"{PROGRAM} train {kind.name} [options]",
+        description=(kind.__doc__ or "").partition("\n")[0],
+    )
+    flags.add_parameters(made, describe(kind.params_type))
+    group = made.add_argument_group("this run")
+    group.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out") / "train" / kind.name,
+        metavar="DIR",
+        help="run folder [default: %(default)s]",
+    )
+    group.add_argument(
+        "--steps", type=int, default=kind.steps, metavar="N", help="of the whole training [default: %(default)s]"
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="random seed [default: 0]")
+    group.add_argument(
+        "--minutes", type=float, default=0.0, metavar="M", help="end this leg after M minutes; 0: no limit [default: 0]"
+    )
+    group.add_argument(
+        "--checkpoint-every", type=int, default=500, metavar="N", help="steps between checkpoints [default: 500]"
+    )
+    group.add_argument(
+        "--sample-every",
+        type=int,
+        default=0,
+        metavar="N",
+        help="steps between sample sheets; 0: only at the end [default: 0]",
+    )
+    group.add_argument(
+        "--device", default=best_device(), metavar="NAME", help="cpu, cuda:0, mps [default: %(default)s]"
+    )
+    group.add_argument("--dry-run", action="store_true", help="print the resolved configuration as JSON and stop")
+    group.add_argument("--quiet", action="store_true", help="no progress")
+    return made
+
+
+def best_device() -> str:
+    """Training pays on any card, whatever the engines do."""
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
