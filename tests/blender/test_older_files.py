@@ -1,0 +1,353 @@
+"""Files that version 0.1 has saved open in this one: every setting is read, every result is known by its recipe, and Regenerate
+makes it anew.
+
+tests/data/version_0_1/make.py says how the files were made, and NAME.json beside NAME.blend what has to be found in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import bpy
+import numpy as np
+import pytest
+
+from tests.blender.support import live_addon
+from tests.support.older_version import VERSION_0_1, assert_same, is_the_same_processor, read_json
+
+FILES = ("settings", "noise", "morphology", "hydrology", "scan")
+RECIPE = "relievo_recipe"
+TOLD: dict[str, dict[str, Any]] = {name: read_json(f"{name}.json") for name in FILES}
+
+
+def result_told(name: str, datablock: str) -> dict[str, Any]:
+    """What has to be found of one of a file's results."""
+    return next(told for told in TOLD[name]["results"] if told["datablock"] == datablock)
+
+
+RESULTS = [(name, told["datablock"]) for name in FILES for told in TOLD[name].get("results", [])]
+OBJECTS = [(name, datablock) for name, datablock in RESULTS if not result_told(name, datablock)["is_image"]]
+DATABLOCKS = (
+    *("objects", "meshes", "materials", "images", "collections", "node_groups", "textures", "texts"),
+    *("cameras", "lights", "worlds", "scenes"),
+)
+
+
+@pytest.fixture(scope="module")
+def addon(tmp_path_factory):
+    with live_addon.registered(tmp_path_factory.mktemp("relievo"), threads=2) as addon:
+        yield addon
+
+
+@pytest.fixture(autouse=True)
+def registered(addon, empty_file):
+    live_addon.discard_jobs()
+
+
+def opened(name: str) -> dict[str, Any]:
+    """Open a file; what has to be in it."""
+    bpy.ops.wm.open_mainfile(filepath=str(VERSION_0_1 / f"{name}.blend"))
+    return TOLD[name]
+
+
+def result(name: str, datablock: str) -> dict[str, Any]:
+    """Open a file; what has to be found of one of its results."""
+    opened(name)
+    return result_told(name, datablock)
+
+
+def recipe_of(item: bpy.types.ID) -> dict[str, Any]:
+    return json.loads(item[RECIPE])
+
+
+def sha256(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+
+
+def properties(item: bpy.types.ID) -> dict[str, Any]:
+    """Our custom properties but for the recipe."""
+    found = {key: item[key] for key in item.keys() if key.startswith("relievo") and key != RECIPE}  # noqa: SIM118  # it is no dict
+    return {key: value.to_list() if hasattr(value, "to_list") else value for key, value in found.items()}
+
+
+def pixels(image: bpy.types.Image) -> np.ndarray:
+    """[H, W, 4] float32, bottom row first."""
+    values = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(values)
+    return values.reshape(image.size[1], image.size[0], 4)
+
+
+def positions(mesh: bpy.types.Mesh) -> np.ndarray:
+    values = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.attributes["position"].data.foreach_get("vector", values)
+    return values.reshape(-1, 3)
+
+
+def heights(told: dict[str, Any]) -> np.ndarray:
+    """Where they are kept: in an image, or in the mesh."""
+    if told["image"]:
+        return pixels(bpy.data.images[told["image"]])[..., 0].copy()
+    return positions(bpy.data.objects[told["datablock"]].data)[:, 2].copy()
+
+
+def flatten(told: dict[str, Any]) -> None:
+    """Spoil the heights, so that only a result that was computed can bring them back."""
+    if told["image"]:
+        image = bpy.data.images[told["image"]]
+        image.pixels.foreach_set(np.zeros(image.size[0] * image.size[1] * 4, np.float32))
+        image.update()
+    else:
+        mesh = bpy.data.objects[told["datablock"]].data
+        values = positions(mesh)
+        values[:, 2] = 0.0
+        mesh.attributes["position"].data.foreach_set("vector", values.ravel())
+    assert not heights(told).any()
+
+
+def names() -> dict[str, list[str]]:
+    """Every datablock of the file."""
+    return {kind: sorted(item.name for item in getattr(bpy.data, kind)) for kind in DATABLOCKS}
+
+
+def activate(name: str) -> bpy.types.Object:
+    item = bpy.data.objects[name]
+    bpy.context.view_layer.objects.active = item
+    item.select_set(True)
+    return item
+
+
+# Settings ------------------------------------------------------------------------------------------------------------
+
+
+def leaves(told: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every setting that make.py has written down, with the groups that lead to it; the n-th of a collection as "#n"."""
+    for name, entry in told.items():
+        if "group" in entry:
+            yield from leaves(entry["group"], (*path, name))
+        elif "items" in entry:
+            yield (*path, name), entry
+            for number, item in enumerate(entry["items"]):
+                yield from leaves(item, (*path, name, f"#{number}"))
+        else:
+            yield (*path, name), entry
+
+
+def group_at(scene: bpy.types.Scene, path: tuple[str, ...]) -> Any:
+    group: Any = scene
+    for name in path:
+        group = group[int(name[1:])] if name.startswith("#") else getattr(group, name)
+    return group
+
+
+def value_at(scene: bpy.types.Scene, path: tuple[str, ...], entry: dict[str, Any]) -> Any:
+    """What a setting is now, in the words that make.py has written it down in."""
+    value = getattr(group_at(scene, path[:-1]), path[-1])
+    if "items" in entry:
+        return len(value)
+    if "datablock" in entry:
+        return value.name if value is not None else None
+    return value
+
+
+def wanted(entry: dict[str, Any]) -> Any:
+    return len(entry["items"]) if "items" in entry else entry.get("datablock", entry.get("value"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_setting_is_read_as_it_was_saved(name):
+    for scene_name, told in opened(name)["scenes"].items():
+        expected = {path: wanted(entry) for path, entry in leaves({"relievo": {"group": told["relievo"]}})}
+        scene = bpy.data.scenes[scene_name]
+        entries = dict(leaves({"relievo": {"group": told["relievo"]}}))
+        assert {path: value_at(scene, path, entry) for path, entry in entries.items()} == expected
+        assert len(expected) > 100
+
+
+def test_the_settings_are_others_than_those_of_a_new_scene():
+    """Or the test above would be one of defaults. Every enumeration of more than one item stands at several of them."""
+    opened("settings")
+    fresh = bpy.data.scenes.new("Fresh")
+    seen: dict[tuple[str, ...], set[Any]] = {}
+    for told in TOLD["settings"]["scenes"].values():
+        for path, entry in leaves({"relievo": {"group": told["relievo"]}}):
+            seen.setdefault(path, set()).add(wanted(entry))
+    for path, values in seen.items():
+        if any(name.startswith("#") for name in path):
+            continue  # a fresh scene has no items
+        prop = group_at(fresh, path[:-1]).bl_rna.properties[path[-1]]
+        default = getattr(group_at(fresh, path[:-1]), path[-1])
+        default = len(default) if prop.type == "COLLECTION" else default
+        assert values - {default} or (prop.type == "ENUM" and len(prop.enum_items) == 1), path
+    assert seen["relievo", "algorithm"] == {"morphology", "hydrology", "scan_texture"}
+    assert seen["relievo", "output", "kind"] == {"GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES"}
+
+
+def test_the_file_holds_the_numbers_that_were_written_down():
+    """An enumeration is saved as a number: what a name means is the number that it had when the file was saved."""
+    opened("settings")
+    compared = 0
+    for scene_name, told in TOLD["settings"]["scenes"].items():
+        for path, entry in leaves({"relievo": {"group": told["relievo"]}}):
+            if "raw" not in entry:
+                continue
+            group = group_at(bpy.data.scenes[scene_name], path[:-1])
+            stored = group.bl_system_properties_get() if hasattr(group, "bl_system_properties_get") else group
+            assert stored.get(path[-1]) == entry["raw"], path
+            compared += 1
+    assert compared > 100
+
+
+# Results -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "datablock"), RESULTS)
+def test_a_terrain_is_as_it_was_saved(name, datablock):
+    told = result(name, datablock)
+    item = (bpy.data.images if told["is_image"] else bpy.data.objects)[datablock]
+    assert recipe_of(item) == told["recipe"]
+    assert properties(item) == told["properties"]
+    assert sha256(heights(told)) == told["heights"]["sha256"]
+    assert [heights(told).min(), heights(told).max()] == [told["heights"]["low"], told["heights"]["high"]]
+    if told["is_image"]:
+        return
+    assert properties(item.data) == told["properties of the mesh"]
+    assert list(item.dimensions) == pytest.approx(told["dimensions"], abs=1e-3)
+    assert list(item.location) == told["location"]
+    assert len(item.data.vertices) == told["vertices"]
+    assert [[modifier.name, modifier.type] for modifier in item.modifiers] == told["modifiers"]
+    assert [slot.material.name for slot in item.material_slots] == told["materials"]
+
+
+@pytest.mark.parametrize(("name", "datablock"), [place for place in OBJECTS if place[0] == "noise"])
+def test_a_terrain_still_rises_to_its_heights(name, datablock):
+    """Whatever raises it: its vertices, Geometry Nodes or a modifier."""
+    told = result(name, datablock)
+    item = bpy.data.objects[datablock].evaluated_get(bpy.context.evaluated_depsgraph_get())
+    mesh = item.to_mesh()
+    found = positions(mesh)[:, 2].copy()
+    item.to_mesh_clear()
+    kept = heights(told)
+    kept = kept[::-1].ravel() if told["image"] else kept
+    np.testing.assert_allclose(found, kept, atol=5e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "datablock"), OBJECTS)
+def test_regenerate_makes_a_terrain_anew_in_its_place(name, datablock):
+    told = result(name, datablock)
+    before, kept = names(), heights(told)
+    item = activate(datablock)
+    maps = {port: attribute(item, port) for port in told.get("maps", {})}
+    assert {port: sha256(values) for port, values in maps.items()} == told.get("maps", {})
+    flatten(told)
+    assert bpy.ops.relievo.regenerate() == {"FINISHED"}
+    assert names() == before, "nothing beside it, and nothing under another name"
+    assert bpy.context.active_object == item
+    recipe = recipe_of(item)
+    assert_same(heights(told), kept, datablock, device=recipe["device"])
+    for port, values in maps.items():
+        assert_same(attribute(item, port), values, f"{datablock}: {port}", device=recipe["device"])
+    assert list(item.location) == told["location"]
+    assert [[modifier.name, modifier.type] for modifier in item.modifiers] == told["modifiers"]
+    assert recipe["algorithm"] == told["recipe"]["algorithm"]
+    assert told["recipe"]["params"].items() <= recipe["params"].items()
+    assert recipe["scene"]["sources"] == told["recipe"]["scene"]["sources"]
+
+
+def attribute(item: bpy.types.Object, name: str) -> np.ndarray:
+    values = np.empty(len(item.data.vertices), np.float32)
+    item.data.attributes[name].data.foreach_get("value", values)
+    return values
+
+
+@pytest.mark.parametrize("name", ["morphology", "hydrology"])
+def test_the_saved_settings_make_the_saved_terrain(name):
+    """Generate as the sidebar does it, with whatever its pickers say: the engine, the inputs, the kind of result."""
+    told = result(name, TOLD[name]["saved settings make"])
+    kept, before = heights(told), set(bpy.data.objects)
+    assert bpy.ops.relievo.generate() == {"FINISHED"}
+    (made,) = set(bpy.data.objects) - before
+    image = f"{made.name} height" if told["image"] else ""
+    recipe = recipe_of(made)
+    assert told["recipe"]["params"].items() <= recipe["params"].items()
+    assert recipe["scene"]["output"] == told["recipe"]["scene"]["output"]
+    found = {"datablock": made.name, "image": image}
+    assert_same(heights(found), kept, made.name, device=recipe["device"])
+
+
+@pytest.mark.parametrize(("name", "datablock"), OBJECTS)
+def test_the_sidebar_takes_a_terrains_settings(name, datablock):
+    told = result(name, datablock)
+    activate(datablock)
+    assert bpy.ops.relievo.settings_from_terrain() == {"FINISHED"}
+    settings = bpy.context.scene.relievo
+    assert settings.algorithm == told["recipe"]["algorithm"]
+    group = getattr(settings, settings.algorithm)
+    entries = TOLD[name]["scenes"][bpy.context.scene.name]["relievo"][settings.algorithm]["group"]
+    compared = 0
+    for parameter, value in told["recipe"]["params"].items():
+        setting = (
+            parameter if parameter in entries else f"{parameter}_value"
+        )  # one that would hide an attribute of Blender's
+        found = getattr(group, setting)
+        assert found == (pytest.approx(value) if isinstance(value, float) else value), parameter
+        compared += 1
+    assert compared >= 10
+
+
+# A texture -----------------------------------------------------------------------------------------------------------
+
+
+def textures(told: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {port: pixels(bpy.data.images[entry["datablock"]]).copy() for port, entry in told["images"].items()}
+
+
+def test_a_texture_is_as_it_was_saved():
+    told = opened("scan")["texture"]
+    item = bpy.data.objects[told["object"]]
+    (material,) = item.data.materials
+    assert material.name == told["material"]
+    assert recipe_of(material) == told["recipe"]
+    assert properties(material) == told["properties"]
+    assert bpy.data.texts[told["properties"]["relievo_report_text"]].as_string() == told["report"]
+    for entry in told["images"].values():
+        image = bpy.data.images[entry["datablock"]]
+        assert list(image.size) == entry["size"]
+        assert properties(image) == entry["properties"]
+        assert image.packed_file is not None
+    assert {name: properties(bpy.data.objects[name].data) for name in told["cameras"]} == told["cameras"]
+    assert len(told["cameras"]) == 5
+
+
+@pytest.mark.parametrize("operator", ["regenerate", "generate"])
+def test_a_texture_is_made_anew_from_its_photographs(operator):
+    """By its recipe, and by the settings that were saved with it; the photographs lie beside the file."""
+    told = opened("scan")["texture"]
+    before, kept = names(), textures(told)
+    item = activate(told["object"])
+    for entry in told["images"].values():
+        image = bpy.data.images[entry["datablock"]]
+        image.pixels.foreach_set(np.zeros(image.size[0] * image.size[1] * 4, np.float32))
+    bpy.data.texts[told["properties"]["relievo_report_text"]].clear()
+    assert getattr(bpy.ops.relievo, operator)() == {"FINISHED"}
+    assert names() == before
+    (material,) = item.data.materials
+    recipe = recipe_of(material)
+    for port, values in textures(told).items():
+        assert_same(values, kept[port], port, device=recipe["device"])
+        assert values[..., :3].any(), port
+    assert told["recipe"]["params"].items() <= recipe["params"].items()
+    assert recipe["scene"]["sources"] == told["recipe"]["scene"]["sources"]
+    if is_the_same_processor() and recipe["device"] == "cpu":
+        assert bpy.data.texts[told["properties"]["relievo_report_text"]].as_string() == told["report"]
+
+
+def test_the_report_of_a_texture_is_opened():
+    told = opened("scan")["texture"]
+    activate(told["object"])
+    assert bpy.ops.relievo.open_report() == {"FINISHED"}
+    bpy.data.texts.remove(bpy.data.texts[told["properties"]["relievo_report_text"]])
+    with pytest.raises(RuntimeError, match="report was deleted"):
+        bpy.ops.relievo.open_report()
