@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from backend.files.meshes.compiling import njit
 from shared.errors import InvalidInput
 
 

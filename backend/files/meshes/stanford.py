@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 
+from backend.files.meshes.compiling import njit
 from backend.files.meshes.polygons import BrokenMesh, Polygons, with_vertex_uvs, without_uvs
 
 _TYPES = {

@@ -7,8 +7,8 @@ reads: a million triangles take a fraction of a second.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from backend.files.meshes.compiling import njit
 from backend.files.meshes.polygons import BrokenMesh, Polygons
 
 _SPACE, _NEWLINE, _SLASH, _MINUS, _PLUS, _POINT = (ord(c) for c in " \n/-+.")

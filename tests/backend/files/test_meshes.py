@@ -6,6 +6,8 @@ import base64
 import json
 import logging
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +26,7 @@ from backend.files.meshes.writing import write
 from shared.arrays import MESH, Array
 from shared.errors import InvalidInput
 
+ROOT = Path(__file__).resolve().parents[3]
 # A cube by its six sides, each with a UV square of its own: corners that share a place and not a UV.
 CUBE = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
 SIDES = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
@@ -569,3 +572,45 @@ def test_a_real_scan_unwraps(shared_data: Path) -> None:
     mesh = unwrap(read(shared_data / "scans/bloster/Data/bloster/bloster.ply").values)
     assert np.isfinite(mesh).all()
     assert uv_areas(mesh).sum() > 0.5
+
+
+# Without a compiler ---------------------------------------------------------------------------------------------------
+
+READ_ALL = """
+import sys
+sys.modules |= {"numba": None, "llvmlite": None}
+from pathlib import Path
+import numpy as np
+from backend.files.meshes.reading import read
+folder = Path(sys.argv[1])
+np.savez(folder / "read.npz", **{path.name: read(path).values for path in sorted(folder.glob("mesh.*"))})
+"""
+
+
+def test_a_machine_without_numba_reads_the_same_meshes(tmp_path: Path) -> None:
+    """Every loop that is compiled elsewhere: lines of OBJ, lists of PLY in text and bytes, faces of many corners."""
+    turn = 2 * np.pi * np.arange(9) / 9
+    rim = np.stack([np.cos(turn), np.sin(turn), 0.1 * np.cos(3 * turn)], -1) * (1.0 - 0.4 * (np.arange(9) % 2))[:, None]
+    lines = [f"v {x:.9g} {y:.9e} {z}" for x, y, z in rim] + ["f " + " ".join(f"{n + 9}" for n in range(9))]
+    save(
+        tmp_path,
+        "mesh.obj",
+        "\n".join([obj_cube(lambda side, corner, vertex: f"{vertex + 1}/{4 * side + corner + 1}"), *lines]),
+    )
+    header = "element vertex 9\nproperty float x\nproperty float y\nproperty float z\n"
+    header += "element face 1\nproperty list uchar int vertex_indices\n"
+    rows = rim.astype("<f4").tobytes() + struct.pack("<B9i", 9, *range(9))
+    save(tmp_path, "mesh.ply", binary_ply("little", rows, header))
+    text = "\n".join(" ".join(f"{value:.9g}" for value in row) for row in rim) + "\n9 " + " ".join(map(str, range(9)))
+    (tmp_path / "text").mkdir()
+    other = save(tmp_path / "text", "mesh.ply", f"ply\nformat ascii 1.0\n{header}end_header\n{text}\n")
+    done = [
+        subprocess.run(
+            [sys.executable, "-c", READ_ALL, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        for folder in (tmp_path, other.parent)
+    ]
+    assert [process.returncode for process in done] == [0, 0], done[0].stderr + done[1].stderr
+    for path in (tmp_path / "mesh.obj", tmp_path / "mesh.ply", other):
+        with np.load(path.parent / "read.npz") as found:
+            np.testing.assert_array_equal(found[path.name], read(path).values)
