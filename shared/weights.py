@@ -30,6 +30,13 @@ class WeightFile:
     help: str
     url: str = ""
 
+    @property
+    def size(self) -> str:
+        """ "548 MiB", for people."""
+        return (
+            f"{self.size_bytes / 2**20:.0f} MiB" if self.size_bytes >= 2**20 else f"{self.size_bytes / 2**10:.0f} KiB"
+        )
+
 
 VGG19 = WeightFile(
     name="vgg19",

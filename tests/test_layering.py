@@ -115,6 +115,43 @@ def test_engines_know_no_socket_no_file_format_and_no_blender(path: Path) -> Non
     assert not imports_any(path, *(f"backend.{name}" for name in ("server", "cli", "commands", "files.rasters")))
 
 
+OPENING = {
+    "open",
+    "urlopen",
+    "urlretrieve",
+    "read_bytes",
+    "read_text",
+    "write_bytes",
+    "write_text",
+    "fromfile",
+    "tofile",
+    "memmap",
+}
+LOADING = {"torch.load", "torch.save", "np.load", "np.save", "numpy.load", "numpy.save"}
+
+
+@pytest.mark.parametrize("path", files("backend/algorithms", "backend/ops", "backend/models"), ids=name_of)
+def test_engines_open_no_file_and_no_connection(path: Path) -> None:
+    """Arrays come as inputs, weights by job.weights(); backend/files decodes what an input carries and reads what ships."""
+    network = ("urllib", "http", "socket", "ssl", "ftplib", "tempfile", "shutil", "safetensors", "torch.hub")
+    assert not imports_any(path, *network, "backend.runtime.weights", "backend.runtime.registry")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called.rpartition(".")[2] not in OPENING, called
+            assert called not in LOADING, called
+
+
+@pytest.mark.parametrize("path", files("backend"), ids=name_of)
+def test_threads_are_set_in_one_place(path: Path) -> None:
+    """backend/runtime/threads.py for a job; dispatch.py has the kernels' half of it, which an op may use for small work."""
+    if name_of(path) in ("backend/runtime/threads.py", "backend/ops/dispatch.py"):
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert getattr(node, "attr", "") not in ("set_num_threads", "set_num_interop_threads"), path
+        assert not (isinstance(node, ast.Constant) and node.value in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")), path
+
+
 ABOVE = {
     "models": ("algorithms", "ops"),
     "ops": ("algorithms",),

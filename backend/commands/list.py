@@ -11,6 +11,7 @@ from backend.cli import DONE, PROGRAM, Parser
 from backend.files import exemplars
 from backend.runtime import registry
 from shared.algorithm import AlgorithmSpec, Port
+from shared.weights import WEIGHTS
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,7 +21,8 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     specs = (registry.find_algorithm(options.algorithm),) if options.algorithm else registry.algorithms()
     if options.json:
-        print(json.dumps({"algorithms": [_json(spec) for spec in specs], "exemplars": _exemplars()}, indent=1))
+        told = {"algorithms": [_json(spec) for spec in specs], "exemplars": _exemplars(), "weights": _weights()}
+        print(json.dumps(told, indent=1))
         return DONE
     print("\n\n".join(_text(spec, settings=bool(options.algorithm)) for spec in specs))
     if not options.algorithm:
@@ -28,6 +30,8 @@ def main(argv: Sequence[str]) -> int:
         print(
             "\n".join(_row(entry["name"], entry["help"]) for entry in _exemplars()) or "  none ship with this version"
         )
+        print("\npretrained weights (prepare --weights NAME fetches them):")
+        print("\n".join(_row(entry["name"], f"{entry['help']}: {entry['text']}") for entry in _weights()))
         print(f"\n{PROGRAM} list ALGORITHM shows its settings; {PROGRAM} run ALGORITHM --help the options.")
     return DONE
 
@@ -38,10 +42,20 @@ def _exemplars() -> list[dict[str, str]]:
     return [{"name": name, "help": str(exemplars.recipe(name).get("help", ""))} for name in there]
 
 
+def _weights() -> list[dict[str, Any]]:
+    from backend.runtime import weights
+
+    found = [weights.presence(entry) for entry in WEIGHTS.values()]
+    return [{**asdict(here.entry), "path": str(here.path or ""), "text": here.text} for here in found]
+
+
 def _text(spec: AlgorithmSpec, *, settings: bool) -> str:
     lines = [f"{spec.name}  {spec.summary}"]
     lines += [f"  in   {_port(port)}" for port in spec.inputs]
     lines += [f"  out  {_port(port)}" for port in spec.outputs]
+    lines.append(f"  runs on {', '.join(spec.devices)}")
+    if spec.weights:
+        lines.append(f"  weights that settings may ask for: {', '.join(spec.weights)}")
     if spec.presets:
         lines += ["  presets", *(_row(preset.name, preset.help, indent=4) for preset in spec.presets)]
     if settings:
@@ -70,6 +84,8 @@ def _json(spec: AlgorithmSpec) -> dict[str, Any]:
         "label": spec.label,
         "summary": spec.summary,
         "version": spec.version,
+        "devices": list(spec.devices),
+        "weights": list(spec.weights),
         "digest": spec.digest,
         "inputs": [_port_json(port) for port in spec.inputs],
         "outputs": [_port_json(port) for port in spec.outputs],

@@ -1,5 +1,5 @@
-"""VGG-19's convolutions up to block 5 (Simonyan & Zisserman 2015), as a list of layers. Weights come from
-backend/runtime/weights.py.
+"""VGG-19's convolutions up to block 5 (Simonyan & Zisserman 2015), as a list of layers. Its weights are the
+caller's to bring.
 
 Layers are named conv{block}_{index} and always mean the values *after* the ReLU. Parameter names are those of
 torchvision's file ("features.N.weight"), so its state dict loads as it is. The classifier is not built.

@@ -1,19 +1,21 @@
 """What an algorithm is given beside its arrays: a device, seeded randomness, and the duty to report.
 
 The same JobContext serves a worker process, the command line and a Python call; only its callbacks differ. It knows
-no socket, no file and no Blender.
+no socket and no Blender; files of weights are weights.py's.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from backend.runtime import device as devices
-from shared.errors import JobCancelled
+from shared.errors import InternalError, JobCancelled
+from shared.weights import WEIGHTS
 
 PREVIEW_INTERVAL_S = 0.1
 PROGRESS_INTERVAL_S = 0.02  # the server thins this further; a person's eye needs no more
@@ -51,7 +53,7 @@ class JobContext:
         self.usable_devices = tuple(usable_devices)
         self.device = device if isinstance(device, torch.device) else torch.device("cpu")
         self.implementation = implementation
-        self.declared_weights: tuple[str, ...] = ()
+        self.declared_weights: tuple[str, ...] | None = None  # compute() sets them; None allows all
         self.used_weights: dict[str, str] = {}  # by name the SHA-256 of the file
         self.threads = threads or devices.default_threads()
         self.generator = torch.Generator().manual_seed(seed)
@@ -96,6 +98,25 @@ class JobContext:
         """
         self._heeds_finish_early = True
         return self._is_cancelled() and self._is_kept()
+
+    def weights(self, name: str, *, file: str = "", fetch: bool = False) -> dict[str, torch.Tensor]:
+        """The tensors of pretrained weights by their name in shared/weights.py, on the CPU, mapped from disk.
+
+        file: the user's own file, "" for the one that is shipped or found on this machine. fetch: download it where it is not
+        there, which is reported as progress. Raises InvalidInput, with a hint for the user, where there are none, and
+        InternalError for weights that the algorithm's declaration does not name.
+        """
+        from backend.runtime import weights
+
+        if self.declared_weights is not None and name not in self.declared_weights:
+            raise InternalError(f"The algorithm asks for the weights {name!r}, which its declaration does not name.")
+        entry = WEIGHTS[name]
+        if fetch and not file and entry.url and weights.find(entry) is None:
+            stage = f"fetching the {entry.label} weights"
+            weights.download(entry, lambda there, total: self.step(there >> 20, total >> 20, stage))
+        loaded = weights.load(entry, Path(file) if file else None)
+        self.used_weights[name] = loaded.sha256
+        return loaded.tensors
 
     @property
     def has_viewer(self) -> bool:

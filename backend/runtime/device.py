@@ -6,8 +6,10 @@ The only place that decides on a device: workers, the command line and Python ca
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -102,3 +104,11 @@ def describe_device(name: str) -> dict[str, Any]:
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     label = "Apple GPU" if name == "mps" else "CPU"
     return {"name": name, "kind": name, "label": label, "memory_bytes": memory_bytes, "cores": default_threads()}
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether this CPU has bfloat16 arithmetic (AVX-512 BF16 or AMX); elsewhere it is emulated and slower than float32."""
+    if platform.system() != "Linux":
+        return False
+    flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,9 +1,9 @@
-"""Pretrained weights that the user brings: where they are looked for, how they are fetched on request, and that
-they are whole.
+"""Pretrained weights of the table in shared/weights.py: where they are looked for, how they are fetched on request, and that they
+are whole.
 
-Nothing is downloaded unless download() is called. A file counts only when its SHA-256 begins as its name says;
-it is read with weights_only, so that a crafted file can run no code. Weights that ship with the project are in
-backend/weights/.
+Nothing is downloaded unless download() is called. A file of the table counts only when its SHA-256 begins as the table says.
+.safetensors hold no code; .pth files are read with weights_only, so that a crafted one can run none. Algorithms come here through
+JobContext.weights() alone.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ import hashlib
 import logging
 import os
 import pickle
+import shutil
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from shared.errors import InvalidInput, StorageFull
+from shared.weights import WeightFile
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "RELIEVO_WEIGHTS"
@@ -32,25 +35,32 @@ TIMEOUT_S = 30.0
 Progress = Callable[[int, int], None]  # (bytes there, bytes in all or 0); may raise to stop, what is there is kept
 
 
+SHIPPED = Path(__file__).resolve().parents[1] / "shipped" / "weights"
+
+
 @dataclass(frozen=True, kw_only=True)
-class WeightFile:
-    """A file of weights as its makers publish it. sha256_prefix: what the SHA-256 of the whole file begins
-    with, hexadecimal."""
+class LoadedWeights:
+    """tensors: on the CPU, mapped from disk rather than read whole. sha256: of the whole file, hexadecimal."""
 
-    name: str
-    file: str
-    url: str
-    sha256_prefix: str
-    size: str
+    tensors: dict[str, Tensor]
+    sha256: str
 
 
-VGG19 = WeightFile(
-    name="VGG-19",
-    file="vgg19-dcbb9e9d.pth",
-    url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-    sha256_prefix="dcbb9e9d",
-    size="548 MiB",
-)
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """Whether the weights are on this machine. path: None where they are not. problem, hint: of a file that is damaged."""
+
+    entry: WeightFile
+    path: Path | None
+    problem: str = ""
+    hint: str = ""
+
+    @property
+    def text(self) -> str:
+        """Where they are, how large and under which licence, for people."""
+        origin = "ships with Relievo" if self.entry.origin == "shipped" else f"{self.entry.size}"
+        where = str(self.path) if self.path is not None else "not on this machine"
+        return f"{self.problem or where} ({origin}; {self.entry.licence})"
 
 
 def cache_folder() -> Path:
@@ -67,65 +77,108 @@ def cache_folder() -> Path:
 def folders() -> list[Path]:
     """Where weights are looked for, in order: $RELIEVO_WEIGHTS, the cache folder, torch.hub's own folder."""
     named = os.environ.get(FOLDER_VARIABLE)
-    return ([Path(named)] if named else []) + [cache_folder(), Path(torch.hub.get_dir()) / "checkpoints"]
+    return ([Path(named)] if named else []) + [cache_folder(), _torch_hub_folder()]
+
+
+def _torch_hub_folder() -> Path:
+    """Where torch.hub keeps what it has fetched, by the rule of its documentation: importing torch takes seconds."""
+    caches = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{caches}/torch")).expanduser() / "hub" / "checkpoints"
 
 
 def find(wanted: WeightFile, path: Path | None = None) -> Path | None:
-    """The file at `path` (the file or its folder), else in the first of folders() that has it; None where there
-    is none.
+    """The file at `path` (the file or its folder), else in the first of the folders that has it; None where there is none.
 
-    InvalidInput when an explicit path has no such file, or when the file found is not what its name promises.
+    The folders: backend/shipped/weights for what ships, folders() for what is fetched. InvalidInput when an explicit path has no
+    such file, or when the file found is not what the table promises.
     """
-    if path is not None:
-        candidates = [path / wanted.file if path.is_dir() else path]
-        if not candidates[0].is_file():
-            raise InvalidInput(
-                f"There are no {wanted.name} weights at {candidates[0]}.", hint=_where(wanted), field="weights"
+    found = _explicit(wanted, path) if path is not None else _lies_at(wanted)
+    if found is not None:
+        check(wanted, found)
+    return found
+
+
+def _lies_at(wanted: WeightFile) -> Path | None:
+    looked_through = [SHIPPED] if wanted.origin == "shipped" else folders()
+    return next((folder / wanted.file for folder in looked_through if (folder / wanted.file).is_file()), None)
+
+
+def presence(wanted: WeightFile, *, thorough: bool = False) -> Presence:
+    """Whether the weights are here and of the right size, for doctor and list; thorough: their SHA-256 too. Never raises."""
+    try:
+        found = find(wanted) if thorough else _lies_at(wanted)
+        if found is not None and found.stat().st_size != wanted.size_bytes:
+            return Presence(
+                entry=wanted, path=None, problem=f"{found} is damaged", hint="Delete it and fetch it again."
             )
-    else:
-        candidates = [folder / wanted.file for folder in folders()]
-    for candidate in candidates:
-        if candidate.is_file():
-            check(wanted, candidate)
-            return candidate
-    return None
+        return Presence(entry=wanted, path=found)
+    except (InvalidInput, OSError) as error:
+        hint = error.hint if isinstance(error, InvalidInput) else ""
+        return Presence(entry=wanted, path=None, problem=str(getattr(error, "message", error)), hint=hint)
 
 
-_checked: set[tuple[Path, int, int]] = set()  # (path, size, time of change) that check() has read in this process
+def _explicit(wanted: WeightFile, path: Path) -> Path:
+    candidate = path / wanted.file if path.is_dir() else path
+    if not candidate.is_file():
+        raise InvalidInput(f"There are no {wanted.label} weights at {candidate}.", hint=_where(wanted), field="weights")
+    return candidate
+
+
+_digests: dict[
+    tuple[Path, int, int], str
+] = {}  # by path, size and time of change: SHA-256 of files read in this process
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file, read once in a process as long as it does not change."""
+    status = path.stat()
+    key = (path.resolve(), status.st_size, status.st_mtime_ns)
+    if key not in _digests:
+        with path.open("rb") as stream:
+            _digests[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return _digests[key]
 
 
 def check(wanted: WeightFile, path: Path) -> None:
-    """InvalidInput unless the SHA-256 of the file begins with the promised digits. Reads a file once in a
-    process."""
-    status = path.stat()
-    key = (path.resolve(), status.st_size, status.st_mtime_ns)
-    if key in _checked:
-        return
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if not digest.startswith(wanted.sha256_prefix):
+    """InvalidInput unless the SHA-256 of the file begins with the digits in the table. Reads a file once in a process."""
+    digest = _digest(path)
+    if not digest.startswith(wanted.sha256):
         raise InvalidInput(
-            f"{path} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {wanted.sha256_prefix}.",
-            hint="Delete it and fetch it again.",
+            f"{path} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {wanted.sha256[:8]}.",
+            hint="Delete it and fetch it again." if wanted.origin == "fetched" else "Install the backend anew.",
             field="weights",
         )
-    _checked.add(key)
 
 
-def load(wanted: WeightFile, path: Path | None = None) -> dict[str, Tensor]:
-    """The tensors of the file, on the CPU, mapped from disk rather than read whole. InvalidInput when it is
-    nowhere."""
-    found = find(wanted, path)
+def load(wanted: WeightFile, path: Path | None = None) -> LoadedWeights:
+    """The tensors of the file that find() finds, or of the user's own at `path`. InvalidInput where they are nowhere.
+
+    A file that the user names need not be the table's: it may be of their own training. What it holds is the caller's to check.
+    """
+    found = _explicit(wanted, path) if path is not None else find(wanted)
     if found is None:
-        raise InvalidInput(f"The {wanted.name} weights are not on this machine.", hint=_where(wanted), field="features")
+        raise InvalidInput(f"The {wanted.label} weights are not on this machine.", hint=_where(wanted), field="weights")
+    from safetensors import SafetensorError
+
     try:
-        state = torch.load(found, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        return LoadedWeights(tensors=_read(found), sha256=_digest(found))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, SafetensorError) as error:
         raise InvalidInput(
-            f"{found} holds something else than {wanted.name} weights.",
-            hint="Delete it and fetch it again.",
+            f"{found} holds something else than {wanted.label} weights.",
+            hint="Delete it and fetch it again." if path is None else "Name a .safetensors or .pth file of tensors.",
             field="weights",
         ) from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    import torch
+    from safetensors.torch import load_file
+
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ValueError("no tensors by name")
     return {str(name): value for name, value in state.items()}
 
 
@@ -149,9 +202,9 @@ def download(wanted: WeightFile, progress: Progress, folder: Path | None = None)
     except (OSError, HTTPException) as error:  # urllib's errors, broken connections and time-outs are OSErrors
         reason = getattr(error, "reason", None) or error
         raise InvalidInput(
-            f"The {wanted.name} weights could not be fetched from {wanted.url}: {reason}.",
+            f"The {wanted.label} weights could not be fetched from {wanted.url}: {reason}.",
             hint="Try again to go on from where it stopped. " + _where(wanted),
-            field="features",
+            field="weights",
         ) from error
     try:
         check(wanted, part)
@@ -159,8 +212,26 @@ def download(wanted: WeightFile, progress: Progress, folder: Path | None = None)
         part.unlink()
         raise
     part.replace(target)
-    log.info("%s weights are in %s", wanted.name, target)
+    log.info("%s weights are in %s", wanted.label, target)
     return target
+
+
+def keep(wanted: WeightFile, source: Path) -> Path:
+    """Copy the user's file (or the one in that folder) to where find() looks first; returns its path.
+
+    Raises InvalidInput where it is not there or not what the table promises, StorageFull where the folder takes no more.
+    """
+    source = _explicit(wanted, source)
+    check(wanted, source)
+    folder = folders()[0]
+    part = folder / f"{wanted.file}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, part)
+        part.replace(folder / wanted.file)
+    except OSError as error:
+        raise _unwritable(wanted, folder, error) from error
+    return folder / wanted.file
 
 
 def _fetch(wanted: WeightFile, part: Path, progress: Progress) -> None:
@@ -194,14 +265,16 @@ def _fetch(wanted: WeightFile, part: Path, progress: Progress) -> None:
 
 def _unwritable(wanted: WeightFile, folder: Path, error: OSError) -> StorageFull:
     return StorageFull(
-        f"The {wanted.name} weights ({wanted.size}) could not be written to {folder}: {error.strerror or error}.",
+        f"The {wanted.label} weights ({wanted.size}) could not be written to {folder}: {error.strerror or error}.",
         hint=f"Make room there, or let ${FOLDER_VARIABLE} name another folder.",
-        field="features",
+        field="weights",
     )
 
 
 def _where(wanted: WeightFile) -> str:
+    if wanted.origin == "shipped":
+        return "They ship with Relievo: install the backend anew."
     return (
         f"Fetch them ({wanted.size}) with the setting download_weights (--download-weights; Download Weights in Blender), or "
-        f"put torchvision's {wanted.file} into the folder named by ${FOLDER_VARIABLE} or into {cache_folder()}."
+        f"put {wanted.file} into the folder named by ${FOLDER_VARIABLE} or into {cache_folder()}."
     )

@@ -21,6 +21,7 @@ from typing import Literal
 
 from backend.setup import environment, locks
 from backend.setup.interpreters import PYTHON_VERSIONS
+from shared.algorithm import AlgorithmSpec
 from shared.endpoint import Endpoint, default_state_dir, read_endpoint
 from shared.errors import BackendUnavailable, RelievoError
 from shared.version import PROTOCOL, VERSION
@@ -98,6 +99,7 @@ def wrong_versions(pins: list[locks.Pin]) -> Iterator[str]:
 def _devices() -> Iterator[Finding]:
     import torch
 
+    from backend.runtime import registry
     from backend.runtime.device import describe_device, device_names
 
     names = device_names()
@@ -108,6 +110,8 @@ def _devices() -> Iterator[Finding]:
         yield Finding(
             name="Device", state="ok", text=f"{name}: {device['label']}{cores}{memory} (PyTorch {torch.__version__})"
         )
+    engines = (f"{spec.label}: {_auto_device(spec, names)}" for spec in registry.algorithms())
+    yield Finding(name="Algorithms", state="ok", text=", ".join(engines))
     if names == ["cpu"] and environment.has_nvidia():
         yield Finding(
             name="Device",
@@ -115,6 +119,21 @@ def _devices() -> Iterator[Finding]:
             text="there is an NVIDIA card that this PyTorch cannot use",
             fix="relievo.py --cuda prepare installs the build for it.",
         )
+
+
+def _auto_device(spec: AlgorithmSpec, names: list[str]) -> str:
+    """What "auto" takes for the algorithm with default parameters, and what else it runs on where that is here."""
+    from backend.runtime.device import resolve
+    from shared.devices import kind_of
+    from shared.params import parse
+
+    kinds = spec.job_devices(parse(spec.params, {}))
+    try:
+        device = str(resolve("auto", kinds, spec.label, names).device)
+    except RelievoError:
+        return f"not here (needs {' or '.join(kinds)})"
+    others = [name for name in names if kind_of(name) in spec.devices and name != device]
+    return (device.upper() if device == "cpu" else device) + (f" (also {', '.join(others)})" if others else "")
 
 
 def _job() -> Iterator[Finding]:
@@ -271,15 +290,21 @@ def _blenders() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    from backend.runtime import weights
+    """Each file of weights, whether it is here and whole, and who may want it."""
+    from backend.runtime import registry, weights
+    from shared.weights import WEIGHTS
 
-    try:
-        found = weights.find(weights.VGG19)
-    except RelievoError as error:
-        yield Finding(name="VGG-19", state="note", text=error.message, fix=error.hint)
-        return
-    text = short(found) if found else "not there; only the presets merizzi-2024 need it"
-    yield Finding(name="VGG-19", state="ok", text=text)
+    for entry in WEIGHTS.values():
+        found = weights.presence(entry, thorough=True)
+        text = found.text.replace(str(found.path), short(found.path)) if found.path else found.text
+        users = ", ".join(spec.label for spec in registry.algorithms() if entry.name in spec.weights)
+        is_broken = bool(found.problem) or (found.path is None and entry.origin == "shipped")
+        yield Finding(
+            name=entry.label,
+            state="note" if is_broken else "ok",
+            text=text if found.path else f"{text}; optional, for {users}",
+            fix=found.hint,
+        )
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (

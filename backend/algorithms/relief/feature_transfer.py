@@ -41,7 +41,6 @@ from backend.ops.style.descent import Descent, descend_adam, descend_plain, desc
 from backend.ops.style.features import VGG_CONTENT, ConvolutionBank, Extractor, VggFeatures, scales_for
 from backend.ops.style.losses import Formula, formula, learning_rate, style_loss
 from backend.ops.style.objective import Objective
-from backend.runtime import weights
 from shared.errors import InvalidInput, InvalidParameter
 
 if TYPE_CHECKING:
@@ -240,12 +239,8 @@ def _extractor_source(params: MorphologyParams, job: JobContext) -> Callable[[Te
     """A function from the smallest map of a level to the extractor that it carries."""
     if params.features == "convolution-bank":
         return lambda smallest: ConvolutionBank(scales_for(*smallest.shape[2:]), job.device)
-    if params.download_weights and weights.find(weights.VGG19) is None:
-        weights.download(
-            weights.VGG19, lambda there, total: job.step(there >> 20, total >> 20, "fetching the VGG-19 weights")
-        )
     network = Vgg19(VGG_CONTENT, padding="replicate")
-    network.load_torchvision(weights.load(weights.VGG19))
+    network.load_torchvision(job.weights("vgg19", fetch=params.download_weights))
     extractor = VggFeatures(network, job.device)
     return lambda smallest: extractor
 

@@ -8,7 +8,7 @@ gradients are not masked, each level is sampled by itself), 60 steps in 60 passe
 replacement, missing a third of them in each pass, which was an error: all are taken.
 
 Photographs are streamed: memory is the texture's (levels, gradients and Adam's two moments), whatever their number. It
-knows no file and no camera; weights of VGG-19 come from backend/runtime/weights.py.
+knows no file and no camera; weights of VGG-19 come from job.weights().
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from backend.ops.texels import losses
 from backend.ops.texels.pyramid import choose_levels, default_levels
 from backend.ops.texels.sampling import Layout, gather, layout_of, pack, scatter
 from backend.ops.texels.solver import Seams
-from backend.runtime import weights as weight_files
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -281,13 +280,8 @@ def rate_factor(epoch: int, epochs: int, decay_epochs: int) -> float:
 
 def load_features(settings: RefinementSettings, job: JobContext) -> losses.Features:
     """VGG-19 with the user's weights. Raises InvalidInput where they are not on this machine and not to be fetched."""
-    if settings.download_weights and weight_files.find(weight_files.VGG19) is None:
-        weight_files.download(
-            weight_files.VGG19,
-            lambda there, total: job.step(there >> 20, total >> 20, "fetching the VGG-19 weights"),
-        )
     network = Vgg19(losses.DEEPEST_LAYER, padding="replicate")
-    network.load_torchvision(weight_files.load(weight_files.VGG19))
+    network.load_torchvision(job.weights("vgg19", fetch=settings.download_weights))
     return VggFeatures(network, job.device)
 
 

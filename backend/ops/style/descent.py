@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 from backend.models.deep_image_prior import Hourglass
 from backend.ops.adam import Adam
 from backend.ops.moments import mean, variance
+from backend.runtime.threads import torch_threads
 
 log = logging.getLogger(__name__)
 PRIOR_RATE = 1 / 30  # Adam's step on a network's weights at learning rate 1: the paper's 0.01 at our default of 0.3
@@ -105,7 +105,8 @@ def descend_prior(relief: Tensor, descent: Descent, generator: torch.Generator) 
     start = replace(descent, evaluate=to_layout, rate=lambda step: descent.rate(0) * PRIOR_RATE, look=in_half(0))
     finish = replace(descent, rate=lambda step: descent.rate(step) * PRIOR_RATE, look=in_half(1))
     weights = list(network.parameters())
-    with _one_thread():
+    # the gradient of a weight is a sum over the map, which PyTorch cuts up by threads: one thread gives everybody the same bytes
+    with torch_threads(1):
         _adam(weights, draw, start)
         return _adam(weights, draw, finish)
 
@@ -122,15 +123,3 @@ def _adam(variables: Sequence[Tensor], draw: Callable[[], Tensor], descent: Desc
         optimiser.step(variables, [-slope for slope in slopes], descent.rate(step))
     with torch.no_grad():
         return draw().detach().clone()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The gradient of a weight is a sum over the map, which PyTorch cuts up by threads: one gives everybody the
-    same bytes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -8,10 +8,8 @@ optimised, and nothing is loaded.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -19,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.models.vgg19 import LAYERS, Vgg19
+from backend.runtime.device import cpu_computes_bfloat16
 
 FILTER_PX = 7
 BANK_SEED = 2016  # of Ustyuzhaninov et al.; the bank is part of the method, not of a job
@@ -140,12 +139,3 @@ class VggFeatures:
     def __call__(self, relief: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
         image = relief.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         return {name: values.float() for name, values in self.network(image, names).items()}
-
-
-def cpu_computes_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 arithmetic (AVX-512 BF16 or AMX); elsewhere it is emulated and slower than
-    float32."""
-    if platform.system() != "Linux":
-        return False
-    flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    return "avx512_bf16" in flags or "amx_bf16" in flags

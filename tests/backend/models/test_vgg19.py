@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from backend.models.vgg19 import IMAGENET_DEVIATION, IMAGENET_MEAN, LAYERS, Vgg19
-from backend.ops.style.features import VggFeatures, cpu_computes_bfloat16
+from backend.ops.style.features import VggFeatures
+from backend.runtime.device import cpu_computes_bfloat16
 
 # index of each convolution in the published files (Li et al. 2017, "Universal style transfer"), and of our layers
 PUBLISHED = {"2": "conv1_1", "5": "conv1_2", "9": "conv2_1", "12": "conv2_2", "16": "conv3_1"}

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from backend.runtime import weights
-from shared.errors import InvalidInput, JobCancelled, StorageFull
+from backend.runtime import context, weights
+from backend.runtime.context import JobContext
+from shared.errors import InternalError, InvalidInput, JobCancelled, StorageFull
+from shared.weights import VGG19, WEIGHTS, WeightFile
 
 
 class Server(ThreadingHTTPServer):
@@ -57,7 +60,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> weights.WeightFile:
+def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightFile:
     """A small file of weights on the server, and this machine's folders empty."""
     source = tmp_path / "source.pth"
     torch.save({"layer.weight": torch.arange(300_000, dtype=torch.float32)}, source)
@@ -68,25 +71,29 @@ def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return weights.WeightFile(
-        name="Test",
+    return WeightFile(
+        name="test",
+        label="Test",
         file=f"test-{digest}.pth",
+        origin="fetched",
         url=f"http://127.0.0.1:{server.server_port}/test.pth",
-        sha256_prefix=digest,
-        size="1 MiB",
+        sha256=digest,
+        size_bytes=len(server.body),
+        licence="CC0",
+        help="numbers",
     )
 
 
-def test_fetched_file_is_found_and_loaded(published: weights.WeightFile) -> None:
+def test_fetched_file_is_found_and_loaded(published: WeightFile) -> None:
     reports: list[tuple[int, int]] = []
     path = weights.download(published, lambda there, total: reports.append((there, total)))
     assert weights.find(published) == path
-    assert torch.equal(weights.load(published)["layer.weight"], torch.arange(300_000, dtype=torch.float32))
+    assert torch.equal(weights.load(published).tensors["layer.weight"], torch.arange(300_000, dtype=torch.float32))
     assert reports[-1][0] == reports[-1][1] == path.stat().st_size
     assert not path.with_name(path.name + ".part").exists()
 
 
-def test_broken_fetch_goes_on_where_it_stopped(published: weights.WeightFile, server: Server) -> None:
+def test_broken_fetch_goes_on_where_it_stopped(published: WeightFile, server: Server) -> None:
     server.patience = 400_000
     with pytest.raises(InvalidInput, match="could not be fetched") as failure:
         weights.download(published, lambda there, total: None)
@@ -98,7 +105,7 @@ def test_broken_fetch_goes_on_where_it_stopped(published: weights.WeightFile, se
     assert path.read_bytes() == server.body
 
 
-def test_cancelled_fetch_keeps_what_came(published: weights.WeightFile, server: Server) -> None:
+def test_cancelled_fetch_keeps_what_came(published: WeightFile, server: Server) -> None:
     def cancel(there: int, total: int) -> None:
         raise JobCancelled("stop")
 
@@ -109,7 +116,7 @@ def test_cancelled_fetch_keeps_what_came(published: weights.WeightFile, server: 
     assert weights.download(published, lambda there, total: None).read_bytes() == server.body
 
 
-def test_server_without_ranges_begins_anew(published: weights.WeightFile, server: Server) -> None:
+def test_server_without_ranges_begins_anew(published: WeightFile, server: Server) -> None:
     folder = weights.folders()[0]
     folder.mkdir(parents=True)
     (folder / (published.file + ".part")).write_bytes(b"x" * 1000)
@@ -117,14 +124,14 @@ def test_server_without_ranges_begins_anew(published: weights.WeightFile, server
     assert weights.download(published, lambda there, total: None).read_bytes() == server.body
 
 
-def test_wrong_hash_is_refused_and_deleted(published: weights.WeightFile, server: Server) -> None:
+def test_wrong_hash_is_refused_and_deleted(published: WeightFile, server: Server) -> None:
     server.body = server.body[:-1] + bytes([server.body[-1] ^ 1])
     with pytest.raises(InvalidInput, match="SHA-256"):
         weights.download(published, lambda there, total: None)
     assert list(weights.folders()[0].iterdir()) == []
 
 
-def test_offline_says_where_to_put_the_file(published: weights.WeightFile, server: Server) -> None:
+def test_offline_says_where_to_put_the_file(published: WeightFile, server: Server) -> None:
     server.shutdown()
     server.server_close()
     with pytest.raises(InvalidInput, match="could not be fetched") as failure:
@@ -135,14 +142,14 @@ def test_offline_says_where_to_put_the_file(published: weights.WeightFile, serve
     assert weights.FOLDER_VARIABLE in failure.value.hint
 
 
-def test_a_folder_that_cannot_be_made(published: weights.WeightFile, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made(published: WeightFile, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageFull, match="could not be written"):
         weights.download(published, lambda there, total: None, tmp_path / "file" / "below")
 
 
 def test_order_of_search(
-    published: weights.WeightFile, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: WeightFile, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def put(folder: Path) -> Path:
         folder.mkdir(parents=True)
@@ -163,11 +170,114 @@ def test_order_of_search(
         weights.find(published, tmp_path / "nowhere.pth")
 
 
-def test_damaged_file_is_not_used(published: weights.WeightFile, server: Server, tmp_path: Path) -> None:
-    path = tmp_path / published.file
+def test_damaged_file_is_not_used(published: WeightFile, server: Server) -> None:
+    path = weights.folders()[0] / published.file
+    path.parent.mkdir(parents=True)
     path.write_bytes(server.body[:5000])
     with pytest.raises(InvalidInput, match="damaged"):
-        weights.load(published, path)
+        weights.load(published)
+    for thorough in (False, True):
+        told = weights.presence(published, thorough=thorough)
+        assert told.path is None
+        assert "damaged" in told.problem
+        assert told.hint
+
+
+def test_torchs_own_folder_is_the_one_that_torch_names(published: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert weights.folders()[-1] == Path(torch.hub.get_dir()) / "checkpoints"
+    monkeypatch.delenv("TORCH_HOME")
+    assert weights.folders()[-1] == Path(torch.hub.get_dir()) / "checkpoints"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert weights.folders()[-1] == Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def test_a_users_own_file_need_not_be_the_tables(published: WeightFile, tmp_path: Path) -> None:
+    own = {"layer.weight": torch.ones(3)}
+    torch.save(own, tmp_path / "own.pth")
+    save_file(own, tmp_path / "own.safetensors")
+    for name in ("own.pth", "own.safetensors"):
+        loaded = weights.load(published, tmp_path / name)
+        assert torch.equal(loaded.tensors["layer.weight"], own["layer.weight"])
+        assert loaded.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+    with pytest.raises(InvalidInput, match="SHA-256"):  # but it is not put in the place of the table's
+        weights.keep(published, tmp_path / "own.pth")
+    with pytest.raises(InvalidInput, match="no Test weights"):
+        weights.load(published, tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "x.pth"])
+@pytest.mark.parametrize("content", [b"", b"no weights", b"\xff" * 4096])
+def test_what_holds_no_tensors_is_refused(published: WeightFile, tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match="something else"):
+        weights.load(published, tmp_path / name)
+
+
+def test_tensors_without_names_are_refused(published: WeightFile, tmp_path: Path) -> None:
+    torch.save([torch.ones(3)], tmp_path / "list.pth")
+    with pytest.raises(InvalidInput, match="something else"):
+        weights.load(published, tmp_path / "list.pth")
+
+
+# Shipped, and through a job -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shipped(published: WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightFile:
+    """A safetensors file where shipped weights lie, and its row."""
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    save_file({"layer.weight": torch.arange(5.0)}, folder / "shipped.safetensors")
+    monkeypatch.setattr(weights, "SHIPPED", folder)
+    content = (folder / "shipped.safetensors").read_bytes()
+    return replace(
+        published, origin="shipped", file="shipped.safetensors", url="", size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )  # fmt: skip
+
+
+def test_shipped_weights_are_read_from_their_folder_alone(shipped: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert torch.equal(weights.load(shipped).tensors["layer.weight"], torch.arange(5.0))
+    assert weights.presence(shipped, thorough=True).path == weights.SHIPPED / shipped.file
+    monkeypatch.setenv(weights.FOLDER_VARIABLE, str(weights.SHIPPED))
+    (weights.SHIPPED / shipped.file).rename(weights.SHIPPED / "gone")
+    with pytest.raises(InvalidInput, match="not on this machine") as caught:
+        weights.load(shipped)
+    assert "install the backend anew" in caught.value.hint
+
+
+def test_a_job_gets_tensors_and_remembers_their_hash(shipped: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "WEIGHTS", {"test": shipped})
+    job = JobContext()
+    assert torch.equal(job.weights("test")["layer.weight"], torch.arange(5.0))
+    assert job.used_weights == {"test": shipped.sha256}
+    job.declared_weights = ("other",)
+    with pytest.raises(InternalError, match="does not name"):
+        job.weights("test")
+
+
+def test_a_job_fetches_only_when_it_is_told_to(
+    published: WeightFile, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "WEIGHTS", {"test": published})
+    stages: list[str] = []
+    job = JobContext(on_progress=lambda done, total, stage, left: stages.append(stage))
+    with pytest.raises(InvalidInput, match="not on this machine"):
+        job.weights("test")
+    assert server.asked == []
+    own = tmp_path / "own.pth"
+    torch.save({"layer.weight": torch.ones(3)}, own)
+    assert job.weights("test", file=str(own), fetch=True)["layer.weight"].numel() == 3
+    assert server.asked == [], "the user's file stands first"
+    assert job.weights("test", fetch=True)["layer.weight"].numel() == 300_000
+    assert "fetching the Test weights" in stages
+    assert len(job.weights("test", fetch=True)) == len(server.asked) == 1, "once"
+
+
+def test_a_fetch_stops_with_its_job(published: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "WEIGHTS", {"test": published})
+    with pytest.raises(JobCancelled):
+        JobContext(is_cancelled=lambda: True).weights("test", fetch=True)
 
 
 class Payload:
@@ -176,17 +286,29 @@ class Payload:
 
 
 def test_a_pickle_that_runs_code_is_refused(
-    published: weights.WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "crafted.pth"
     torch.save({"x": Payload()}, path)
-    crafted = replace(published, sha256_prefix=hashlib.sha256(path.read_bytes()).hexdigest()[:8])
+    crafted = replace(published, sha256=hashlib.sha256(path.read_bytes()).hexdigest()[:8])
     with pytest.raises(InvalidInput, match="weights"):
         weights.load(crafted, path)
     assert not (tmp_path / "pwned").exists()
 
 
 def test_the_published_name_carries_its_own_hash() -> None:
-    assert weights.VGG19.sha256_prefix in weights.VGG19.file
-    assert weights.VGG19.url.endswith(weights.VGG19.file)
+    assert VGG19.sha256 in VGG19.file
+    assert VGG19.url.endswith(VGG19.file)
+    assert VGG19.size == "548 MiB"
+
+
+def test_every_row_says_what_it_is() -> None:
+    for entry in WEIGHTS.values():
+        assert entry.licence
+        assert entry.help
+        assert entry.size_bytes > 0
+        assert bool(entry.url) == (entry.origin == "fetched")
+        if entry.origin == "shipped":
+            assert entry.file.endswith(".safetensors")
+            assert weights.presence(entry, thorough=True).path is not None

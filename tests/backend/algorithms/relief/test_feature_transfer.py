@@ -22,12 +22,13 @@ from backend.ops.style.descent import Descent, descend_adam, descend_plain
 from backend.ops.style.features import ALIGNMENT_PX, ConvolutionBank, VggFeatures, random_filters
 from backend.ops.style.losses import STYLE_LOSSES, formula, style_loss
 from backend.ops.style.objective import Objective, tiles
-from backend.runtime import weights
+from backend.runtime import context, weights
 from backend.runtime.context import JobContext
 from backend.runtime.previews import to_numpy
 from shared.arrays import HEIGHT_MAP
 from shared.catalog.morphology import SPEC, MorphologyParams
 from shared.errors import InvalidInput, InvalidParameter, JobCancelled
+from shared.weights import VGG19, WeightFile
 
 CPU = torch.device("cpu")
 LOSSES = [loss.name for loss in STYLE_LOSSES]
@@ -243,7 +244,7 @@ def test_levels_halve_down_to_the_coarsest_and_keep_32_pixels() -> None:
 
 
 @pytest.fixture
-def vgg_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> weights.WeightFile:
+def vgg_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightFile:
     """VGG-19 with random weights of the right variance, in torchvision's layout, where the program finds it."""
     torch.manual_seed(0)
     network = Vgg19("conv5_2")
@@ -255,16 +256,14 @@ def vgg_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> weights.WeightF
     path = tmp_path / "vgg.pth"
     torch.save(dict(network.state_dict()) | {"classifier.0.weight": torch.zeros(1)}, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    file = replace(weights.VGG19, file=path.name, sha256_prefix=digest)
-    monkeypatch.setattr(weights, "VGG19", file)
+    file = replace(VGG19, file=path.name, sha256=digest, size_bytes=path.stat().st_size)
+    monkeypatch.setattr(context, "WEIGHTS", {"vgg19": file})
     monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path))
     return file
 
 
 @pytest.mark.parametrize("preset", ["merizzi-2024", "merizzi-2024-pytorch"])
-def test_published_presets_lower_their_loss(
-    preset: str, vgg_file: weights.WeightFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_published_presets_lower_their_loss(preset: str, vgg_file: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:
     values = dict(next(found for found in SPEC.presets if found.name == preset).values)
     params = replace(MorphologyParams(), **(values | {"feature_iterations": 12}))
     seen: list[float] = []
