@@ -39,7 +39,7 @@ class Options:
 class RelievoPreferences(bpy.types.AddonPreferences):
     bl_idname = __package__ or ""
 
-    place: bpy.props.EnumProperty(  # type: ignore[valid-type]
+    place: bpy.props.EnumProperty(
         name="Backend",
         description="Which backend computes",
         items=[
@@ -48,15 +48,15 @@ class RelievoPreferences(bpy.types.AddonPreferences):
             ("ADDRESS", "Address", "One that runs on another machine"),
         ],
     )
-    endpoint_path: bpy.props.StringProperty(  # type: ignore[valid-type]
+    endpoint_path: bpy.props.StringProperty(
         name="Connection File", description="The file that the running backend has written", subtype="FILE_PATH"
     )
-    address: bpy.props.StringProperty(name="Address", description="Host and port, such as 192.168.1.20:5555")  # type: ignore[valid-type]
-    key: bpy.props.StringProperty(  # type: ignore[valid-type]
+    address: bpy.props.StringProperty(name="Address", description="Host and port, such as 192.168.1.20:5555")
+    key: bpy.props.StringProperty(
         name="Server Key", description="server_public_key of its connection file, without which nothing is encrypted"
     )
-    token: bpy.props.StringProperty(name="Token", description="token of its connection file", subtype="PASSWORD")  # type: ignore[valid-type]
-    variant: bpy.props.EnumProperty(  # type: ignore[valid-type]
+    token: bpy.props.StringProperty(name="Token", description="token of its connection file", subtype="PASSWORD")
+    variant: bpy.props.EnumProperty(
         name="Build",
         description="Which build of PyTorch to install",
         items=[
@@ -65,19 +65,19 @@ class RelievoPreferences(bpy.types.AddonPreferences):
             ("cuda", "NVIDIA CUDA", "About 3 GB to download"),
         ],
     )
-    wheels: bpy.props.StringProperty(  # type: ignore[valid-type]
+    wheels: bpy.props.StringProperty(
         name="Folder of Wheels", description="Install from this folder instead of the internet", subtype="DIR_PATH"
     )
-    data_dir: bpy.props.StringProperty(  # type: ignore[valid-type]
+    data_dir: bpy.props.StringProperty(
         name="Data Folder",
         description="Where the backend, its jobs and its log lie; empty for the usual place. Needs a restart",
         subtype="DIR_PATH",
     )
-    device: bpy.props.StringProperty(  # type: ignore[valid-type]
+    device: bpy.props.StringProperty(
         name="Device",
         description="What to compute on, such as cpu or cuda:1; empty for all there are. Needs a new start",
     )
-    results_gb: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    results_gb: bpy.props.FloatProperty(
         name="Results Kept (GB)",
         description="Gigabytes of finished results on disk, past which the oldest are deleted. Needs a new start",
         default=Options.results_gb,
@@ -85,7 +85,7 @@ class RelievoPreferences(bpy.types.AddonPreferences):
         soft_max=100.0,
         precision=1,
     )
-    results_days: bpy.props.IntProperty(  # type: ignore[valid-type]
+    results_days: bpy.props.IntProperty(
         name="Results Kept (Days)",
         description="Days after which a finished result is deleted. Needs a new start",
         default=Options.results_days,

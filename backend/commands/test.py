@@ -18,6 +18,7 @@ from backend.setup import environment, installing
 from backend.setup.kernel_warmup import warm
 
 SOURCE = environment.SOURCE
+SYSTEMS = ("Linux", "Windows", "Darwin")  # pyright reads `if os.name == "nt"` and the like as on each
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,13 @@ def _checks(parts: Sequence[str], blenders: Sequence[str], extra: Sequence[str])
     if "ruff" in parts:
         checks.append(Check("ruff", [sys.executable, "-m", "ruff", "check", "."]))
     if "pyright" in parts:
-        checks.append(Check("pyright", [sys.executable, "-m", "pyright"]))
+        import build_addon  # lies beside the backend in a checkout only
+
+        build_addon.link()  # the add-on's code imports shared/ as its own
+        checks += [
+            Check(f"pyright {system}", [sys.executable, "-m", "pyright", "--pythonplatform", system])
+            for system in SYSTEMS
+        ]
     if "tests" in parts:
         checks.append(Check("tests", [sys.executable, "-m", "pytest", "tests", *extra]))
     if "blender" in parts:

@@ -168,7 +168,7 @@ def _bits(picture: Image.Image) -> int:
         bits = picture.tag_v2.get(_BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         return int(bits[0] if isinstance(bits, tuple) else bits)
     if picture.format == "PNG":
-        return 16 if any("16" in str(tile.args) for tile in picture.tile) else 8
+        return 16 if any("16" in str(tile.args) for tile in getattr(picture, "tile", ())) else 8
     return 8
 
 

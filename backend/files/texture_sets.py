@@ -41,7 +41,7 @@ def write(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any
     maps = texture_set.split(array)
     if writing.format == "npz":
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **maps)
+        np.savez_compressed(buffer, **maps)  # pyright: ignore[reportArgumentType]  # no map is called allow_pickle
         write_bytes(path, buffer.getvalue())
         return {path.name: {}}
     made = {}

@@ -51,7 +51,7 @@ def bind(router: zmq.Socket, host: str, port: int) -> str:
         router.bind(f"tcp://{host}:{port or '*'}")
     except zmq.ZMQError as error:
         raise _bind_error(error, host, port) from error
-    bound = router.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+    bound = router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
     return bound.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 
 

@@ -177,10 +177,10 @@ class RELIEVO_OT_use_running_backend(bpy.types.Operator):
 
     endpoint_path: bpy.props.StringProperty(
         name="Connection File", description="endpoint.json of its state folder", subtype="FILE_PATH"
-    )  # type: ignore[valid-type]
-    address: bpy.props.StringProperty(name="or Address", description="Host and port, such as 192.168.1.20:5555")  # type: ignore[valid-type]
-    key: bpy.props.StringProperty(name="Server Key", description="server_public_key of its connection file")  # type: ignore[valid-type]
-    token: bpy.props.StringProperty(name="Token", description="token of its connection file", subtype="PASSWORD")  # type: ignore[valid-type]
+    )
+    address: bpy.props.StringProperty(name="or Address", description="Host and port, such as 192.168.1.20:5555")
+    key: bpy.props.StringProperty(name="Server Key", description="server_public_key of its connection file")
+    token: bpy.props.StringProperty(name="Token", description="token of its connection file", subtype="PASSWORD")
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_props_dialog(self, width=420)

@@ -46,17 +46,17 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
     bl_label = "Import Cameras"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: bpy.props.StringProperty(name="File or Folder", subtype="FILE_PATH")  # type: ignore[valid-type]
-    filter_glob: bpy.props.StringProperty(default=FILES, options={"HIDDEN"})  # type: ignore[valid-type]
-    images: bpy.props.StringProperty(  # type: ignore[valid-type]
+    filepath: bpy.props.StringProperty(name="File or Folder", subtype="FILE_PATH")
+    filter_glob: bpy.props.StringProperty(default=FILES, options={"HIDDEN"})
+    images: bpy.props.StringProperty(
         name="Images",
         description="Folder with the photographs; empty to look where the file says, beside it, and in a folder images",
         subtype="DIR_PATH",
     )
-    scale: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    scale: bpy.props.FloatProperty(
         name="Scale", description="Blender units a unit of the file", default=1.0, min=1e-6, max=1e6
     )
-    up: bpy.props.EnumProperty(  # type: ignore[valid-type]
+    up: bpy.props.EnumProperty(
         name="Up",
         description="Which axis of the file's world points up; the mesh has to be turned alike",
         items=[
@@ -65,7 +65,7 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
             ("Y_DOWN", "-Y", "The file's -Y becomes Blender's Z, as often fits COLMAP's models"),
         ],
     )
-    flip: bpy.props.EnumProperty(  # type: ignore[valid-type]
+    flip: bpy.props.EnumProperty(
         name="Convention",
         description="What to turn round in a file that does not keep to its format's convention",
         items=[
@@ -73,13 +73,13 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
             *((name, name, text[0].upper() + text[1:]) for name, text in FLIPS.items()),
         ],
     )
-    undistort: bpy.props.BoolProperty(  # type: ignore[valid-type]
+    undistort: bpy.props.BoolProperty(
         name="Straighten Photographs",
         description="Show photographs without their lens's distortion, so that they match the mesh; computing always takes"
         " the originals",
         default=True,
     )
-    set_render_size: bpy.props.BoolProperty(  # type: ignore[valid-type]
+    set_render_size: bpy.props.BoolProperty(
         name="Set Render Size", description="Let the scene render at the size of the first photograph", default=False
     )
 

@@ -46,7 +46,7 @@ class RELIEVO_OT_generate(bpy.types.Operator):
     bl_label = "Generate"
     bl_options = {"REGISTER"}
 
-    algorithm: bpy.props.StringProperty(  # type: ignore[valid-type]
+    algorithm: bpy.props.StringProperty(
         name="Engine", description="Name of the engine; empty for the chosen one", options={"SKIP_SAVE"}
     )
 
@@ -113,8 +113,8 @@ class RELIEVO_OT_apply_preset(bpy.types.Operator):
     bl_label = "Apply Preset"
     bl_options = {"REGISTER", "UNDO"}
 
-    algorithm: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
-    preset: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    algorithm: bpy.props.StringProperty(options={"SKIP_SAVE"})
+    preset: bpy.props.StringProperty(options={"SKIP_SAVE"})
 
     @classmethod
     def description(cls, _context: bpy.types.Context, given: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -24,11 +25,11 @@ class RELIEVO_OT_open_image(bpy.types.Operator):
     bl_label = "Open Image"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
-    filter_glob: bpy.props.StringProperty(default=IMAGES, options={"HIDDEN"})  # type: ignore[valid-type]
-    algorithm: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
-    port: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
-    index: bpy.props.IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH")
+    filter_glob: bpy.props.StringProperty(default=IMAGES, options={"HIDDEN"})
+    algorithm: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    port: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    index: bpy.props.IntProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def description(cls, _context: bpy.types.Context, given: bpy.types.OperatorProperties) -> str:
@@ -97,7 +98,7 @@ def find_port(algorithm: str, port: str) -> Port | None:
     return next((entry for entry in find(algorithms(), algorithm).inputs if entry.name == port), None)
 
 
-def picker(scene: bpy.types.Scene, algorithm: str, port: str, index: int) -> bpy.types.PropertyGroup:
+def picker(scene: bpy.types.Scene, algorithm: str, port: str, index: int) -> Any:
     """The settings of a port's input; index 0 is the first, the rest of a port of many follow."""
     group = getattr(typed.settings(scene), algorithm)
     return getattr(group, f"from_{port}") if index == 0 else getattr(group, f"more_{port}")[index - 1]
@@ -110,8 +111,8 @@ class RELIEVO_OT_add_input(bpy.types.Operator):
     bl_label = "Add"
     bl_options = {"REGISTER", "UNDO"}
 
-    algorithm: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
-    port: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    algorithm: bpy.props.StringProperty(options={"SKIP_SAVE"})
+    port: bpy.props.StringProperty(options={"SKIP_SAVE"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         getattr(getattr(typed.settings(context.scene), self.algorithm), f"more_{self.port}").add()
@@ -125,9 +126,9 @@ class RELIEVO_OT_remove_input(bpy.types.Operator):
     bl_label = "Remove"
     bl_options = {"REGISTER", "UNDO"}
 
-    algorithm: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
-    port: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
-    index: bpy.props.IntProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    algorithm: bpy.props.StringProperty(options={"SKIP_SAVE"})
+    port: bpy.props.StringProperty(options={"SKIP_SAVE"})
+    index: bpy.props.IntProperty(options={"SKIP_SAVE"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         getattr(getattr(typed.settings(context.scene), self.algorithm), f"more_{self.port}").remove(self.index - 1)

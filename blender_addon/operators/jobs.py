@@ -18,7 +18,7 @@ from .reporting import reports_errors
 class JobOperator:
     """job: the id of the job it is about."""
 
-    job: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    job: bpy.props.StringProperty(options={"SKIP_SAVE"})
 
     def find(self) -> Job:
         job = pump.session().jobs.get(self.job)

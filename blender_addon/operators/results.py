@@ -47,7 +47,7 @@ class MadeOperator:
 
     poll_message_set: Any
 
-    of_texture: bpy.props.BoolProperty(  # type: ignore[valid-type]
+    of_texture: bpy.props.BoolProperty(
         name="Texture", description="Act on the object's texture and not on its shape", options={"SKIP_SAVE"}
     )
 

@@ -24,28 +24,28 @@ class RELIEVO_OT_set_up_view(bpy.types.Operator):
     bl_label = "Set Up View"
     bl_options = {"REGISTER", "UNDO"}
 
-    sun_azimuth: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    sun_azimuth: bpy.props.FloatProperty(
         name="Sun Direction",
         description="Where the sun stands, clockwise from +Y",
         default=stage.View.sun_azimuth,
         min=0.0,
         max=360.0,
     )
-    sun_elevation: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    sun_elevation: bpy.props.FloatProperty(
         name="Sun Height",
         description="Degrees above the horizon; low shows relief",
         default=stage.View.sun_elevation,
         min=1.0,
         max=90.0,
     )
-    azimuth: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    azimuth: bpy.props.FloatProperty(
         name="Camera Direction",
         description="Where the camera stands, clockwise from +Y",
         default=stage.View.azimuth,
         min=0.0,
         max=360.0,
     )
-    elevation: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    elevation: bpy.props.FloatProperty(
         name="Camera Height",
         description="Degrees above the horizon",
         default=stage.View.elevation,
@@ -82,11 +82,11 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
     bl_label = "Terrain from Image"
     bl_options = {"REGISTER", "UNDO"}
 
-    image: bpy.props.StringProperty(name="Image", description="Empty for the image editor's", options={"SKIP_SAVE"})  # type: ignore[valid-type]
-    width_m: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    image: bpy.props.StringProperty(name="Image", description="Empty for the image editor's", options={"SKIP_SAVE"})
+    width_m: bpy.props.FloatProperty(
         name="Width", description="Width of the image on the ground, in metres", default=10000.0, min=0.01
     )
-    meaning: bpy.props.EnumProperty(  # type: ignore[valid-type]
+    meaning: bpy.props.EnumProperty(
         name="Values",
         description="What the image's values mean",
         items=[
@@ -94,9 +94,9 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
             ("RANGE", "0 to 1", "Black is the lowest point, white the highest"),
         ],
     )
-    low_m: bpy.props.FloatProperty(name="Lowest", description="Height of black, in metres", default=0.0)  # type: ignore[valid-type]
-    high_m: bpy.props.FloatProperty(name="Highest", description="Height of white, in metres", default=1000.0)  # type: ignore[valid-type]
-    output: bpy.props.EnumProperty(name="Result", items=_OBJECTS, default="MESH")  # type: ignore[valid-type]
+    low_m: bpy.props.FloatProperty(name="Lowest", description="Height of black, in metres", default=0.0)
+    high_m: bpy.props.FloatProperty(name="Highest", description="Height of white, in metres", default=1000.0)
+    output: bpy.props.EnumProperty(name="Result", items=_OBJECTS, default="MESH")
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         image = edited_image(context)

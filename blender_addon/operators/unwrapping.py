@@ -28,8 +28,8 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
 
     mesh: bpy.props.StringProperty(
         name="Mesh", description="Empty for the picked or the active one", options={"SKIP_SAVE"}
-    )  # type: ignore[valid-type]
-    angle_limit: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    )
+    angle_limit: bpy.props.FloatProperty(
         name="Angle Limit",
         description="Faces that meet at less than this stay in one piece",
         default=1.1519,
@@ -37,7 +37,7 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
         max=1.5708,
         subtype="ANGLE",
     )
-    island_margin: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    island_margin: bpy.props.FloatProperty(
         name="Margin", description="Room between pieces, as a share of the texture", default=0.002, min=0.0, max=0.1
     )
 

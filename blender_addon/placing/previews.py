@@ -114,14 +114,14 @@ def end(job: Job) -> tuple[float, float, float] | None:
     if stand_in is None:
         return None
     made = _object_of(stand_in)
-    location = made.location.to_tuple() if made is not None else None
+    location = (made.location.x, made.location.y, made.location.z) if made is not None else None
     if made is not None:
         if stand_in.look.fingerprint(made) == stand_in.fingerprint:
             _remove(made)
         else:
             _leave(stand_in, made)
     _unhide(stand_in)
-    return location  # type: ignore[return-value]
+    return location
 
 
 def _leave(stand_in: _StandIn, made: bpy.types.Object) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]  # compiled, declared nowhere
 
 TOLERANCE = 2e-6  # of the bounding box's diagonal: coordinates written with six digits, or rounded to float32
 UV_TOLERANCE = 1e-5  # UVs written with five digits; a sixth of a texel at 16384
