@@ -95,7 +95,7 @@ def connect() -> None:
     """See to it that a backend is there or on its way: start ours where it is stopped. Raises BackendUnavailable."""
     connection = session().connection
     connection.serve_options = preferences.read(bpy.context).serve_options
-    if connection.standing.state in (LinkState.STOPPED, LinkState.FAILED, LinkState.NOT_INSTALLED, LinkState.OUTDATED):
+    if session().standing.state in (LinkState.STOPPED, LinkState.FAILED, LinkState.NOT_INSTALLED, LinkState.OUTDATED):
         connection.start()
 
 
@@ -120,7 +120,7 @@ def _tick() -> float:
 def _is_busy() -> bool:
     if _session is None:
         return False
-    moving = _session.connection.standing.state not in (
+    moving = _session.standing.state not in (
         LinkState.READY,
         LinkState.STOPPED,
         LinkState.NOT_INSTALLED,

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..shared.version import VERSION
 from .client import Client, Transport
-
-if TYPE_CHECKING:
-    from .connection import Connection
+from .connection import Connection
 
 SILENCE_S = 6.0  # after which a backend that does not answer is said to be silent
 

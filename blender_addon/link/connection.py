@@ -1,7 +1,7 @@
 """The way to a backend: install it, start it, find it, greet it, follow it when it comes back under another port.
 
 A state machine that is stepped by pump(); it owns the installer, the process and the client, and does the
-handshake. backend_status.py puts it into words. It knows no job and no bpy.
+handshake. backend_status.py puts it into words for the session. It knows no job and no bpy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from ..shared.errors import BackendUnavailable, RelievoError, error_from_code
 from ..shared.handoff import Handoff
 from ..shared.messages import Failure, Hello, Message, Ping, Pong, Shutdown, Welcome
 from ..shared.version import PROTOCOL, VERSION
-from .backend_status import Standing, describe
 from .client import Client, Transport
 
 log = logging.getLogger(__name__)
@@ -106,10 +105,6 @@ class Connection:
     def silent_s(self) -> float:
         """For how long nothing has answered, where nothing answers."""
         return time.monotonic() - self._since
-
-    @property
-    def standing(self) -> Standing:
-        return describe(self)
 
     # What a person does ---------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ..shared.errors import BackendUnavailable, RelievoError, VersionMismatch, e
 from ..shared.jobs import JobState
 from ..shared.messages import Cancel, Failure, Fetch, Message, Query, Release, Released, Status, Submit
 from ..shared.params import parse, to_json
-from .backend_status import LinkState
+from .backend_status import LinkState, Standing, describe
 from .connection import Connection, Place
 from .job_records import Job
 from .ledger import Ledger
@@ -146,6 +146,11 @@ class Session:
         job.held = reason
         self._touch()
 
+    @property
+    def standing(self) -> Standing:
+        """How the connection to the backend stands, as a person is told."""
+        return describe(self.connection)
+
     # Stepping -------------------------------------------------------------------------------------------------
 
     def pump(self, budget_s: float = 0.01) -> bool:
@@ -161,7 +166,7 @@ class Session:
         for job in list(self.jobs.values()):
             if job.feeds and not job.is_settled:
                 self._feed(job)
-        drawn = (self.revision, self.connection.standing, self.connection.progress)
+        drawn = (self.revision, self.standing, self.connection.progress)
         changed, self._drawn = drawn != self._drawn, drawn
         return changed
 
@@ -172,7 +177,7 @@ class Session:
             self.pump(1.0)
             if on_pump is not None:
                 on_pump()
-            standing = self.connection.standing
+            standing = self.standing
             if standing.state in (LinkState.READY, LinkState.INSTALLING, LinkState.STARTING):
                 ready = time.monotonic()
             elif standing.state not in (LinkState.CONNECTING, LinkState.LOST) or time.monotonic() - ready > LOST_S:
@@ -188,7 +193,7 @@ class Session:
         deadline = time.monotonic() + timeout_s
         while not self.connection.is_ready:
             self.pump()
-            standing = self.connection.standing
+            standing = self.standing
             patient = standing.state in (
                 LinkState.CONNECTING,
                 LinkState.STARTING,

@@ -17,7 +17,7 @@ from .reporting import reports_errors
 
 def _state() -> LinkState | None:
     session = pump.current()
-    return session.connection.standing.state if session is not None else None
+    return session.standing.state if session is not None else None
 
 
 class Installing:
@@ -212,8 +212,8 @@ class RELIEVO_OT_copy_backend_report(bpy.types.Operator):
     bl_label = "Copy Report"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        connection = pump.session().connection
-        standing = connection.standing
+        session = pump.session()
+        connection, standing = session.connection, session.standing
         installed = connection.installation
         lines = [
             f"Relievo {VERSION}, protocol {PROTOCOL}, Blender {bpy.app.version_string}, {platform.platform()}",

@@ -68,7 +68,7 @@ def why_not(context: bpy.types.Context) -> str:
     session = pump.current()
     spec = find(algorithms(), context.scene.relievo.algorithm)
     if session is not None:
-        standing = session.connection.standing
+        standing = session.standing
         if standing.action in ("install", "update", "cancel_install"):
             return standing.sentence
         if reason := session.why_unavailable(spec):

@@ -56,7 +56,7 @@ def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_p
     if session is None:
         layout.label(text="Relievo is starting", icon="SORTTIME")
         return
-    standing = session.connection.standing
+    standing = session.standing
     if standing.state is LinkState.READY:
         row = layout.row(align=True)
         row.label(text=standing.sentence, icon="CHECKMARK")

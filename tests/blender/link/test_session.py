@@ -86,7 +86,7 @@ def started(folder: Path) -> Session:
 def pump_until(session: Session, condition, what: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}: {session.connection.standing}"
+        assert time.monotonic() < deadline, f"waited in vain for {what}: {session.standing}"
         session.pump()
         time.sleep(0.01)
 
@@ -233,8 +233,8 @@ def test_the_backend_ends_with_the_session_that_started_it(tmp_path):
 
 def test_stop_and_start_again(own):
     own.connection.stop()
-    pump_until(own, lambda: own.connection.standing.state is LinkState.STOPPED, "the stop")
-    assert own.connection.standing.action == "start"
+    pump_until(own, lambda: own.standing.state is LinkState.STOPPED, "the stop")
+    assert own.standing.action == "start"
     own.connection.start()
     own.wait_ready()
     own.wait(own.submit(NOISE, SMALL, {}))
@@ -248,7 +248,7 @@ def test_nothing_installed_says_what_to_do(tmp_path, monkeypatch):
     session = Session(tmp_path, "test")
     session.connection.attach()
     session.pump()
-    standing = session.connection.standing
+    standing = session.standing
     assert (standing.state, standing.action) == (LinkState.NOT_INSTALLED, "install")
     with pytest.raises(RelievoError, match="installed"):
         session.connection.start()
@@ -259,7 +259,7 @@ def refused(tmp_path: Path, endpoint: Endpoint) -> Session:
     write_endpoint(tmp_path / "other.json", endpoint)
     session = Session(tmp_path / "data", "test", place=Place(endpoint_path=str(tmp_path / "other.json")))
     session.connection.start()
-    pump_until(session, lambda: session.connection.standing.state is LinkState.FAILED, "the refusal")
+    pump_until(session, lambda: session.standing.state is LinkState.FAILED, "the refusal")
     return session
 
 
@@ -267,8 +267,8 @@ def test_a_wrong_token_is_said(data_dir, tmp_path):
     right = read_endpoint(data_dir / "state/endpoint.json")
     session = refused(tmp_path, dataclasses.replace(right, token="0" * 64))
     assert session.connection.error.code == "access_denied"
-    assert "token" in session.connection.standing.sentence.lower()
-    assert session.connection.standing.action == "preferences"
+    assert "token" in session.standing.sentence.lower()
+    assert session.standing.action == "preferences"
     session.close()
 
 
@@ -283,9 +283,9 @@ def test_another_protocol_is_said(tmp_path):
     pump_until(session, lambda: router.poll(0), "the Hello")
     client, *_ = router.recv_multipart()
     router.send_multipart([client, b"RLVO\x63", b"{}"])
-    pump_until(session, lambda: session.connection.standing.state is LinkState.FAILED, "the refusal")
+    pump_until(session, lambda: session.standing.state is LinkState.FAILED, "the refusal")
     assert session.connection.error.code == "version_mismatch"
-    assert "protocol 99" in session.connection.standing.sentence
+    assert "protocol 99" in session.standing.sentence
     session.close()
     context.destroy(0)
 
@@ -328,7 +328,7 @@ def test_an_engine_that_differs_is_refused_alone(session):
 def test_a_missing_connection_file_names_itself(tmp_path):
     session = Session(tmp_path / "data", "test", place=Place(endpoint_path=str(tmp_path / "none.json")))
     session.connection.start()
-    assert "none.json" in session.connection.standing.sentence
+    assert "none.json" in session.standing.sentence
     session.close()
 
 

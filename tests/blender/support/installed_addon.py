@@ -54,14 +54,15 @@ def interrupt_at(stage: str) -> None:
 
 def settled_state(timeout_s: float = 5.0) -> str:
     """The connection's state once it has looked at the disk again."""
-    connection = addon("pump").session().connection
+    session = addon("pump").session()
+    connection = session.connection
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         connection.pump()
         time.sleep(0.1)
         if connection.installed == connection.installation.state:
             break
-    return connection.standing.state.value
+    return session.standing.state.value
 
 
 def main(zip_path: str) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def main(zip_path: str) -> dict[str, Any]:
 
     seen["install"] = sorted(bpy.ops.relievo.install_backend())
     seen["selftest"] = session.connection.selftest
-    seen["standing"] = session.connection.standing.sentence
+    seen["standing"] = session.standing.sentence
     seen["installed"] = session.connection.installation.state
     seen["noise"] = sorted(bpy.ops.relievo.noise(seed=7, width_px=48, height_px=32, octaves=3))
     seen["vertices"] = len(bpy.context.active_object.data.vertices)
@@ -95,7 +96,7 @@ def main(zip_path: str) -> dict[str, Any]:
     seen["after an upgrade"] = settled_state()
     seen["update"] = sorted(bpy.ops.relievo.update_backend())
     seen["updated"] = (session.connection.installation.source / "backend/another.py").exists()
-    seen["state after update"] = session.connection.standing.state.value
+    seen["state after update"] = session.standing.state.value
     seen["noise again"] = sorted(bpy.ops.relievo.noise(seed=8, width_px=48, height_px=32, octaves=3))
 
     seen["measure"] = sorted(bpy.ops.relievo.measure_backend())

@@ -54,6 +54,6 @@ def discard_jobs() -> None:
 def step_until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}: {pump.session().connection.standing}"
+        assert time.monotonic() < deadline, f"waited in vain for {what}: {pump.session().standing}"
         pump.step()
         time.sleep(0.01)

@@ -138,7 +138,7 @@ def test_register_and_unregister_leave_nothing_behind(addon):
 def test_without_a_backend_generate_says_what_to_do():
     with pytest.raises(RuntimeError, match="Install Backend"):
         bpy.ops.relievo.noise()
-    assert pump.session().connection.standing.action == "install"
+    assert pump.session().standing.action == "install"
 
 
 def test_every_icon_is_one_of_blenders():
