@@ -86,7 +86,7 @@ def kernel_threads(count: int) -> Iterator[None]:
     import numba
 
     before = numba.get_num_threads()
-    numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))
+    numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))  # pyright: ignore[reportAttributeAccessIssue, reportPrivateImportUsage]
     try:
         yield
     finally:
