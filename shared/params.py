@@ -124,7 +124,7 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
     if typing.get_origin(annotation) is Literal:
         kind: TypeName = "choice"
         values = typing.get_args(annotation)
-        choices = tuple((value, meta.labels.get(value, value.replace("-", " ").capitalize())) for value in values)
+        choices = tuple((value, meta.labels.get(value, value.replace("-", " ").title())) for value in values)
     elif annotation in _TYPES:
         kind = _TYPES[annotation]
     else:

@@ -114,9 +114,20 @@ def test_words_for_people_are_there(spec: AlgorithmSpec) -> None:
     assert spec.summary
     assert spec.icon.isupper()
     for part in (*spec.inputs, *spec.outputs, *spec.parameters, *spec.presets):
-        assert part.label, part.name
-        assert part.help, part.name
+        assert is_title(part.label), part.label
+        assert part.help[:1].isupper() or not part.help[:1].isalpha(), f"{part.name}: help is a sentence"
+        assert not part.help.endswith("."), f"{part.name}: Blender ends tooltips without a full stop"
+    for parameter in spec.parameters:
+        for _, label in parameter.choices:
+            assert is_title(label), label
     assert spec.outputs
+
+
+def is_title(label: str) -> bool:
+    """Title Case: every word is capitalised but for small ones inside. A name may begin as it likes (fBm)."""
+    small = {"a", "an", "as", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"}
+    words = label.replace("(", "").replace("-", " ").split()
+    return bool(words) and all(word in small or any(map(str.isupper, word)) or not word[0].isalpha() for word in words)
 
 
 @every_algorithm
@@ -285,14 +296,19 @@ def test_the_wire_gives_the_same_arrays_as_a_call(client: Peer, spec: AlgorithmS
 
 def input_file(folder: Path, name: str, given: tuple[Array, ...]) -> Path:
     """A port's arrays as the command line takes them, in the exact format of their kind."""
+    formats = file_kind(given[0].kind).formats
+    return write_input(folder / (f"{name}{ENDINGS[formats[0]]}" if formats else name), given)
+
+
+def write_input(path: Path, given: tuple[Array, ...]) -> Path:
+    """Writes a port's arrays where they are to lie: photographs into a folder, everything else into one file."""
     if given[0].kind is PHOTOGRAPH:
-        (folder / name).mkdir()
+        path.mkdir()
         for array in given:
-            (folder / name / array.attributes["name"]).write_bytes(array.values.tobytes())
-        return folder / name
-    exact = file_kind(given[0].kind).formats[0]
-    path = folder / f"{name}{ENDINGS[exact]}"
-    write(given[0], path, Writing(format=exact))
+            (path / array.attributes["name"]).write_bytes(array.values.tobytes())
+        return path
+    format = next(name for name in file_kind(given[0].kind).formats if ENDINGS[name] == path.suffix)
+    write(given[0], path, Writing(format=format))
     return path
 
 

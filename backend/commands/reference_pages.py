@@ -8,10 +8,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from backend.files.kinds import ENDINGS, file_kind
+from backend.setup.small_inputs import typical_ports
 from shared.algorithm import AlgorithmSpec, Port
 from shared.arrays import KINDS, ArrayKind
 from shared.catalog import ALGORITHMS
-from shared.params import Param
+from shared.params import Param, with_role
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 NOTE = "<!-- Made by `python -m backend.commands.reference_pages` from shared/catalog. Change the declaration, not this page. -->"
@@ -25,13 +27,13 @@ def pages() -> dict[str, str]:
 
 
 def index() -> str:
-    lines = [NOTE, "", "# Reference", "", "## Algorithms", "", "| name | what it does |", "|---|---|"]
+    lines = [NOTE, "", "# Reference", "", "## Engines", "", "| name | what it does |", "|---|---|"]
     lines += [f"| [{spec.name}]({spec.name}.md) | {_cell(spec.summary)} |" for spec in ALGORITHMS]
     lines += [
         "",
-        "## Kinds of array",
+        "## Kinds of Array",
         "",
-        "Rows run from the top down. On the command line each is a file; in Blender an image or a mesh.",
+        "Rows run from the top down. On the command line each is a file; in Blender an image, a mesh, curves or a text.",
         "",
         "| kind | type | axes | unit | what it is |",
         "|---|---|---|---|---|",
@@ -77,19 +79,35 @@ def page(spec: AlgorithmSpec) -> str:
 
 
 def _example(spec: AlgorithmSpec) -> str:
-    inputs = "".join(f" --{port.name.replace('_', '-')} {port.name}.tif" for port in spec.inputs if not port.optional)
+    inputs = "".join(f" --{port.name.replace('_', '-')} {example_file(port)}" for port in typical_ports(spec))
     preset = f" --preset {spec.presets[0].name}" if spec.presets else ""
-    return f"relievo.py run {spec.name}{inputs}{preset} --seed 7 --out DIR"
+    return f"relievo.py run {spec.name}{inputs}{preset}{_seed(spec, ' --{} 7')} --out DIR"
+
+
+def example_file(port: Port) -> str:
+    """What the example calls a port's file, in the format that the kind is written in by default; photographs are a folder."""
+    formats = file_kind(port.kind).default or file_kind(port.kind).formats
+    return f"{port.name}{ENDINGS[formats[-1]]}" if formats else port.name
+
+
+def _seed(spec: AlgorithmSpec, template: str) -> str:
+    return "".join(
+        template.format(entry.name.replace("_", "-" if "--" in template else "_"))
+        for entry in with_role(spec.parameters, "seed")
+    )
 
 
 def _python(spec: AlgorithmSpec) -> list[str]:
-    inputs = "".join(f", {port.name}={port.name}" for port in spec.inputs if not port.optional)
-    size = ", pixel_size_m=30.0" if spec.inputs else ""
+    ports = typical_ports(spec)
+    inputs = "".join(f", {port.name}={port.name}" for port in ports)
+    size = ", pixel_size_m=30.0" if any("pixel_size_m" in port.kind.attributes for port in ports) else ""
+    first = spec.outputs[0]
+    axes = ", ".join({"H": "H", "W": "W"}.get(axis, axis) for axis in first.kind.axes)
     return [
         "import backend",
         "",
-        f'outputs = backend.run("{spec.name}"{inputs}{size}, seed=7)',
-        f'values = outputs["{spec.outputs[0].name}"].values  # float32 [H, W]',
+        f'outputs = backend.run("{spec.name}"{inputs}{size}{_seed(spec, ", {}=7")})',
+        f'values = outputs["{first.name}"]{"[0]" if first.many else ""}.values  # {first.kind.dtype} [{axes}]',
     ]
 
 

@@ -42,12 +42,19 @@ PIXEL_SIZE_M = 30.0
 PHOTOGRAPHS = 3
 
 
+def typical_ports(spec: AlgorithmSpec) -> list[Port]:
+    """The input ports that a run needs: those that are not optional, and with photographs the first mesh and cameras."""
+    kinds = [port.kind for port in spec.inputs]
+    beside = [kinds.index(kind) for kind in (MESH, CAMERAS) if PHOTOGRAPH in kinds and kind in kinds]
+    return [port for place, port in enumerate(spec.inputs) if not port.optional or place in beside]
+
+
 def small_inputs(spec: AlgorithmSpec, side: int = SIDE_PX) -> dict[str, tuple[Array, ...]]:
-    """An array for every input that is needed, by port, as check_inputs() takes them. side: pixels along maps and photographs."""
-    if any(port.kind is PHOTOGRAPH for port in spec.inputs):
-        return _scan_inputs(spec, side)
-    needed = [port for port in spec.inputs if not port.optional]
-    return {port.name: (small_array(port, side, seed),) for seed, port in enumerate(needed, 1)}
+    """An array for every typical port, as check_inputs() takes them. side: pixels along maps and photographs."""
+    return {
+        port.name: _photographs(side) if port.kind is PHOTOGRAPH and port.many else (small_array(port, side, seed),)
+        for seed, port in enumerate(typical_ports(spec), 1)
+    }
 
 
 def small_array(port: Port, side: int = SIDE_PX, seed: int = 1) -> Array:
@@ -55,16 +62,6 @@ def small_array(port: Port, side: int = SIDE_PX, seed: int = 1) -> Array:
     if port.kind is CLASS_MAP and port.classes:
         return Array(CLASS_MAP, _bands(side, seed, len(port.classes)))
     return SMALL[port.kind.name](side, seed)
-
-
-def _scan_inputs(spec: AlgorithmSpec, side: int) -> dict[str, tuple[Array, ...]]:
-    """Photographs, and of the ports of other kinds the first that can take what they belong to."""
-    given: dict[str, tuple[Array, ...]] = {}
-    for kind in (MESH, CAMERAS, PHOTOGRAPH):
-        port = next((port for port in spec.inputs if port.kind is kind), None)
-        if port is not None:
-            given[port.name] = _photographs(side) if kind is PHOTOGRAPH else (SMALL[kind.name](side, 1),)
-    return given
 
 
 def _shares(side: int, seed: int) -> np.ndarray:

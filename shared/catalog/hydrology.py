@@ -20,7 +20,7 @@ class HydrologyParams:
         min=0.0,
         max=1.0,
         step=0.05,
-        help="How far rivers have cut back into the land: 0 leaves it, 1 reaches the highest divides",
+        help="How far rivers cut back into the land: 0 leaves it unchanged, 1 reaches the highest divides",
     )
     smoothing: float = param(
         0.5,
@@ -28,7 +28,7 @@ class HydrologyParams:
         min=0.0,
         max=1.0,
         step=0.05,
-        help="How far soil has crept down the slopes between the rivers and rounded them",
+        help="How far soil creeps down the slopes between rivers and rounds them",
     )
     deposition: float = param(
         0.3,
@@ -37,7 +37,7 @@ class HydrologyParams:
         max=2.0,
         soft_max=1.0,
         step=0.05,
-        help="How readily rivers lay down what they carry: 0 carries all away, 1 fills valley floors",
+        help="How readily rivers deposit what they carry: 0 carries everything away, 1 fills valley floors",
     )
     uplift: float = param(
         0.0,
@@ -46,7 +46,7 @@ class HydrologyParams:
         max=5.0,
         soft_max=1.0,
         step=0.05,
-        help="How far the highest land rises while it wears, as a share of the relief: keeps old mountains high",
+        help="How far the highest land rises while it erodes, as a share of the relief; keeps old mountains high",
     )
     valley_size: float = param(
         1.0,
@@ -56,7 +56,7 @@ class HydrologyParams:
         soft_max=5.0,
         step=0.1,
         unit="%",
-        help="Ground narrower than this share of the map gathers too little water to be cut",
+        help="Width of the smallest valley that is cut, as a share of the map's width",
     )
     steps: int = param(
         40,
@@ -64,13 +64,13 @@ class HydrologyParams:
         min=1,
         max=1000,
         soft_max=100,
-        help="Time steps: more let rivers find better ways and take longer",
+        help="Time steps; more of them let rivers find better courses and take longer",
         role="count",
     )
     seed: int = param(
         0,
         label="Seed",
-        help="Which way water turns where slopes are nearly alike",
+        help="Random seed for flow directions where slopes are nearly equal",
         min=0,
         max=2147483647,
         role="seed",
@@ -79,14 +79,14 @@ class HydrologyParams:
         "breach",
         label="Depressions",
         group="Water",
-        help="What becomes of hollows that hold water: a channel is cut, they are filled, or they stay as lakes",
+        help="How hollows that would hold water are treated: drained by a channel, filled, or kept as lakes",
         labels={"breach": "Cut Channels", "fill": "Fill", "keep": "Keep as Lakes"},
     )
     flow_model: Literal["multiple", "single"] = param(
         "multiple",
         label="Flow Map",
         group="Water",
-        help="How the flow map spreads water: over all lower neighbours, smooth, or down the steepest, thin lines",
+        help="How the flow map distributes water: over all lower neighbours (smooth) or to the steepest one (thin lines)",
         labels={"multiple": "Spread", "single": "Thin Lines"},
     )
     wander: float = param(
@@ -96,7 +96,7 @@ class HydrologyParams:
         min=0.0,
         max=1.0,
         step=0.05,
-        help="How far water strays from the steepest of the eight directions, which hides the grid on even slopes",
+        help="How far flow strays from the steepest of the eight directions, which hides the grid on even slopes",
     )
     area_exponent: float = param(
         0.45,
@@ -107,7 +107,7 @@ class HydrologyParams:
         soft_min=0.3,
         soft_max=0.6,
         step=0.01,
-        help="m in K A^m S^n: higher favours large rivers over small gullies",
+        help="Exponent m in K A^m S^n; higher favours large rivers over small gullies",
     )
     slope_exponent: float = param(
         1.0,
@@ -118,7 +118,7 @@ class HydrologyParams:
         soft_min=0.6,
         soft_max=2.0,
         step=0.05,
-        help="n in K A^m S^n: above 1 steep reaches wear faster and valleys keep sharp steps",
+        help="Exponent n in K A^m S^n; above 1 steep reaches erode faster and valleys keep sharp steps",
     )
     talus_angle: float = param(
         60.0,
@@ -129,40 +129,46 @@ class HydrologyParams:
         max=90.0,
         soft_min=25.0,
         step=1.0,
-        help="Steepest slope that holds beside a channel; 90 lets cliffs stand",
+        help="Steepest slope that is stable beside a channel; 90 lets cliffs stand",
     )
 
 
 SPEC = AlgorithmSpec(
     name="hydrology",
     label="Hydrology",
-    summary="Lets water run over a terrain: cuts valleys, drains hollows, lays down sediment, and maps the flow",
+    summary="Lets water run over a terrain: cuts valleys, drains hollows, deposits sediment and maps the flow",
     icon="MOD_OCEAN",
     params=HydrologyParams,
     number=2,
     makes="terrain",
     devices=("cpu",),
     inputs=(
-        Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain that water runs over"),
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The terrain that water runs over"),
         Port(
-            name="mask", kind=MASK, label="Mask", optional=True, help="where ground may change: 1 freely, 0 not at all"
+            name="mask",
+            kind=MASK,
+            label="Mask",
+            optional=True,
+            help="Where the ground may change: 1 freely, 0 not at all",
         ),
     ),
     outputs=(
-        Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain after the water"),
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The terrain after erosion"),
         Port(
             name="flow",
             kind=AREA_MAP,
             label="Flow",
-            help="the area that drains through each cell; its logarithm draws rivers",
+            help="The area that drains through each cell; its logarithm shows rivers",
         ),
         Port(
             name="sediment",
             kind=MASK,
             label="Sediment",
-            help="how far sediment hides the rock: river beds, fans and valley floors",
+            help="How far sediment covers the rock: river beds, fans and valley floors",
         ),
-        Port(name="wear", kind=MASK, label="Wear", help="where ground was worn away: 0.5 is one tenth of the relief"),
+        Port(
+            name="wear", kind=MASK, label="Wear", help="How deep the ground was eroded: 0.5 is one tenth of the relief"
+        ),
     ),
     presets=(
         Preset(
@@ -181,7 +187,7 @@ SPEC = AlgorithmSpec(
         Preset(
             name="alpine",
             label="Alpine",
-            help="Land that rises as it wears: sharp ridges and deep valleys",
+            help="Land that rises as it erodes: sharp ridges and deep valleys",
             values={
                 "amount": 0.35,
                 "smoothing": 0.5,
@@ -205,7 +211,7 @@ SPEC = AlgorithmSpec(
         Preset(
             name="drain",
             label="Drain Only",
-            help="No erosion: only lets every hollow run dry, for a flow map",
+            help="No erosion; only drains every hollow, for a flow map",
             values={"amount": 0.0, "smoothing": 0.0, "deposition": 0.0, "steps": 1, "wander": 0.0},
         ),
     ),

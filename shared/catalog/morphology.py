@@ -18,7 +18,7 @@ class MorphologyParams:
     seed: int = param(
         0,
         label="Seed",
-        help="another number gives another terrain of the same kind",
+        help="Random seed; each number gives a different terrain of the same kind",
         min=0,
         max=2**31 - 1,
         role="seed",
@@ -26,14 +26,14 @@ class MorphologyParams:
     landform: Literal["alpine", "canyon", "badlands", "dunes", "volcanic", "glacial"] = param(
         "alpine",
         label="Landform",
-        help="the exemplar that comes with Relievo, used where none is given",
+        help="Built-in exemplar, used if no other is given",
     )
     layout: float = param(
         0.1,
         label="Keep Layout",
         min=0.0,
         max=1.0,
-        help="how firmly mountains and plains stay where the height map has them; 0 only starts there",
+        help="How firmly mountains and plains stay where the height map has them; at 0 the map is only the starting point",
     )
     landform_px: float = param(
         112.0,
@@ -42,7 +42,7 @@ class MorphologyParams:
         max=4096.0,
         soft_max=512.0,
         unit="px",
-        help="the largest landform taken from the exemplar, at most a quarter of the map; what is larger stays the map's own",
+        help="Size of the largest landform taken from the exemplar, at most a quarter of the map; larger forms stay as they are",
     )
     relief: float = param(
         0.0,
@@ -50,16 +50,16 @@ class MorphologyParams:
         min=0.0,
         max=9000.0,
         unit="m",
-        help="highest minus lowest point of the result; 0 keeps the exemplar's own heights and slopes",
+        help="Height difference between the highest and lowest points; 0 keeps the exemplar's own heights and slopes",
     )
-    drainage: bool = param(True, label="Drain", help="let water run off everywhere: no pits")
+    drainage: bool = param(True, label="Drain", help="Let water run off everywhere, without pits")
     steps: int = param(
         40,
         label="Steps",
         min=1,
         max=2000,
         soft_max=200,
-        help="steps of transport at each of about eight sizes",
+        help="Transport steps at each level of the pyramid, which has about eight",
         group="Transport",
         role="count",
     )
@@ -69,71 +69,69 @@ class MorphologyParams:
         min=2,
         max=48,
         step=2,
-        help="directions compared at each step; rounded up to an even number",
+        help="Random directions compared in each step; rounded up to an even number",
         group="Transport",
     )
     method: Literal["sliced-wasserstein", "gram", "channel-statistics", "histogram", "spatial"] = param(
         "sliced-wasserstein",
         label="Method",
         group="Method",
-        help="what is compared with the exemplar: patches by optimal transport, or feature statistics: correlations,"
-        " means and deviations, histograms, correlations at a distance",
+        help="What is compared with the exemplar: patches by optimal transport, or statistics of features: correlations,"
+        " means and deviations, histograms, or correlations at a distance",
     )
     features: Literal["convolution-bank", "vgg19"] = param(
         "convolution-bank",
         label="Features",
         group="Features",
-        help=(
-            "a fixed random filter bank that needs no download, or VGG-19 with the user's copy of torchvision's weights"
-        ),
+        help=("A fixed bank of random filters, which needs no download, or VGG-19 with torchvision's weights"),
         labels={"vgg19": "VGG-19"},
     )
     formula: Literal["relative", "merizzi-2024", "merizzi-2024-pytorch"] = param(
         "relative",
         label="Formula",
         group="Features",
-        help="how the loss terms are scaled: relative to the exemplar's own statistics, or as published in 2024",
+        help="How loss terms are scaled: relative to the exemplar's own statistics, or as published in 2024",
         labels={"merizzi-2024": "Merizzi 2024 (Keras)", "merizzi-2024-pytorch": "Merizzi 2024 (PyTorch)"},
     )
     parametrisation: Literal["height", "deep-image-prior"] = param(
         "height",
         label="Parametrisation",
         group="Features",
-        help="optimise the heights themselves, or the weights of a small network that draws them (slower, smoother)",
+        help="Optimise the heights themselves, or the weights of a small network that generates them (slower, smoother)",
     )
     style_weight: float = param(
         1.0,
-        label="Style weight",
+        label="Style Weight",
         group="Features",
         min=0.0,
         max=1000.0,
         soft_max=10.0,
-        help="multiplies the exemplar term",
+        help="Weight of the exemplar term",
     )
     content_weight: float = param(
         0.1,
-        label="Content weight",
+        label="Content Weight",
         group="Features",
         min=0.0,
         max=1000.0,
         soft_max=10.0,
-        help="multiplies the term that keeps the input's layout",
+        help="Weight of the term that keeps the input's layout",
     )
     total_variation_weight: float = param(
         0.0,
-        label="Total variation",
+        label="Total Variation",
         group="Features",
         min=0.0,
         max=1000.0,
         soft_max=10.0,
-        help="multiplies the term that smooths",
+        help="Weight of the term that smooths",
     )
     optimiser: Literal["adam", "sgd"] = param(
         "adam",
         label="Optimiser",
         group="Features",
         help="Adam, or plain gradient descent as in 2024",
-        labels={"sgd": "Gradient descent"},
+        labels={"sgd": "Gradient Descent"},
     )
     feature_iterations: int = param(
         100,
@@ -142,20 +140,20 @@ class MorphologyParams:
         min=1,
         max=100000,
         soft_max=2000,
-        help="steps on each level of the pyramid",
+        help="Steps at each level of the pyramid",
         role="count",
     )
     feature_learning_rate: float = param(
         0.3,
-        label="Learning rate",
+        label="Learning Rate",
         group="Features",
         min=1e-6,
         max=10000.0,
         soft_min=0.01,
         soft_max=200.0,
         help=(
-            "Adam: step in units of the exemplar's roughness; gradient descent: factor on the "
-            "published gradient, heights as 0..255"
+            "For Adam, the step in units of the exemplar's roughness; for gradient descent, a factor on the "
+            "published gradient with heights as 0 to 255"
         ),
     )
     learning_rate_decay: float = param(
@@ -164,45 +162,45 @@ class MorphologyParams:
         group="Features",
         min=0.01,
         max=1.0,
-        help="factor on the learning rate after each interval, applied continuously",
+        help="Factor on the learning rate per decay interval, applied continuously",
     )
     learning_rate_interval: float = param(
         1.2,
-        label="Decay interval",
+        label="Decay Interval",
         group="Features",
         min=0.1,
         max=100000.0,
         soft_max=200.0,
-        help="iterations after which the factor has been applied once",
+        help="Iterations after which the decay factor has been applied once",
     )
     feature_size: int = param(
         1024,
-        label="Working size",
+        label="Working Size",
         group="Features",
         min=64,
         max=16384,
         soft_max=2048,
         unit="px",
         help=(
-            "longest side of the finest level that is optimised; finer detail is the input's own, "
+            "Longest side of the finest level that is optimised; finer detail is taken from the input, "
             "scaled to the exemplar"
         ),
     )
     coarsest_size: int = param(
         64,
-        label="Coarsest size",
+        label="Coarsest Size",
         group="Features",
         min=32,
         max=16384,
         soft_max=1024,
         unit="px",
-        help="longest side of the first level",
+        help="Longest side of the first level",
     )
     download_weights: bool = param(
         False,
-        label="Download weights",
+        label="Download Weights",
         group="Features",
-        help="fetch the VGG-19 weights (548 MiB) when they are not on this machine",
+        help="Download the VGG-19 weights (548 MiB) if they are not on this machine",
     )
 
 
@@ -228,7 +226,7 @@ def _devices_for(params: MorphologyParams) -> tuple[str, ...]:
 SPEC = AlgorithmSpec(
     name="morphology",
     label="Relief Transfer",
-    summary="Give a height map the landforms of real or simulated terrain, and keep its layout.",
+    summary="Gives a height map the landforms of real or simulated terrain and keeps its layout",
     icon="RNDCURVE",
     params=MorphologyParams,
     number=1,
@@ -237,7 +235,7 @@ SPEC = AlgorithmSpec(
     devices_for=_devices_for,
     weights=("vgg19",),
     inputs=(
-        Port(name="height", kind=HEIGHT_MAP, label="Height", help="the map whose layout is kept"),
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The map whose layout is kept"),
         Port(
             name="exemplar",
             kind=HEIGHT_MAP,
@@ -245,8 +243,8 @@ SPEC = AlgorithmSpec(
             optional=True,
             many=True,
             help=(
-                "terrain whose landforms are taken, one or several (pooled, or placed by the classes); "
-                "none takes the landform that is set"
+                "Terrain whose landforms are taken: one map, or several (pooled, or placed by the classes); "
+                "if empty, the Landform setting is used"
             ),
         ),
         Port(
@@ -254,17 +252,17 @@ SPEC = AlgorithmSpec(
             kind=CLASS_MAP,
             label="Classes",
             optional=True,
-            help="which exemplar applies where: 0 is the first; of the height map's size",
+            help="Which exemplar applies where, 0 being the first; same size as the height map",
         ),
     ),
     outputs=(
-        Port(name="height", kind=HEIGHT_MAP, label="Height", help="the new terrain, at the height map's pixel size"),
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The new terrain, at the height map's pixel size"),
     ),
     presets=(
         Preset(
             name="close",
-            label="Close to the layout",
-            help="Small landforms on the user's own mountains",
+            label="Close to the Layout",
+            help="Small landforms on the map's own mountains",
             values={"layout": 0.6, "landform_px": 56.0},
         ),
         Preset(

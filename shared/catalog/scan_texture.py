@@ -21,25 +21,25 @@ class ScanTextureParams:
         min=16,
         max=16384,
         soft_min=256,
-        help="Side of the square texture, of each UDIM tile where there are several",
+        help="Side of the square texture, or of each UDIM tile",
         role="size",
     )
     robustness: Literal["l1", "huber", "none"] = param(
         "l1",
         label="Outliers",
-        help="What becomes of highlights, passers-by and other pixels that most photographs contradict",
-        labels={"l1": "Ignore", "huber": "Weaken", "none": "Average In"},
+        help="How highlights, passers-by and other pixels that most photographs contradict are treated",
+        labels={"l1": "Ignore", "huber": "Weaken", "none": "Keep"},
     )
     color_correction: Literal["white-balance", "exposure", "none"] = param(
         "white-balance",
         label="Colours",
-        help="What is made equal between photographs: exposure, or exposure and white balance, or nothing",
+        help="What is equalised between photographs: exposure and white balance, exposure alone, or nothing",
     )
     alignment: Literal["warp", "shift", "none"] = param(
         "warp",
         label="Alignment",
-        help="How photographs whose poses are a pixel off are brought onto each other",
-        labels={"warp": "Bend", "shift": "Shift", "none": "None"},
+        help="How photographs whose poses are slightly off are aligned with each other",
+        labels={"warp": "Warp", "shift": "Shift", "none": "None"},
     )
     smoothness: float = param(
         0.004,
@@ -47,28 +47,28 @@ class ScanTextureParams:
         min=0.0,
         max=1.0,
         soft_max=0.1,
-        help="How strongly neighbouring texels are held together where photographs disagree: fills what none has seen",
+        help="How strongly neighbouring texels are kept alike where photographs disagree; also fills what no photograph shows",
     )
     unwrap: Literal["missing", "never", "always"] = param(
         "missing",
         label="Unwrap",
         group="UVs",
-        help="Whether the mesh gets new UVs: only where it has none, never, or in every case",
+        help="Whether the mesh gets new UVs: only if it has none, never, or always",
         labels={"missing": "If It Has No UVs", "never": "Never", "always": "Always"},
     )
     mips: bool = param(
         True,
-        label="Fill the Surroundings",
+        label="Fill Margins",
         group="UVs",
-        help="Carry the colours on around the charts, so that the smaller copies a renderer makes (mips) do not bleed",
+        help="Extend colours beyond the UV islands, so that mip maps and filtering do not bleed",
     )
     pixel_model: Literal["area", "point"] = param(
         "area",
-        label="A Pixel Is",
+        label="Pixel Model",
         group="Solver",
-        help="What a photograph's pixel is taken to show: the mean of the texels under it, which lets a texture finer than"
-        " the photographs gain detail, or the texels at its centre alone",
-        labels={"area": "An Area", "point": "A Point"},
+        help="What a photograph's pixel is taken to show: the mean of the texels it covers, which lets a texture finer than"
+        " the photographs gain detail, or only the texels at its centre",
+        labels={"area": "Area", "point": "Point"},
     )
     passes: int = param(
         2,
@@ -77,7 +77,7 @@ class ScanTextureParams:
         min=1,
         max=50,
         soft_max=10,
-        help="How often all photographs are read at full size, pixels weighed anew by how well they fit each time",
+        help="How often all photographs are read at full size; each time pixels are weighted anew by how well they fit",
     )
     tolerance: float = param(
         0.02,
@@ -86,7 +86,7 @@ class ScanTextureParams:
         min=0.001,
         max=0.5,
         soft_max=0.1,
-        help="Differences of colour below this count as noise, those above as outliers; 1 is from black to white",
+        help="Colour differences below this count as noise, those above as outliers; 1 is black to white",
     )
     gradient_weight: float = param(
         0.0,
@@ -95,8 +95,8 @@ class ScanTextureParams:
         min=0.0,
         max=100.0,
         soft_max=10.0,
-        help="How much the differences between neighbouring pixels count beside the pixels themselves; helps where the"
-        " light changes from photograph to photograph",
+        help="Weight of differences between neighbouring pixels relative to the pixels themselves; helps where the"
+        " light changes between photographs",
     )
     seam_weight: float = param(
         0.1,
@@ -105,7 +105,7 @@ class ScanTextureParams:
         min=0.0,
         max=100.0,
         soft_max=10.0,
-        help="How firmly the two sides of a cut in the UVs are held to one colour; 0 lets seams show",
+        help="How firmly both sides of a UV seam are held to one colour; 0 lets seams show",
     )
     view_angle_power: float = param(
         1.0,
@@ -114,7 +114,7 @@ class ScanTextureParams:
         min=0.0,
         max=16.0,
         soft_max=4.0,
-        help="How much a frontal view outweighs a grazing one: the power of the cosine; 0 counts both alike",
+        help="How much frontal views outweigh grazing ones: the exponent of the cosine; 0 weights all alike",
     )
     steepest_view: float = param(
         80.0,
@@ -123,7 +123,7 @@ class ScanTextureParams:
         min=10.0,
         max=90.0,
         unit="deg",
-        help="Surfaces turned further away from the camera than this are not taken from that photograph",
+        help="Surfaces that face further away from the camera than this are not taken from that photograph",
     )
     silhouette_px: float = param(
         1.0,
@@ -133,7 +133,7 @@ class ScanTextureParams:
         max=64.0,
         soft_max=16.0,
         unit="px",
-        help="Pixels this near to where one surface hides another, or the mesh ends, are trusted less",
+        help="Pixels this close to a silhouette, or to the edge of the mesh, get less weight",
     )
     border_px: float = param(
         4.0,
@@ -143,27 +143,27 @@ class ScanTextureParams:
         max=1024.0,
         soft_max=64.0,
         unit="px",
-        help="Pixels this near to the border of their photograph are trusted less, so that none ends abruptly",
+        help="Pixels this close to the border of their photograph get less weight, so that no photograph ends abruptly",
     )
     warp_cell_px: float = param(
         64.0,
-        label="Bending Size",
+        label="Warp Cell Size",
         group="Alignment",
         min=8.0,
         max=1024.0,
         soft_max=256.0,
         unit="px",
-        help="Distance of the points at which a photograph may be bent",
+        help="Spacing of the control points by which a photograph may be warped",
     )
     most_shift: float = param(
         2.0,
-        label="Most Shift",
+        label="Maximum Shift",
         group="Alignment",
         min=0.01,
         max=20.0,
         soft_max=5.0,
         unit="%",
-        help="A photograph is never moved or bent further than this share of its longer side",
+        help="Largest shift or warp of a photograph, as a share of its longer side",
     )
     misfit: float = param(
         4.0,
@@ -172,19 +172,19 @@ class ScanTextureParams:
         min=1.5,
         max=100.0,
         soft_max=10.0,
-        help="A photograph whose residual is this many times the others' is left out and named in the report",
+        help="A photograph whose residual is this many times that of the others is left out and named in the report",
     )
     refinement: Literal["none", "refine", "original"] = param(
         "none",
         label="Refinement",
         group="Refinement",
-        help="Further descent on the finished texture by its losses on the photographs: none, from the solved texture, or as"
-        " NeuralTexGen does it from grey",
+        help="Gradient descent on the texture after the solve: none, from the solved texture, or from grey as"
+        " NeuralTexGen does",
         labels={"none": "None", "refine": "Refine", "original": "As NeuralTexGen"},
     )
     refinement_epochs: int = param(
         10,
-        label="Steady Epochs",
+        label="Epochs",
         group="Refinement",
         min=0,
         max=10000,
@@ -194,12 +194,12 @@ class ScanTextureParams:
     )
     refinement_decay_epochs: int = param(
         20,
-        label="Fading Epochs",
+        label="Decay Epochs",
         group="Refinement",
         min=0,
         max=10000,
         soft_max=200,
-        help="Passes during which the learning rate falls to nothing",
+        help="Passes during which the learning rate falls to zero",
     )
     refinement_rate: float = param(
         0.002,
@@ -208,7 +208,7 @@ class ScanTextureParams:
         min=0.0,
         max=1.0,
         soft_max=0.1,
-        help="Adam's step; 2 is from black to white",
+        help="Step size of Adam; black to white is 2",
     )
     refinement_batch: int = param(
         0,
@@ -217,7 +217,7 @@ class ScanTextureParams:
         min=0,
         max=100000,
         soft_max=100,
-        help="Photographs a step, drawn anew in every epoch; 0 takes one step an epoch with all of them",
+        help="Photographs per step, reshuffled in every epoch; 0 takes one step per epoch with all of them",
     )
     refinement_levels: int = param(
         4,
@@ -225,13 +225,13 @@ class ScanTextureParams:
         group="Refinement",
         min=1,
         max=12,
-        help="Levels of the texture that are summed, each half as fine as the one before",
+        help="Levels of the texture that are summed, each at half the resolution of the one before",
     )
     refinement_penalty: Literal["l1", "charbonnier", "huber"] = param(
         "l1",
         label="Penalty",
         group="Refinement",
-        help="How a difference counts in the colour and gradient losses",
+        help="How differences are penalised in the colour and edge losses",
         labels={"l1": "Absolute", "charbonnier": "Charbonnier", "huber": "Huber"},
     )
     l1_loss: float = param(
@@ -241,7 +241,7 @@ class ScanTextureParams:
         min=0.0,
         max=1000.0,
         soft_max=100.0,
-        help="Weight of the differences of colour; every loss may be 0",
+        help="Weight of colour differences; any loss may be 0",
     )
     l2_loss: float = param(
         0.0,
@@ -250,7 +250,7 @@ class ScanTextureParams:
         min=0.0,
         max=1000.0,
         soft_max=100.0,
-        help="Weight of the squared differences of colour",
+        help="Weight of squared colour differences",
     )
     gradient_loss: float = param(
         20.0,
@@ -259,7 +259,7 @@ class ScanTextureParams:
         min=0.0,
         max=1000.0,
         soft_max=100.0,
-        help="Weight of the differences between neighbouring pixels' differences",
+        help="Weight of differences of image gradients",
     )
     content_loss: float = param(
         0.0,
@@ -268,7 +268,7 @@ class ScanTextureParams:
         min=0.0,
         max=1000.0,
         soft_max=100.0,
-        help="Weight of the differences of VGG-19 features; needs its weights",
+        help="Weight of differences of VGG-19 features; needs its weights",
     )
     style_loss: float = param(
         0.0,
@@ -277,7 +277,7 @@ class ScanTextureParams:
         min=0.0,
         max=1000.0,
         soft_max=100.0,
-        help="Weight of the differences of VGG-19 feature correlations; needs its weights",
+        help="Weight of differences of VGG-19 feature correlations; needs its weights",
     )
     regularization: float = param(
         0.1,
@@ -286,13 +286,13 @@ class ScanTextureParams:
         min=0.0,
         max=100.0,
         soft_max=1.0,
-        help="How strongly detail is kept in the coarse levels, which fills what no photograph has seen",
+        help="How strongly detail is kept in the coarse levels, which fills what no photograph shows",
     )
     download_weights: bool = param(
         False,
         label="Download Weights",
         group="Refinement",
-        help="Fetch the VGG-19 weights (548 MiB) when they are not on this machine",
+        help="Download the VGG-19 weights (548 MiB) if they are not on this machine",
     )
     hold_out: int = param(
         0,
@@ -300,17 +300,17 @@ class ScanTextureParams:
         group="Measure",
         min=0,
         max=1000,
-        help="Keep every so-many-th photograph back and report how well the texture predicts it; 0 uses all",
+        help="Hold out every Nth photograph and report how well the texture predicts it; 0 uses all",
     )
     memory_limit: float = param(
         0.0,
-        label="Memory",
+        label="Memory Limit",
         group="Measure",
         min=0.0,
         max=4096.0,
         soft_max=64.0,
         unit="GiB",
-        help="Most memory to work with; a texture that does not fit is solved in blocks. 0 takes most of what is free",
+        help="Memory to use at most; a texture that does not fit is solved in blocks. 0 uses most of what is free",
     )
     seed: int = param(
         0,
@@ -318,14 +318,14 @@ class ScanTextureParams:
         group="Measure",
         min=0,
         max=2147483647,
-        help="Only the refinement draws numbers",
+        help="Random seed; used only by the refinement",
         role="seed",
     )
 
 
 SPEC = AlgorithmSpec(
     name="scan_texture",
-    label="Scan",
+    label="Scan Texture",
     summary="Makes one clean texture for a scanned mesh from photographs with known cameras",
     icon="OUTLINER_OB_CAMERA",
     params=ScanTextureParams,
@@ -339,22 +339,22 @@ SPEC = AlgorithmSpec(
             kind=PHOTOGRAPH,
             many=True,
             label="Photographs",
-            help="the photographs, in the cameras' order",
+            help="The photographs, in the cameras' order",
         ),
         Port(
             name="mesh",
             kind=MESH,
             optional=True,
             label="Mesh",
-            help="the scanned surface; needed unless UV maps are given",
+            help="The scanned surface; needed unless UV maps are given",
         ),
-        Port(name="cameras", kind=CAMERAS, optional=True, label="Cameras", help="where each photograph was taken from"),
+        Port(name="cameras", kind=CAMERAS, optional=True, label="Cameras", help="Where each photograph was taken from"),
         Port(
             name="occluders",
             kind=MESH,
             optional=True,
             label="Occluders",
-            help="surfaces that hide the mesh in the photographs and take no texture",
+            help="Surfaces that hide the mesh in the photographs and get no texture",
         ),
         Port(
             name="uv_maps",
@@ -362,7 +362,7 @@ SPEC = AlgorithmSpec(
             optional=True,
             many=True,
             label="UV Maps",
-            help="for each photograph where its pixels look in the texture, in place of mesh and cameras",
+            help="For each photograph, the UV that each pixel shows; in place of mesh and cameras",
         ),
         Port(
             name="depth_maps",
@@ -370,7 +370,7 @@ SPEC = AlgorithmSpec(
             optional=True,
             many=True,
             label="Depth Maps",
-            help="for each UV map how far away its surface is, to know its silhouettes",
+            help="For each UV map, the depth of its surface, by which silhouettes are found",
         ),
         Port(
             name="facing_maps",
@@ -378,7 +378,7 @@ SPEC = AlgorithmSpec(
             optional=True,
             many=True,
             label="Facing Maps",
-            help="for each UV map the cosine between the surface's normal and the line of sight",
+            help="For each UV map, the cosine between surface normal and line of sight",
         ),
         Port(
             name="masks",
@@ -386,37 +386,37 @@ SPEC = AlgorithmSpec(
             optional=True,
             many=True,
             label="Masks",
-            help="for each photograph what counts: 1 fully, 0 not at all",
+            help="For each photograph, which pixels count: 1 fully, 0 not at all",
         ),
     ),
     outputs=(
-        Port(name="texture", kind=TEXTURE, many=True, label="Texture", help="the texture, an image for each UDIM tile"),
+        Port(name="texture", kind=TEXTURE, many=True, label="Texture", help="The texture, one image per UDIM tile"),
         Port(
             name="coverage",
             kind=COUNT_MAP,
             many=True,
             label="Coverage",
-            help="how many photographs have seen each texel",
+            help="How many photographs show each texel",
         ),
         Port(
             name="confidence",
             kind=MASK,
             many=True,
             label="Confidence",
-            help="how surely each texel is known: 0 is a guess from its surroundings",
+            help="How reliable each texel is; 0 is filled from its surroundings",
         ),
         Port(
             name="mesh",
             kind=MESH,
             optional=True,
             label="Mesh",
-            help="the mesh with the UVs that the texture belongs to",
+            help="The mesh with the UVs that the texture belongs to",
         ),
         Port(
             name="report",
             kind=REPORT,
             label="Report",
-            help="each photograph's residual, gain and shift, the held-out ones' PSNR, and those that did not fit",
+            help="Each photograph's residual, gain and shift, the PSNR of those held out, and those that did not fit",
         ),
     ),
     presets=(
@@ -424,25 +424,25 @@ SPEC = AlgorithmSpec(
         Preset(
             name="exact",
             label="Exact Poses",
-            help="Renderings or a calibrated rig: nothing is moved, no exposure made equal",
+            help="Renderings or a calibrated rig: nothing is aligned, no exposure is equalised",
             values={"alignment": "none", "color_correction": "none"},
         ),
         Preset(
             name="draft",
             label="Draft",
-            help="A quick look: few passes, no bending",
+            help="A quick look: one pass, no warp",
             values={"size": 1024, "passes": 1, "alignment": "shift"},
         ),
         Preset(
             name="refined",
             label="Refined",
-            help="The solved texture, then descent on the losses of NeuralTexGen without its networks",
+            help="The solved texture, then gradient descent on NeuralTexGen's losses without its networks",
             values={"refinement": "refine"},
         ),
         Preset(
             name="neuraltexgen",
             label="NeuralTexGen",
-            help="Its published formula, started from grey; needs VGG-19's weights unless Content and Style are 0",
+            help="The published formula, started from grey; needs VGG-19's weights unless Content and Style are 0",
             values={
                 "refinement": "original",
                 "refinement_epochs": 20,

@@ -24,9 +24,9 @@ SPEC = AlgorithmSpec(
     params=ToyMapsParams,
     number=2004,
     makes="maps",
-    inputs=(Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain"),),
+    inputs=(Port(name="height", kind=HEIGHT_MAP, label="Height", help="The terrain"),),
     outputs=(
-        Port(name="normal", kind=NORMAL_MAP, label="Normals", help="the terrain's normals"),
+        Port(name="normal", kind=NORMAL_MAP, label="Normals", help="The terrain's normals"),
         Port(name="high", kind=MASK, label="High Ground", help="1 above the level"),
     ),
 )

@@ -24,6 +24,6 @@ SPEC = AlgorithmSpec(
     params=ToyMaterialParams,
     number=2002,
     makes="surface",
-    inputs=(Port(name="image", kind=COLOR_IMAGE, label="Image", help="what the material looks like"),),
-    outputs=(Port(name="material", kind=TEXTURE_SET, label="Material", help="the maps that belong together"),),
+    inputs=(Port(name="image", kind=COLOR_IMAGE, label="Image", help="What the material looks like"),),
+    outputs=(Port(name="material", kind=TEXTURE_SET, label="Material", help="The maps that belong together"),),
 )

@@ -25,9 +25,9 @@ SPEC = AlgorithmSpec(
     params=ToyPaintingParams,
     number=2003,
     makes="painting",
-    inputs=(Port(name="image", kind=COLOR_IMAGE, label="Image", help="what is painted"),),
+    inputs=(Port(name="image", kind=COLOR_IMAGE, label="Image", help="What is painted"),),
     outputs=(
-        Port(name="strokes", kind=STROKES, label="Strokes", help="the strokes in painting order"),
-        Port(name="painting", kind=COLOR_IMAGE, label="Painting", help="the strokes, drawn"),
+        Port(name="strokes", kind=STROKES, label="Strokes", help="The strokes in painting order"),
+        Port(name="painting", kind=COLOR_IMAGE, label="Painting", help="The strokes, drawn"),
     ),
 )

@@ -36,9 +36,9 @@ SPEC = AlgorithmSpec(
     params=ToyTerrainParams,
     number=2001,
     makes="terrain",
-    inputs=(Port(name="sketch", kind=CLASS_MAP, label="Sketch", help="a class for each pixel", classes=CLASSES),),
+    inputs=(Port(name="sketch", kind=CLASS_MAP, label="Sketch", help="A class for each pixel", classes=CLASSES),),
     outputs=(
-        Port(name="height", kind=HEIGHT_MAP, label="Height", help="the terrain in metres"),
-        Port(name="albedo", kind=COLOR_IMAGE, label="Albedo", help="the colours of the ground"),
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The terrain in metres"),
+        Port(name="albedo", kind=COLOR_IMAGE, label="Albedo", help="The colours of the ground"),
     ),
 )
