@@ -108,4 +108,4 @@ def test_whole_numbers_beyond_blenders_are_bounded_to_them():
 
 def test_choices_keep_their_values_and_labels():
     items = property_table.describe(ODD["type"], scene_units=True).arguments["items"]
-    assert [item[:2] for item in items] == [("a-b", "A b"), ("c", "C")]
+    assert [item[:2] for item in items] == [("a-b", "A B"), ("c", "C")]

@@ -34,7 +34,7 @@ def test_describe_keeps_order_types_and_words() -> None:
     assert [(p.name, p.type) for p in describe(Sample)] == [
         ("flag", "bool"), ("count", "int"), ("relief", "float"), ("free", "float"), ("name", "str"), ("mode", "choice"),
     ]  # fmt: skip
-    assert PARAMETERS["mode"].choices == (("fast", "Quick"), ("two-words", "Two words"))
+    assert PARAMETERS["mode"].choices == (("fast", "Quick"), ("two-words", "Two Words"))
     assert (PARAMETERS["relief"].unit, PARAMETERS["relief"].group) == ("m", "Shape")
 
 
