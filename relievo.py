@@ -54,6 +54,9 @@ def main(argv: list[str]) -> int:
     except RelievoError as error:
         print(f"relievo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("relievo: Interrupted. The next run goes on where this one broke off.", file=sys.stderr)
+        return 130
     return _hand_over([str(python), "-m", "backend", *argv])
 
 

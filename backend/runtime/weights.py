@@ -8,7 +8,6 @@ JobContext.weights() alone.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import pickle
@@ -22,6 +21,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared import digests
 from shared.errors import InvalidInput, StorageFull
 from shared.weights import WeightFile
 
@@ -134,8 +134,7 @@ def _digest(path: Path) -> str:
     status = path.stat()
     key = (path.resolve(), status.st_size, status.st_mtime_ns)
     if key not in _digests:
-        with path.open("rb") as stream:
-            _digests[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+        _digests[key] = digests.of_file(path)
     return _digests[key]
 
 

@@ -83,15 +83,18 @@ def relock(*, upgrade: bool = False) -> None:
     """Writes every lock. Raises InstallFailed where a requirement cannot be resolved."""
     with tempfile.TemporaryDirectory() as folder:
         program = uv.find() or uv.fetch(Path(folder) / "uv", None, print)
-        shared: list[Pin] = []
+        shared: list[Pin] = []  # what the groups of one environment have to agree on
         for name in names():
-            if name == "backend-cpu":
-                _write(name, _cpu_pins(locks.read("backend-cuda")))
-                continue
-            constraints = shared if name in BESIDE_THE_BACKEND else []
-            _write(name, _cuda_pins(pins := _resolve(program, name, constraints, Path(folder), upgrade=upgrade), name))
-            if name == "backend-cuda" or name in BESIDE_THE_BACKEND:
-                shared += [pin for pin in pins if not _is_torch(pin)]
+            if name == "backend-cpu":  # names() has CUDA's before it
+                pins = _cpu_pins(locks.read("backend-cuda"))
+            else:
+                beside = name in BESIDE_THE_BACKEND
+                pins = _resolve(program, name, shared if beside else [], Path(folder), upgrade=upgrade)
+                if name == "backend-cuda":
+                    pins = _without_torch_on_windows(pins)
+                if beside or name == "backend-cuda":
+                    shared += [pin for pin in pins if not _is_torch(pin)]
+            _write(name, pins)
             print(f"{locks.path(name).name}: {len(pins)} packages")
 
 
@@ -127,10 +130,8 @@ def _is_torch(pin: Pin) -> bool:
     return pin.name == "torch" or bool(_CUDA_LIBRARY.fullmatch(pin.name))
 
 
-def _cuda_pins(pins: list[Pin], name: str) -> list[Pin]:
-    """On Windows the build with CUDA depends on the driver, so the backend's lock has none for it (pytorch.py)."""
-    if name != "backend-cuda":
-        return pins
+def _without_torch_on_windows(pins: list[Pin]) -> list[Pin]:
+    """There the build with CUDA depends on the driver, so that a lock cannot name its file (pytorch.py)."""
     return [Pin(p.name, p.version, "sys_platform != 'win32'", p.hashes) if p.name == "torch" else p for p in pins]
 
 
