@@ -24,8 +24,18 @@ VARIABLE = "RELIEVO_IMPL"
 Impl = Literal["auto", "plain", "cpu", "cuda"]
 Implementation = Literal["plain", "cpu", "cuda"]
 
-CPU_ONLY: dict[str, str] = {}
-"""Kernel modules (dotted, below backend.ops) without a plain torch form, each with the reason why."""
+CPU_ONLY: dict[str, str] = {
+    "terrain.drainage_cpu": (
+        "One heap over the whole map decides the parent of each cell; no form that goes over all cells at once grows the same tree."
+        " Without a compiler it is a Python loop on the host."
+    ),
+    "terrain.depressions_cpu": (
+        "Channels are cut one after the other, each through what the ones before have left. Without a compiler that is a Python"
+        " loop on the host; filling has a vectorised form."
+    ),
+}
+"""Kernel modules (dotted, below backend.ops) without a plain torch form for every device, each with the reason why. They still
+run without a compiler."""
 
 
 def choose(
