@@ -20,7 +20,17 @@ from blender_addon.writers import images, materials, paintings, stroke_curves, s
 from tests.blender.support import live_addon, paper
 
 TOYS = "tests.support.toy_engines"
-KINDS_OF_DATA = ("objects", "meshes", "materials", "images", "collections", "node_groups", "textures", "texts", "hair_curves")
+KINDS_OF_DATA = (
+    "objects",
+    "meshes",
+    "materials",
+    "images",
+    "collections",
+    "node_groups",
+    "textures",
+    "texts",
+    "hair_curves",
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +77,10 @@ def give_sketch(settings) -> None:
 
 
 def give_picture(settings) -> None:
-    settings.from_image.source, settings.from_image.image = "IMAGE", painted("Picture", quarters(RED, GREEN, BLUE, YELLOW))
+    settings.from_image.source, settings.from_image.image = (
+        "IMAGE",
+        painted("Picture", quarters(RED, GREEN, BLUE, YELLOW)),
+    )
 
 
 def give_picture_and_mesh(settings) -> None:

@@ -85,7 +85,9 @@ def draw(panel: type, context: Any = None) -> list[str]:
     context = context or _Context()
     if hasattr(panel, "poll") and "poll" in vars(panel) and not panel.poll(context):  # type: ignore[attr-defined]
         return []
-    drawn = type(panel.__name__, (), {name: value for name, value in vars(panel).items() if not name.startswith("__")})()
+    drawn = type(
+        panel.__name__, (), {name: value for name, value in vars(panel).items() if not name.startswith("__")}
+    )()
     drawn.layout = Layout()
     drawn.draw(context)
     if hasattr(drawn, "draw_header_preset"):
