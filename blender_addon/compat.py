@@ -81,6 +81,14 @@ def set_node_input(modifier: bpy.types.NodesModifier, name: str, value: object) 
         modifier[identifier] = value
 
 
+def scale_by_radius(tree: bpy.types.NodeTree, node: bpy.types.Node) -> None:
+    """Have a Curve to Mesh node follow the curves' radius, which it did of its own accord before it got an input for it."""
+    if "Scale" in node.inputs:
+        radius = tree.nodes.new("GeometryNodeInputRadius")
+        radius.location = (node.location.x - 240, node.location.y - 520)
+        tree.links.new(radius.outputs["Radius"], node.inputs["Scale"])
+
+
 def _identifier(modifier: bpy.types.NodesModifier, name: str) -> str | None:
     if modifier.node_group is None:
         return None

@@ -16,7 +16,7 @@ from .. import compat, typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import COLOR_IMAGE, STROKES, Array
 from ..shared.errors import InvalidInput
-from . import images, maps, record, stroke_curves
+from . import images, maps, record, stroke_curves, stroke_ribbons
 from .shader_graph import ShaderGraph
 
 CANVAS_M = 2.0
@@ -170,6 +170,7 @@ def _set_strokes(
     item = bpy.data.objects.new(curves.name, curves)
     item.parent = canvas
     item[STROKES_KEY] = True
+    stroke_ribbons.lay_on(item, stroke_curves.material())
     record.collection_of(scene).objects.link(item)
     item.hide_render = is_hidden
     for layer in scene.view_layers:

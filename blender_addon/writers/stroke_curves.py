@@ -1,7 +1,7 @@
 """Brush strokes -> one Curves object: a curve for each stroke in painting order, with its radius and its own colour.
 
-A stroke is a quadratic Bezier curve; it becomes a few points along it, which every Blender draws and renders alike and a person
-can edit. Its numbers go along as attributes of the curves: stroke_color, layer, segment, order.
+A stroke is a quadratic Bezier curve; it becomes a few points along it, which a person can edit. How it looks is
+stroke_ribbons.py's business. Its numbers go along as attributes of the curves: stroke_color, layer, segment, order.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def build(name: str, strokes: Array, size: tuple[float, float], thickness: float
     _write(made, COLOR, "FLOAT_COLOR", "CURVE", "color", colors)
     for column in ("layer", "segment", "order"):
         _write(made, column, "INT", "CURVE", "value", np.rint(values[:, INDEX[column]]).astype(np.int32))
-    made.materials.append(_material())
+    made.materials.append(material())
     return made
 
 
@@ -58,7 +58,7 @@ def _positions(values: np.ndarray, size: tuple[float, float], thickness: float) 
     along = (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * control[:, None] + t**2 * end[:, None]
     points = np.empty((len(values), POINTS, 3), np.float32)
     points[..., 0] = (along[..., 0] - 0.5) * size[0]
-    points[..., 1] = -thickness * (np.arange(len(values))[:, None] + 1) / max(len(values), 1)
+    points[..., 1] = -thickness * (0.25 + 0.75 * np.arange(len(values))[:, None] / max(len(values), 1))
     points[..., 2] = (0.5 - along[..., 1]) * size[1]
     return points
 
@@ -75,14 +75,14 @@ def _write(made: bpy.types.Curves, name: str, kind: str, domain: str, key: str, 
     attribute.data.foreach_set(key, np.ascontiguousarray(values).ravel())  # type: ignore[attr-defined]
 
 
-def _material() -> bpy.types.Material:
+def material() -> bpy.types.Material:
     """One for the strokes of all paintings in the file: their own colours, unlit, as paint on a canvas looks."""
-    for material in bpy.data.materials:
-        if material.get(_KEY) and material.library is None:
-            return material
-    material = bpy.data.materials.new(MATERIAL)
-    material[_KEY] = True
-    tree = compat.use_nodes(material)
+    for paint in bpy.data.materials:
+        if paint.get(_KEY) and paint.library is None:
+            return paint
+    paint = bpy.data.materials.new(MATERIAL)
+    paint[_KEY] = True
+    tree = compat.use_nodes(paint)
     tree.nodes.clear()
     graph = ShaderGraph(tree)
     color = typed.new_node(tree, "ShaderNodeAttribute", attribute_type="GEOMETRY", attribute_name=COLOR)
@@ -91,7 +91,7 @@ def _material() -> bpy.types.Material:
     graph.feed(output.inputs["Surface"], shader.outputs["Emission"])
     for node, x in ((color, -300), (shader, 0), (output, 300)):
         node.location = (x, 300)
-    return material
+    return paint
 
 
 def linear(encoded: np.ndarray) -> np.ndarray:

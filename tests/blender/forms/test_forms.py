@@ -275,3 +275,31 @@ def test_an_engine_of_each_form(form: Form, tmp_path: Path) -> None:
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     form.check()
     assert bpy.context.scene.relievo.algorithm == form.engine
+
+
+def test_strokes_are_ribbons_of_paint_that_a_renderer_shows() -> None:
+    """In painting order, later ones in front, each in its own colour; the curves below can be edited."""
+    settings = bpy.context.scene.relievo
+    settings.algorithm, settings.output.painting = "toy_painting", "STROKES"
+    give_picture(settings.toy_painting)
+    settings.toy_painting.length = 1.0
+    bpy.ops.relievo.generate()
+    canvas = made_object()
+    strokes = paintings.strokes_of(canvas)
+    assert not strokes.hide_render
+    assert not strokes.hide_get()
+    x, _, z = canvas.location
+    picture = shot((x, -5.0, z), (np.pi / 2, 0, 0), 2.0)
+    np.testing.assert_allclose(corners(picture), [RED, GREEN, BLUE, YELLOW], atol=0.08)
+    depths = np.empty(len(strokes.data.points) * 3, np.float32)
+    strokes.data.attributes["position"].data.foreach_get("vector", depths)
+    depths = depths.reshape(36, -1, 3)[..., 1]
+    assert (np.diff(depths[:, 0]) < 0).all()
+    assert depths.max() < -0.001, "in front of the canvas"
+    bpy.context.view_layer.objects.active = strokes
+    assert bpy.ops.relievo.regenerate.poll(), "the strokes belong to their canvas"
+    assert bpy.ops.object.mode_set(mode="EDIT") == {"FINISHED"}
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.ops.relievo.regenerate()
+    assert made_object() == canvas
+    assert paintings.strokes_of(canvas) == strokes
