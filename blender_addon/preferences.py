@@ -75,7 +75,7 @@ class RelievoPreferences(bpy.types.AddonPreferences):
     )
     device: bpy.props.StringProperty(
         name="Device",
-        description="What to compute on, such as cpu or cuda:1; empty for all there are. Needs a new start",
+        description="What to compute on, such as cpu or cuda:1; empty for what is fastest for each engine. Needs a new start",
     )
     results_gb: bpy.props.FloatProperty(
         name="Results Kept (GB)",

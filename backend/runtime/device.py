@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from shared.devices import full_name, kind_of
+from shared.devices import AUTO, full_name, kind_of
 from shared.errors import InvalidParameter
 
 
@@ -42,9 +42,14 @@ def device_names() -> list[str]:
     return [*names, "cpu"]
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name, "cuda" being the first CUDA device. InvalidParameter for one that this machine lacks."""
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of that name: "auto" a GPU where there is one (for training; jobs go by resolve()), "cuda" the first CUDA device.
+
+    InvalidParameter for one that this machine lacks.
+    """
     names = device_names()
+    if name == AUTO:
+        return torch.device(names[0])
     if full_name(name) not in names:
         raise InvalidParameter(
             f"This machine has no device {name!r}.",
@@ -65,7 +70,7 @@ def resolve(wanted: str, kinds: Sequence[str], label: str, usable: Sequence[str]
     nothing is there that the algorithm runs on.
     """
     usable = list(usable) or device_names()
-    if wanted == "auto":
+    if wanted == AUTO:
         found = next((name for kind in kinds for name in usable if kind_of(name) == kind), None)
         if found is None:
             raise _runs_nowhere(kinds, label, usable)

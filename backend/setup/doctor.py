@@ -111,7 +111,7 @@ def _devices() -> Iterator[Finding]:
             name="Device", state="ok", text=f"{name}: {device['label']}{cores}{memory} (PyTorch {torch.__version__})"
         )
     engines = (f"{spec.label}: {_auto_device(spec, names)}" for spec in registry.algorithms())
-    yield Finding(name="Algorithms", state="ok", text=", ".join(engines))
+    yield Finding(name="Devices", state="ok", text=", ".join(engines))
     if names == ["cpu"] and environment.has_nvidia():
         yield Finding(
             name="Device",

@@ -13,9 +13,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from backend.commands import prepare
 from backend.runtime import context, weights
 from backend.runtime.context import JobContext
-from shared.errors import InternalError, InvalidInput, JobCancelled, StorageFull
+from shared.errors import InternalError, InvalidInput, InvalidParameter, JobCancelled, StorageFull
 from shared.weights import VGG19, WEIGHTS, WeightFile
 
 
@@ -203,6 +204,24 @@ def test_a_users_own_file_need_not_be_the_tables(published: WeightFile, tmp_path
         weights.keep(published, tmp_path / "own.pth")
     with pytest.raises(InvalidInput, match="no Test weights"):
         weights.load(published, tmp_path / "none.pth")
+
+
+def test_a_users_copy_of_the_tables_file_is_kept(published: WeightFile, server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    (folder / published.file).write_bytes(server.body)
+    kept = weights.keep(published, folder)
+    assert weights.find(published) == kept == weights.cache_folder() / published.file
+    assert [path.name for path in kept.parent.iterdir()] == [published.file]
+    assert server.asked == []
+
+
+def test_prepare_knows_the_weights_by_name() -> None:
+    assert prepare._entry(WEIGHTS, "vgg19") == (VGG19, "")
+    assert prepare._entry(WEIGHTS, "vgg19=a=b.pth") == (VGG19, "a=b.pth")
+    with pytest.raises(InvalidParameter, match="no weights 'vgg'") as caught:
+        prepare._entry(WEIGHTS, "vgg")
+    assert "vgg19" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["x.safetensors", "x.pth"])

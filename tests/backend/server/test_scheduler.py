@@ -226,3 +226,9 @@ def test_a_job_that_has_not_ended_is_never_removed(state: JobState) -> None:
 def test_a_job_survives_its_json() -> None:
     job = Job(id="i", owner="o", algorithm="a", params={"x": 1}, state=JobState.RUNNING, attempts=1, stage="s")
     assert Job.from_json(job.to_json() | {"field_of_a_newer_version": 1}) == job
+
+
+def test_a_job_of_an_older_version_has_no_device_of_its_own() -> None:
+    values = Job(id="i", owner="o", algorithm="a").to_json()
+    old = Job.from_json({key: value for key, value in values.items() if key not in ("device", "kinds")})
+    assert (old.device, old.kinds) == ("auto", ["cpu"])
