@@ -87,6 +87,8 @@ _SETTINGS = {
     "trusted-host": ("UV_INSECURE_HOST", " "),
     "cert": ("SSL_CERT_FILE", ""),
     "proxy": ("ALL_PROXY", ""),
+    "default-timeout": ("UV_HTTP_TIMEOUT", ""),
+    "timeout": ("UV_HTTP_TIMEOUT", ""),
 }
 
 

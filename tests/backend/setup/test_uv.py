@@ -12,9 +12,26 @@ from backend.setup import uv
 @pytest.fixture
 def pip_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A pip.conf that is the only source of settings."""
-    for name in ("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "CERT", "PROXY", "TRUSTED_HOST"):
+    for name in (
+        "INDEX_URL",
+        "EXTRA_INDEX_URL",
+        "FIND_LINKS",
+        "CERT",
+        "PROXY",
+        "TRUSTED_HOST",
+        "TIMEOUT",
+        "DEFAULT_TIMEOUT",
+    ):
         monkeypatch.delenv(f"PIP_{name}", raising=False)
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "UV_INDEX_STRATEGY", "SSL_CERT_FILE", "ALL_PROXY"):
+    for name in (
+        "UV_DEFAULT_INDEX",
+        "UV_INDEX",
+        "UV_FIND_LINKS",
+        "UV_INDEX_STRATEGY",
+        "SSL_CERT_FILE",
+        "ALL_PROXY",
+        "UV_HTTP_TIMEOUT",
+    ):
         monkeypatch.delenv(name, raising=False)
     file = tmp_path / "pip.conf"
     monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
@@ -25,11 +42,12 @@ def pip_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_mirror_and_a_folder_of_pip_are_uvs_too(pip_settings: Path, monkeypatch: pytest.MonkeyPatch):
     pip_settings.write_text(
-        "[global]\nindex-url = https://mirror.invalid/simple\nfind-links = /a /b\n[install]\nfind-links = /c\n"
+        "[global]\nindex-url = https://mirror.invalid/simple\nfind-links = /a /b\ntimeout = 180\n[install]\nfind-links = /c\n"
     )
     told = uv.environ_from_pip()
     assert told["UV_DEFAULT_INDEX"] == "https://mirror.invalid/simple"
     assert told["UV_FIND_LINKS"] == "/c"
+    assert told["UV_HTTP_TIMEOUT"] == "180"
     assert told["UV_INDEX_STRATEGY"] == "unsafe-best-match"
 
     monkeypatch.setenv("PIP_FIND_LINKS", "/d /e")  # a variable counts before the files
