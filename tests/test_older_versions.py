@@ -155,15 +155,17 @@ def test_a_repeat_writes_the_recipe_on(repeated: tuple[str, Path, str]) -> None:
     after = json.loads((out / "recipe.json").read_text(encoding="utf-8"))
     assert after["algorithm"] == before["algorithm"]
     assert before["params"].items() <= after["params"].items(), "and whatever has come since has its default"
+    if name == "chain" and not is_the_same_processor():
+        return  # its input is computed, and on another processor its last digit is another
     digests = {port: [item["sha256"] for item in items] for port, items in before["inputs"].items()}
     assert {port: [item["sha256"] for item in items] for port, items in after["inputs"].items()} == digests
 
 
 def test_another_seed_is_told_apart(tmp_path: Path) -> None:
-    """So near as the tests above ask for, only the same terrain comes."""
-    out, _ = repeat("noise", tmp_path, "--seed", 13)
-    found, wanted = np.load(out / "height.npy"), np.load(VERSION_0_1 / "runs/noise/made/height.npy")
-    with pytest.raises(AssertionError):
+    """As near as the tests above ask for on other processors, only the same terrain comes."""
+    out, _ = repeat("morphology", tmp_path, "--seed", 4)
+    found, wanted = np.load(out / "height.npy"), np.load(VERSION_0_1 / "runs/morphology/made/height.npy")
+    with pytest.raises(AssertionError, match="apart on the average"):
         assert_same(found, wanted, "another seed", device="elsewhere")
 
 

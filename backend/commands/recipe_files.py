@@ -96,9 +96,10 @@ def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
             "port": str(item.get("port", "")),
             "array_sha256": str(item.get("sha256", "")),
         }
-    if item.get("exemplar"):
-        return {"path": str(exemplars.path(str(item["exemplar"]))), "sha256": ""}
     file = item.get("file")
+    if item.get("exemplar"):
+        sha256 = str(file.get("sha256", "")) if isinstance(file, dict) else ""
+        return {"path": str(exemplars.path(str(item["exemplar"]))), "sha256": sha256}
     if not isinstance(file, dict) or not file.get("path"):
         raise InvalidInput(
             f"The recipe's input {port!r} came from no file.",
@@ -107,7 +108,10 @@ def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
         )
     folder = recipe_path if recipe_path and recipe_path.is_dir() else (recipe_path or Path()).parent
     was = Path(file["path"])
-    found = next((place for place in (was, folder / was, folder / was.name) if place.exists()), was)
+    places = [was, folder / was, folder / was.name]
+    if was.parent.name == exemplars.FOLDER.name:  # version 0.1 noted where on its disk a shipped exemplar was
+        places.append(exemplars.FOLDER / was.name)
+    found = next((place for place in places if place.exists()), was)
     return {"path": str(found), "sha256": str(file.get("sha256", ""))}
 
 
@@ -161,7 +165,10 @@ def _origin(taken: Mapping[str, Any]) -> dict[str, Any]:
         return {"recipe": taken["recipe"], "port": taken["port"]}
     if taken.get("absent"):
         return {"absent": True}
-    return {"file": {"path": str(Path(taken["path"]).resolve()), "sha256": taken["sha256"]}}
+    path = Path(taken["path"]).resolve()
+    if path.parent == exemplars.FOLDER:  # found again by its name, on any machine
+        return {"exemplar": path.stem, "file": {"path": path.name, "sha256": taken["sha256"]}}
+    return {"file": {"path": str(path), "sha256": taken["sha256"]}}
 
 
 def linked(steps: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, str]]) -> dict[str, Any]:

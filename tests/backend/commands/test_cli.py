@@ -249,6 +249,22 @@ def test_a_recipe_of_recipes_repeats_the_whole_chain(height_file, tmp_path):
     assert (again / "height.npy").read_bytes() == (second / "height.npy").read_bytes()
 
 
+def test_a_shipped_exemplar_is_noted_by_its_name_and_found_from_an_old_path(tmp_path):
+    out = tmp_path / "out"
+    assert relievo("run", "probe", "--height", "canyon", "--out", out).returncode == 0
+    recipe = json.loads((out / "recipe.json").read_text())
+    (item,) = recipe["inputs"]["height"]
+    assert item["exemplar"] == "canyon"
+    assert str(REPOSITORY) not in json.dumps(recipe)
+    old = {key: value for key, value in item.items() if key != "exemplar"}
+    old["file"] = {**item["file"], "path": "/home/somebody/relievo/backend/exemplars/canyon.tif"}
+    (tmp_path / "old.json").write_text(json.dumps({**recipe, "inputs": {"height": [old]}}))
+    for name, recipe_file in (("new", out / "recipe.json"), ("old", tmp_path / "old.json")):
+        done = relievo("run", "--recipe", recipe_file, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / name / "height.npy").read_bytes() == (out / "height.npy").read_bytes()
+
+
 @pytest.mark.parametrize(("text", "words"), [
     ("{", "no recipe"), ("[]", "names no algorithm"), ('{"algorithm": "probe", "params": {}, "format": 99}', "format 99"),
     ('{"algorithm": "probe", "params": {"nois": 1}, "format": 1}', "Unknown parameter 'nois'"),
