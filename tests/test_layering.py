@@ -169,8 +169,8 @@ def test_models_and_ops_below_algorithms(path: Path) -> None:
 
 
 def is_kernel(path: Path) -> bool:
-    """Numba twins: x_cpu.py beside its op x.py, the many of texels in a folder, and the SIMD intrinsics they share."""
-    return path.stem.endswith("_cpu") or path.parent.name == "cpu" or path.name == "simd.py"
+    """Numba twins: x_cpu.py beside its op x.py, the many of texels in a folder, and what they share: SIMD intrinsics, threads."""
+    return path.stem.endswith("_cpu") or path.parent.name == "cpu" or path.name in ("simd.py", "kernel_threads.py")
 
 
 KERNELS = [path for path in files("backend/ops") if is_kernel(path)]

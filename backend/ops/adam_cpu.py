@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from backend.ops.kernel_threads import run_in_threads
 
 
-@njit(cache=True, parallel=True)
 def adam_step(image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square, patch):
     """One step of Adam (Kingma and Ba 2015, algorithm 1) along `ascent`, in place; all arrays float32 [H, W].
 
     patch: the side of the patches that `ascent` was gathered from; near the edge the step is as short as the pixel's share
     of them.
     """
+    run_in_threads(
+        _adam_rows, image.shape[0],
+        image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square, patch,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _adam_rows(
+    begin, end, image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square, patch
+):  # fmt: skip
     one = np.float32(1)
     height, width = image.shape
-    for y in prange(height):
+    for y in range(begin, end):
         rows = min(y + 1, height - y, patch)
+        _decay(ascent[y], mean[y], square[y], decay_mean, one - decay_mean, decay_square, one - decay_square)
+        row, means, squares = image[y], mean[y], square[y]
         for x in range(width):
             share = np.float32(rows * min(x + 1, width - x, patch)) / np.float32(patch * patch)
-            g = ascent[y, x]
-            m = decay_mean * mean[y, x] + (one - decay_mean) * g
-            s = decay_square * square[y, x] + (one - decay_square) * g * g
-            mean[y, x] = m
-            square[y, x] = s
-            image[y, x] += share * rate * (m * correct_mean) / (np.sqrt(s * correct_square) + floor)
+            row[x] += share * rate * (means[x] * correct_mean) / (np.sqrt(squares[x] * correct_square) + floor)
+
+
+@njit(cache=True)
+def _decay(ascent, mean, square, keep_mean, take_mean, keep_square, take_square):
+    """Of one row, and apart from the step: where more arrays might overlap, LLVM gives up on vectors."""
+    for x in range(ascent.size):
+        g = ascent[x]
+        mean[x] = keep_mean * mean[x] + take_mean * g
+        square[x] = keep_square * square[x] + take_square * g * g

@@ -10,8 +10,9 @@ that a landform may be used at another height than its own.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.patches.constants import HASH_FACTORS, HASH_MIX, PATCH
 
 AREA = np.float32(PATCH * PATCH)
@@ -42,7 +43,6 @@ def _distance(image, qy, qx, atlas, cy, cx, mean_weight):
     return squares - (np.float32(1) - mean_weight) * total * total / AREA
 
 
-@njit(cache=True, parallel=True)
 def improve(image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, seed, jump, draws, radius):
     """One sweep: each patch keeps the best of its match, four neighbours' matches moved along, and `draws` random
     ones near it.
@@ -52,9 +52,20 @@ def improve(image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight,
     uint8 [h, w]: the exemplar to use. The random radius starts at `radius` pixels and halves at each draw. Returns
     the new field_y, field_x.
     """
-    rows, columns = field_y.shape
     new_y, new_x = np.empty_like(field_y), np.empty_like(field_x)
-    for gy in prange(rows):
+    run_in_threads(
+        _improve_rows, field_y.shape[0],
+        image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, seed, jump, draws, radius, new_y, new_x,
+    )  # fmt: skip
+    return new_y, new_x
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _improve_rows(
+    begin, end, image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, seed, jump, draws, radius, new_y, new_x
+):  # fmt: skip
+    rows, columns = field_y.shape
+    for gy in range(begin, end):
         for gx in range(columns):
             y0, y1, x0, x1 = zones[zone_of[gy, gx]]
             qy, qx = gy * stride, gx * stride
@@ -83,26 +94,36 @@ def improve(image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight,
                 reach = max(1, reach >> 1)
             new_y[gy, gx] = by
             new_x[gy, gx] = bx
-    return new_y, new_x
 
 
-@njit(cache=True, parallel=True)
 def vote(image, atlas, field_y, field_x, stride, window):
     """The map [H, W] whose pixel is the mean over the patches on it of their match, at the patch's own mean height.
 
     window float32 [7, 7] weighs a patch's pixels; a pixel under no patch keeps its value.
     """
-    rows, columns = field_y.shape
-    lift = np.empty((rows, columns), np.float32)
-    for gy in prange(rows):
+    lift, out = np.empty(field_y.shape, np.float32), np.empty_like(image)
+    run_in_threads(_lift_rows, field_y.shape[0], image, atlas, field_y, field_x, stride, lift)
+    run_in_threads(_vote_rows, image.shape[0], image, atlas, field_y, field_x, stride, window, lift, out)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lift_rows(begin, end, image, atlas, field_y, field_x, stride, lift):
+    """By how much each patch of the map lies above its match, on average."""
+    columns = field_y.shape[1]
+    for gy in range(begin, end):
         for gx in range(columns):
             total = np.float32(0)
             for i in range(PATCH):
                 for j in range(PATCH):
                     total += image[gy * stride + i, gx * stride + j] - atlas[field_y[gy, gx] + i, field_x[gy, gx] + j]
             lift[gy, gx] = total / AREA
-    out = np.empty_like(image)
-    for y in prange(image.shape[0]):
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _vote_rows(begin, end, image, atlas, field_y, field_x, stride, window, lift, out):
+    rows, columns = field_y.shape
+    for y in range(begin, end):
         first_y, last_y = max(0, (y - PATCH + stride) // stride), min(rows - 1, y // stride)
         for x in range(image.shape[1]):
             first_x, last_x = max(0, (x - PATCH + stride) // stride), min(columns - 1, x // stride)
@@ -114,4 +135,3 @@ def vote(image, atlas, field_y, field_x, stride, window):
                     total += w * (atlas[field_y[gy, gx] + i, field_x[gy, gx] + j] + lift[gy, gx])
                     weight += w
             out[y, x] = total / weight if weight > 0 else image[y, x]
-    return out

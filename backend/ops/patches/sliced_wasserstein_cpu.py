@@ -14,9 +14,12 @@ that they must equal.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from backend.ops.kernel_threads import run_in_threads
 
 TILE_ROWS, TILE_COLUMNS = 32, 256
+_FIRST_COLUMN = np.int64(0)  # a bare 0 is a type of its own, for which numba compiles a function once more
 ROW_BLOCKS = 8  # histograms kept side by side, whatever the number of threads
 FUSED = {"contract"}  # multiply-add in one rounding; keeps the order of the sums
 
@@ -71,59 +74,68 @@ def _spread_row(out, first, second, filters, k, i, count):
         )  # fmt: skip
 
 
-@njit(cache=True, parallel=True, fastmath=FUSED)
 def projection_extent(image, filters):
     """Lowest and highest projection on each filter: two arrays [K]."""
+    low = np.full((ROW_BLOCKS, filters.shape[0]), np.inf, np.float32)
+    high = np.full((ROW_BLOCKS, filters.shape[0]), -np.inf, np.float32)
+    run_in_threads(_extent_of_blocks, ROW_BLOCKS, image, filters, low, high)
+    return low.min(axis=0), high.max(axis=0)
+
+
+@njit(cache=True, nogil=True, fastmath=FUSED, error_model="numpy")
+def _extent_of_blocks(begin, end, image, filters, low, high):
     count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
-    low = np.full((ROW_BLOCKS, bank), np.inf, np.float32)
-    high = np.full((ROW_BLOCKS, bank), -np.inf, np.float32)
-    for block in prange(ROW_BLOCKS):
-        first, second = np.empty(count, np.float32), np.empty(count, np.float32)
+    first, second = np.empty(count, np.float32), np.empty(count, np.float32)
+    for block in range(begin, end):
         for y in range(block, rows, ROW_BLOCKS):
             for k in range(0, bank, 2):
-                _project_row(image, filters, k, y, 0, count, first, second)
+                _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
                 low[block, k] = min(low[block, k], first.min())
                 high[block, k] = max(high[block, k], first.max())
                 low[block, k + 1] = min(low[block, k + 1], second.min())
                 high[block, k + 1] = max(high[block, k + 1], second.max())
-    for block in range(1, ROW_BLOCKS):
-        for k in range(bank):
-            low[0, k] = min(low[0, k], low[block, k])
-            high[0, k] = max(high[0, k], high[block, k])
-    return low[0], high[0]
 
 
-@njit(cache=True, parallel=True, fastmath=FUSED)
 def projection_histogram(image, filters, low, scale, bins, row_first, row_step, labels, label):
     """Counts int32 [K, bins] of the projections of every row_step-th row of patches, from row_first on.
 
     bin = (projection - low[k]) * scale[k], what lies outside goes to the end bins. labels [H, W] uint8 restricts
     the count to patches whose centre has that label; pass an array of shape (0, 0) to count them all.
     """
+    counts = np.zeros(
+        (ROW_BLOCKS, filters.shape[0], bins), np.int32
+    )  # a map of 2^31 patches would be needed to overflow
+    run_in_threads(
+        _histogram_of_blocks, ROW_BLOCKS, image, filters, low, scale, bins, row_first, row_step, labels, label, counts
+    )
+    return counts.sum(axis=0, dtype=np.int32)
+
+
+@njit(cache=True, nogil=True, fastmath=FUSED, error_model="numpy")
+def _histogram_of_blocks(
+    begin, end, image, filters, low, scale, bins, row_first, row_step, labels, label, counts
+):  # fmt: skip
     count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
-    counts = np.zeros((ROW_BLOCKS, bank, bins), np.int32)  # a map of 2^31 patches would be needed to overflow
     zero, top = np.float32(0), np.float32(bins - 1)
-    for block in prange(ROW_BLOCKS):
-        first, second = np.empty(count, np.float32), np.empty(count, np.float32)
+    first, second = np.empty(count, np.float32), np.empty(count, np.float32)
+    for block in range(begin, end):
         for y in range(row_first + block * row_step, rows, ROW_BLOCKS * row_step):
             for k in range(0, bank, 2):
-                _project_row(image, filters, k, y, 0, count, first, second)
+                _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
+                low_first, low_second, scale_first, scale_second = low[k], low[k + 1], scale[k], scale[k + 1]
                 for c in range(count):
-                    first[c] = min(max((first[c] - low[k]) * scale[k], zero), top)
-                    second[c] = min(max((second[c] - low[k + 1]) * scale[k + 1], zero), top)
+                    first[c] = min(max((first[c] - low_first) * scale_first, zero), top)
+                    second[c] = min(max((second[c] - low_second) * scale_second, zero), top)
                 if labels.size == 0:
+                    counts_first, counts_second = counts[block, k], counts[block, k + 1]
                     for c in range(count):
-                        counts[block, k, int(first[c])] += 1
-                        counts[block, k + 1, int(second[c])] += 1
+                        counts_first[int(first[c])] += 1
+                        counts_second[int(second[c])] += 1
                 else:
                     for c in range(count):
                         if labels[y + 3, c + 3] == label:
                             counts[block, k, int(first[c])] += 1
                             counts[block, k + 1, int(second[c])] += 1
-    total = counts[0]
-    for block in range(1, ROW_BLOCKS):
-        total += counts[block]
-    return total
 
 
 @njit(cache=True)
@@ -163,17 +175,22 @@ def _transport(values, low, scale, table, top):
         values[c] = edge + (f - np.float32(j)) * (table[j + 1] - edge)
 
 
-@njit(cache=True, parallel=True, fastmath=FUSED)
 def add_gradient(image, filters, low, scale, table, weight, out):
     """out [H, W] += sum over filters and patches of weight * displacement * filter: the way down, minus the gradient.
 
     weight [H, W] holds a factor for each patch, at its centre; pass an array of shape (0, 0) for 1 everywhere.
     """
+    down, across = -(-image.shape[0] // TILE_ROWS), -(-image.shape[1] // TILE_COLUMNS)
+    run_in_threads(_gradient_of_tiles, down * across, image, filters, low, scale, table, weight, out)
+
+
+@njit(cache=True, nogil=True, fastmath=FUSED, error_model="numpy")
+def _gradient_of_tiles(begin, end, image, filters, low, scale, table, weight, out):
     height, width = image.shape
     bank, bins = filters.shape[0], table.shape[1] - 1
     top = np.float32(bins) * np.float32(1.0 - 1e-6)
-    down, across = (height + TILE_ROWS - 1) // TILE_ROWS, (width + TILE_COLUMNS - 1) // TILE_COLUMNS
-    for tile in prange(down * across):
+    across = (width + TILE_COLUMNS - 1) // TILE_COLUMNS
+    for tile in range(begin, end):
         y0, x0 = (tile // across) * TILE_ROWS, (tile % across) * TILE_COLUMNS
         y1, x1 = min(height, y0 + TILE_ROWS), min(width, x0 + TILE_COLUMNS)
         top_row, bottom_row = max(0, y0 - 6), min(height - 6, y1)  # patches that reach into the tile

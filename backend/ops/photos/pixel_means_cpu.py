@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from backend.ops.kernel_threads import run_in_threads
 
 
-@njit(cache=True, parallel=True)
 def means(pixels, times, result):
     """result [h, w, 3], written: means of times x times of pixels [H, W, 3] uint8 or uint16; a half is rounded up."""
+    run_in_threads(_mean_rows, result.shape[0], pixels, times, result)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mean_rows(begin, end, pixels, times, result):
     count = np.uint64(times * times)
-    for row in prange(result.shape[0]):
-        sums = np.empty(3 * result.shape[1], np.uint64)
+    sums = np.empty(3 * result.shape[1], np.uint64)
+    for row in range(begin, end):
         sums[:] = count // np.uint64(2)
         for y in range(row * times, (row + 1) * times):
             for column in range(result.shape[1]):

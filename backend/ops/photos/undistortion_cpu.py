@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from backend.ops.kernel_threads import run_in_threads
 
 LANES = 16  # numbers of a row read at once: 4 pixels of 3, and 4 more to fill a register
 
@@ -106,7 +108,6 @@ def _fetch_row(
             made[3 * j + c] = np.int32(min(max(value + np.float32(0.5), np.float32(0.0)), top))
 
 
-@njit(cache=True, parallel=True)
 def undistort(
     source: np.ndarray,
     lens: np.ndarray,
@@ -123,8 +124,12 @@ def undistort(
     lanes: LANES. lens [4]: fx fy cx cy in px. k [8]: coefficients in OpenCV's order. limit: the lens's valid radius.
     top: the largest value.
     """
-    height, width = inside.shape
-    for i in prange(height):
-        at_x, at_y = np.empty(width), np.empty(width)
+    run_in_threads(_undistort_rows, inside.shape[0], source, lens, k, fisheye, limit, lanes, top, made, inside)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _undistort_rows(begin, end, source, lens, k, fisheye, limit, lanes, top, made, inside):
+    at_x, at_y = np.empty(inside.shape[1]), np.empty(inside.shape[1])
+    for i in range(begin, end):
         _bend_row(i + 0.5, lens, k, fisheye, limit, at_x, at_y)
         _fetch_row(source, at_x, at_y, lanes, np.float32(top), made[i], inside[i])

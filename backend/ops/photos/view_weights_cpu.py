@@ -7,8 +7,11 @@ number.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
+
+_FIRST = np.int64(0)  # a bare 0 is a type of its own, for which numba compiles a function once more
 WORD = 8  # flags that are looked at together
 
 
@@ -37,17 +40,22 @@ def _is_no_slope(depth, y, x, dy, dx, step):
     return abs(beside - here) > np.float32(2) * steepest + step * max(here, beside)
 
 
-@njit(cache=True, parallel=True)
 def silhouettes(depth, facing, step, reach, distances):
     """Along its row, how far each pixel is from a seen one beside which the surface ends or another hides it.
 
     distances: uint8 [h, W], written, at most `reach` (which may be 255). step: the least relative change of 1/z that counts
     as a break. Depths may be NaN throughout.
     """
+    run_in_threads(_silhouette_rows, distances.shape[0], depth, facing, step, reach, distances)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _silhouette_rows(begin, end, depth, facing, step, reach, distances):
     height, width = distances.shape
-    for y in prange(height):
-        own, suspects = np.zeros(width // WORD + 1, np.uint64), np.zeros(width // WORD + 1, np.uint64)
-        flags = own.view(np.uint8)
+    own, suspects = np.zeros(width // WORD + 1, np.uint64), np.zeros(width // WORD + 1, np.uint64)
+    flags = own.view(np.uint8)
+    for y in range(begin, end):
+        own[:] = 0
         for dy, dx in ((0, 1), (-1, 0), (1, 0)):
             if not 0 <= y + dy < height:
                 continue
@@ -61,7 +69,7 @@ def silhouettes(depth, facing, step, reach, distances):
                 step,
                 suspects.view(np.uint8),
             )
-            x = _next(suspects, 0, width)
+            x = _next(suspects, _FIRST, width)
             while x < width:
                 here, beside = facing[y, x] > 0, facing[y + dy, x + dx] > 0
                 ends = not (here and beside) or _is_no_slope(depth, y, x, dy, dx, step)
@@ -99,7 +107,7 @@ def _spread(flags, reach, distances):
     """How far each pixel is from a flagged one, at most reach."""
     distances[:] = reach
     width, before = distances.size, -1
-    x = _next(flags, 0, width)
+    x = _next(flags, _FIRST, width)
     while x < width:
         distances[x] = 0
         half = (x - before) // 2 if before >= 0 else x
@@ -113,17 +121,25 @@ def _spread(flags, reach, distances):
             distances[before + k] = k
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
 def weigh(facing, footprint, distances, radius, power, least_facing, least_weight, weights):
     """weights [h, W] float32, written: 0 where nothing is seen, else cos^power, faded towards silhouettes within radius px.
 
     distances: as from silhouettes with a reach of ceil(radius) + 1.
     """
+    run_in_threads(
+        _weigh_rows, weights.shape[0],
+        facing, footprint, distances, radius, power, least_facing, least_weight, weights,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _weigh_rows(begin, end, facing, footprint, distances, radius, power, least_facing, least_weight, weights):
     height, width = weights.shape
     reach = int(np.ceil(radius))
     most = np.float32(np.float32(radius + 1) ** 2)
-    for y in prange(height):
-        nearest = np.full(width, most, np.float32)
+    nearest = np.empty(width, np.float32)
+    for y in range(begin, end):
+        nearest[:] = most
         for b in range(max(y - reach, 0), min(y + reach + 1, height)):
             _approach(distances[b], np.float32((b - y) * (b - y)), nearest)
         own = weights[y]
@@ -160,15 +176,22 @@ def _fade(nearest, most, least, weights):
         weights[k] *= np.float32(1) if nearest[k] >= most else share
 
 
-@njit(cache=True, parallel=True)
 def frame(weights, mask, has_mask, pixels, top, saturated, dim, first_row, height, border):
     """Fade weights [rows, W] towards the photograph's border, by its mask, and where its sensor was full. In place.
 
     pixels [rows, W, 3]: as decoded; top: what they count as 1; from `saturated` of it on a pixel keeps `dim` of its weight.
     """
-    rows, width = weights.shape
+    run_in_threads(
+        _frame_rows, weights.shape[0],
+        weights, mask, has_mask, pixels, top, saturated, dim, first_row, height, border,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _frame_rows(begin, end, weights, mask, has_mask, pixels, top, saturated, dim, first_row, height, border):
+    width = weights.shape[1]
     full = np.float32(saturated * top)
-    for i in prange(rows):
+    for i in range(begin, end):
         own = weights[i]
         above = min(first_row + i, height - 1 - first_row - i)
         if border > 0:
@@ -198,16 +221,19 @@ def _dim(pixels, full, dim, weights):
         weights[k] *= dim if filled else np.float32(1)
 
 
-@njit(cache=True, parallel=True)
 def slopes(uv, footprint, stretch, most_jump):
     """Footprint and stretch of a given UV map [H, W, 2] by differences, NaN where no neighbour is of the same chart.
 
     The smaller of the two one-sided differences is taken on each axis: a chart's border spoils one side only. most_jump: a
     change of u or v above it is never within a chart.
     """
-    height, width = footprint.shape
-    for y in prange(height):
-        for x in range(width):
+    run_in_threads(_slope_rows, footprint.shape[0], uv, footprint, stretch, most_jump)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _slope_rows(begin, end, uv, footprint, stretch, most_jump):
+    for y in range(begin, end):
+        for x in range(footprint.shape[1]):
             footprint[y, x] = stretch[y, x] = np.nan
             if np.isnan(uv[y, x, 0]):
                 continue
@@ -238,14 +264,24 @@ def _smaller(uv, y, x, dy, dx):
     return best_u, best_v
 
 
-@njit(cache=True, parallel=True)
 def reduce_maps(
     uv, depth, facing, footprint, stretch, times, same_chart, out_uv, out_depth, out_facing, out_footprint, out_stretch
 ):
     """Means of times x times pixels of drawn maps; NaN where a block sees nothing somewhere, or two charts."""
-    rows, columns = out_depth.shape
+    run_in_threads(
+        _reduce_rows, out_depth.shape[0],
+        uv, depth, facing, footprint, stretch, times, same_chart, out_uv, out_depth, out_facing, out_footprint, out_stretch,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _reduce_rows(
+    begin, end, uv, depth, facing, footprint, stretch, times, same_chart, out_uv, out_depth, out_facing, out_footprint,
+    out_stretch,
+):  # fmt: skip
+    columns = out_depth.shape[1]
     count = np.float32(times * times)
-    for i in prange(rows):
+    for i in range(begin, end):
         for j in range(columns):
             low_u, low_v, high_u, high_v = np.inf, np.inf, -np.inf, -np.inf
             u, v, z, cosine, size, longer, reach = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0

@@ -9,8 +9,9 @@ says what they mean.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.surface.constants import SUBTEXELS
 
 STRIP_ROWS = 64
@@ -88,14 +89,20 @@ def _most(ax, ay, bx, by, left, top):
     return _at(ax, ay, bx, by, x, y)
 
 
-@njit(cache=True, parallel=True)
 def cover_counts(corners, rows, columns):
     """uint8 [rows, columns]: triangles over each texel's centre, 255 and more as 255. corners int64 [N, 3, 2]: x, y in
     1/256 texel, y downwards."""
     counts = np.zeros((rows, columns), np.uint8)
     starts, members = _sort_into_strips(corners, rows)
+    run_in_threads(_count_in_strips, starts.size - 1, corners, starts, members, counts)
+    return counts
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_in_strips(begin, end, corners, starts, members, counts):
+    rows, columns = counts.shape
     half = SUBTEXELS // 2
-    for s in prange(starts.size - 1):
+    for s in range(begin, end):
         for m in range(starts[s], starts[s + 1]):
             x0, y0, x1, y1, x2, y2, area = _turned(corners, members[m])
             if area == 0:
@@ -108,10 +115,8 @@ def cover_counts(corners, rows, columns):
                     inside = _covers(x0, y0, x1, y1, x2, y2, j * SUBTEXELS + half, i * SUBTEXELS + half)
                     if inside and counts[i, j] < 255:
                         counts[i, j] += 1
-    return counts
 
 
-@njit(cache=True, parallel=True)
 def chart_map(corners, numbers, rows, columns):
     """int32 [rows, columns]: the chart of each texel, 0 where no triangle has a share of it.
 
@@ -120,8 +125,15 @@ def chart_map(corners, numbers, rows, columns):
     """
     charts = np.zeros((rows, columns), np.int32)
     starts, members = _sort_into_strips(corners, rows)
+    run_in_threads(_map_strips, starts.size - 1, corners, numbers, starts, members, charts)
+    return charts
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _map_strips(begin, end, corners, numbers, starts, members, charts):
+    rows, columns = charts.shape
     half = SUBTEXELS // 2
-    for s in prange(starts.size - 1):
+    for s in range(begin, end):
         for by_touch in range(2):
             for m in range(starts[s], starts[s + 1]):
                 n = members[m]
@@ -147,4 +159,3 @@ def chart_map(corners, numbers, rows, columns):
                             inside = _covers(x0, y0, x1, y1, x2, y2, x + half, y + half)
                         if inside:
                             charts[i, j] = numbers[n]
-    return charts

@@ -7,16 +7,21 @@ only ones that nobody writes in that sweep. backend/ops/surface/fill.py says wha
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.surface.constants import UNREACHED
 
 
-@njit(cache=True, parallel=True)
 def grow(texture, state, ring):
     """Give texels beside those of lower rings the mean of them, corners counting half. texture [3, H, W], in place."""
+    run_in_threads(_grow_rows, state.shape[0], texture, state, ring)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _grow_rows(begin, end, texture, state, ring):
     rows, columns = state.shape
-    for i in prange(rows):
+    for i in range(begin, end):
         for j in range(columns):
             if state[i, j] != UNREACHED:
                 continue
@@ -35,14 +40,19 @@ def grow(texture, state, ring):
                 state[i, j] = ring
 
 
-@njit(cache=True, parallel=True)
 def halve(texture, state):
     """The next level: (means of the reached texels of 2 x 2, its state). A last odd row or column is a block of its own."""
     rows, columns = (state.shape[0] + 1) // 2, (state.shape[1] + 1) // 2
     mean = np.zeros((3, rows, columns), np.float32)
     reached = np.full((rows, columns), UNREACHED, np.uint8)
-    for i in prange(rows):
-        for j in range(columns):
+    run_in_threads(_halve_rows, rows, texture, state, mean, reached)
+    return mean, reached
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _halve_rows(begin, end, texture, state, mean, reached):
+    for i in range(begin, end):
+        for j in range(reached.shape[1]):
             count = 0
             red, green, blue = np.float32(0), np.float32(0), np.float32(0)
             for y in range(2 * i, min(2 * i + 2, state.shape[0])):
@@ -55,13 +65,16 @@ def halve(texture, state):
             if count > 0:
                 mean[0, i, j], mean[1, i, j], mean[2, i, j] = red / count, green / count, blue / count
                 reached[i, j] = 0
-    return mean, reached
 
 
-@njit(cache=True, parallel=True)
 def take_from_coarser(texture, state, coarser):
     """Give every texel that was not reached the colour of the coarser texel over it. In place."""
-    for i in prange(state.shape[0]):
+    run_in_threads(_take_rows_from_coarser, state.shape[0], texture, state, coarser)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _take_rows_from_coarser(begin, end, texture, state, coarser):
+    for i in range(begin, end):
         for j in range(state.shape[1]):
             if state[i, j] == UNREACHED:
                 for c in range(3):

@@ -10,8 +10,9 @@ rasterization.py. Nothing here allocates more than a strip's worth a thread.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import peek, poke
 from backend.ops.surface import triangle_setup_cpu as setup
 from backend.ops.surface.constants import BAND
@@ -22,16 +23,21 @@ from backend.ops.surface.triangle_setup_cpu import BATCH, RECORDED
 CHUNK = 1024  # triangles that a thread takes at a time
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
 def row_ranges(triangles, pose, lens, near, width, height, first, last):
     """First and last strip (int32 [N]) that each triangle may touch; first > last where it touches no pixel centre.
 
     triangles: float32 [N, 3, 5]. pose: float64 [12], the rotation by rows, then the translation. lens: float64 [6],
     fx fy cx cy 1/fx 1/fy. Returns how many triangles have a corner that is no finite number.
     """
+    chunks = (triangles.shape[0] + CHUNK - 1) // CHUNK
+    return sum(run_in_threads(_ranges_of_chunks, chunks, triangles, pose, lens, near, width, height, first, last))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ranges_of_chunks(begin_chunk, end_chunk, triangles, pose, lens, near, width, height, first, last):
     count, broken = triangles.shape[0], 0
-    for chunk in prange((count + CHUNK - 1) // CHUNK):
-        batch, members = np.empty(setup.SIZE), np.empty(BATCH, np.int32)
+    batch, members = np.empty(setup.SIZE), np.empty(BATCH, np.int32)
+    for chunk in range(begin_chunk, end_chunk):
         for begin in range(chunk * CHUNK, min((chunk + 1) * CHUNK, count), BATCH):
             here = min(BATCH, count - begin)
             for j in range(here):
@@ -78,7 +84,7 @@ def _draw_strip(
     width = depth.shape[1]
     nearness, owner = np.zeros((bottom - top) * width + LANES), np.zeros((bottom - top) * width + LANES, np.int32)
     records, numbers = np.empty((members.size + 1) * RECORDED), np.empty(members.size + 1, np.int32)
-    batch, number = np.empty(setup.SIZE), 1
+    batch, number = np.empty(setup.SIZE), np.int64(1)  # a bare 1 is a type of its own to numba
     records[:RECORDED], numbers[0] = np.nan, -1  # pixels that see nothing own the first
     for begin in range(0, members.size, BATCH):
         here = members[begin : begin + BATCH]
@@ -103,7 +109,6 @@ def _draw_strip(
         )  # fmt: skip
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
 def draw_strips(
     mesh, occluders, pose, lens, near, order, starts, members, window, first_row,
     uv, depth, facing, footprint, stretch, triangle,
@@ -114,7 +119,19 @@ def draw_strips(
     float64 [4], u0 v0 u1 v1. uv float32 [rows, W, 2], depth, facing, footprint, stretch float32 and triangle int32
     [rows, W] are overwritten.
     """
-    for turn in prange(order.size):
+    run_in_threads(
+        _draw_some_strips, order.size,
+        mesh, occluders, pose, lens, near, order, starts, members, window, first_row,
+        uv, depth, facing, footprint, stretch, triangle,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw_some_strips(
+    first, last, mesh, occluders, pose, lens, near, order, starts, members, window, first_row,
+    uv, depth, facing, footprint, stretch, triangle,
+):  # fmt: skip
+    for turn in range(first, last):
         strip = order[turn]
         top, bottom = max(strip * BAND, first_row), min((strip + 1) * BAND, first_row + depth.shape[0])
         begin, end = top - first_row, bottom - first_row

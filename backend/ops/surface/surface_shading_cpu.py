@@ -153,7 +153,10 @@ def shade(row, owner, numbers, records, lens, window, parts, uv, depth, facing, 
     record is of; from count on they are occluders. window: u0 v0 u1 v1. parts: float64 [RECORDED * MIXED], for use. uv:
     float32 [2 W].
     """
-    begin, width = 0, owner.size
+    begin, width = (
+        np.int64(0),
+        owner.size,
+    )  # a bare 0 is a type of its own to numba, and all that it is given to compiled twice
     windowed = window[0] > -np.inf or window[1] > -np.inf or window[2] < np.inf or window[3] < np.inf
     while begin < width:
         end = _short_runs_end(owner, begin, min(begin + MIXED, width))

@@ -139,19 +139,25 @@ def undrained(height):
     return mask
 
 
-@njit(cache=True)
 def pit_cells(height, mask):
     """One cell for each level patch without an outlet, as flat indices [P] in order of height, lowest first.
 
     `mask` is that of `undrained` and is used up. A patch of equal height that touches a lower cell or the edge is a
     flat that drains: it needs no channel, only the tilt that a final epsilon fill gives it.
     """
+    found = np.empty(max(1, np.count_nonzero(mask)), np.int64)
+    found = found[: _find_pits(height, mask, found)]
+    return found[np.argsort(order_bits(height)[found], kind="stable")]  # by NumPy: numba compiles its sort for seconds
+
+
+@njit(cache=True)
+def _find_pits(height, mask, found):
+    """pit_cells without their order, into found; how many."""
     rows, cols = height.shape
     flat = height.ravel()
     todo = mask.ravel()
     stack = np.empty(1024, np.int32)
     seen = np.zeros(rows * cols, np.bool_)
-    found = np.empty(max(1, np.count_nonzero(todo)), np.int64)
     count = 0
     for start in range(rows * cols):
         if not todo[start]:
@@ -177,15 +183,16 @@ def pit_cells(height, mask):
                 elif flat[n] == z and not seen[n]:
                     seen[n] = True
                     if size == stack.size:
-                        stack = np.append(stack, np.empty_like(stack))
+                        larger = np.empty(2 * size, np.int32)
+                        for place in range(size):
+                            larger[place] = stack[place]
+                        stack = larger
                     stack[size] = np.int32(n)
                     size += 1
         if closed:
             found[count] = start
             count += 1
-    found = found[:count]
-    order = np.argsort(order_bits(height)[found], kind="mergesort")
-    return found[order]
+    return count
 
 
 @njit(cache=True)

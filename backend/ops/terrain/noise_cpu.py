@@ -11,9 +11,10 @@ differ between a loop's body and its tail.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from backend.ops.hashing_cpu import mix32
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.terrain.constants import BILLOW, FBM, SINE, SQRT2
 
 BAND = 64  # rows computed together by one thread; a pure matter of speed
@@ -110,7 +111,6 @@ def add_octave(n, amplitude, kind, weight, out):
         _add_ridged(n, amplitude, weight, out)
 
 
-@njit(parallel=True, cache=True)
 def gradient_rows(left, right, frac, cells, below, above, rise, amplitude, kind, axes_only, offset, out):
     """Fractal gradient noise on an upright grid, added octave by octave to ``offset`` in ``out`` (float32 [H, W]).
 
@@ -119,9 +119,19 @@ def gradient_rows(left, right, frac, cells, below, above, rise, amplitude, kind,
     H] place between. amplitude: float32 [O]; kind: FBM, BILLOW or RIDGED; axes_only: four gradients along the
     axes instead of all directions.
     """
+    run_in_threads(
+        _gradient_bands, (out.shape[0] + BAND - 1) // BAND,
+        left, right, frac, cells, below, above, rise, amplitude, kind, axes_only, offset, out,
+    )  # fmt: skip
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _gradient_bands(
+    begin, end, left, right, frac, cells, below, above, rise, amplitude, kind, axes_only, offset, out
+):  # fmt: skip
     octaves = amplitude.size
     height, width = out.shape
-    for band in prange((height + BAND - 1) // BAND):
+    for band in range(begin, end):
         curves = np.empty((octaves, 2, 2, width), np.float32)  # [octave, parity of the lattice row, A or B, x]
         noise = np.empty(width, np.float32)
         weight = np.empty(width, np.float32)

@@ -10,9 +10,10 @@ every machine.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from backend.ops.hashing_cpu import mix32
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.terrain.constants import PERLIN, WORLEY_F1
 from backend.ops.terrain.noise_cpu import _LOW16, _ONE, _SQRT2, _TO_JITTER, add_octave, fade, gradient
 
@@ -82,7 +83,6 @@ def _worley(columns, rows, i, j, first_column, first_row, fx_row, fy_row, second
         out[x] = np.sqrt(second) - np.sqrt(first) if second_too else np.sqrt(first)
 
 
-@njit(parallel=True, cache=True)
 def noise_points(
     column0, row0, shift_x, shift_y, reach, frequency_x, frequency_y, start_x, start_y, period_x, period_y,
     columns, rows, first_column, first_row, amplitude, basis, kind, axes_only, offset, out,
@@ -95,11 +95,24 @@ def noise_points(
     none. columns, rows: uint32 [O, N] cell keys, of which entry 0 is cell first_column[o], first_row[o]. basis:
     PERLIN, WORLEY_F1 or WORLEY_F2_F1; the rest as in gradient_rows.
     """
-    height, width = out.shape
-    for y in prange(height):
-        fx, fy, noise = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
-        i, j = np.empty(width, np.int64), np.empty(width, np.int64)
-        weight = np.ones(width, np.float32)
+    run_in_threads(
+        _noise_point_rows, out.shape[0],
+        column0, row0, shift_x, shift_y, reach, frequency_x, frequency_y, start_x, start_y, period_x, period_y,
+        columns, rows, first_column, first_row, amplitude, basis, kind, axes_only, offset, out,
+    )  # fmt: skip
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _noise_point_rows(
+    begin, end, column0, row0, shift_x, shift_y, reach, frequency_x, frequency_y, start_x, start_y, period_x, period_y,
+    columns, rows, first_column, first_row, amplitude, basis, kind, axes_only, offset, out,
+):  # fmt: skip
+    width = out.shape[1]
+    fx, fy, noise = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    i, j = np.empty(width, np.int64), np.empty(width, np.int64)
+    weight = np.empty(width, np.float32)
+    for y in range(begin, end):
+        weight[:] = _ONE
         global_y = row0 + y if period_y == 0 else (row0 + y) % period_y
         out[y] = offset
         for o in range(amplitude.size):

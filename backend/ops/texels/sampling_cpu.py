@@ -9,7 +9,9 @@ know only arrays; backend/ops/texels/sampling.py holds the plain form that they 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from backend.ops.kernel_threads import run_in_threads
 
 CHUNK = 128  # samples
 BANDS = 64  # bits of a chunk's mask
@@ -37,15 +39,19 @@ def _taps(u, v, sizes, k):
     return left, top, min(left + 1, size - 1) - left, min(top + 1, size - 1) - top, x - left, y - top
 
 
-@njit(cache=True, parallel=True)
 def gather(texels, offsets, sizes, uv, level, out):
     """out [n, 3] = colours at uv [n, 2], 0 where it is NaN.
 
     texels [P, 3]; level k is sizes[k]² of them from offsets[k] on, rows from the top, each 2^k of level 0 wide.
     level [n]: which level, fractions between two; of shape [0]: the sum of all levels.
     """
+    run_in_threads(_gather_samples, uv.shape[0], texels, offsets, sizes, uv, level, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gather_samples(begin, end, texels, offsets, sizes, uv, level, out):
     summed = level.size == 0
-    for n in prange(uv.shape[0]):
+    for n in range(begin, end):
         out[n, 0] = out[n, 1] = out[n, 2] = 0
         if np.isnan(uv[n, 0]) or np.isnan(uv[n, 1]):
             continue
@@ -67,17 +73,19 @@ def _band(row):
     return (row // BLOCK_ROWS) % BANDS
 
 
-@njit(cache=True, parallel=True)
 def scatter(texels, offsets, sizes, uv, level, values):
     """texels += the transpose of gather applied to values [n, 3]; arguments as there. In place."""
-    summed = level.size == 0
-    samples, levels = uv.shape[0], sizes.size
-    first_row = np.zeros(levels, np.int64)
-    for k in range(1, levels):
-        first_row[k] = first_row[k - 1] + sizes[k - 1]
-    chunks = (samples + CHUNK - 1) // CHUNK
-    masks = np.zeros(chunks, np.uint64)
-    for chunk in prange(chunks):
+    first_row = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes[:-1], dtype=np.int64)))
+    masks = np.zeros((uv.shape[0] + CHUNK - 1) // CHUNK, np.uint64)
+    run_in_threads(_find_bands, masks.size, sizes, uv, level, first_row, masks)
+    run_in_threads(_scatter_bands, BANDS, texels, offsets, sizes, uv, level, values, first_row, masks)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _find_bands(begin, end, sizes, uv, level, first_row, masks):
+    """Of each chunk of samples the bands that it has something for, a bit each."""
+    summed, samples, levels = level.size == 0, uv.shape[0], sizes.size
+    for chunk in range(begin, end):
         mask = np.uint64(0)
         for n in range(chunk * CHUNK, min((chunk + 1) * CHUNK, samples)):
             if np.isnan(uv[n, 0]) or np.isnan(uv[n, 1]):
@@ -88,8 +96,13 @@ def scatter(texels, offsets, sizes, uv, level, values):
                 mask |= np.uint64(1) << np.uint64(_band(first_row[k] + top))
                 mask |= np.uint64(1) << np.uint64(_band(first_row[k] + top + down))
         masks[chunk] = mask
-    for band in prange(BANDS):
-        for chunk in range(chunks):
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scatter_bands(begin, end, texels, offsets, sizes, uv, level, values, first_row, masks):
+    summed, samples, levels = level.size == 0, uv.shape[0], sizes.size
+    for band in range(begin, end):
+        for chunk in range(masks.size):
             if not (masks[chunk] >> np.uint64(band)) & np.uint64(1):
                 continue
             for n in range(chunk * CHUNK, min((chunk + 1) * CHUNK, samples)):

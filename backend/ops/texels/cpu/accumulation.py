@@ -7,8 +7,9 @@ backend/ops/texels/stencil_plain.py.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import (
     add,
     divide,
@@ -224,7 +225,7 @@ def take_tile(
     numbers. places, tint: uv, color, flat.
     """
     numbers, origins = scratch[0], scratch[3]
-    filled, chunks = 0, 0
+    filled, chunks = np.int64(0), 0  # a bare 0 is a type of its own, for which all that is called is compiled once more
     for run in range(runs.shape[0]):
         first, left = np.int64(runs[run, 0]), np.int64(runs[run, 1])
         sums[0] += left
@@ -266,7 +267,6 @@ def take_tile(
     empty_sums(lanes, sums)
 
 
-@njit(cache=True, parallel=True)
 def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, solve, gradient, width,
                starts, runs, order, bounds, shown):  # fmt: skip
     """Add the pixels of a strip to `cells`, and return their sums [22] float64.
@@ -280,23 +280,46 @@ def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tone
     places, tint = uv.reshape(-1), color.reshape(-1)
     flat, flat_coarse, finest, more = texture.reshape(-1), coarse.reshape(-1), texture.shape[1], coarse.shape[1]
     for phase in range(PHASES):
-        for group in prange(GROUPS):
-            first, last = bounds[phase, group], bounds[phase, group + 1]
-            row, lanes = np.zeros(8 * CHUNK, np.float32), np.zeros(SUMS * 16, np.float32)
-            spots = (np.zeros(4 * CHUNK, np.int32), np.zeros(CHUNK, np.int32))
-            scratch = (np.zeros(KINDS * CHUNK, np.float32), row, spots[0], spots[1])
-            for turn in range(first, last):
-                own = runs[starts[order[turn]] : starts[order[turn] + 1]]
-                take_tile(
-                    cells, table, flat, flat_coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold,
-                    solve, own, sums[turn], lanes, scratch, shown,
-                )  # fmt: skip
-                if gradient > 0:
-                    take_gradients(
-                        cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, gradient, width,
-                        own, row,
-                    )  # fmt: skip
+        run_in_threads(
+            _accumulate_groups, GROUPS,
+            cells, table, flat, flat_coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve,
+            starts, runs, order, bounds[phase], sums, shown,
+        )  # fmt: skip
+        if gradient > 0:
+            run_in_threads(
+                _gradient_groups, GROUPS,
+                cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, gradient, width,
+                starts, runs, order, bounds[phase],
+            )  # fmt: skip
     total = np.zeros(SUMS)
     for turn in range(order.size):
         total += sums[turn]
     return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _accumulate_groups(
+    begin, end, cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve,
+    starts, runs, order, bounds, sums, shown,
+):  # fmt: skip
+    row, lanes = np.zeros(8 * CHUNK, np.float32), np.zeros(SUMS * 16, np.float32)
+    scratch = (np.zeros(KINDS * CHUNK, np.float32), row, np.zeros(4 * CHUNK, np.int32), np.zeros(CHUNK, np.int32))
+    for turn in range(bounds[begin], bounds[end]):
+        own = runs[starts[order[turn]] : starts[order[turn] + 1]]
+        take_tile(
+            cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold,
+            solve, own, sums[turn], lanes, scratch, shown,
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gradient_groups(
+    begin, end, cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, gradient, width,
+    starts, runs, order, bounds,
+):  # fmt: skip
+    row = np.zeros(8 * CHUNK, np.float32)
+    for turn in range(bounds[begin], bounds[end]):
+        take_gradients(
+            cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, gradient, width,
+            runs[starts[order[turn]] : starts[order[turn] + 1]], row,
+        )  # fmt: skip

@@ -12,8 +12,9 @@ It knows where pixels fall, not what they show: that is accumulation.py's.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import njit_no_refcount, peek, poke
 from backend.ops.texels.cpu.look_up import ONE
 
@@ -68,7 +69,6 @@ def find_runs(tiles, first, count, runs):
     return found
 
 
-@njit(cache=True, parallel=True)
 def bin_pixels(uv, footprint, weight, size, tile, across):
     """Sort the pixels of a strip into tiles; across: tiles in a row.
 
@@ -80,15 +80,20 @@ def bin_pixels(uv, footprint, weight, size, tile, across):
     pieces = (count + PIECE - 1) // PIECE
     found = np.empty((count, 3), np.int32)
     numbers = np.zeros(pieces, np.int64)
-    for piece in prange(pieces):
-        tiles = np.empty(PIECE, np.int32)
-        first = piece * PIECE
-        own = min(PIECE, count - first)
-        find_tiles(places, footprint, weight, size, tile, across, first, own, tiles)
-        numbers[piece] = find_runs(tiles, first, own, found)
+    run_in_threads(_bin_pieces, pieces, places, footprint, weight, size, tile, across, found, numbers)
     starts, runs, pixels = sort_runs(found, numbers, across * across)
     order, bounds = schedule(pixels, across)
     return starts, runs, order, bounds
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _bin_pieces(begin, end, places, footprint, weight, size, tile, across, found, numbers):
+    tiles = np.empty(PIECE, np.int32)
+    for piece in range(begin, end):
+        first = piece * PIECE
+        own = min(PIECE, weight.size - first)
+        find_tiles(places, footprint, weight, size, tile, across, first, own, tiles)
+        numbers[piece] = find_runs(tiles, first, own, found)
 
 
 @njit(cache=True)

@@ -237,7 +237,7 @@ def precondition(inverse, sides, steps, r, z, lines):
     Bramble, Pasciak and Xu 1990 (doi:10.1090/S0025-5718-1990-1023042-6): with hats for the columns of P_k the condition of
     a Laplacian does not grow with the grid, so holes fill as fast as what was seen settles.
     """
-    gather_hats(r, 0, sides[0], z, steps[1], sides[1], lines)
+    gather_hats(r, np.int64(0), sides[0], z, steps[1], sides[1], lines)
     for level in range(2, sides.size):
         gather_hats(z, steps[level - 1], sides[level - 1], z, steps[level], sides[level], lines)
     for i in range(0, sides[0] * sides[0], 16):

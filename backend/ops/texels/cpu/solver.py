@@ -13,8 +13,9 @@ its planes are zero. Levels within a window are counted from the grid that is so
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import load_16, multiply_add, splat_16, store, where_positive
 from backend.ops.texels.cpu.descent import (
     PAD,
@@ -29,36 +30,44 @@ from backend.ops.texels.cpu.descent import (
 from backend.ops.texels.cpu.window import add_smoothness, load_level, load_values, local_seams, shares_of
 
 ONE, ZERO = np.float32(1), np.float32(0)
+_START = np.int64(0)  # a bare 0 is a type of its own, for which numba compiles a function once more
 PIECE = 1 << 16
 
 
-@njit(cache=True, parallel=True)
 def column_sums(cells):
     """The sums [8] float64 over all cells [N, 8], in pieces that do not depend on threads."""
     pieces = (cells.shape[0] + PIECE - 1) // PIECE
     sums = np.zeros((pieces, 8))
-    for piece in prange(pieces):
-        for i in range(piece * PIECE, min(cells.shape[0], (piece + 1) * PIECE)):
-            for k in range(8):
-                sums[piece, k] += cells[i, k]
+    run_in_threads(_sum_pieces, pieces, cells, sums)
     result = np.zeros(8)
     for piece in range(pieces):
         result += sums[piece]
     return result
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum_pieces(begin, end, cells, sums):
+    for piece in range(begin, end):
+        for i in range(piece * PIECE, min(cells.shape[0], (piece + 1) * PIECE)):
+            for k in range(8):
+                sums[piece, k] += cells[i, k]
+
+
 def count_seen(cells, table):
     """How many texels of level 0 some observation of any level reaches."""
-    side = table[0, 0]
-    counts = np.zeros(side, np.int64)
-    for row in prange(side):
-        for column in range(side):
+    return sum(run_in_threads(_count_seen_rows, int(table[0, 0]), cells, table))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_seen_rows(begin, end, cells, table):
+    count = 0
+    for row in range(begin, end):
+        for column in range(table[0, 0]):
             for level in range(table.shape[1]):
                 if cells[table[1, level] + (row >> level) * table[0, level] + (column >> level), 0] > 0:
-                    counts[row] += 1
+                    count += 1
                     break
-    return counts.sum()
+    return count
 
 
 @njit(cache=True)
@@ -68,7 +77,9 @@ def coarsen(fine, fine_side, coarse, coarse_start, coarse_side, result):
     fine [n*n, 8]: this grid's. coarse: cells that hold the next level's own observations from coarse_start on; their sum
     goes to result [m*m, 8]. With P repeating values, nine-point stays nine-point.
     """
-    result[:] = coarse[coarse_start : coarse_start + coarse_side * coarse_side]
+    for at in range(coarse_side * coarse_side):
+        for term in range(8):
+            result[at, term] = coarse[coarse_start + at, term]
     for row in range(fine_side):
         for column in range(fine_side):
             cell = fine[row * fine_side + column]
@@ -109,13 +120,13 @@ def coarsen(fine, fine_side, coarse, coarse_start, coarse_side, result):
 def load_block(grid, top, left, windows, starts, planes, right_sides, shares):
     """Every level of a window out of the grid's and the coarser levels' cells; `windows` and `starts` are filled in."""
     base, cells, table, first = grid
-    at = 0
+    at = np.int64(0)
     for level in range(windows.size):
         windows[level], starts[level] = windows[0] >> level, at
         own, start = table[0, first + level], table[1, first + level]
         above, aside = top >> level, left >> level
         if level == 0:
-            load_level(base, 0, own, above, aside, windows[0], planes, right_sides, 0)
+            load_level(base, _START, own, above, aside, windows[0], planes, right_sides, at)
         else:
             load_level(cells, start, own, above, aside, windows[level], planes, right_sides, at)
         shares_of(own, above, windows[level], shares[level, 0])
@@ -181,10 +192,14 @@ def relax_block(grid, texture, charts, smoothness, shift, seam_rows, seam_table,
     return spent
 
 
-@njit(cache=True, parallel=True)
 def seam_differences(texture, corners, amounts, differences):
     """What every seam row says of the texture as it stands: differences [3, M]."""
-    for row in prange(corners.shape[0]):
+    run_in_threads(_differences_of_rows, corners.shape[0], texture, corners, amounts, differences)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _differences_of_rows(begin, end, texture, corners, amounts, differences):
+    for row in range(begin, end):
         for channel in range(3):
             total = ZERO
             for corner in range(8):
@@ -192,7 +207,6 @@ def seam_differences(texture, corners, amounts, differences):
             differences[channel, row] = total
 
 
-@njit(cache=True, parallel=True)
 def relax(base, cells, table, first, texture, charts, smoothness, shift, seam_table, seam_starts, seam_rows, places, ring, margin,
           block, iterations, tolerance, threads):  # fmt: skip
     """Solve blocks that do not touch, `threads` of them side by side: texture [3, n*n] in place. Returns iterations.
@@ -203,6 +217,20 @@ def relax(base, cells, table, first, texture, charts, smoothness, shift, seam_ta
     block b has the rows seam_rows[seam_starts[b]:seam_starts[b+1]]. block, margin and ring are multiples of the coarsest
     level's texel, the ring at least one of them; block + 2 (margin + ring) is one of 16.
     """
+    return sum(
+        run_in_threads(
+            _relax_blocks, places.shape[0],
+            base, cells, table, first, texture, charts, smoothness, shift, seam_table, seam_starts, seam_rows, places, ring,
+            margin, block, iterations, tolerance, pieces=threads,
+        )
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _relax_blocks(begin, end, base, cells, table, first, texture, charts, smoothness, shift, seam_table, seam_starts, seam_rows,
+                  places, ring, margin, block, iterations, tolerance):  # fmt: skip
+    if begin == end:
+        return 0
     levels = table.shape[1] - first
     across = (table[0, first] + block - 1) // block
     outset = ring + margin
@@ -212,18 +240,16 @@ def relax(base, cells, table, first, texture, charts, smoothness, shift, seam_ta
         total += (window >> level) * (window >> level) + PAD
     sides, steps = hat_levels(window)
     hats = steps[-1] + sides[-1] * sides[-1] + PAD
-    spent = np.zeros(places.shape[0], np.int64)
-    groups = min(places.shape[0], threads)
-    for group in prange(groups):  # each with its own scratch, which is costly to come by
-        planes, right_sides = np.zeros((5, total), np.float32), np.zeros((3, total), np.float32)
-        shares, vectors = np.zeros((levels, 2, window + PAD), np.float32), np.zeros((7, max(total, hats)), np.float32)
-        work = (planes, right_sides, shares, vectors, scratch_lines(window))
-        for number in range(group, places.shape[0], groups):
-            y, x = places[number, 0], places[number, 1]
-            index = y * across + x
-            spent[number] = relax_block(
-                (base, cells, table, first), texture, charts, smoothness, shift,
-                seam_rows[seam_starts[index] : seam_starts[index + 1]], seam_table,
-                y * block - outset, x * block - outset, ring, margin, block, iterations, tolerance, work,
-            )  # fmt: skip
-    return spent.sum()
+    spent = 0
+    planes, right_sides = np.zeros((5, total), np.float32), np.zeros((3, total), np.float32)
+    shares, vectors = np.zeros((levels, 2, window + PAD), np.float32), np.zeros((7, max(total, hats)), np.float32)
+    work = (planes, right_sides, shares, vectors, scratch_lines(window))
+    for number in range(begin, end):
+        y, x = places[number, 0], places[number, 1]
+        index = y * across + x
+        spent += relax_block(
+            (base, cells, table, first), texture, charts, smoothness, shift,
+            seam_rows[seam_starts[index] : seam_starts[index + 1]], seam_table,
+            y * block - outset, x * block - outset, ring, margin, block, iterations, tolerance, work,
+        )  # fmt: skip
+    return spent
