@@ -144,6 +144,13 @@ def _memory(result: dict[str, Any]) -> Iterator[Claim]:
     yield _most("Relief transfer, 2048², peak memory", "whole process", result["target_gib"], result["peak_gib"], "GiB")
 
 
+def _compile_time(result: dict[str, Any]) -> Iterator[Claim]:
+    for name, asked in result["asked_s"].items():
+        found = result["sets"].get(name)
+        if found is not None:
+            yield _most(f"Kernels compiled for the first time: {name}", "empty cache", asked, found["wall_s"], "s")
+
+
 def _morphology(result: dict[str, Any]) -> Iterator[Claim]:
     ours = result["ours_s"]
     yield _most("Relief transfer, 512², drainage included", "", result["most_s"], ours, "s")
@@ -277,6 +284,7 @@ _READERS = {
     "terrain-mesh": _terrain_mesh,
     "wire": _wire,
     "memory": _memory,
+    "compile-time": _compile_time,
     "morphology": _morphology,
     "morphology-quality": _quality,
     "scan-texture": _scan_texture,

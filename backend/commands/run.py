@@ -248,9 +248,11 @@ def _threads(wanted: int | None) -> int | None:
 
 def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     from backend.commands.output_folder import OutputFolder
+    from backend.runtime.kernel_compiler import compiling_aside, stage_of
 
     with OutputFolder(Path(request["out"])) as folder, Bar(spec.label, quiet=quiet) as bar:
-        computed, arrays, seconds = _compute(spec, request, bar, folder.scratch)
+        with compiling_aside(report=lambda done, total, left: bar(done, total, stage_of(done, total), left)):
+            computed, arrays, seconds = _compute(spec, request, bar, folder.scratch)
         bar(1, 1, "writing files")
         paths = folder.write(spec, request, computed, arrays)
     print("\n".join(str(path) for path in paths))

@@ -20,6 +20,7 @@ from backend.ops import dispatch
 from backend.runtime import registry, threads
 from backend.runtime.context import JobContext
 from backend.runtime.device import resolve
+from backend.runtime.kernel_compiler import compiling_aside
 from shared.algorithm import AlgorithmSpec, Arrays, Port, check_inputs
 from shared.arrays import Array, check
 from shared.errors import InternalError, InvalidParameter, OutOfMemory, RelievoError, StorageFull
@@ -54,7 +55,8 @@ def compute(
         job.step(0, 1, resolved.note)
     inputs = check_inputs(spec, arrays)
     try:
-        with _implementation(job.implementation), threads.using(job.threads):
+        aside = compiling_aside(spec.name, job.compiling)
+        with aside, _implementation(job.implementation), threads.using(job.threads):
             made = dict(registry.implementation(spec.name)(params, inputs, job))
             plain = dispatch.plain_only() or (job.device.type == "cpu" and not dispatch.compiler_works())
         outputs = {name: given if isinstance(given, tuple) else (given,) for name, given in made.items()}

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from backend.runtime import device as devices
+from backend.runtime.kernel_compiler import stage_of
 from shared.errors import InternalError, JobCancelled
 from shared.weights import WEIGHTS
 
@@ -88,6 +89,17 @@ class JobContext:
         elapsed_s = now - self._started_s
         remaining_s = elapsed_s * (total - done) / done if done and elapsed_s >= ESTIMATE_AFTER_S else None
         self._on_progress(done, total, stage, remaining_s)
+
+    def compiling(self, done: int, total: int, remaining_s: float | None) -> None:
+        """Report that the job waits for kernels to be compiled: parts done and in all. Raises JobCancelled as step() does."""
+        if self._is_cancelled() and not (self._heeds_finish_early and self._is_kept()):
+            raise JobCancelled("The job was cancelled.")
+        now = time.monotonic()
+        if self._started_s is not None:  # what is estimated of the job's own steps leaves this out
+            self._started_s += now - max(self._reported_s, self._started_s)
+        self._reported_s = now
+        if self._on_progress is not None:
+            self._on_progress(done, total, stage_of(done, total), remaining_s)
 
     @property
     def finish_early(self) -> bool:

@@ -1,53 +1,55 @@
-"""Compiles every engine's kernels before they are needed: a small job of each, in processes side by side.
+"""Compiles every engine's kernels before they are needed, in processes side by side; numba keeps them beside the source.
 
-numba compiles on one thread, the scan's kernels alone for more than a minute, and keeps the result beside the source for every
-process after.
+The kernels are those of backend/runtime/kernel_table.json, which backend/setup/kernel_table.py writes: what a small job of each
+engine asks for. An engine without kernels there does its small job instead.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-from multiprocessing.connection import wait
 from typing import Any
 
 from backend.commands.progress_bar import Bar
 from backend.runtime import registry
+from backend.runtime.kernel_compiler import KernelCompiler, table
 from backend.setup.small_inputs import SIDE_PX, small_inputs
 from shared.algorithm import AlgorithmSpec
 from shared.errors import InternalError
 from shared.params import with_role
 
-MOST_PROCESSES = 4  # each takes some 600 MiB while it compiles
-
 
 def warm(bar: Bar) -> None:
-    """One small job of every engine. Raises InternalError where one fails."""
-    specs = list(registry.algorithms())
-    specs.sort(key=lambda spec: -len(spec.inputs))  # those that take most have most to compile: they begin
-    starting = multiprocessing.get_context("spawn")
-    running: dict[int, tuple[AlgorithmSpec, Any]] = {}
-    done = 0
-    while specs or running:
-        while specs and len(running) < min(os.cpu_count() or 1, MOST_PROCESSES):
-            spec = specs.pop(0)
-            process = starting.Process(target=warm_one, args=(spec.name,))
-            process.start()
-            running[process.sentinel] = (spec, process)
-        names = ", ".join(spec.label.lower() for spec, _ in running.values())
-        bar(done, done + len(running) + len(specs), f"compiling {names}")
-        for sentinel in wait(list(running)):
-            assert isinstance(sentinel, int)
-            spec, process = running.pop(sentinel)
-            process.join()
-            done += 1
-            if process.exitcode != 0:
-                for _, other in running.values():
-                    other.terminate()
-                raise InternalError(
-                    f"The engine {spec.label} does not run here: its trial ended with status {process.exitcode}.",
-                    hint="What it printed stands above.",
-                )
+    """All kernels of the table, and a small job of every engine that has none in it. Raises InternalError where one fails."""
+    entries = table()
+    compiler = KernelCompiler()
+    try:
+        compiler.want(sorted(entries, key=lambda entry: -entry.seconds))  # the longest last would be waited for alone
+        problems = compiler.wait(
+            [entry.kernel for entry in entries],
+            lambda done, total, remaining_s: bar(done, total, "compiling", remaining_s),
+        )
+    finally:
+        compiler.close()
+    if problems:
+        raise InternalError(
+            f"A kernel cannot be compiled here: {problems[0]}.",
+            hint="RELIEVO_IMPL=plain runs everything without compiled kernels, slower. Please report it.",
+        )
+    for spec in registry.algorithms():
+        if not any(spec.name in entry.engines for entry in entries):
+            bar(0, 1, f"trying {spec.label}")
+            _run_small_job(spec)
+
+
+def _run_small_job(spec: AlgorithmSpec) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=warm_one, args=(spec.name,))
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        raise InternalError(
+            f"The engine {spec.label} does not run here: its trial ended with status {process.exitcode}.",
+            hint="What it printed stands above.",
+        )
 
 
 def warm_one(name: str) -> None:
