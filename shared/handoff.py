@@ -131,7 +131,7 @@ def write_values(path: Path, values: np.ndarray) -> None:
             if values.nbytes and hasattr(
                 os, "posix_fallocate"
             ):  # room asked for at once: a third faster, and a full disk shows first
-                os.posix_fallocate(file.fileno(), 0, values.nbytes)
+                os.posix_fallocate(file.fileno(), 0, values.nbytes)  # pyright: ignore[reportAttributeAccessIssue]
             left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data if values.size else memoryview(b"")
             done = 0
             while done < len(left):

@@ -31,7 +31,7 @@ def default_threads() -> int:
     wanted = os.environ.get("RELIEVO_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def device_names() -> list[str]:
@@ -106,7 +106,7 @@ def describe_device(name: str) -> dict[str, Any]:
             "memory_bytes": properties.total_memory,
             "cores": properties.multi_processor_count,
         }
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0  # pyright: ignore[reportAttributeAccessIssue]
     label = "Apple GPU" if name == "mps" else "CPU"
     return {"name": name, "kind": name, "label": label, "memory_bytes": memory_bytes, "cores": default_threads()}
 

@@ -148,7 +148,7 @@ class Parent:
         self._descriptor = None
         if hasattr(os, "pidfd_open"):  # Linux: tells a reused number and a zombie from the process that was meant
             with contextlib.suppress(OSError):
-                self._descriptor = os.pidfd_open(pid)
+                self._descriptor = os.pidfd_open(pid)  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def has_ended(self) -> bool:

@@ -146,7 +146,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server says when we stop
     _end_with_server(settings["server_pid"])
     if hasattr(os, "nice"):
-        os.nice(NICENESS)
+        os.nice(NICENESS)  # pyright: ignore[reportAttributeAccessIssue]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     from backend.runtime.device import describe_device, device_names, pick_device
