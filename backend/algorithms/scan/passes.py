@@ -2,7 +2,7 @@
 
 survey() looks once at small photographs: who sees the mesh, how coarsely, in which light. Then every turn of solve_level() is a
 pass (all photographs into the normal equations), a new texture, and new gains and displacements for the next pass. Photographs
-that do not fit are set aside. Which levels there are is scan_plan's, what is handed back scan_texture's.
+that do not fit are set aside. plan.py says which levels there are, scan_texture.py what is handed back.
 """
 
 from __future__ import annotations

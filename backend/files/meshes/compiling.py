@@ -9,11 +9,17 @@ from typing import Any
 
 from backend.ops.dispatch import compiler_works, plain_only
 
-njit: Any
-if plain_only() or not compiler_works():
 
-    def njit(**_: Any) -> Any:
-        return lambda function: function
+def _interpreted(**_: Any) -> Any:
+    return lambda function: function
 
-else:
-    from numba import njit  # noqa: F401  # re-exported
+
+def _compiler() -> Any:
+    if plain_only() or not compiler_works():
+        return _interpreted
+    from numba import njit
+
+    return njit
+
+
+njit: Any = _compiler()

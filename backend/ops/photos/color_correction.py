@@ -112,9 +112,11 @@ class CellColors:
             cell = cell.astype(np.int32)
             alternate(photograph, cell, weight, color, *rules, free, rounds, made.gain, made.bias, cells)
         else:
-            given = [torch.from_numpy(values) for values in (photograph.astype(np.int64), cell, weight, color)]
-            held, *found = (torch.from_numpy(values) for values in (free, made.gain, made.bias, cells))
-            color_correction_plain.alternate(*given, *rules, held, rounds, *found)
+            color_correction_plain.alternate(
+                torch.from_numpy(photograph.astype(np.int64)), torch.from_numpy(cell), torch.from_numpy(weight),
+                torch.from_numpy(color), *rules, torch.from_numpy(free), rounds, torch.from_numpy(made.gain),
+                torch.from_numpy(made.bias), torch.from_numpy(cells),
+            )  # fmt: skip
         if mode == "none":
             made = no_correction(photographs)
         gap = np.abs(color - (made.gain[photograph] * cells[cell] + made.bias[photograph])).mean(axis=1)

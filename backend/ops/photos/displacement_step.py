@@ -86,7 +86,7 @@ def _add_bends(band: np.ndarray, side: np.ndarray, nodes: np.ndarray, scale: flo
     flat = nodes.reshape(-1, 2)
     for at, factors in stencils:
         places = [place.ravel() for place in at]
-        bending = sum(factor * flat[place] for place, factor in zip(places, factors, strict=True))
+        bending = np.einsum("a,ank->nk", np.array(factors), flat[np.stack(places)])
         for k in range(2):
             for a, place in enumerate(places):
                 np.add.at(side, 2 * place + k, -scale * factors[a] * bending[:, k])

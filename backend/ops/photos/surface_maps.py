@@ -23,7 +23,7 @@ def surface_of_maps(
     if choose(impl, uv.device) == "cpu":
         import numpy as np
 
-        from backend.ops.photos.view_weights_cpu import slopes
+        from backend.ops.photos.surface_maps_cpu import slopes
 
         footprint, stretch = torch.empty(uv.shape[:2]), torch.empty(uv.shape[:2])
         slopes(uv.numpy(), footprint.numpy(), stretch.numpy(), np.float32(most_jump))
@@ -45,14 +45,16 @@ def reduced_surface(surface: SurfaceMap, times: int, height: int, width: int, *,
     if choose(impl, surface.uv.device) == "cpu":
         import numpy as np
 
-        from backend.ops.photos.view_weights_cpu import reduce_maps
+        from backend.ops.photos.surface_maps_cpu import reduce_maps
 
-        made = [torch.empty((height, width, *values.shape[2:])) for values in given]
+        uv, depth, facing, footprint, stretch = (torch.empty((height, width, *values.shape[2:])) for values in given)
         reduce_maps(
-            *(values.numpy() for values in given), times, np.float32(SAME_CHART), *(values.numpy() for values in made)
-        )
-        return SurfaceMap(*made, nobody)
-    return SurfaceMap(*_reduced(surface, times, height, width), nobody)
+            given[0].numpy(), given[1].numpy(), given[2].numpy(), given[3].numpy(), given[4].numpy(), times,
+            np.float32(SAME_CHART), uv.numpy(), depth.numpy(), facing.numpy(), footprint.numpy(), stretch.numpy(),
+        )  # fmt: skip
+    else:
+        uv, depth, facing, footprint, stretch = _reduced(surface, times, height, width)
+    return SurfaceMap(uv, depth, facing, footprint, stretch, nobody)
 
 
 def _slopes(uv: Tensor, most_jump: float) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,8 @@ def undistort(
     coefficients[: len(camera.distortion.coefficients)] = camera.distortion.coefficients
     fisheye, limit = camera.distortion.model == FISHEYE, valid_radius(camera.distortion)
     if choose(impl, pixels.device) != "cpu":
-        bending = undistortion_plain.Lens(*lens.tolist(), coefficients.tolist(), fisheye, limit)
+        fx, fy, cx, cy = lens.tolist()
+        bending = undistortion_plain.Lens(fx, fy, cx, cy, coefficients.tolist(), fisheye, limit)
         return undistortion_plain.undistort(pixels, bending)
     from backend.ops.photos import undistortion_cpu
 

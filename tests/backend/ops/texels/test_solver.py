@@ -15,6 +15,7 @@ from backend.ops.texels.solver import NO_SEAMS, Seams, mean_weight, solve
 from backend.ops.texels.stencil import accumulate
 from backend.ops.texels.system import TexelSystem
 from tests.backend.ops.texels.test_stencil import matrix_of
+from tests.support.devices import DEVICES
 
 
 def pattern(size: int, seed: int = 0, blur: int = 2) -> torch.Tensor:
@@ -114,6 +115,26 @@ def test_blocks_equal_conjugate_gradients_over_the_whole(
     )
     solver.relax(system, cells, level, start, problem)
     torch.testing.assert_close(start, whole, atol=5e-4, rtol=0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("started", [False, True])
+def test_the_blocks_find_what_the_plain_form_finds(device: str, started: bool) -> None:
+    """Both run until nothing moves, coarse to fine or from a given texture, with charts and seams."""
+    size = 150
+    system, other = observed(size, 4 * size * size, hole=0.1), TexelSystem(size, device=device)
+    other.cells.copy_(system.cells)
+    charts = (np.arange(size)[:, None] // 40 + np.zeros((1, size))).astype(np.uint8)
+    start = pattern(size) if started else None
+    fast, plain = (
+        solve(
+            equations, None if start is None else start.clone().to(equations.device), smoothness=0.05, charts=charts,
+            seams=some_seams(40), sweeps=10, iterations=100, tolerance=1e-6, impl=impl,
+        )
+        for equations, impl in ((system, "cpu"), (other, "plain"))
+    )  # fmt: skip
+    torch.testing.assert_close(fast, plain.cpu(), atol=1e-3, rtol=0)
+    assert mean_weight(system, impl="cpu") == pytest.approx(mean_weight(other, impl="plain"), rel=1e-6)
 
 
 @pytest.mark.parametrize("size", [100, 131])
