@@ -66,7 +66,6 @@ def is_kernel(module: str) -> bool:
 
 
 KERNELS = [module for module in MODULES if is_kernel(module)]
-OF_TWO_OPS = {"backend.ops.photos.view_weights_cpu"}  # weights of a view, and the maps of the surface that they rest on
 OP_MODULES = [module for module in MODULES if not is_kernel(module) and not is_compiled(module)]
 
 
@@ -95,7 +94,7 @@ def test_a_kernel_is_the_twin_of_one_op_or_part_of_another_kernel(kernel: str) -
         module for module in MODULES if module not in OP_MODULES and module != kernel and kernel in anywhere(module)
     ]
     assert ops or users, "nothing calls this kernel"
-    assert len(ops) <= 1 or kernel in OF_TWO_OPS, f"a kernel has one op, not {ops}"
+    assert len(ops) <= 1, f"a kernel has one op, not {ops}"
 
 
 @pytest.mark.parametrize("kernel", [kernel for kernel in KERNELS if ops_of(kernel)])
