@@ -203,7 +203,8 @@ class Server:
             for event in self._pool.check(now):  # after tick: it may have killed one
                 self._lifecycle.on_worker(event)
             self._send_queue.flush(now)
-            self._stopping = self._stopping or self._is_done(now)
+            if self._is_done(now):  # never an assignment of the old value: a signal may come meanwhile
+                self.stop()
 
     def _timeout_ms(self) -> int:
         tick_ms = (

@@ -141,6 +141,22 @@ def test_signals_end_it_in_good_order(tmp_path: Path, number: signal.Signals) ->
     assert "ended in good order" in (tmp_path / "backend.log").read_text()
 
 
+def test_a_signal_in_the_middle_of_a_turn_is_not_lost(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal, sys\n"
+        "from backend.server import server\n"
+        "is_done = server.Server._is_done\n"
+        "def interrupted(self, now):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return is_done(self, now)\n"
+        "server.Server._is_done = interrupted\n"
+        "sys.exit(server.serve(state_dir=pathlib.Path(sys.argv[1])))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == 0
+    assert "ended in good order" in (tmp_path / "backend.log").read_text()
+
+
 def test_two_servers_do_not_share_a_folder(backend: BackendProcess) -> None:
     second = BackendProcess(backend.state_dir)
     assert second.wait() == 1
