@@ -1,7 +1,7 @@
 """What an engine tells beside its result: as a text that a person reads, and as rows for the panel.
 
-A REPORT is free JSON. `summary` (sentences) and `photographs` (a row for each) are told as such, everything else as it is, so that
-an engine needs no reader of its own. The JSON itself lies on the datablock, so that a script has it whole.
+A REPORT is free JSON. `summary` (sentences) and `photographs` (a row for each) are told as such; a report without photographs is
+told as it is, so that an engine needs no reader of its own. The JSON itself lies on the datablock, so that a script has it whole.
 """
 
 from __future__ import annotations
@@ -133,11 +133,11 @@ def to_text(told: str, name: str) -> str:
         values = json.loads(told)
     except ValueError:
         return "\n".join([*lines, told]) + "\n"
-    rest = values
+    rest, found = values, Report()
     try:
         found = parse(told)
     except (ValueError, TypeError, KeyError):
-        found = Report()  # of another engine, in words of its own
+        pass  # of another engine, in words of its own
     else:
         rest = {key: value for key, value in values.items() if key not in ("summary", "photographs")}
     lines += found.summary
@@ -145,7 +145,7 @@ def to_text(told: str, name: str) -> str:
         width = max(len(photograph.name) for photograph in found.photographs)
         lines += ["", f"{'photograph':{width}}  residual    PSNR  gain                shift px"]
         lines += [_row(photograph, width) for photograph in found.photographs]
-    if rest:
+    if rest and not found.photographs:  # of photographs the rows are what a person asks for; the JSON has it all
         lines += ["", *_told(rest)]
     return "\n".join(lines) + "\n"
 
