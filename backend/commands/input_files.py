@@ -7,6 +7,7 @@ not grow with the number of photographs.
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,10 +88,10 @@ def tell_profiles(arrays: Mapping[str, tuple[Array, ...]]) -> None:
 
 def _allow_open_files(count: int) -> None:
     """Every mapped file counts as an open one; systems begin with 1024 or fewer and allow more when asked."""
-    try:
-        import resource
-    except ImportError:  # Windows, which counts none
+    if sys.platform == "win32":  # which counts none and has no such module
         return
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES_A_PHOTOGRAPH * count + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
