@@ -5,7 +5,8 @@ Plain torch on any device; nothing here knows a pyramid or a unit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,28 @@ def resize(values: Tensor, size: Sequence[int], *, antialias: bool | None = None
     image = values.reshape(-1, 1, rows, columns)
     made = F.interpolate(image, size=tuple(size), mode="bicubic", align_corners=False, antialias=antialias)
     return made.reshape(*values.shape[:-2], *size)
+
+
+def bilinear(image: Tensor, size: Sequence[int]) -> Tensor:
+    """[B, C, H, W] -> [B, C, *size], bilinear, pixel centres kept in place; the same bytes for any number of threads.
+
+    On a CPU with a single thread torch takes another path, whose rounding differs: two threads are asked for then.
+    """
+    with _two_threads_at_least(image.device):
+        return F.interpolate(image, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+@contextmanager
+def _two_threads_at_least(device: torch.device) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads > 1:
+        yield
+        return
+    torch.set_num_threads(2)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def nearest(values: Tensor, size: Sequence[int]) -> Tensor:

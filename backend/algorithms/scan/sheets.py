@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.algorithms.scan.views import Strip
+from backend.ops.resampling import bilinear
 from backend.ops.surface.charts import chart_map, tile_origin
 from backend.ops.texels.observations import Loss, Residuals
 from backend.ops.texels.pyramid import MOST_LEVELS, Pyramid, build_pyramid
@@ -252,7 +253,7 @@ class Sheets:
 def enlarged(coarse: Tensor, place: Place) -> Tensor:
     """The part of a coarser tile [3, n, n] that a place shows, [3, side, side], bilinear."""
     if place.is_tile:
-        return F.interpolate(coarse[None], (place.side, place.side), mode="bilinear", align_corners=False)[0]
+        return bilinear(coarse[None], (place.side, place.side))[0]
     scale = coarse.shape[-1] / place.whole
     result = torch.empty((3, place.side, place.side), device=coarse.device)
     columns = _positions(place.left, place.side, scale, coarse)

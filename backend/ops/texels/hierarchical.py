@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backend.ops.resampling import bilinear
 from backend.ops.texels.sampling import layout_of
 
 WEIGHTS = (8.0, 2.0, 1.0)  # of the finest levels in the regulariser; all others, and the coarsest, have none
@@ -77,4 +78,4 @@ def _halved(texture: Tensor) -> Tensor:
 
 def _enlarged(level: Tensor, size: int) -> Tensor:
     """A level at twice its size, bilinear; the last row and column fall away where the finer level's size is odd."""
-    return F.interpolate(level[None], scale_factor=2.0, mode="bilinear", align_corners=False)[0, :, :size, :size]
+    return bilinear(level[None], [2 * side for side in level.shape[1:]])[0, :, :size, :size]

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
+from backend.ops.resampling import bilinear
 from backend.ops.texels import pyramid, solver_plain
 from backend.ops.texels.constants import PLANES
 from backend.ops.texels.system import TexelSystem
@@ -94,7 +94,7 @@ def solve(
         level = len(grids) - 1
         cells, side = grids.pop(), system.sides[level]
         texture = mean_color(system, impl=impl) if texture is None else texture
-        texture = F.interpolate(texture[None], (side, side), mode="bilinear")[0]
+        texture = bilinear(texture[None], (side, side))[0]
         relax(system, cells, level, texture, problem, impl=impl)
     assert texture is not None
     return texture

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
-from backend.ops.resampling import interpolate, nearest, resize
+from backend.ops.resampling import bilinear, interpolate, nearest, resize
 from backend.ops.smoothing import gaussian
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -68,3 +69,20 @@ def test_gaussian_is_scipy_s(sigma: float, edge: str, device: str) -> None:
     expected = gaussian_filter(values, sigma, mode=edge)
     np.testing.assert_allclose(found.cpu().numpy(), expected, rtol=0, atol=1e-6)
     assert np.array_equal(gaussian(torch.from_numpy(values), sigma, edge=edge, impl="cpu").numpy(), expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("side", "size"), [(64, (128, 128)), (33, (70, 41))])
+def test_bilinear_gives_the_same_bytes_for_any_number_of_threads(side: int, size: tuple[int, int]) -> None:
+    image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(1))
+    before, made = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            made.append(bilinear(image, size))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[0], made[2])
+    expected = F.interpolate(image.double(), size=size, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(made[0].double(), expected, atol=1e-6, rtol=0)
