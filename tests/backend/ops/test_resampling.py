@@ -85,4 +85,4 @@ def test_bilinear_gives_the_same_bytes_for_any_number_of_threads(side: int, size
     assert torch.equal(made[0], made[1])
     assert torch.equal(made[0], made[2])
     expected = F.interpolate(image.double(), size=size, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(made[0].double(), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(made[0].double(), expected, atol=4e-6, rtol=0)  # positions are rounded to float32
