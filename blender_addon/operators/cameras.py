@@ -54,7 +54,7 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
         subtype="DIR_PATH",
     )
     scale: bpy.props.FloatProperty(
-        name="Scale", description="Blender units a unit of the file", default=1.0, min=1e-6, max=1e6
+        name="Scale", description="Scale factor from file units to Blender units", default=1.0, min=1e-6, max=1e6
     )
     up: bpy.props.EnumProperty(
         name="Up",

@@ -31,7 +31,7 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
     )
     angle_limit: bpy.props.FloatProperty(
         name="Angle Limit",
-        description="Faces that meet at less than this stay in one piece",
+        description="Angle limit: sharper edges become seams",
         default=1.1519,
         min=0.0,
         max=1.5708,

@@ -83,7 +83,7 @@ def _of_image(image: bpy.types.Image, item: bpy.types.Object) -> tuple[np.ndarra
     if image.source not in ("FILE", "GENERATED", "VIEWER"):
         raise InvalidInput(
             f"The photograph of the camera {item.name!r} is a {image.source.lower()}, not a single picture.",
-            hint="Take one picture an own camera.",
+            hint="Use one still image per camera.",
             field=item.name,
         )
     path = Path(bpy.path.abspath(image.filepath, library=image.library))

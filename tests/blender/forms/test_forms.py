@@ -303,3 +303,53 @@ def test_strokes_are_ribbons_of_paint_that_a_renderer_shows() -> None:
     bpy.ops.relievo.regenerate()
     assert made_object() == canvas
     assert paintings.strokes_of(canvas) == strokes
+
+
+@pytest.mark.parametrize("kind", ["GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES"])
+def test_colours_go_with_a_terrain_of_any_kind(kind: str) -> None:
+    """And come anew when it is made anew, without leaving the old ones behind."""
+    settings = bpy.context.scene.relievo
+    settings.algorithm, settings.output.kind = "toy_terrain", kind
+    give_sketch(settings.toy_terrain)
+    bpy.ops.relievo.generate()
+    if kind == "IMAGES":
+        made = {images.kind_of(image) for image in bpy.data.images if image.use_fake_user and image.packed_file}
+        assert made == {"HEIGHT_MAP", "COLOR_IMAGE"}
+        return
+    assert materials.color_image_of(made_object()) is not None
+    before = datablocks()
+    bpy.ops.relievo.regenerate()
+    assert datablocks() == before
+    assert materials.color_image_of(made_object()).users == 1
+
+
+@pytest.mark.parametrize("depth", ["SHORT", "FLOAT"])
+def test_a_set_of_maps_is_stored_as_deep_as_asked(depth: str) -> None:
+    settings = bpy.context.scene.relievo
+    settings.algorithm, settings.output.depth = "toy_material", depth
+    give_picture_and_mesh(settings.toy_material)
+    bpy.ops.relievo.generate()
+    before = datablocks()
+    bpy.ops.relievo.regenerate(of_texture=True)
+    assert datablocks() == before
+    nodes = textures.worn_by(bpy.data.objects["Wall"]).node_tree.nodes
+    shown = {node.label: node.image for node in nodes if node.type == "TEX_IMAGE"}
+    base = "sRGB" if depth == "SHORT" else "Linear Rec.709"
+    assert {label: image.colorspace_settings.name for label, image in shown.items()} == {
+        "Base Color": base, "Roughness": "Non-Color", "Normal": "Non-Color", "Height": "Non-Color"
+    }  # fmt: skip
+    assert all(image.is_float for image in shown.values())
+    assert_hues(shot((0, 0, 5.0), (0, 0, 0), 2.0), [RED, GREEN, BLUE, YELLOW])
+
+
+def test_a_surface_without_a_mesh_is_a_material_that_is_saved(tmp_path: Path) -> None:
+    settings = bpy.context.scene.relievo
+    settings.algorithm = "toy_material"
+    give_picture(settings.toy_material)
+    assert "Select a mesh, or get a material alone" in drawn()
+    bpy.ops.relievo.generate()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    (material,) = bpy.data.materials
+    assert textures.image_of(material) is not None
+    assert requests.recipe_on(material)["algorithm"] == "toy_material"
