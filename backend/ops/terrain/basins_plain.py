@@ -32,7 +32,8 @@ def lead_out(height: Tensor, codes: Tensor) -> tuple[Tensor, int]:
 
 def basin_labels(codes: Tensor, receiver: Tensor) -> tuple[Tensor, int]:
     """Labels [N] int64: 0 for cells that reach the edge, 1.. for the basins of the pits in row-major order; their number."""
-    edge = grid.edge_mask(*codes.shape, codes.device)
+    rows, columns = codes.shape
+    edge = grid.edge_mask(rows, columns, codes.device)
     pit = (codes == NO_RECEIVER) & ~edge
     numbers = torch.where(pit, pit.flatten().cumsum(0).reshape(pit.shape), 0).flatten()
     return numbers[forest.roots(receiver)], int(pit.sum())

@@ -56,7 +56,6 @@ def undrained(height: Tensor) -> Tensor:
 
 def pit_cells(height: np.ndarray, without_outlet: np.ndarray) -> list[int]:
     """The first cell of each level patch without an outlet, as flat indices in order of height, lowest first."""
-    touching = np.ones((3, 3), bool)
     open_cells = ~without_outlet
     spreading = open_cells
     while spreading.any():  # a level patch that touches a lower cell or the edge drains, all of it
@@ -70,7 +69,8 @@ def pit_cells(height: np.ndarray, without_outlet: np.ndarray) -> list[int]:
             reached[r[level], c[level]] = True
         open_cells = open_cells | reached
         spreading = reached
-    labels, _ = ndimage.label(~open_cells, structure=touching)
+    labels = np.zeros(height.shape, np.int32)
+    ndimage.label(~open_cells, structure=np.ones((3, 3), bool), output=labels)
     _, first = np.unique(labels, return_index=True)
     found = first[~open_cells.ravel()[first]]
     return found[np.argsort(order_keys(height).ravel()[found])].tolist()

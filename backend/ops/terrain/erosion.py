@@ -133,8 +133,10 @@ def _settling(before: Tensor, after: Tensor, flow: Flow, rate: Tensor, depositio
     if choose(impl, before.device) == "cpu":
         from backend.ops.terrain import stream_power_cpu
 
-        maps = (before, after, flow.codes, flow.order, flow.upstream, rate)
-        return torch.from_numpy(stream_power_cpu.settling(*(values.numpy() for values in maps), deposition))
+        network = (flow.codes.numpy(), flow.order.numpy(), flow.upstream.numpy())
+        return torch.from_numpy(
+            stream_power_cpu.settling(before.numpy(), after.numpy(), *network, rate.numpy(), deposition)
+        )
     from backend.ops.terrain import stream_power_plain
 
     return stream_power_plain.settling(before, after, flow.codes, flow.receiver, flow.upstream, rate, deposition)

@@ -81,7 +81,8 @@ def _route_cpu(height: Tensor, pixel_size_m: float, jitter: float, seed: int) ->
         edges = basins_cpu.basin_tree(z, codes, labels, bits, pits.size)
         basins_cpu.carve_basins(codes, labels, pits, edges)
     order, upstream = routing_cpu.drainage_order(codes, routing_cpu.donor_counts(codes))
-    return Flow(*(torch.from_numpy(values) for values in (codes, order, upstream)), pixel_size_m, int(pits.size))
+    made = torch.from_numpy(codes), torch.from_numpy(order), torch.from_numpy(upstream)
+    return Flow(*made, pixel_size_m, int(pits.size))
 
 
 def accumulate(flow: Flow, source: Tensor, *, impl: Impl = "auto") -> Tensor:
