@@ -34,11 +34,11 @@ def run(scan: SmallScan, **params: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("pixel_model", ["area", "point"])
-def test_refined_runs_and_does_no_harm(scan: SmallScan, pixel_model: str) -> None:
+def test_refinement_brings_the_texture_nearer_to_the_truth(scan: SmallScan, pixel_model: str) -> None:
     solved, seen = run(scan, size=SIZE, pixel_model=pixel_model)
     refined, _ = run(scan, **values_of("refined") | BRIEF | {"pixel_model": pixel_model})
     assert not np.array_equal(refined, solved)
-    assert psnr(refined, seen) > psnr(solved, seen) - 1
+    assert psnr(refined, seen) > psnr(solved, seen) + 0.2  # measured: 0.37 dB
 
 
 def test_neuraltexgen_runs_without_its_network_and_learns_from_grey(scan: SmallScan) -> None:
