@@ -5,12 +5,14 @@ Plain torch on any device; nothing here knows a pyramid or a unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from backend.runtime.threads import torch_threads
 
 
 def resize(values: Tensor, size: Sequence[int], *, antialias: bool | None = None) -> Tensor:
@@ -34,21 +36,9 @@ def bilinear(image: Tensor, size: Sequence[int]) -> Tensor:
 
     On a CPU with a single thread torch takes another path, whose rounding differs: two threads are asked for then.
     """
-    with _two_threads_at_least(image.device):
+    alone = image.device.type == "cpu" and torch.get_num_threads() == 1
+    with torch_threads(2) if alone else nullcontext():
         return F.interpolate(image, size=tuple(size), mode="bilinear", align_corners=False)
-
-
-@contextmanager
-def _two_threads_at_least(device: torch.device) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or threads > 1:
-        yield
-        return
-    torch.set_num_threads(2)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def nearest(values: Tensor, size: Sequence[int]) -> Tensor:
