@@ -113,4 +113,4 @@ def _usable_epsilon(height: Tensor, epsilon_m: float) -> float:
     """At least two float32 steps at the largest height, so that a fall of epsilon is never rounded away."""
     if not epsilon_m > 0:
         raise ValueError(f"epsilon_m must be above 0, not {epsilon_m}")
-    return max(float(epsilon_m), 2.0 * float(np.spacing(np.float32(height.abs().max()))))
+    return max(float(epsilon_m), 2.0 * float(np.spacing(np.float32(float(height.abs().max())))))

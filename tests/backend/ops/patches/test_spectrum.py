@@ -89,4 +89,4 @@ def test_plain_form_equals_the_cpu_s(rows: int, columns: int, device: str) -> No
     torch.testing.assert_close(plain.log_power.cpu(), fused.log_power, rtol=0, atol=1e-4, equal_nan=True)
     expected = spectrum.match(height, fused, 0.5, impl="cpu")
     found = spectrum.match(height.to(device), plain, 0.5, impl="plain").cpu()
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 if device == "cpu" else 1e-4)  # transforms in float32
