@@ -2,7 +2,7 @@
 """Builds the add-on: one folder with the add-on, the code both sides share, the backend's sources and pyzmq's wheels; then a zip.
 
     python3 build_addon.py                      dist/relievo-VERSION-blender-4.2-5.0.zip and dist/relievo-VERSION-blender-5.1.zip
-    python3 build_addon.py --split-platforms    one zip a platform besides: about 3 MB each
+    python3 build_addon.py --split-platforms    also one zip per platform: about 3 MB each
     python3 build_addon.py --link               for development: blender_addon can be run where it lies
 
 Blender's own tool checks each zip where a Blender is at hand (an environment made by `relievo.py prepare`, or --blender PROGRAM).
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE / "dist", help="folder for the zips (dist)")
     parser.add_argument("--only", choices=[target.name for target in TARGETS], help="one zip only")
-    parser.add_argument("--split-platforms", action="store_true", help="one zip a platform besides")
+    parser.add_argument("--split-platforms", action="store_true", help="also one zip per platform")
     parser.add_argument("--link", action="store_true", help="link blender_addon/shared for development; build nothing")
     parser.add_argument("--blender", help="a Blender program that validates the zips")
     options = parser.parse_args(argv)
@@ -230,7 +230,7 @@ def validate(path: Path, blender: str | None = None) -> bool:
     elif tool:
         command = [sys.executable, str(tool), "validate", str(path)]
     else:
-        print("build_addon: no Blender at hand to validate the zip; `relievo.py prepare` brings one.", file=sys.stderr)
+        print("build_addon: no Blender found to validate the zip; `relievo.py prepare` installs one.", file=sys.stderr)
         return False
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:

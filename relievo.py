@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
         print(f"relievo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("relievo: Interrupted. The next run goes on where this one broke off.", file=sys.stderr)
+        print("relievo: Interrupted. The next run continues from here.", file=sys.stderr)
         return 130
     return _hand_over([str(python), "-m", "backend", *argv])
 
@@ -86,7 +86,7 @@ def _with_the_right_python(argv: list[str], variant: str, wheels: Path | None) -
         here = f"{sys.version_info[0]}.{sys.version_info[1]}"
         print(
             f"relievo: This is Python {here}; Relievo needs Python {name}, because Blender's modules exist for no other. "
-            f"Install python{name}, or uv, which fetches it by itself.",
+            f"Install python{name}, or uv, which downloads it.",
             file=sys.stderr,
         )
         return 2

@@ -22,14 +22,14 @@ from shared.version import VERSION
 PROGRAM = "relievo.py"
 
 COMMANDS: dict[str, str] = {
-    "demo": "a terrain through the whole house: backend, Blender, picture in out/demo",
+    "demo": "compute a terrain and render it in Blender, in out/demo",
     "run": "compute one algorithm on files",
-    "list": "algorithms, their presets, exemplars",
-    "serve": "the backend for Blender, on this machine or another",
-    "doctor": "what is installed, what is wrong, what to do",
+    "list": "list algorithms, their presets and the exemplars",
+    "serve": "start the backend for Blender, on this machine or another",
+    "doctor": "check what is installed, what is wrong, and what to do",
     "bench": "measure the claims of docs/performance.md on this machine",
-    "prepare": "make environments and warm caches ahead of time",
-    "train": "make anew what ships with Relievo",
+    "prepare": "make environments and compile kernels ahead of time",
+    "train": "recreate what ships with Relievo",
     "test": "run every check of the project",
 }
 
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
     def _unknown(self, rest: Sequence[str]) -> UsageError:
         word = next((word for word in rest if word.startswith("-")), rest[0]).partition("=")[0]
         if not word.startswith("-"):
-            return UsageError(f"{word!r} is one word too many.", hint=f"See {self.prog} --help.")
+            return UsageError(f"Unexpected argument {word!r}.", hint=f"See {self.prog} --help.")
         options = [option for option in self._option_string_actions if option.startswith("--")]
         near = difflib.get_close_matches(word, options, n=1)
         return UsageError(
@@ -113,7 +113,7 @@ def answer(command: Callable[[], int], *, debug: bool) -> int:
         if isinstance(error, RelievoError) and not isinstance(error, InternalError):
             return _tell(error.message, error.hint, WRONG_USAGE if isinstance(error, _WRONG_USAGE) else FAILED)
         message = error.message if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
-        return _tell(message, "This is a defect. --debug shows where it comes from; please report it.", FAILED)
+        return _tell(message, "This is a bug. --debug shows where it comes from; please report it.", FAILED)
 
 
 def _set_up_logging(debug: bool) -> None:
@@ -140,7 +140,7 @@ def _dispatch(arguments: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         raise UsageError(
             f"There is no command {name!r}.",
-            hint=f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(COMMANDS)}.",
+            hint=f"Did you mean {near[0]!r}?" if near else f"Available: {', '.join(COMMANDS)}.",
         )
     return importlib.import_module(f"backend.commands.{name}").main(arguments[arguments.index(name) + 1 :])
 
@@ -153,7 +153,7 @@ def overview() -> str:
     lines = [f"usage: {PROGRAM} COMMAND [options]", ""]
     lines += ["Terrain, relief and water for Blender, computed by PyTorch.", "", "commands:"]
     lines += [f"  {name:<9}{text}" for name, text in COMMANDS.items()]
-    lines += ["", f"{PROGRAM} COMMAND --help tells more; {PROGRAM} --version the version."]
+    lines += ["", f"{PROGRAM} COMMAND --help explains a command; {PROGRAM} --version prints the version."]
     return "\n".join(lines)
 
 

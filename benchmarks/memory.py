@@ -35,7 +35,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="relievo.py bench memory", description=__doc__.split("\n\n", 1)[0])
     parser.add_argument("--side", type=int, default=2048, help="pixels to a side (default: 2048)")
     parser.add_argument(
-        "--steps", type=int, default=40, help="steps of transport a level; memory hardly depends on them (default: 40)"
+        "--steps",
+        type=int,
+        default=40,
+        help="steps of transport per level; memory hardly depends on them (default: 40)",
     )
     options = parser.parse_args(argv)
     if sys.platform == "win32":

@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     speed = time_pass(folder, options.size, min(options.pass_photographs, options.photographs - 1))
     print(
         f"a pass: {speed['mpx_per_s']:.1f} Mpx/s of {LEAST_MPX_S:g} ({speed['surface_mpx_per_s']:.1f} on the surface),"
-        f" {speed['processor_ns_per_px']:.0f} ns of processor time a pixel; JPEG decoding {speed['decoding_mpx_per_s']:.1f} Mpx/s"
+        f" {speed['processor_ns_per_px']:.0f} ns of CPU time per pixel; JPEG decoding {speed['decoding_mpx_per_s']:.1f} Mpx/s"
     )
     if options.only_pass:
         return 0

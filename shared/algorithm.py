@@ -53,7 +53,7 @@ class Port:
                 f"Port {self.name!r} has the kind {self.kind.name!r}, which is not in shared.arrays.KINDS."
             )
         if self.classes and (self.kind is not CLASS_MAP or len(self.classes) > 256):
-            raise DeclarationError(f"Port {self.name!r} names classes; only a CLASS_MAP has some, and 256 at most.")
+            raise DeclarationError(f"Port {self.name!r} declares classes; only a CLASS_MAP may, and at most 256.")
         for source in self.reads:
             if source not in SOURCES:
                 raise DeclarationError(f"Port {self.name!r} reads {source!r}. {suggestion(source, SOURCES)}")
@@ -145,21 +145,19 @@ def _check_declaration(spec: AlgorithmSpec) -> None:
         wanted = " or ".join(sorted(SHOWN_BY[spec.makes]))
         raise DeclarationError(f"Engine {spec.name!r} makes a {spec.makes}; it needs an output that shows {wanted}.")
     if not spec.devices:
-        raise DeclarationError(f"Engine {spec.name!r} names no device. Known are: {', '.join(DEVICE_KINDS)}.")
+        raise DeclarationError(f"Engine {spec.name!r} declares no device. Available: {', '.join(DEVICE_KINDS)}.")
     for device in spec.devices:
         if device not in DEVICE_KINDS:
             raise DeclarationError(
-                f"Engine {spec.name!r} names the device {device!r}. {suggestion(device, DEVICE_KINDS)}"
+                f"Engine {spec.name!r} declares the device {device!r}. {suggestion(device, DEVICE_KINDS)}"
             )
     for name in spec.weights:
         if name not in WEIGHTS:
-            raise DeclarationError(f"Engine {spec.name!r} names the weights {name!r}. {suggestion(name, WEIGHTS)}")
+            raise DeclarationError(f"Engine {spec.name!r} declares the weights {name!r}. {suggestion(name, WEIGHTS)}")
     describe(spec.params)  # raises TypeError for a parameter that nobody could show
     for device in spec.job_devices(spec.params()) if spec.devices_for is not None else ():
         if device not in spec.devices:
-            raise DeclarationError(
-                f"devices_for of engine {spec.name!r} gives {device!r}, which devices does not name."
-            )
+            raise DeclarationError(f"devices_for of engine {spec.name!r} gives {device!r}, which is not in devices.")
 
 
 _CONTRACT_FIELDS = ("name", "type", "default", "min", "max", "unit")

@@ -47,11 +47,11 @@ class ArrayKind:
     def __post_init__(self) -> None:
         if self.shows not in get_args(Shows):
             raise ValueError(
-                f"The kind {self.name} shows {self.shows!r}; it takes one of {', '.join(get_args(Shows))}."
+                f"The kind {self.name} shows {self.shows!r}; it must be one of {', '.join(get_args(Shows))}."
             )
         if self.color_space not in get_args(ColorSpace):
             raise ValueError(
-                f"The kind {self.name} has the colour space {self.color_space!r}; it takes data, linear or srgb."
+                f"The kind {self.name} has the colour space {self.color_space!r}; it must be data, linear or srgb."
             )
 
 
@@ -61,7 +61,7 @@ HEIGHT_MAP = ArrayKind(
     axes=("H", "W"),
     unit="m",
     attributes=("pixel_size_m",),
-    help="Heights in metres on a square grid of pixel_size_m metres a pixel.",
+    help="Heights in metres on a square grid of pixel_size_m metres per pixel.",
     shows="heights",
 )
 AREA_MAP = ArrayKind(
@@ -71,7 +71,7 @@ AREA_MAP = ArrayKind(
     unit="m2",
     min=0.0,
     attributes=("pixel_size_m",),
-    help="An area a pixel, such as the land that drains through it.",
+    help="An area per pixel, such as the land that drains through it.",
     shows="data",
 )
 THICKNESS_MAP = ArrayKind(
@@ -81,7 +81,7 @@ THICKNESS_MAP = ArrayKind(
     unit="m",
     min=0.0,
     attributes=("pixel_size_m",),
-    help="A thickness in metres a pixel: of sediment laid down, of rock worn away.",
+    help="A thickness in metres per pixel: of deposited sediment or of eroded rock.",
     shows="data",
 )
 MASK = ArrayKind(
@@ -91,7 +91,7 @@ MASK = ArrayKind(
     unit="",
     min=0.0,
     max=1.0,
-    help="How much, from 0 (none) to 1 (all).",
+    help="A share from 0 (none) to 1 (all).",
     shows="data",
 )
 CLASS_MAP = ArrayKind(
@@ -99,7 +99,7 @@ CLASS_MAP = ArrayKind(
     dtype="uint8",
     axes=("H", "W"),
     unit="",
-    help="A class number a pixel, counted from 0.",
+    help="A class number per pixel, counted from 0.",
     shows="data",
 )
 COLOR_IMAGE = ArrayKind(
@@ -117,7 +117,7 @@ COUNT_MAP = ArrayKind(
     dtype="uint16",
     axes=("H", "W"),
     unit="",
-    help="How many, per pixel.",
+    help="A count per pixel.",
     shows="data",
 )
 UV_MAP = ArrayKind(
@@ -153,14 +153,14 @@ CAMERAS = ArrayKind(
     dtype="float64",
     axes=("N", "27"),
     unit="",
-    help="Posed cameras, a row each as shared/cameras/camera.py packs them; the attribute names lists their photographs.",
+    help="Posed cameras, one row each as packed by shared/cameras/camera.py; the attribute names lists their photographs.",
 )
 PHOTOGRAPH = ArrayKind(
     name="PHOTOGRAPH",
     dtype="uint8",
     axes=("N",),
     unit="",
-    help="The bytes of an image file (JPEG, PNG, TIFF or WebP), decoded where it is used; the attribute name says which.",
+    help="The bytes of an image file (JPEG, PNG, TIFF or WebP), decoded where it is used; the attribute name holds its file name.",
     color_space="srgb",
 )
 TEXTURE = ArrayKind(
@@ -173,7 +173,7 @@ TEXTURE = ArrayKind(
     color_space="srgb",
 )
 REPORT = ArrayKind(
-    name="REPORT", dtype="uint8", axes=("N",), unit="", shows="report", help="What was found, as JSON in UTF-8."
+    name="REPORT", dtype="uint8", axes=("N",), unit="", shows="report", help="A report as JSON in UTF-8."
 )
 NORMAL_MAP = ArrayKind(
     name="NORMAL_MAP",
@@ -200,7 +200,7 @@ STROKES = ArrayKind(
     unit="",
     attributes=("canvas_width_px", "canvas_height_px"),
     shows="strokes",
-    help="Brush strokes in painting order, their numbers as shared/strokes.py orders them, on a canvas of the size told beside.",
+    help="Brush strokes in painting order, with the columns of shared/strokes.py; the attributes give the size of the canvas.",
 )
 PALETTE = ArrayKind(
     name="PALETTE",
@@ -210,7 +210,7 @@ PALETTE = ArrayKind(
     min=0.0,
     max=1.0,
     color_space="linear",
-    help="Colours in linear RGB with Rec. 709 primaries; the attribute names lists what each stands for.",
+    help="Colours in linear RGB with Rec. 709 primaries; the attribute names lists their meanings.",
 )
 
 KINDS: Mapping[str, ArrayKind] = MappingProxyType(
@@ -263,8 +263,8 @@ def check(array: Array, name: str = "") -> Array:
         value = array.attributes.get(attribute)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
             raise InvalidInput(
-                f"{what} has {attribute} {value!r}; it takes a number above 0.",
-                hint="Give the metres a pixel with --pixel-size." if attribute == "pixel_size_m" else "",
+                f"{what} has {attribute} {value!r}; it must be a number above 0.",
+                hint="Give the metres per pixel with --pixel-size." if attribute == "pixel_size_m" else "",
                 field=name,
             )
     if values.dtype.kind == "f":
@@ -287,7 +287,7 @@ def _check_shape(kind: ArrayKind, shape: tuple[int, ...], what: str, name: str) 
             raise InvalidInput(f"{what} is {text}; a {kind.name} has {axis} channels.", field=name)
         if axis in ("H", "W") and length > MAX_SIDE:
             raise InvalidInput(
-                f"{what} is {text}; the longest side taken is {MAX_SIDE}.",
+                f"{what} is {text}; at most {MAX_SIDE} per side are supported.",
                 hint="Cut it into tiles or scale it down.",
                 field=name,
             )

@@ -130,7 +130,7 @@ def decode(frames: Sequence[Buffer], handoff: Handoff | None = None) -> Message:
 
 def _check_magic(magic: bytes) -> None:
     if len(magic) != len(MAGIC) or not magic.startswith(MAGIC_PREFIX):
-        raise ProtocolError("This is no Relievo message: its first frame is not the magic number.")
+        raise ProtocolError("This is not a Relievo message: its first frame is not the magic number.")
     if magic[-1] != PROTOCOL_MAJOR:
         raise VersionMismatch(
             f"The other side speaks protocol {magic[-1]}, this one protocol {PROTOCOL_MAJOR}.",
@@ -140,12 +140,13 @@ def _check_magic(magic: bytes) -> None:
 
 def _check_sizes(header_bytes: int, arrays: int, total_bytes: int) -> None:
     if header_bytes > MAX_HEADER_BYTES:
-        raise ProtocolError(f"The header has {header_bytes} bytes; the most is {MAX_HEADER_BYTES}.")
+        raise ProtocolError(f"The header has {header_bytes} bytes; at most {MAX_HEADER_BYTES} are allowed.")
     if arrays > MAX_ARRAYS:
-        raise ProtocolError(f"The message has {arrays} arrays; the most is {MAX_ARRAYS}.")
+        raise ProtocolError(f"The message has {arrays} arrays; at most {MAX_ARRAYS} are allowed.")
     if total_bytes > MAX_TOTAL_BYTES:
         raise ProtocolError(
-            f"The arrays have {total_bytes} bytes together; the most is {MAX_TOTAL_BYTES}.", hint="Send a smaller map."
+            f"The arrays have {total_bytes} bytes together; at most {MAX_TOTAL_BYTES} are allowed.",
+            hint="Send a smaller map.",
         )
 
 
@@ -180,7 +181,9 @@ def _check_field(message: str, name: str, value: Any, annotation: Any) -> Any:
     if not _fits(value, annotation):
         raise ProtocolError(f"{message}.{name} is of a wrong type ({type(value).__name__}).", field=name)
     if name in ("id", "reply_to") and len(value) > MAX_ID_CHARS:
-        raise ProtocolError(f"{message}.{name} has {len(value)} characters; the most is {MAX_ID_CHARS}.", field=name)
+        raise ProtocolError(
+            f"{message}.{name} has {len(value)} characters; at most {MAX_ID_CHARS} are allowed.", field=name
+        )
     return float(value) if annotation is float else value
 
 
@@ -244,10 +247,10 @@ def _decode_array(descriptor: dict[str, Any], buffer: Buffer | None, handoff: Ha
 
 def _check_shape(port: str, shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, list) or len(shape) > MAX_AXES:
-        raise ProtocolError(f"Array {port!r} has no proper shape.", field=port)
+        raise ProtocolError(f"Array {port!r} has an invalid shape.", field=port)
     for length in shape:
         if isinstance(length, bool) or not isinstance(length, int) or not 0 <= length <= MAX_TOTAL_BYTES:
-            raise ProtocolError(f"Array {port!r} has no proper shape.", field=port)
+            raise ProtocolError(f"Array {port!r} has an invalid shape.", field=port)
     return tuple(shape)
 
 

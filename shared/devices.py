@@ -15,7 +15,7 @@ def check_name(name: str) -> str:
     """The full name of a device, or "auto". InvalidParameter for what is neither; whether it is there is another question."""
     if name != AUTO and not _NAME.fullmatch(name):
         raise InvalidParameter(
-            f"There is no device {name[:80]!r}.", hint="Take auto, cpu, cuda:0 ... or mps.", field="device"
+            f"There is no device {name[:80]!r}.", hint="Use auto, cpu, cuda:0 ... or mps.", field="device"
         )
     return full_name(name)
 

@@ -66,8 +66,8 @@ def read_endpoint(path: Path) -> Endpoint:
         ) from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise BackendUnavailable(
-            f"{path} is no connection file of a backend ({error}).",
-            hint="Start the backend anew, or pick another file.",
+            f"{path} is not the connection file of a backend ({error}).",
+            hint="Restart the backend, or pick another file.",
             field=str(path),
         ) from error
 
@@ -80,6 +80,8 @@ def normalise_address(text: str) -> str:
     host, _, port = address.rpartition(":")
     if not port.isdigit() or not 0 < int(port) < 65536:
         raise BackendUnavailable(
-            f"{text!r} is no address.", hint="Write it as host:port, for example 192.168.1.20:5555.", field="address"
+            f"{text!r} is not an address.",
+            hint="Write it as host:port, for example 192.168.1.20:5555.",
+            field="address",
         )
     return f"tcp://{host or '127.0.0.1'}:{int(port)}"

@@ -88,7 +88,7 @@ class Handoff:
         another size.
         """
         if not _NAME.fullmatch(name):
-            raise ProtocolError(f"{name[:80]!r} is no name of a handed-over file.")
+            raise ProtocolError(f"{name[:80]!r} is not the name of a handoff file.")
         path = self.folder / name
         try:
             status = path.lstat()

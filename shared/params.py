@@ -169,11 +169,11 @@ def check_value(parameter: Param, value: Any) -> Any:
     name = parameter.name
     if parameter.type == "bool":
         if not isinstance(value, bool):
-            raise InvalidParameter(f"{name} is {value!r}; it takes true or false.", field=name)
+            raise InvalidParameter(f"{name} is {value!r}; it must be true or false.", field=name)
         return value
     if parameter.type == "str":
         if not isinstance(value, str):
-            raise InvalidParameter(f"{name} is {value!r}; it takes text.", field=name)
+            raise InvalidParameter(f"{name} is {value!r}; it must be text.", field=name)
         return value
     if parameter.type == "choice":
         return _check_choice(parameter, value)
@@ -185,7 +185,7 @@ def _check_choice(parameter: Param, value: Any) -> str:
     if isinstance(value, str) and value in values:
         return value
     raise InvalidParameter(
-        f"{parameter.name} is {value!r}; it takes one of {', '.join(values)}.",
+        f"{parameter.name} is {value!r}; it must be one of {', '.join(values)}.",
         hint=suggestion(value, values) if isinstance(value, str) else "",
         field=parameter.name,
     )
@@ -194,22 +194,22 @@ def _check_choice(parameter: Param, value: Any) -> str:
 def _check_number(parameter: Param, value: Any) -> int | float:
     name = parameter.name
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidParameter(f"{name} is {value!r}; it takes a number.", field=name)
+        raise InvalidParameter(f"{name} is {value!r}; it must be a number.", field=name)
     if parameter.type == "int":
         if not isinstance(value, int):
-            raise InvalidParameter(f"{name} is {value!r}; it takes a whole number.", field=name)
+            raise InvalidParameter(f"{name} is {value!r}; it must be a whole number.", field=name)
     else:
         try:
             value = float(value)
         except OverflowError:
             value = math.inf
         if not math.isfinite(value):
-            raise InvalidParameter(f"{name} is {value}; it takes a finite number.", field=name)
+            raise InvalidParameter(f"{name} is {value}; it must be a finite number.", field=name)
     unit = f" {parameter.unit}" if parameter.unit else ""
     if parameter.min is not None and value < parameter.min:
-        raise InvalidParameter(f"{name} is {value}{unit}; the least is {parameter.min}{unit}.", field=name)
+        raise InvalidParameter(f"{name} is {value}{unit}; it must be at least {parameter.min}{unit}.", field=name)
     if parameter.max is not None and value > parameter.max:
-        raise InvalidParameter(f"{name} is {value}{unit}; the most is {parameter.max}{unit}.", field=name)
+        raise InvalidParameter(f"{name} is {value}{unit}; it must be at most {parameter.max}{unit}.", field=name)
     return value
 
 
@@ -233,4 +233,4 @@ def suggestion(word: str, known: typing.Iterable[str]) -> str:
     """A hint for a mistyped word: "Did you mean 'relief'?", or the list where nothing is near."""
     names = list(known)
     near = difflib.get_close_matches(word, names, n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(names)}."
+    return f"Did you mean {near[0]!r}?" if near else f"Available: {', '.join(names)}."

@@ -56,7 +56,7 @@ def check_recipe(recipe: Any) -> dict[str, Any]:
         or not isinstance(recipe.get("algorithm"), str)
         or not isinstance(recipe.get("params"), dict)
     ):
-        raise InvalidInput("This is no recipe: it names no algorithm and parameters.", field="recipe")
+        raise InvalidInput("This is not a Relievo recipe: it has no algorithm and parameters.", field="recipe")
     if not isinstance(recipe.get("format"), int) or recipe["format"] > FORMAT:
         raise InvalidInput(
             f"This recipe has format {recipe.get('format')!r}; this version reads up to {FORMAT}.",

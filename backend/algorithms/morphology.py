@@ -103,18 +103,18 @@ def _at_pixel_size(exemplar: Array, pixel_size_m: float) -> Tensor:
     ratio = exemplar.pixel_size_m / pixel_size_m
     size = tuple(round(side * ratio) for side in exemplar.values.shape)
     become = (
-        f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m a pixel becomes {size[1]} x {size[0]}"
+        f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m per pixel becomes {size[1]} x {size[0]}"
         f" at the height map's {pixel_size_m:g} m"
     )
     if min(size) < LEAST_EXEMPLAR_SIDE:
         raise InvalidInput(
-            f"{become}; it takes at least {LEAST_EXEMPLAR_SIDE}.",
+            f"{become}; at least {LEAST_EXEMPLAR_SIDE} are needed.",
             hint="Use a larger exemplar, or check the pixel size of both maps.",
             field="exemplar",
         )
     if max(size) > MOST_EXEMPLAR_SIDE:
         raise InvalidInput(
-            f"{become}; {MOST_EXEMPLAR_SIDE} is the most.",
+            f"{become}; at most {MOST_EXEMPLAR_SIDE} are allowed.",
             hint="Check the pixel size of both maps, or crop the exemplar.",
             field="exemplar",
         )
@@ -131,7 +131,7 @@ def _checked_classes(classes: Array | None, shape: tuple[int, int], exemplars: i
     highest = int(classes.values.max())
     if highest >= exemplars:
         raise InvalidInput(
-            f"The class map names class {highest}; there are {exemplars} exemplars, counted from 0.", field="classes"
+            f"The class map contains class {highest}; there are {exemplars} exemplars, counted from 0.", field="classes"
         )
     return classes.values if exemplars > 1 else None
 

@@ -53,7 +53,7 @@ def run(params: NoiseParams, inputs: Mapping[str, Any], job: JobContext) -> dict
 def fractal_field(params: NoiseParams) -> NoiseField:
     """The parameters in pixels."""
     if params.basis == "explicit":
-        raise ValueError("explicit noise is no fractal field")
+        raise ValueError("explicit noise is not a fractal field")
     across_px = params.feature_m / params.pixel_size_m * params.stretch
     if params.cells:
         across_px = params.width_px / params.cells

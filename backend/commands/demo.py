@@ -10,8 +10,8 @@ from pathlib import Path
 from backend.cli import DONE, PROGRAM, Parser
 from backend.commands.progress_bar import Bar
 
-DESCRIPTION = """Builds the add-on, installs it into a headless Blender, starts the backend from there, computes noise,
-relief transfer and hydrology over the wire, raises the terrain and renders it with Cycles."""
+DESCRIPTION = """Builds the add-on, installs it into a headless Blender, starts the backend from there, and computes noise,
+relief transfer and hydrology through it; places the terrain in the scene and renders it with Cycles."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,15 +27,17 @@ def main(argv: Sequence[str]) -> int:
         "--size", type=int, default=1024, metavar="PX", help="rows and columns of the height map [default: 1024]"
     )
     parser.add_argument(
-        "--resolution", type=_resolution, default=(1600, 900), metavar="WxH", help="of the picture [default: 1600x900]"
+        "--resolution",
+        type=_resolution,
+        default=(1600, 900),
+        metavar="WxH",
+        help="of the rendered image [default: 1600x900]",
     )
     parser.add_argument(
-        "--samples", type=int, default=12, metavar="N", help="of Cycles a pixel, denoised after [default: 12]"
+        "--samples", type=int, default=12, metavar="N", help="Cycles samples per pixel, denoised [default: 12]"
     )
-    parser.add_argument("--seed", type=int, default=7, metavar="N", help="another number, another terrain [default: 7]")
-    parser.add_argument(
-        "--exemplar", default="glacial", metavar="NAME", help="the landscape to learn from, see list [default: glacial]"
-    )
+    parser.add_argument("--seed", type=int, default=7, metavar="N", help="random seed [default: 7]")
+    parser.add_argument("--exemplar", default="glacial", metavar="NAME", help="exemplar, see list [default: glacial]")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
 
@@ -58,5 +60,5 @@ def main(argv: Sequence[str]) -> int:
 def _resolution(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+)x(\d+)", text.lower())
     if not found or not all(16 <= int(side) <= 16384 for side in found.groups()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no resolution; write it as 1600x900")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a resolution; write it as 1600x900")
     return int(found[1]), int(found[2])

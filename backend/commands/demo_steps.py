@@ -69,7 +69,7 @@ class Settings:
             ("seed", self.seed, 0, 2**31 - 1),
         ):
             if not low <= value <= high:
-                raise InvalidParameter(f"--{name} is {value}; it takes {low} to {high}.", field=name)
+                raise InvalidParameter(f"--{name} is {value}; it must be {low} to {high}.", field=name)
 
 
 def make(settings: Settings, report: Report) -> list[Path]:

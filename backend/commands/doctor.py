@@ -14,10 +14,10 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         prog=f"{PROGRAM} doctor",
         usage=f"{PROGRAM} doctor [--report]",
-        description="Looks at Python, libraries, devices, disk, ports, the running backend and Blender, and runs a job.",
+        description="Checks Python, libraries, devices, disk, ports, the running backend and Blender, and runs a job.",
     )
     parser.add_argument(
-        "--report", action="store_true", help="a report to copy into an issue: versions, no names of yours"
+        "--report", action="store_true", help="a report to copy into an issue: versions, no personal names"
     )
     options = parser.parse_args(argv)
 
@@ -36,5 +36,5 @@ def main(argv: Sequence[str]) -> int:
         print(doctor.report(findings))
     broken = [finding for finding in findings if finding.state == "broken"]
     if broken and not options.report:
-        print(f"\n{len(broken)} of {len(findings)} checks found something broken.", file=sys.stderr)
+        print(f"\n{len(broken)} of {len(findings)} checks found a problem.", file=sys.stderr)
     return FAILED if broken else DONE

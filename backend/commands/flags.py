@@ -26,7 +26,7 @@ def add_ports(parser: Parser, spec: AlgorithmSpec) -> None:
         return
     group = parser.add_argument_group("inputs")
     if takes_views(spec):
-        text = "photographs with ready UV maps: images/ID.jpg or .png, uvs/ID.exr with R = u, G = 1-v, -1 outside, and masks/ID.png"
+        text = "photographs with UV maps: images/ID.jpg or .png, uvs/ID.exr with R = u, G = 1-v, -1 outside, and masks/ID.png"
         group.add_argument("--views", metavar="DIR", help=text)
     for port in spec.inputs:
         text = port.help[:1].lower() + port.help[1:].rstrip(".") + _port_note(port)
@@ -126,7 +126,7 @@ def _converter(parameter: Param) -> Callable[[str], Any]:
             return number(text)
         except ValueError:
             kind = "a whole number" if parameter.type == "int" else "a number"
-            raise InvalidParameter(f"{parameter.name} is {text!r}; it takes {kind}.", field=parameter.name) from None
+            raise InvalidParameter(f"{parameter.name} is {text!r}; it must be {kind}.", field=parameter.name) from None
 
     return convert
 

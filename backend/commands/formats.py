@@ -34,9 +34,11 @@ def resolve(spec: AlgorithmSpec, words: Sequence[str] | None) -> dict[str, list[
     known = of_spec(spec)
     for name in asked:
         if name not in known:
-            raise InvalidParameter(f"--format is {name!r}; it takes {', '.join(known)}.", field="format")
+            raise InvalidParameter(f"--format is {name!r}; it must be {', '.join(known)}.", field="format")
     if "png16" in asked and "png8" in asked:
-        raise InvalidParameter("--format png8 and png16 would be one file.", hint="Choose one of them.", field="format")
+        raise InvalidParameter(
+            "--format png8 and png16 would write the same file.", hint="Choose one of them.", field="format"
+        )
     made = {port.name: _of_port(spec, port, asked) for port in spec.outputs}
     return _with_picture(spec, made, asked)
 
@@ -56,7 +58,7 @@ def _with_picture(spec: AlgorithmSpec, made: dict[str, list[str]], asked: Sequen
         return made
     if "glb" in asked:
         raise InvalidParameter(
-            "A GLB takes its texture in as PNG or JPEG, and neither is written.",
+            "A GLB contains its texture as PNG or JPEG, and neither format is selected.",
             hint="Add png8 to --format.",
             field="format",
         )

@@ -16,7 +16,7 @@ from shared.weights import WEIGHTS
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser(prog=f"{PROGRAM} list", description="Algorithms with their presets, and the exemplars that ship.")
-    parser.add_argument("algorithm", nargs="?", metavar="ALGORITHM", help="this one alone, with every setting")
+    parser.add_argument("algorithm", nargs="?", metavar="ALGORITHM", help="only this one, with every setting")
     parser.add_argument("--json", action="store_true", help="as JSON, every setting included")
     options = parser.parse_args(argv)
     specs = (registry.find_algorithm(options.algorithm),) if options.algorithm else registry.algorithms()
@@ -26,13 +26,13 @@ def main(argv: Sequence[str]) -> int:
         return DONE
     print("\n\n".join(_text(spec, settings=bool(options.algorithm)) for spec in specs))
     if not options.algorithm:
-        print("\nexemplars (their names can stand for a file):")
+        print("\nexemplars (give the name in place of a file):")
         print(
             "\n".join(_row(entry["name"], entry["help"]) for entry in _exemplars()) or "  none ship with this version"
         )
-        print("\npretrained weights (prepare --weights NAME fetches them):")
+        print("\npretrained weights (prepare --weights NAME downloads them):")
         print("\n".join(_row(entry["name"], f"{entry['help']}: {entry['text']}") for entry in _weights()))
-        print(f"\n{PROGRAM} list ALGORITHM shows its settings; {PROGRAM} run ALGORITHM --help the options.")
+        print(f"\n{PROGRAM} list ALGORITHM shows its settings; {PROGRAM} run ALGORITHM --help its options.")
     return DONE
 
 

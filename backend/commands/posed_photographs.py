@@ -128,8 +128,8 @@ def _of_cameras(item: Mapping[str, Any], images: Sequence[Mapping[str, Any]] | N
     some = ", ".join(found.missing[:NAMED]) + (" ..." if count > NAMED else "")
     if not any(found.photographs):
         raise InvalidInput(
-            f"None of the {total} cameras of {item['path']} has a photograph among those given; missing are {some}.",
-            hint="Name the folder of the photographs with --images.",
+            f"None of the {total} cameras of {item['path']} has a photograph among those given; missing: {some}.",
+            hint="Give the folder of the photographs with --images.",
             field="images",
         )
     if not skip_missing:
@@ -138,7 +138,7 @@ def _of_cameras(item: Mapping[str, Any], images: Sequence[Mapping[str, Any]] | N
             hint="Add what is missing to --images, or leave those cameras out with --skip-missing.",
             field="images",
         )
-    logger.warning("%d of %d cameras are left out, for their photographs are missing: %s.", count, total, some)
+    logger.warning("%d of %d cameras are left out because their photographs are missing: %s.", count, total, some)
     return found
 
 
@@ -160,12 +160,10 @@ def _in_order(port: Port, items: list[dict[str, Any]], names: Sequence[str]) -> 
         raise InvalidInput(
             f"There is no {word} for the photograph {missing[0]}"
             + (f" and {len(missing) - 1} more." if missing[1:] else "."),
-            hint=f"A {word} has the name of its photograph; its ending may be another.",
+            hint=f"A {word} has the name of its photograph; its file extension may differ.",
             field=port.name,
         )
     if missing:
-        logger.warning(
-            "%d photographs have no mask and count as a whole: %s.", len(missing), ", ".join(missing[:NAMED])
-        )
+        logger.warning("%d photographs have no mask and are used whole: %s.", len(missing), ", ".join(missing[:NAMED]))
     known = {item["path"]: item for item in items if ABSENT not in item}
     return [known[str(path)] if path is not None else {ABSENT: True} for path in matched]

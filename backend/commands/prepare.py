@@ -13,7 +13,7 @@ from shared.errors import InvalidParameter
 from shared.params import suggestion
 from shared.weights import WEIGHTS, WeightFile
 
-DESCRIPTION = """Makes the environments of headless Blenders, and compiles the kernels, so that the first use
+DESCRIPTION = """Makes the environments of headless Blenders and compiles the kernels, so that the first use
 does not wait. The backend's own environment is there when this runs."""
 
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
         action="append",
         default=[],
         metavar="NAME[=FILE]",
-        help="put pretrained weights where algorithms find them: your file, or downloaded; may be repeated: "
+        help="install pretrained weights, downloaded or from your file; may be repeated: "
         + ", ".join(f"{entry.name} ({entry.size}; {entry.licence})" for entry in fetched.values()),
     )
     parser.add_argument("--vgg19", nargs="?", const="", metavar="FILE", help="the same as --weights vgg19")
@@ -62,7 +62,7 @@ def _entry(fetched: Mapping[str, WeightFile], text: str) -> tuple[WeightFile, st
     name, _, file = text.partition("=")
     if name not in fetched:
         raise InvalidParameter(
-            f"There are no weights {name!r} to fetch.", hint=suggestion(name, fetched), field="weights"
+            f"There are no weights {name!r} to download.", hint=suggestion(name, fetched), field="weights"
         )
     return fetched[name], file
 

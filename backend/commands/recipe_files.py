@@ -33,10 +33,10 @@ def load(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InvalidInput(f"There is no recipe {path}.", field="recipe") from error
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path} is no recipe: {error}.", field="recipe") from error
+        raise InvalidInput(f"{path} is not a Relievo recipe: {error}.", field="recipe") from error
     inputs = recipe.get("inputs", {})
     if not isinstance(inputs, dict) or not all(isinstance(items, list) for items in inputs.values()):
-        raise InvalidInput(f"{path} is no recipe: its inputs are not lists by port.", field="recipe")
+        raise InvalidInput(f"{path} is not a Relievo recipe: its inputs are not lists by port.", field="recipe")
     return recipe
 
 
@@ -71,7 +71,7 @@ def inputs(
         names = [files] if isinstance(files, str) else list(files)
         chosen[port] = [{"path": str(shipped_exemplar(name) or name), "sha256": ""} for name in names]
         if recipe and recipe.get("inputs", {}).get(port):
-            logger.warning("%s is %s here, in place of the recipe's.", port, ", ".join(names))
+            logger.warning("%s is %s in this run, which overrides the recipe.", port, ", ".join(names))
     for port, items in (recipe or {}).get("inputs", {}).items():
         if port not in chosen:
             chosen[port] = [_recorded(port, item, recipe_path) for item in items if not _is_absent(item)]
@@ -102,7 +102,7 @@ def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
         return {"path": str(exemplars.path(str(item["exemplar"]))), "sha256": sha256}
     if not isinstance(file, dict) or not file.get("path"):
         raise InvalidInput(
-            f"The recipe's input {port!r} came from no file.",
+            f"The recipe's input {port!r} did not come from a file.",
             hint=f"Name one with --{port.replace('_', '-')} FILE.",
             field=port,
         )
@@ -130,8 +130,8 @@ def check_digest(port: str, item: dict[str, Any]) -> None:
     digest = file_digest(path)
     if item["sha256"] and item["sha256"] != digest:
         raise InvalidInput(
-            f"{path} has changed since the recipe was written, so the result would be another.",
-            hint=f"Put the old file back, or take this one on purpose with --{port.replace('_', '-')} {path}.",
+            f"{path} has changed since the recipe was written, so the result would differ.",
+            hint=f"Restore the old file, or use this one explicitly with --{port.replace('_', '-')} {path}.",
             field=port,
         )
     item["sha256"] = digest

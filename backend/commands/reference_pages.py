@@ -1,4 +1,4 @@
-"""The reference pages of docs/reference, made from the catalog: `python -m backend.commands.reference_pages` writes them anew.
+"""The reference pages of docs/reference, made from the catalog: `python -m backend.commands.reference_pages` rewrites them.
 
 A declaration is the only source: what stands here stands in --help, in the sidebar's tooltips and in what the wire refuses.
 """

@@ -80,10 +80,10 @@ def parser(spec: AlgorithmSpec) -> Parser:
     if spec.presets:
         names = ", ".join(preset.name for preset in spec.presets)
         group.add_argument(
-            "--preset", metavar="NAME", help=flags._escape(f"settings under one name: {names}; options beside it win")
+            "--preset", metavar="NAME", help=flags._escape(f"named settings: {names}; options override them")
         )
     group.add_argument(
-        "--recipe", type=Path, metavar="FILE", help="repeat a recipe.json to the byte; options beside it win"
+        "--recipe", type=Path, metavar="FILE", help="repeat a recipe.json to the byte; options override it"
     )
     group.add_argument(
         "--out",
@@ -122,27 +122,27 @@ def _add_reading(made: Parser, spec: AlgorithmSpec) -> None:
     kinds = {port.kind.name: port.kind for port in spec.inputs}
     if CAMERAS.name in kinds:
         group = made.add_argument_group("reading files")
-        text = "turn cameras of another convention round: " + "; ".join(
-            f"{name}: {said}" for name, said in FLIPS.items()
-        )
+        text = "convert cameras of another convention: " + "; ".join(f"{name}: {said}" for name, said in FLIPS.items())
         group.add_argument("--flip", metavar="NAME", help=flags._escape(text))
         group.add_argument(
             "--skip-missing",
             action="store_true",
-            help="leave cameras out whose photograph is missing instead of stopping",
+            help="leave out cameras whose photograph is missing instead of stopping",
         )
     if not any(kind.attributes for kind in kinds.values()):
         return
     group = made.add_argument_group("reading files")
     if "--pixel-size" not in made._option_string_actions:  # where the algorithm has one, that is it
-        group.add_argument("--pixel-size", type=float, metavar="M", help="metres a pixel, for files that carry none")
-    group.add_argument("--fill-nodata", action="store_true", help="fill cells without data instead of refusing them")
+        group.add_argument("--pixel-size", type=float, metavar="M", help="metres per pixel, for files that do not say")
+    group.add_argument(
+        "--fill-nodata", action="store_true", help="fill cells without data instead of reporting an error"
+    )
     group.add_argument(
         "--height-range",
         nargs=2,
         type=float,
         metavar=("LOW", "HIGH"),
-        help="heights of black and white, for images that do not say",
+        help="heights of black and white, for images that do not store them",
     )
 
 
@@ -154,11 +154,13 @@ def _epilog(spec: AlgorithmSpec) -> str:
     kinds = {port.kind.name for port in spec.inputs}
     lines += [""] if kinds else []
     if CAMERAS.name in kinds:
-        lines += ["Cameras read: COLMAP, Bundler, Meshroom (.sfm), NeRF (transforms.json), Relievo's cameras.json."]
-        lines += ["Photographs read: JPEG, PNG, TIFF, WebP. Meshes read: OBJ, PLY, OFF, glTF, STL."]
+        lines += [
+            "Supported cameras: COLMAP, Bundler, Meshroom (.sfm), NeRF (transforms.json), Relievo's cameras.json."
+        ]
+        lines += ["Supported photographs: JPEG, PNG, TIFF, WebP; meshes: OBJ, PLY, OFF, glTF, STL."]
     if any(port.kind.attributes for port in spec.inputs):
-        lines += ["Files read: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy."]
-        lines += ["The name of an exemplar (see list) can stand for a file."]
+        lines += ["Supported files: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy."]
+        lines += ["An exemplar can be given by its name (see list) in place of a file."]
     return "\n".join(lines)
 
 
@@ -184,7 +186,7 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     if recipe:
         base = {**recipe["params"], **base}
         for name in [name for name, value in values.items() if recipe["params"].get(name) != value]:
-            logger.warning("%s is %s here; the recipe says %s.", name, values[name], recipe["params"].get(name))
+            logger.warning("%s is %s in this run; the recipe has %s.", name, values[name], recipe["params"].get(name))
     params = to_json(parse(spec.params, base | values))
     if recipe:
         recipe_files.check_version(spec, recipe)
@@ -212,10 +214,12 @@ def _reading(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     own = next((given[entry.name] for entry in with_role(spec.parameters, "pixel_size") if entry.name in given), None)
     pixel_size_m = getattr(options, "pixel_size", None) or own or before.get("pixel_size_m")
     if pixel_size_m is not None and not 0 < pixel_size_m < 1e6:
-        raise InvalidParameter(f"--pixel-size is {pixel_size_m:g}; it takes metres above 0.", field="pixel_size")
+        raise InvalidParameter(
+            f"--pixel-size is {pixel_size_m:g}; it must be a number of metres above 0.", field="pixel_size"
+        )
     height_range_m = getattr(options, "height_range", None) or before.get("height_range_m")
     if height_range_m and not height_range_m[0] < height_range_m[1]:
-        raise InvalidParameter("--height-range takes the lower height first.", field="height_range")
+        raise InvalidParameter("--height-range needs the lower height first.", field="height_range")
     flip = getattr(options, "flip", None) or before.get("flip") or ""
     apply_flip((), flip)  # raises for a name that is none
     return {
@@ -236,13 +240,13 @@ def _files(spec: AlgorithmSpec, options: argparse.Namespace) -> dict[str, Any]:
     found = posed_photographs.views(spec, folder)
     for port in found:
         if port in given:
-            raise UsageError(f"--views brings the {port}; {flags.flag(port)} is one too many.")
+            raise UsageError(f"{flags.flag(port)} cannot be combined with --views, which brings the {port}.")
     return {**given, **found}
 
 
 def _threads(wanted: int | None) -> int | None:
     if wanted is not None and not 0 < wanted <= 1024:
-        raise InvalidParameter(f"--threads is {wanted}; it takes 1 and up.", field="threads")
+        raise InvalidParameter(f"--threads is {wanted}; it must be 1 or more.", field="threads")
     return wanted
 
 
@@ -332,5 +336,5 @@ def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar, scratch: 
         raise InvalidInput(f"The recipe names no output {item['port']!r} of {spec.name}.", field="recipe")
     made = given[0]
     if item["array_sha256"] and made.sha256 != item["array_sha256"]:
-        logger.warning("%s gives other bytes here than when the recipe was written; the result may differ.", spec.label)
+        logger.warning("%s gives other bytes now than when the recipe was written; the result may differ.", spec.label)
     return made

@@ -11,8 +11,8 @@ from backend.cli import PROGRAM, Parser
 DESCRIPTION = """The backend for Blender: waits for jobs and computes them, until it is interrupted.
 
 By default it listens on this machine only, on a free port, and writes the address and a secret into a
-connection file that the add-on finds. For another machine give --host and --curve: without encryption
-keys no public address is opened."""
+connection file that the add-on finds. For another machine use --host and --curve: without encryption
+keys a public address is refused."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
         "--device",
         action="append",
         metavar="NAME",
-        help="compute on this device where an algorithm can, else on the CPU; may be repeated [default: what is fastest for each]",
+        help="compute on this device if an algorithm supports it, else on the CPU; may be repeated [default: the fastest for each]",
     )
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="folder of jobs, results and log [default: the user's data folder]"
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--endpoint", type=Path, metavar="FILE", help="connection file [default: endpoint.json in the state folder]"
     )
-    parser.add_argument("--parent-pid", type=int, default=0, metavar="PID", help="end when this process has ended")
+    parser.add_argument("--parent-pid", type=int, default=0, metavar="PID", help="end when this process ends")
     parser.add_argument(
         "--idle-exit", type=float, metavar="S", help="end after S seconds without a client or a job [default: never]"
     )
@@ -71,5 +71,5 @@ def _positive(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value

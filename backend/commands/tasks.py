@@ -30,7 +30,7 @@ def check(name: str, found: Mapping[str, str], what: str) -> str:
     if name in found:
         return name
     near = difflib.get_close_matches(name, found, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(found) or 'none'}."
+    hint = f"Did you mean {near[0]!r}?" if near else f"Available: {', '.join(found) or 'none'}."
     raise UsageError(f"There is no {what} {name!r}.", hint=hint)
 
 

@@ -31,7 +31,7 @@ class Check:
 
 
 DESCRIPTION = """Every check of the project: ruff, pyright, the tests, and the tests inside headless Blenders.
-Words after -- go to pytest: `relievo.py test --only tests -- -k noise`."""
+Arguments after -- go to pytest: `relievo.py test --only tests -- -k noise`."""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""`train MODEL`: makes anew what ships with Relievo, from its recipe. Each model is a file of backend/training/ with a main()."""
+"""`train MODEL`: recreates what ships with Relievo from its recipe. Each model is a file of backend/training/ with a main()."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         prog=f"{PROGRAM} train",
         usage=f"{PROGRAM} train MODEL|list [options of the model]",
-        description="Makes anew what ships with Relievo: simulated exemplars, trained weights.",
+        description="Recreates what ships with Relievo: simulated exemplars, trained weights.",
     )
     parser.add_argument("model", nargs="?", default="list", help="what to make, or list [default: list]")
     name = parser.parse_args(argv[:1]).model

@@ -50,7 +50,7 @@ def size_of(array: Array) -> tuple[int, int]:
     size = image_size(array.values, name)
     if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
         raise InvalidInput(
-            f"{name} is {size[0]} x {size[1]} px; the largest photograph taken has {MAX_PIXELS // 1_000_000} Mpx.",
+            f"{name} is {size[0]} x {size[1]} px; at most {MAX_PIXELS // 1_000_000} Mpx are supported.",
             hint="Scale it down.",
             field="images",
         )
@@ -65,7 +65,7 @@ def decode(array: Array, reduction: int = 1, *, size: tuple[int, int] | None = N
     InvalidInput, naming the photograph, for what cannot be decoded.
     """
     if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction is {reduction}; it takes one of {REDUCTIONS}")
+        raise ValueError(f"reduction is {reduction}; it must be one of {REDUCTIONS}")
     name = _name(array)
     stored = size_of(array)
     if min(stored) < reduction:
@@ -137,7 +137,7 @@ def _errors_named(name: str) -> Iterator[None]:
         said = " ".join(str(error).split()).rstrip(".")
         raise InvalidInput(
             f"{name} cannot be decoded: it is damaged, cut short or of an unknown kind ({said}).",
-            hint="Copy or export it anew, or leave it out.",
+            hint="Copy or export it again, or leave it out.",
             field="images",
         ) from error
 

@@ -52,7 +52,7 @@ def read(path: Path, reading: Reading) -> Array:
         ) from error
     if about.get("relievo_strokes") != FORMAT or about.get("columns") != list(COLUMNS):
         raise InvalidInput(
-            f"{path} has strokes of another version: {about.get('relievo_strokes')!r}; this one reads {FORMAT}.",
+            f"{path} has strokes of another version: {about.get('relievo_strokes')!r}; this version reads {FORMAT}.",
             hint="Paint again, or update Relievo.",
             field=port,
         )

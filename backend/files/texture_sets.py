@@ -109,7 +109,7 @@ def _files_in(folder: Path, port: str) -> dict[str, Path]:
     if not found:
         raise InvalidInput(
             f"{folder} holds no image whose name says which map it is.",
-            hint="Name them so: base_color.png, roughness.png, normal.png, height.png.",
+            hint="Name them like this: base_color.png, roughness.png, normal.png, height.png.",
             field=port,
         )
     return found

@@ -55,7 +55,7 @@ def choose(
             raise ValueError(f"impl={impl!r} cannot run on tensors of the device {kind!r}")
         return impl
     if impl != "auto":
-        raise ValueError(f'impl is {impl!r}; it takes "auto", "plain", "cpu" or "cuda"')
+        raise ValueError(f'impl is {impl!r}; it must be "auto", "plain", "cpu" or "cuda"')
     if plain_only():
         return "plain"
     if kind == "cpu":
@@ -67,7 +67,7 @@ def plain_only() -> bool:
     """Whether RELIEVO_IMPL=plain is set. Any other value but "" and "auto" is refused with ValueError."""
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in ("", "auto", "plain"):
-        raise ValueError(f'{VARIABLE} is {wanted!r}; it takes "auto" or "plain"')
+        raise ValueError(f'{VARIABLE} is {wanted!r}; it must be "auto" or "plain"')
     return wanted == "plain"
 
 
@@ -83,7 +83,7 @@ def compiler_works() -> bool:
 
         return increment(1) == 2
     except Exception as error:  # whatever a broken LLVM raises: the plain form runs instead, and the log says why
-        log.warning("numba does not work here (%s): everything runs without compiled kernels, slower.", error)
+        log.warning("numba does not work here (%s): everything runs without compiled kernels, which is slower.", error)
         return False
 
 

@@ -117,7 +117,7 @@ def as_relievo_error(error: BaseException, what: str) -> RelievoError:
     log.error("%s failed", what, exc_info=error)
     return InternalError(
         f"{what} failed: {type(error).__name__}: {error}",
-        hint="This is a defect; the log has the details. Please report it.",
+        hint="This is a bug; the log has the details. Please report it.",
     )
 
 

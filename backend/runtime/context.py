@@ -121,10 +121,10 @@ class JobContext:
         from backend.runtime import weights
 
         if self.declared_weights is not None and name not in self.declared_weights:
-            raise InternalError(f"The algorithm asks for the weights {name!r}, which its declaration does not name.")
+            raise InternalError(f"The algorithm asks for the weights {name!r}, which its declaration does not list.")
         entry = WEIGHTS[name]
         if fetch and not file and entry.url and weights.find(entry) is None:
-            stage = f"fetching the {entry.label} weights"
+            stage = f"downloading the {entry.label} weights"
             weights.download(entry, lambda there, total: self.step(there >> 20, total >> 20, stage))
         loaded = weights.load(entry, Path(file) if file else None)
         self.used_weights[name] = loaded.sha256

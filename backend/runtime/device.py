@@ -53,7 +53,7 @@ def pick_device(name: str = "auto") -> torch.device:
     if full_name(name) not in names:
         raise InvalidParameter(
             f"This machine has no device {name!r}.",
-            hint=f"It has {', '.join(names)}; 'auto' takes what is fastest for the algorithm.",
+            hint=f"It has {', '.join(names)}; 'auto' chooses the fastest for the algorithm.",
             field="device",
         )
     return torch.device(full_name(name))
@@ -77,7 +77,7 @@ def resolve(wanted: str, kinds: Sequence[str], label: str, usable: Sequence[str]
         return Resolved(device=torch.device(found))
     device = pick_device(wanted)
     if kind_of(str(device)) not in kinds:
-        reason = f"{label} does not use {device} for this job"
+        reason = f"{label} does not support {device} for this job"
     elif str(device) not in usable:
         reason = f"This backend was not started with the device {device}"
     else:
@@ -89,7 +89,7 @@ def resolve(wanted: str, kinds: Sequence[str], label: str, usable: Sequence[str]
 
 def _runs_nowhere(kinds: Sequence[str], label: str, usable: Sequence[str]) -> InvalidParameter:
     return InvalidParameter(
-        f"{label} runs on {' or '.join(kinds)}; here is {', '.join(usable)}.",
+        f"{label} runs on {' or '.join(kinds)}; this machine has {', '.join(usable)}.",
         hint="Use a machine that has such a device.",
         field="device",
     )

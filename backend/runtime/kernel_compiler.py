@@ -280,7 +280,7 @@ def load_or_have_compiled(cache: Any, types: Any, target: Any) -> Any:
         return found
     problems = _have_compiled(kernel_of(function, types))
     if problems:
-        log.warning("a kernel could not be compiled aside: %s", problems[0])
+        log.warning("a kernel could not be compiled in a child process: %s", problems[0])
         compile_here()
         return None
     with signals_held():

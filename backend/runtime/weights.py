@@ -109,7 +109,7 @@ def presence(wanted: WeightFile, *, thorough: bool = False) -> Presence:
         found = find(wanted) if thorough else _lies_at(wanted)
         if found is not None and found.stat().st_size != wanted.size_bytes:
             return Presence(
-                entry=wanted, path=None, problem=f"{found} is damaged", hint="Delete it and fetch it again."
+                entry=wanted, path=None, problem=f"{found} is damaged", hint="Delete it and download it again."
             )
         return Presence(entry=wanted, path=found)
     except (InvalidInput, OSError) as error:
@@ -144,7 +144,7 @@ def check(wanted: WeightFile, path: Path) -> None:
     if not digest.startswith(wanted.sha256):
         raise InvalidInput(
             f"{path} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {wanted.sha256[:8]}.",
-            hint="Delete it and fetch it again." if wanted.origin == "fetched" else "Install the backend anew.",
+            hint="Delete it and download it again." if wanted.origin == "fetched" else "Reinstall the backend.",
             field="weights",
         )
 
@@ -163,8 +163,8 @@ def load(wanted: WeightFile, path: Path | None = None) -> LoadedWeights:
         return LoadedWeights(tensors=_read(found), sha256=_digest(found))
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, SafetensorError) as error:
         raise InvalidInput(
-            f"{found} holds something else than {wanted.label} weights.",
-            hint="Delete it and fetch it again." if path is None else "Name a .safetensors or .pth file of tensors.",
+            f"{found} does not hold {wanted.label} weights.",
+            hint="Delete it and download it again." if path is None else "Name a .safetensors or .pth file of tensors.",
             field="weights",
         ) from error
 
@@ -201,8 +201,8 @@ def download(wanted: WeightFile, progress: Progress, folder: Path | None = None)
     except (OSError, HTTPException) as error:  # urllib's errors, broken connections and time-outs are OSErrors
         reason = getattr(error, "reason", None) or error
         raise InvalidInput(
-            f"The {wanted.label} weights could not be fetched from {wanted.url}: {reason}.",
-            hint="Try again to go on from where it stopped. " + _where(wanted),
+            f"The {wanted.label} weights could not be downloaded from {wanted.url}: {reason}.",
+            hint="Try again to continue where it stopped. " + _where(wanted),
             field="weights",
         ) from error
     try:
@@ -265,14 +265,14 @@ def _fetch(wanted: WeightFile, part: Path, progress: Progress) -> None:
 def _unwritable(wanted: WeightFile, folder: Path, error: OSError) -> StorageFull:
     return StorageFull(
         f"The {wanted.label} weights ({wanted.size}) could not be written to {folder}: {error.strerror or error}.",
-        hint=f"Make room there, or let ${FOLDER_VARIABLE} name another folder.",
+        hint=f"Free some space there, or set ${FOLDER_VARIABLE} to another folder.",
         field="weights",
     )
 
 
 def _where(wanted: WeightFile) -> str:
     if wanted.origin == "shipped":
-        return "They ship with Relievo: install the backend anew."
+        return "They ship with Relievo: reinstall the backend."
     return (
         f"Fetch them ({wanted.size}) with the setting download_weights (--download-weights; Download Weights in Blender), or "
         f"put {wanted.file} into the folder named by ${FOLDER_VARIABLE} or into {cache_folder()}."

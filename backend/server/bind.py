@@ -74,7 +74,7 @@ def check_address(host: str, curve: bool) -> None:
         is_loopback = False
     if not is_loopback and not curve:
         raise InsecureAddress(
-            f"{host} can be reached from other machines, and without CURVE keys anybody in between could read along.",
+            f"{host} can be reached from other machines, and without CURVE keys the connection is not encrypted.",
             hint="Add --curve, or use 127.0.0.1.",
             field="host",
         )
@@ -105,7 +105,7 @@ def _bind_error(error: zmq.ZMQError, host: str, port: int) -> RelievoError:
     if error.errno == zmq.EADDRINUSE:
         return AddressInUse(
             f"Port {port} on {host} is in use.",
-            hint="Stop what uses it, or leave --port away to get a free one.",
+            hint="Stop what uses it, or omit --port to get a free one.",
             field="port",
         )
     return BackendUnavailable(

@@ -270,7 +270,7 @@ class Lifecycle:
             del self._deadlines[job_id]
             worker = self.scheduler.worker_of(job_id)
             if worker is not None:
-                log.info("worker %s does not hear the cancel of job %s and is killed", worker, job_id)
+                log.info("worker %s did not react to the cancellation of job %s and is killed", worker, job_id)
                 self._pool.kill(worker)
         if now - self._swept_at >= SWEEP_INTERVAL_S:
             self._swept_at = now

@@ -44,7 +44,7 @@ class Scheduler:
         waiting = len(self._queues.get(owner, ())) + coming
         if waiting >= self._max_queued_per_owner or self.queued_count + coming >= self._max_queued:
             raise QueueFull(
-                f"{waiting} of your jobs wait already, {self.queued_count} of everybody's.",
+                f"{waiting} of your jobs are already queued, {self.queued_count} of all clients.",
                 hint="Wait for some to finish, or cancel them.",
             )
 

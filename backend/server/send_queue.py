@@ -48,7 +48,7 @@ class SendQueue:
         waiting.replies.append(encode(message, handoff))
         self._flush_replies(client, waiting)
         if len(waiting.replies) > MAX_WAITING_REPLIES:
-            log.warning("a client has %d answers waiting and reads none; it is forgotten", len(waiting.replies))
+            log.warning("a client has %d answers waiting and reads none; it is dropped", len(waiting.replies))
             self._forget(client)
 
     def send_event(self, client: bytes, topic: Topic, frames: Frames) -> None:

@@ -229,9 +229,9 @@ class Server:
                     raise ProtocolError("A client must not choose its routing id.", hint="Leave ZMQ_ROUTING_ID unset.")
                 message = decode([frame.buffer for frame in frames[1:]], self._handoff)
                 if not isinstance(message, REQUESTS):
-                    raise ProtocolError(f"{type(message).__name__} is no request.")
+                    raise ProtocolError(f"{type(message).__name__} is not a request.")
             except RelievoError as error:
-                log.info("frames that are no request: %s", error)
+                log.info("frames that are not a request: %s", error)
                 self._service.refuse(client, error)
                 continue
             self._service.handle(client, message)
@@ -245,7 +245,7 @@ class Server:
             return False
         idle_exit_s = self._settings.idle_exit_s
         if idle_exit_s is not None and now - self._last_heard >= idle_exit_s:
-            log.info("nobody has been here for %g s", idle_exit_s)
+            log.info("no client has been connected for %g s", idle_exit_s)
             return True
         if self._parent is not None and self._parent.has_ended:
             log.info("the process that started this backend has ended")
@@ -265,7 +265,7 @@ class Server:
         self._connections.close()
         self._router.close(linger=1000)
         self._context.term()
-        log.info("ended in good order")
+        log.info("shut down cleanly")
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -149,7 +149,7 @@ class Service:
                 self._reply(client, message, Goodbye())
                 self._on_shutdown()
             case _:
-                raise ProtocolError(f"{type(message).__name__} is no request.")
+                raise ProtocolError(f"{type(message).__name__} is not a request.")
 
     def refuse(self, client: bytes, error: RelievoError) -> None:
         """Answer frames that are no message."""
@@ -173,7 +173,7 @@ class Service:
             )
         if message.protocol.partition(".")[0] != str(PROTOCOL_MAJOR):
             raise VersionMismatch(
-                f"The add-on speaks protocol {message.protocol}, this backend {PROTOCOL}.",
+                f"The add-on uses protocol {message.protocol}, this backend {PROTOCOL}.",
                 hint="Update the older of the two.",
                 field="protocol",
             )
@@ -259,7 +259,7 @@ class Service:
     def _release(self, owner: str, job_id: str) -> None:
         job = self._own_job(owner, job_id)
         if not job.state.is_final:
-            raise InvalidInput(f"The job is {job.state.value} still.", hint="Cancel it first.", field="job")
+            raise InvalidInput(f"The job is still {job.state.value}.", hint="Cancel it first.", field="job")
         self._lifecycle.remove(job)
 
     def _newest_jobs(self, owner: str) -> list[Job]:
@@ -297,7 +297,7 @@ def _uuid(text: str, field_name: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise ProtocolError(f"{text[:80]!r} is no UUID.", field=field_name) from None
+        raise ProtocolError(f"{text[:80]!r} is not a UUID.", field=field_name) from None
 
 
 def _not_yours(job_id: str) -> AccessDenied:

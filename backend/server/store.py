@@ -67,7 +67,7 @@ class Store:
         except OSError as error:
             raise BackendUnavailable(
                 f"The folder {state_dir} cannot be used: {error.strerror or error}.",
-                hint="Look at its permissions, or give another --state.",
+                hint="Check its permissions, or choose another --state.",
                 field="state_dir",
             ) from error
 
@@ -107,10 +107,10 @@ class Store:
             try:
                 job = Job.from_json(json.loads((folder / "job.json").read_text(encoding="utf-8")))
                 if job.id != folder.name:
-                    raise ValueError(f"it says that it is job {job.id}")
+                    raise ValueError(f"it belongs to job {job.id}")
                 jobs.append(job)
             except (OSError, ValueError, KeyError, TypeError) as error:
-                log.warning("job folder %s cannot be read and is left alone: %s", folder.name, error)
+                log.warning("job folder %s cannot be read and is ignored: %s", folder.name, error)
         return sorted(jobs, key=lambda job: job.submitted_at)
 
     def has_result(self, job_id: str) -> bool:
@@ -278,11 +278,11 @@ def _sync_folder(folder: Path) -> None:
 def _disk_error(error: OSError, where: Path) -> StorageFull | InternalError:
     if error.errno in _FULL:
         return StorageFull(
-            f"There is no room for the job on the disk that holds {where}.",
+            f"There is not enough space for the job on the disk of {where}.",
             hint="Free some space, or release old results.",
         )
     return InternalError(
-        f"The job could not be written to {where}: {error.strerror or error}.", hint="Look at the folder's permissions."
+        f"The job could not be written to {where}: {error.strerror or error}.", hint="Check the folder's permissions."
     )
 
 
@@ -303,7 +303,7 @@ def _lock(path: Path) -> Any:
         file.close()
         raise BackendUnavailable(
             f"Another backend already uses the folder {path.parent}.",
-            hint="Connect to it, stop it, or give another --state.",
+            hint="Connect to it, stop it, or choose another --state.",
             field="state_dir",
         ) from error
     return file

@@ -29,7 +29,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # between attempts to start a worker
 MAX_START_FAILURES = 3
 LOG_TAIL_BYTES = 4096
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
-_REINSTALL = "Run 'relievo.py doctor', or install the backend anew."
+_REINSTALL = "Run 'relievo.py doctor', or reinstall the backend."
 EXIT_NO_DEVICE = 78  # as worker.py says it, which this module must not import
 
 
@@ -230,15 +230,15 @@ def _explain(code: int, process: _Process) -> tuple[str, str]:
         return what, _REINSTALL
     if code == -getattr(signal, "SIGKILL", 9):
         return (
-            "The computing process was killed, as systems do that run out of memory.",
+            "The computing process was killed, probably because the system ran out of memory.",
             "Use a smaller map or close other programs; the next job gets a fresh process.",
         )
     if code < 0:
         return (
             f"The computing process crashed ({signal.Signals(-code).name}).",
-            f"Its last words are in {process.log_path}.",
+            f"Its log is {process.log_path}.",
         )
-    return f"The computing process ended by itself (exit code {code}).", f"Its last words are in {process.log_path}."
+    return f"The computing process ended unexpectedly (exit code {code}).", f"Its log is {process.log_path}."
 
 
 def _last_line(path: Path) -> str:

@@ -73,13 +73,13 @@ def _libraries() -> Iterator[Finding]:
     wrong = list(wrong_versions(pins))
     missing = [text for text in wrong if text.endswith("is missing")]
     if not wrong:
-        yield Finding(name="Libraries", state="ok", text=f"all {len(pins)} as {lock}.lock has them")
+        yield Finding(name="Libraries", state="ok", text=f"all {len(pins)} match {lock}.lock")
     else:
         yield Finding(
             name="Libraries",
             state="broken" if missing else "note",
             text="; ".join(wrong),
-            fix="relievo.py prepare brings the environment up to date.",
+            fix="relievo.py prepare updates the environment.",
         )
 
 
@@ -116,7 +116,7 @@ def _devices() -> Iterator[Finding]:
         yield Finding(
             name="Device",
             state="note",
-            text="there is an NVIDIA card that this PyTorch cannot use",
+            text="this PyTorch cannot use the NVIDIA card of this machine",
             fix="relievo.py --cuda prepare installs the build for it.",
         )
 
@@ -160,7 +160,7 @@ def _kernel_cache() -> Iterator[Finding]:
             name="Kernels",
             state="note",
             text=f"{short(folder)} cannot be written: kernels are compiled at each start",
-            fix="Set NUMBA_CACHE_DIR to a folder of yours.",
+            fix="Set NUMBA_CACHE_DIR to a folder that you can write.",
         )
 
 
@@ -177,7 +177,7 @@ def _disk() -> Iterator[Finding]:
             name="Disk",
             state="broken",
             text=f"{short(folder)} cannot be written: {error.strerror}",
-            fix="Make it yours, or give another folder with serve --state.",
+            fix="Change its permissions, or choose another folder with serve --state.",
         )
         return
     state: Literal["ok", "note", "broken"] = "broken" if free < NO_BYTES else "note" if free < FEW_BYTES else "ok"
@@ -195,13 +195,13 @@ def _port() -> Iterator[Finding]:
             socket.create_server(("127.0.0.1", 0)) as server,
             socket.create_connection(server.getsockname(), timeout=2.0),
         ):
-            yield Finding(name="Port", state="ok", text="this machine's own address takes connections")
+            yield Finding(name="Port", state="ok", text="the loopback address accepts connections")
     except OSError as error:
         yield Finding(
             name="Port",
             state="broken",
-            text=f"127.0.0.1 takes no connections ({error.strerror or error})",
-            fix="A firewall or a sandbox is in the way: let Python connect to 127.0.0.1.",
+            text=f"127.0.0.1 refuses connections ({error.strerror or error})",
+            fix="A firewall or a sandbox blocks it: let Python connect to 127.0.0.1.",
         )
 
 
@@ -217,16 +217,14 @@ def _server() -> Iterator[Finding]:
         yield Finding(name="Backend", state="note", text=error.message, fix=error.hint or f"Delete {short(path)}.")
         return
     except RelievoError as error:
-        yield Finding(
-            name="Backend", state="broken", text=error.message, fix=error.hint or "Stop it and start it anew."
-        )
+        yield Finding(name="Backend", state="broken", text=error.message, fix=error.hint or "Restart it.")
         return
     if endpoint.version != VERSION:
         yield Finding(
             name="Backend",
             state="broken",
             text=f"the running one is version {endpoint.version}, this is {VERSION}",
-            fix="Stop it (Stop Backend in Blender) and start it anew.",
+            fix="Stop it (Stop Backend in Blender) and start it again.",
         )
         return
     yield Finding(
@@ -263,7 +261,7 @@ def greet(endpoint: Endpoint) -> str:
         if not socket_.poll(round(ANSWER_TIMEOUT_S * 1000)):
             raise BackendUnavailable(
                 f"the backend of the connection file ({endpoint.address}) does not answer",
-                hint="It has ended, or hangs: the next start replaces it.",
+                hint="It has ended or does not respond: the next start replaces it.",
             )
         answer = decode([bytes(frame) for frame in socket_.recv_multipart()])
     finally:
@@ -285,7 +283,7 @@ def _blenders() -> Iterator[Finding]:
                 name="Blender",
                 state="note",
                 text=f"{version}: its environment is {found.state}",
-                fix=f"relievo.py prepare --blender {version} goes on with it.",
+                fix=f"relievo.py prepare --blender {version} continues it.",
             )
 
 

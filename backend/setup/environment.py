@@ -87,7 +87,7 @@ def backend_environment(*extra_groups: str, variant: str = "cpu") -> Environment
 def blender_environment(version: str) -> Environment:
     """A headless Blender ("4.2", "4.5", "5.0") with the Python modules that Blender's own Python would have."""
     if version not in BLENDERS:
-        raise InstallFailed(f"There is no Blender {version} to install.", hint=f"Known are: {', '.join(BLENDERS)}.")
+        raise InstallFailed(f"There is no Blender {version} to install.", hint=f"Available: {', '.join(BLENDERS)}.")
     return Environment(root=SOURCE / f".venv-blender-{version}", groups=(f"blender-{version.replace('.', '-')}",))
 
 

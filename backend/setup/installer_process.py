@@ -59,13 +59,13 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str, type[InstallFailed]], ...]
     (
         ("Hash mismatch for", "DO NOT MATCH THE HASHES"),
         "A package is not the file that the lock file pins (its SHA-256 differs), and was not installed",
-        "Install again. If it stays so, the package index or the folder of wheels serves another file than the project's.",
+        "Install again. If it happens again, the package index or the folder of wheels has another file than the project.",
         InstallFailed,
     ),
     (
         ("No space left on device", "not enough space"),
         "The disk is full.",
-        "Free some space and install again: what is there is kept.",
+        "Free some space and install again: what is installed is kept.",
         InstallFailed,
     ),
     (
@@ -85,13 +85,13 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str, type[InstallFailed]], ...]
     ),
     (
         ("No matching distribution", "No solution found", "not find a version", "no wheels", "no versions"),
-        "A library is not to be had for this machine and this Python",
+        "A library is not available for this machine and this Python",
         "With a folder of wheels: add the missing one to it.",
         NotAvailable,
     ),
     (
         ("Permission denied",),
-        "The folder may not be written.",
+        "The folder cannot be written to.",
         "Choose another folder for the backend in the preferences.",
         InstallFailed,
     ),
@@ -105,7 +105,8 @@ def explain(tail: Sequence[str]) -> InstallFailed:
         if sign := next((sign.lower() for sign in signs if sign.lower() in text), ""):
             return kind(meaning if meaning.endswith(".") else f"{meaning}: {_detail(tail, sign)}", hint=hint)
     return InstallFailed(
-        f"Installing failed: {tail[-1] if tail else 'the installer said nothing'}.", hint="The log below says more."
+        f"The installation failed: {tail[-1] if tail else 'the installer printed nothing'}.",
+        hint="The log below says more.",
     )
 
 

@@ -48,7 +48,7 @@ def ensure(
         if shutil.disk_usage(environment.root).free < FULL_DISK_BYTES:
             raise InstallFailed(
                 f"The disk with {environment.root} is full.",
-                hint="Free some space and install again: what is there is kept.",
+                hint="Free some space and install again: what is installed is kept.",
             ) from error
         raise
     report("Ready", 1.0, "")
@@ -141,7 +141,7 @@ class _Installation:
         except InstallFailed:
             if not self.environment.wheels:
                 raise
-            self._line("There is no uv in the folder of wheels: pip installs from it.")
+            self._line("The folder of wheels has no uv: pip installs from it.")
 
     def _create(self) -> None:
         self._packages.create(self.interpreter or find_interpreter(self.uv), self._line)

@@ -29,8 +29,8 @@ def find_interpreter(uv: str = "") -> str:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     reason = "comes without venv" if sys.version_info[:2] in PYTHON_VERSIONS else f"is {here}"
     raise InstallFailed(
-        f"The backend runs on Python 3.11 to 3.13. The one at hand {reason}, and no other was found on this machine.",
-        hint="Install uv (docs.astral.sh/uv), which fetches a Python by itself, or Python 3.11 from python.org. "
+        f"The backend runs on Python 3.11 to 3.13. The current one {reason}, and no other was found on this machine.",
+        hint="Install uv (docs.astral.sh/uv), which downloads a Python, or Python 3.11 from python.org. "
         "Then try again.",
     )
 

@@ -33,7 +33,7 @@ def warm(bar: Bar) -> None:
     if problems:
         raise InternalError(
             f"A kernel cannot be compiled here: {problems[0]}.",
-            hint="RELIEVO_IMPL=plain runs everything without compiled kernels, slower. Please report it.",
+            hint="RELIEVO_IMPL=plain runs everything without compiled kernels, but slower. Please report it.",
         )
     for spec in registry.algorithms():
         if not any(spec.name in entry.engines for entry in entries):
@@ -47,8 +47,8 @@ def _run_small_job(spec: AlgorithmSpec) -> None:
     process.join()
     if process.exitcode != 0:
         raise InternalError(
-            f"The engine {spec.label} does not run here: its trial ended with status {process.exitcode}.",
-            hint="What it printed stands above.",
+            f"The engine {spec.label} does not run here: its test run ended with status {process.exitcode}.",
+            hint="See its output above.",
         )
 
 

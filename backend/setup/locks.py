@@ -94,7 +94,7 @@ def _evaluate(node: ast.expr, variables: dict[str, str]) -> bool:
         if names & {"python_version", "python_full_version"}:
             sides = [tuple(map(int, re.findall(r"\d+", side)[:3])) for side in sides]
         return _compare(node.ops[0], *sides)
-    raise ValueError(f"{ast.unparse(node)!r} is not a marker that is known here")
+    raise ValueError(f"{ast.unparse(node)!r} is not a supported marker")
 
 
 def _value(node: ast.expr, variables: dict[str, str]) -> str:
@@ -102,7 +102,7 @@ def _value(node: ast.expr, variables: dict[str, str]) -> str:
         return variables[node.id]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
-    raise ValueError(f"{ast.unparse(node)!r} is not part of a marker that is known here")
+    raise ValueError(f"{ast.unparse(node)!r} is not part of a supported marker")
 
 
 def _compare(operator: ast.cmpop, left: object, right: object) -> bool:

@@ -70,14 +70,14 @@ def _cpu_on_linux(environment: Environment, packages: Packages, stage: Stage, li
             packages.install(cpu, line, *options)
             return "cpu"
         except NotAvailable:
-            line("No CPU build of PyTorch there.")
+            line("It has no CPU build of PyTorch.")
         except InstallFailed as error:
             if not options or "index cannot be reached" not in error.message:
                 raise
             line("PyTorch's own index cannot be reached.")
     check_space(environment, "cuda")
     size = "Installing" if environment.wheels else f"Downloading {DOWNLOAD_BYTES['cuda'] / 1e9:.1f} GB:"
-    stage(f"{size} PyTorch with CUDA, as no CPU build can be had")
+    stage(f"{size} PyTorch with CUDA, because no CPU build is available")
     packages.install(pins(environment, "cuda"), line)
     return "cuda"
 
@@ -91,6 +91,6 @@ def _cuda_on_windows(environment: Environment, packages: Packages, stage: Stage,
         return "cuda"
     except InstallFailed as error:
         line(error.message)
-    stage("Installing PyTorch for the CPU, as no build with CUDA can be had")
+    stage("Installing PyTorch for the CPU, because no build with CUDA is available")
     packages.install(pins(environment, "cpu"), line)
     return "cpu"

@@ -40,12 +40,12 @@ _HEADER = """\
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="relock", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--upgrade", action="store_true", help="take the newest versions of what is not pinned")
-    parser.add_argument("--check", action="store_true", help="only say which lock does not fit pyproject.toml")
+    parser.add_argument("--upgrade", action="store_true", help="use the newest versions of what is not pinned")
+    parser.add_argument("--check", action="store_true", help="only report locks that are out of date")
     options = parser.parse_args(argv)
     stale = [name for name in names() if not is_current(name)]
     if options.check:
-        print("\n".join(f"{name}: not of this pyproject.toml" for name in stale) or "every lock fits pyproject.toml")
+        print("\n".join(f"{name}: out of date" for name in stale) or "every lock is up to date with pyproject.toml")
         return 1 if stale else 0
     try:
         relock(upgrade=options.upgrade)

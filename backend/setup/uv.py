@@ -48,7 +48,7 @@ def fetch(into: Path, wheels: Path | None, line: Line) -> str:
     pip = next(_pips(into), None)
     if pip is None:
         raise InstallFailed(
-            "uv, which installs the backend, is not on this machine, and no Python here has pip to fetch it.",
+            "uv, which installs the backend, is not on this machine, and no Python here has pip to download it.",
             hint="Install uv (docs.astral.sh/uv), or Python 3.11 from python.org. Then try again.",
         )
     source = ["--no-index", "--find-links", str(wheels)] if wheels else []
@@ -59,12 +59,12 @@ def fetch(into: Path, wheels: Path | None, line: Line) -> str:
         run([*pip, "install", *quiet, "--target", str(into), *options, *source], line)
     except NotAvailable as error:  # pip says no more where it cannot reach an index
         raise NotAvailable(
-            "uv, which installs the backend, is not on this machine, and pip cannot fetch it from the package index.",
+            "uv, which installs the backend, is not on this machine, and pip cannot download it from the package index.",
             hint="Check the connection, install uv (docs.astral.sh/uv), or install from a folder of wheels.",
         ) from error
     program = into / "bin" / _PROGRAM
     if not _fits(str(program)):
-        raise InstallFailed("uv was fetched, but does not run here.", hint="Install uv (docs.astral.sh/uv).")
+        raise InstallFailed("uv was downloaded, but does not run here.", hint="Install uv (docs.astral.sh/uv).")
     return str(program)
 
 

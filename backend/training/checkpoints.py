@@ -44,7 +44,7 @@ def write(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     except OSError as error:
         raise StorageFull(
             f"The checkpoint {path} could not be written: {error.strerror or error}.",
-            hint="Free some space and start the same training again: it goes on from the last checkpoint.",
+            hint="Free some space and start the same training again: it continues from the last checkpoint.",
         ) from error
     for old in _found(folder)[KEPT:]:
         old.unlink(missing_ok=True)
@@ -64,8 +64,8 @@ def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
             return read_back
     if found:
         raise InvalidInput(
-            f"None of the {len(found)} checkpoints in {folder} is whole.",
-            hint="Delete them to start the training over.",
+            f"None of the {len(found)} checkpoints in {folder} is intact.",
+            hint="Delete them to restart the training.",
             field="out",
         )
     return None

@@ -30,7 +30,9 @@ def main(kind: type[Training], argv: Sequence[str] | None = None) -> int:
 def _leg(kind: type[Training], argv: Sequence[str]) -> int:
     options = parser(kind).parse_args(argv)
     if options.steps < 1 or options.minutes < 0 or options.checkpoint_every < 1 or options.sample_every < 0:
-        raise InvalidParameter("--steps and --checkpoint-every take 1 and up, --minutes and --sample-every 0 and up.")
+        raise InvalidParameter(
+            "--steps and --checkpoint-every must be 1 or more, --minutes and --sample-every 0 or more."
+        )
     params = parse(kind.params_type, flags.given(options, flags.PARAM))
     limits = Limits(
         steps=options.steps,
@@ -48,12 +50,12 @@ def _leg(kind: type[Training], argv: Sequence[str]) -> int:
         with Bar(kind.name, quiet=options.quiet) as bar:
             leg = train(kind, params, options.out, limits, seed=options.seed, device=device, progress=bar)
     except (KeyboardInterrupt, SystemExit):
-        print(f"{options.out}: interrupted, and saved. Start the same command again to go on.", file=sys.stderr)
+        print(f"{options.out}: interrupted, and saved. Run the same command again to continue.", file=sys.stderr)
         return INTERRUPTED
     rate = (leg.last_step - leg.first_step) / max(leg.seconds, 1e-9)
     print(f"{options.out}: step {leg.last_step} of {limits.steps}, {rate:.3g} steps per second on {device}")
     if not leg.finished:
-        print("Start the same command again to go on.")
+        print("Run the same command again to continue.")
     return DONE
 
 
@@ -73,11 +75,11 @@ def parser(kind: type[Training]) -> Parser:
         help="run folder [default: %(default)s]",
     )
     group.add_argument(
-        "--steps", type=int, default=kind.steps, metavar="N", help="of the whole training [default: %(default)s]"
+        "--steps", type=int, default=kind.steps, metavar="N", help="of the training in all [default: %(default)s]"
     )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="random seed [default: 0]")
     group.add_argument(
-        "--minutes", type=float, default=0.0, metavar="M", help="end this leg after M minutes; 0: no limit [default: 0]"
+        "--minutes", type=float, default=0.0, metavar="M", help="stop after M minutes; 0: no limit [default: 0]"
     )
     group.add_argument(
         "--checkpoint-every", type=int, default=500, metavar="N", help="steps between checkpoints [default: 500]"

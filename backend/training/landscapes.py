@@ -336,18 +336,18 @@ _ALPS = {
 # pixel can show.
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "alpine": {
-        "help": "high mountains with sharp crests and deep branching valleys, 30 m a pixel",
+        "help": "high mountains with sharp crests and deep branching valleys, 30 m per pixel",
         "pixel_size_m": 30.0, "seed": 8, "step_m": 0.125, "parameters": _ALPS,
     },
     "canyon": {
-        "help": "a plateau of hard and soft beds cut by terraced canyons, 20 m a pixel",
+        "help": "a plateau of hard and soft beds cut by terraced canyons, 20 m per pixel",
         "pixel_size_m": 20.0, "seed": 4, "step_m": 0.125,
         "parameters": {
             "erodibility": 6e-6, "depth_m": 1100.0, "layer_m": 220.0, "hardness": 0.9, "million_years": 1.2,
         },
     },
     "badlands": {
-        "help": "soft ground cut into close gullies and narrow divides, 4 m a pixel",
+        "help": "soft ground cut into close gullies and narrow divides, 4 m per pixel",
         "pixel_size_m": 4.0, "seed": 3, "step_m": 0.015625,
         "parameters": {
             "erodibility": 2.2e-3, "uplift_m_per_year": 8e-3, "diffusivity": 0.045, "steepest_deg": 45.0,
@@ -355,12 +355,12 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "dunes": {
-        "help": "crescents and ridges of blown sand on a plain, 5 m a pixel",
+        "help": "crescents and ridges of blown sand on a plain, 5 m per pixel",
         "pixel_size_m": 5.0, "seed": 6, "step_m": 0.015625,
         "parameters": {"sand_slabs": 12, "rounds": 160, "hop_px": 5, "keep_sand": 0.6, "keep_bare": 0.4},
     },
     "volcanic": {
-        "help": "a volcano with a crater, cinder cones and radial gullies, 30 m a pixel",
+        "help": "a volcano with a crater, cinder cones and radial gullies, 30 m per pixel",
         "pixel_size_m": 30.0, "seed": 2, "step_m": 0.125,
         "parameters": {
             "height_m": 2900.0, "radius_m": 4200.0, "crater_m": 900.0, "cones": 7, "erodibility": 1.5e-5,
@@ -368,7 +368,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "glacial": {
-        "help": "mountains whose valleys ice has widened into troughs, 30 m a pixel",
+        "help": "mountains whose valleys ice has widened into troughs, 30 m per pixel",
         "pixel_size_m": 30.0, "seed": 5, "step_m": 0.125,
         "parameters": _ALPS
         | {"diffusivity": 0.04, "ice_area_km2": 1.5, "depth_m": 70.0, "width_m": 1100.0},

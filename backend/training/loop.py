@@ -115,7 +115,7 @@ def _resume(training: Training, folder: RunFolder, device: torch.device) -> int:
     for name, part in training.parts().items():
         part.load_state_dict(checkpoints.to_device(state[name], device))
     folder.rewind(step + 1)
-    log.info("going on after step %d", step)
+    log.info("continuing after step %d", step)
     return step
 
 

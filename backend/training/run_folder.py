@@ -43,7 +43,7 @@ class RunFolder:
         elif known != dict(config):
             raise InvalidInput(
                 f"{path} holds a run with other settings: {_difference(known, config)}.",
-                hint="Choose another folder with --out, or repeat the settings to go on with that run.",
+                hint="Choose another folder with --out, or use the same settings to continue that run.",
                 field="out",
             )
 

@@ -256,7 +256,7 @@ class Session:
         self._handshakes = self.connection.handshakes
         welcome = self.connection.welcome
         if welcome is not None and self._backend_session and welcome.session != self._backend_session:
-            log.info("the backend was started anew")
+            log.info("the backend was restarted")
         self._backend_session = welcome.session if welcome is not None else ""
         self._letters.forget()
         for job in self._to_release:

@@ -125,7 +125,7 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
             collection = cameras.make(posed, context.scene, frame)
         except RuntimeError as error:
             raise InvalidInput(
-                f"A photograph cannot be opened: {error}.", hint="Copy it anew.", field="images"
+                f"A photograph cannot be opened: {error}.", hint="Copy it again.", field="images"
             ) from error
         _pick(context.scene, collection)
         self.report({"INFO"}, f"{len(posed)} cameras of {found.format} are in the collection {collection.name}")
@@ -145,7 +145,7 @@ def _posed(found: Cameras, flip: str) -> list[cameras.Posed]:
         size = image_size(path) if path is not None else (camera.width, camera.height)
         if size != (camera.width, camera.height):
             raise InvalidInput(
-                f"Photo {camera.name} is {size[0]} x {size[1]}, its camera says {camera.width} x {camera.height}.",
+                f"Photo {camera.name} is {size[0]} x {size[1]}, its camera has {camera.width} x {camera.height}.",
                 hint="Pick the folder of the photographs that the cameras were computed from.",
                 field="images",
             )

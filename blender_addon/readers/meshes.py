@@ -93,7 +93,7 @@ def footprint(seen: Triangles, *, longest_side_px: int = 512, pixel_size_m: floa
     shape = int(np.floor(depth / pixel_size_m + 1e-3)) + 1, int(np.floor(width / pixel_size_m + 1e-3)) + 1
     if min(shape) < 2 or max(shape) > MAX_SIDE:
         raise InvalidInput(
-            f"At {pixel_size_m:g} m a pixel the map would be {shape[0]} x {shape[1]}.",
+            f"At {pixel_size_m:g} m per pixel the map would be {shape[0]} x {shape[1]}.",
             hint=f"Both sides take 2 to {MAX_SIDE} pixels.",
         )
     return Footprint(shape, pixel_size_m, float(low[0]), float(high[1]))

@@ -74,7 +74,7 @@ def _on_disk(path: Path, item: bpy.types.Object) -> np.ndarray:
             field=item.name,
         ) from error
     raise InvalidInput(
-        f"The photograph {path} of the camera {item.name!r} is empty.", hint="Copy it anew.", field=item.name
+        f"The photograph {path} of the camera {item.name!r} is empty.", hint="Copy it again.", field=item.name
     )
 
 

@@ -74,7 +74,7 @@ def _pixels(path: Path, *, longest_px: int = 0) -> tuple[np.ndarray, bool]:
     try:
         typed.set_color_space(image, "Non-Color")
         if not typed.size(image)[0]:
-            raise InvalidInput(f"The photograph {path.name} cannot be decoded.", hint="Copy it anew.", field=path.name)
+            raise InvalidInput(f"The photograph {path.name} cannot be decoded.", hint="Copy it again.", field=path.name)
         longest = max(typed.size(image))
         if longest_px and longest > longest_px:
             image.scale(*(max(1, round(side * longest_px / longest)) for side in typed.size(image)))

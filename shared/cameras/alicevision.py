@@ -53,7 +53,7 @@ def parse(document: Mapping[str, Any], path: str) -> list[Camera]:
         name = text(view, "path", path).replace("\\", "/")
         lens = lenses.get(str(view.get("intrinsicId", "")))
         if lens is None:
-            raise InvalidInput(f"{path} has no intrinsics for {name}.", hint="Export the scene anew.", field="cameras")
+            raise InvalidInput(f"{path} has no intrinsics for {name}.", hint="Export the scene again.", field="cameras")
         made.append(_camera(view, lens, _in_rig(view, pose, rigs, path), name, version))
     return made
 
@@ -71,7 +71,7 @@ def _in_rig(view: Mapping[str, Any], pose: Pose, rigs: Mapping[str, Any], path: 
         return pose
     index = int(number(view, "subPoseId", path))
     if not 0 <= index < len(rig):
-        raise InvalidInput(f"{path} has no place {index} in the rig of {view.get('path')}.", field="cameras")
+        raise InvalidInput(f"{path} has no camera {index} in the rig of {view.get('path')}.", field="cameras")
     return _pose(rig[index].get("pose", {}), path).after(pose)
 
 
@@ -127,7 +127,7 @@ def _distortion(lens: Mapping[str, Any], name: str, what: str) -> Distortion:
     if not any(values) and not fisheye and kind in ("pinhole", *_RADIAL):
         return Distortion()
     raise InvalidInput(
-        f"The camera of {name} is of the type {kind} with the distortion {lens_kind}, which is not read.",
+        f"The camera of {name} is of the type {kind} with the distortion {lens_kind}, which is not supported.",
         hint="Choose pinhole, radial1, radial3, brown or fisheye4 in Meshroom, or export undistorted photographs.",
         field="cameras",
     )

@@ -30,7 +30,7 @@ def parse(path: Path, photographs: Photographs) -> list[Camera]:
     if not lines[0].startswith("# Bundle file v0.3"):
         raise InvalidInput(
             f"{path} is a Bundler file of another version ({lines[0].strip('# ')}).",
-            hint="Read is version 0.3.",
+            hint="Version 0.3 is supported.",
             field="cameras",
         )
     try:
@@ -40,12 +40,12 @@ def parse(path: Path, photographs: Photographs) -> list[Camera]:
         cameras = numbers.reshape(count, _NUMBERS)
     except (ValueError, IndexError) as error:
         raise InvalidInput(
-            f"{path} is damaged or cut short ({error}).", hint="Export it anew.", field="cameras"
+            f"{path} is damaged or cut short ({error}).", hint="Export it again.", field="cameras"
         ) from error
     if len(names) != count:
         raise InvalidInput(
             f"{path} has {count} cameras and its list {len(names)} photographs.",
-            hint="Take both from one run.",
+            hint="Use both from the same run.",
             field="cameras",
         )
     made = [_camera(row, name, photographs) for row, name in zip(cameras, names, strict=True) if row[0] != 0]

@@ -93,13 +93,13 @@ def _from_row(row: np.ndarray, name: str) -> Camera:
     rotation = row[6:15].reshape(3, 3).copy()
     if not (width >= 1 and height >= 1 and fx > 0 and fy > 0 and row[18] in (0, 1)):
         raise InvalidInput(
-            f"The camera of {name} is none: {width:g} x {height:g} px with a focal length of {fx:g} x {fy:g} px.",
+            f"The camera of {name} is invalid: {width:g} x {height:g} px with a focal length of {fx:g} x {fy:g} px.",
             field="cameras",
         )
     if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3):
         raise InvalidInput(
-            f"The rotation of the camera of {name} is none.",
-            hint="A pose is a rotation and a shift, without scale.",
+            f"The rotation of the camera of {name} is not a rotation matrix.",
+            hint="A pose is a rotation and a translation, without scale.",
             field="cameras",
         )
     return Camera(

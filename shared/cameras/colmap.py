@@ -78,7 +78,7 @@ def _broken_file(path: Path) -> Iterator[None]:
         yield
     except (ValueError, IndexError, struct.error) as error:
         raise InvalidInput(
-            f"{path} cannot be read: it is damaged or cut short ({error}).", hint="Export it anew.", field="cameras"
+            f"{path} cannot be read: it is damaged or cut short ({error}).", hint="Export it again.", field="cameras"
         ) from error
 
 
@@ -127,7 +127,7 @@ def _binary_images(path: Path) -> Iterator[Image]:
         (points,) = struct.unpack_from("<Q", data, end + 1)
         at = end + 9 + points * _BYTES_A_POINT
         if at > len(data):
-            raise ValueError(f"the points of {name} go beyond its end")
+            raise ValueError(f"the points of {name} extend beyond its end")
         yield name, lens, numbers[:4], numbers[4:]
 
 
@@ -137,13 +137,13 @@ def _camera(
     if number not in lenses:
         raise InvalidInput(
             f"{path} poses {name} with the camera {number}, which the cameras file does not have.",
-            hint="Take both files from one model.",
+            hint="Use both files of the same model.",
             field="cameras",
         )
     lens = lenses[number]
     if lens.model not in _PARAMETERS or lens.model in _UNREAD:
         raise InvalidInput(
-            f"The camera of {name} is of the model {lens.model}, which is not read.", hint=_hint(), field="cameras"
+            f"The camera of {name} is of the model {lens.model}, which is not supported.", hint=_hint(), field="cameras"
         )
     if len(lens.parameters) != _PARAMETERS[lens.model]:
         raise InvalidInput(

@@ -53,9 +53,9 @@ _TURNS: dict[str, Callable[[Camera], Camera]] = {
 FLIPS: Mapping[str, str] = MappingProxyType(
     {
         "opengl": "the poses' cameras look along -z with y up",
-        "inverted": "the poses lead from the camera into the world",
-        "opengl-inverted": "both, as in matrices of Blender and NeRF",
-        "mesh-opengl": "the mesh was written with y and z turned round, as Meshroom does",
+        "inverted": "the poses map from camera to world",
+        "opengl-inverted": "both, as in the matrices of Blender and NeRF",
+        "mesh-opengl": "the mesh was written with y and z negated, as Meshroom does",
         "mesh-z-up": "the mesh was turned from y up to z up",
         "mesh-y-up": "the mesh was turned from z up to y up",
     }

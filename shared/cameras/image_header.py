@@ -34,11 +34,11 @@ def image_size(source: Path | str | bytes | memoryview | np.ndarray, name: str =
     try:
         size = _size(data)
     except (struct.error, IndexError) as error:
-        raise InvalidInput(f"{name or 'The photograph'} is cut short.", hint="Copy it anew.", field=name) from error
+        raise InvalidInput(f"{name or 'The photograph'} is cut short.", hint="Copy it again.", field=name) from error
     if size is None:
         raise InvalidInput(
             f"{name or 'The photograph'} is neither JPEG, PNG, TIFF nor WebP.",
-            hint="Convert it to one of these.",
+            hint="Convert it to one of these formats.",
             field=name,
         )
     if min(size) < 1:

@@ -55,5 +55,5 @@ def text(mapping: Mapping[str, Any], key: str, what: str, default: str | None = 
 def broken(what: str, key: str, wanted: str, value: Any) -> InvalidInput:
     shown = "missing" if value is None else repr(value)[:60]
     return InvalidInput(
-        f"{what}: {key} is {shown}; it takes {wanted}.", hint="Export the cameras anew.", field="cameras"
+        f"{what}: {key} is {shown}; it must be {wanted}.", hint="Export the cameras again.", field="cameras"
     )

@@ -152,7 +152,7 @@ def _only(name: str, paths: Sequence[Path], what: str = "photograph") -> Path:
     if len(paths) > 1:
         raise InvalidInput(
             f"{name} could be the {what} {paths[0]} or {paths[1]}.",
-            hint="Name one folder with one file of that name.",
+            hint="Give a folder with only one file of that name.",
             field="images",
         )
     return paths[0]

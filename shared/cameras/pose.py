@@ -56,12 +56,12 @@ def posed(
     rotation = np.asarray(rotation, np.float64).reshape(3, 3)
     translation = np.asarray(translation, np.float64).reshape(3)
     if not (np.isfinite(rotation).all() and np.isfinite(translation).all()):
-        raise _refusal(f"The pose of {name} is not finite (NaN or infinite).", "Export the cameras anew.")
+        raise _refusal(f"The pose of {name} is not finite (NaN or infinite).", "Export the cameras again.")
     if not all(math.isfinite(value) for value in (*size, *focal, *center, *coefficients)):
-        raise _refusal(f"The lens of {name} is not finite (NaN or infinite).", "Export the cameras anew.")
+        raise _refusal(f"The lens of {name} is not finite (NaN or infinite).", "Export the cameras again.")
     if min(size) < 1 or min(focal) <= 0:
         raise _refusal(
-            f"The camera of {name} is none: {size[0]:g} x {size[1]:g} px with a focal length of {focal[0]:g} x {focal[1]:g} px."
+            f"The camera of {name} is invalid: {size[0]:g} x {size[1]:g} px with a focal length of {focal[0]:g} x {focal[1]:g} px."
         )
     return Camera(
         name=name,
@@ -81,11 +81,11 @@ def _nearest_rotation(rotation: np.ndarray, name: str) -> np.ndarray:
     error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
     if error > ROTATION_TOLERANCE:
         raise _refusal(
-            f"The pose of {name} is no rotation and shift: its axes are not of length 1 at right angles.",
-            "A pose must carry no scale; export the cameras without one.",
+            f"The pose of {name} is not a rotation and translation: its axes are not orthonormal.",
+            "A pose must not contain a scale; export the cameras without one.",
         )
     if np.linalg.det(rotation) < 0:
-        raise _refusal(f"The pose of {name} mirrors the world.", "A pose is a rotation and a shift.")
+        raise _refusal(f"The pose of {name} mirrors the world.", "A pose is a rotation and a translation.")
     if error < ROUNDING:
         return rotation
     left, _, right = np.linalg.svd(rotation)

@@ -20,9 +20,7 @@ from .photographs import Photographs
 _JSON_NAMES = ("cameras.json", "transforms.json", "transforms_train.json", "cameras.sfm", "sfm.json", "sfm.sfm")
 _BUNDLES = ("bundle.out", "bundler.out", "bundle/bundle.out", "bundle/bundler.out")
 _MODELS = (".", "sparse/0", "sparse", "0", "dense/0/sparse", "dense/sparse")  # where COLMAP leaves its models
-_READ = (
-    "Read are COLMAP models, Bundler's bundle.out, Meshroom's cameras.sfm, transforms.json, and Relievo's cameras.json."
-)
+_READ = "Supported: COLMAP models, Bundler's bundle.out, Meshroom's cameras.sfm, transforms.json, and Relievo's cameras.json."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +64,7 @@ def read(path: Path | str, images_dir: Path | None = None, *, files: Sequence[Pa
         if photographs.missing:
             raise InvalidInput(
                 f"None of the {len(photographs.missing)} photographs of {path} was found, such as {photographs.missing[0]}.",
-                hint="Name the folder that has them.",
+                hint="Give the folder that has them.",
                 field="images",
             )
         raise InvalidInput(
@@ -119,7 +117,7 @@ def _detect(path: Path) -> _Source:
         return _colmap(path.parent)
     if path.suffix == ".txt" and plain.is_plain(path):
         return _Source("plain", (path,))
-    raise InvalidInput(f"{path} is no camera file that is known.", hint=_READ, field="cameras")
+    raise InvalidInput(f"{path} is not a recognised camera file.", hint=_READ, field="cameras")
 
 
 def _colmap(folder: Path) -> _Source:
@@ -146,7 +144,7 @@ def _detect_json(path: Path) -> _Source:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, OSError) as error:
         raise InvalidInput(
-            f"{path} is damaged or cut short: it is no JSON ({error}).", hint="Export it anew.", field="cameras"
+            f"{path} is damaged or cut short: it is not JSON ({error}).", hint="Export it again.", field="cameras"
         ) from error
     document = document if isinstance(document, dict) else {}
     if document.get("format") == relievo_json.FORMAT:
@@ -155,7 +153,7 @@ def _detect_json(path: Path) -> _Source:
         return _Source("AliceVision", (path,), document)
     if "frames" in document:
         return _Source("NeRF", (path,), document)
-    raise InvalidInput(f"{path} is JSON, but no camera file that is known.", hint=_READ, field="cameras")
+    raise InvalidInput(f"{path} is JSON, but not a recognised camera file.", hint=_READ, field="cameras")
 
 
 def _refuse_shared(cameras: Sequence[Camera], found: Sequence[Path | None]) -> None:
@@ -164,7 +162,7 @@ def _refuse_shared(cameras: Sequence[Camera], found: Sequence[Path | None]) -> N
         if path is not None and path in owner:
             raise InvalidInput(
                 f"The cameras {owner[path]} and {camera.name} would have the same photograph, {path}.",
-                hint="Keep photographs of one name in the folders that the cameras name.",
+                hint="Keep photographs of the same name in the folders that the cameras refer to.",
                 field="images",
             )
         if path is not None:

@@ -57,7 +57,7 @@ def _distortion(item: Any, what: str) -> Distortion:
     model = item.get("model") if isinstance(item, Mapping) else None
     if model not in (PERSPECTIVE, FISHEYE):
         raise InvalidInput(
-            f"{what}: the distortion's model is {model!r}; it takes {PERSPECTIVE} or {FISHEYE}.", field="cameras"
+            f"{what}: the distortion's model is {model!r}; it must be {PERSPECTIVE} or {FISHEYE}.", field="cameras"
         )
     given = item.get("coefficients", [])
     if not isinstance(given, list) or len(given) > COEFFICIENTS:

@@ -62,7 +62,7 @@ def _focal_px(frame: Mapping[str, Any], size: tuple[float, float], what: str) ->
             given[axis] = 0.5 * side / math.tan(0.5 * number(frame, f"camera_angle_{axis}", what))
     if not given:
         raise InvalidInput(
-            f"{what} has neither fl_x nor camera_angle_x.", hint="Export the cameras anew.", field="cameras"
+            f"{what} has neither fl_x nor camera_angle_x.", hint="Export the cameras again.", field="cameras"
         )
     return given.get("x", given.get("y", 0.0)), given.get("y", given.get("x", 0.0))
 
@@ -74,8 +74,8 @@ def _distortion(frame: Mapping[str, Any], name: str, what: str) -> Distortion:
         return Distortion(FISHEYE, (k1, k2, k3, k4))
     if (model and model not in _PERSPECTIVES) or k4:
         raise InvalidInput(
-            f"The camera of {name} is of the model {model or 'OPENCV'}{' with a k4' if k4 else ''}, which is not read.",
-            hint="Read are OPENCV, PINHOLE and OPENCV_FISHEYE.",
+            f"The camera of {name} is of the model {model or 'OPENCV'}{' with a k4' if k4 else ''}, which is not supported.",
+            hint="Supported: OPENCV, PINHOLE and OPENCV_FISHEYE.",
             field="cameras",
         )
     return Distortion(PERSPECTIVE, (k1, k2, p1, p2, k3))

@@ -77,7 +77,7 @@ class ScanTextureParams:
         min=1,
         max=50,
         soft_max=10,
-        help="How often all photographs are read at full size; each time pixels are weighted anew by how well they fit",
+        help="How often all photographs are read at full size; each time pixels are weighted again by how well they fit",
     )
     tolerance: float = param(
         0.02,

@@ -101,7 +101,7 @@ def test_empty_folder_of_wheels_is_named(tmp_path: Path):
     installer.start()
     done = finish(installer, 120)
     assert done.error is not None
-    assert "not to be had" in done.error.message
+    assert "not available" in done.error.message
     assert "folder of wheels" in done.error.hint
 
 

@@ -382,7 +382,7 @@ def test_nerf_says_what_is_broken(tmp_path, images):
     document = json.loads(path.read_text())
     matrix = document["frames"][1]["transform_matrix"]
     for change, word in (
-        ((np.array(matrix) * [[2]] * 4).tolist(), "no rotation"),
+        ((np.array(matrix) * [[2]] * 4).tolist(), "not a rotation"),
         (matrix[:3], "16 numbers"),
         ([[math.nan] * 4] * 4, "not finite"),
     ):
@@ -429,7 +429,7 @@ def test_our_own_file_loses_nothing(tmp_path, images):
 
 @pytest.mark.parametrize(("old", "new", "word"), [
     ('"version": 1', '"version": 2', "version 2"), ('"fx"', '"f"', "fx is missing"), ('"perspective"', '"brown"', "brown"),
-    ('"width": 64', '"width": 0', "0 x 48 px"), ('"relievo-cameras"', '"other"', "no camera file that is known"),
+    ('"width": 64', '"width": 0', "0 x 48 px"), ('"relievo-cameras"', '"other"', "not a recognised camera file"),
     ('"translation": [', '"translation": [1.0, ', "3 numbers"),
 ])  # fmt: skip
 def test_our_own_file_says_what_is_broken(tmp_path, images, old, new, word):
@@ -570,12 +570,12 @@ def test_what_is_no_image_or_no_camera_is_said(tmp_path):
     (tmp_path / "x.txt").write_text("hello")
     refused(lambda: image_size(tmp_path / "x.txt"), "neither JPEG")
     refused(lambda: image_size(tmp_path / "y.jpg"), "cannot be read")
-    refused(lambda: read(tmp_path / "x.txt"), "no camera file that is known", "COLMAP")
+    refused(lambda: read(tmp_path / "x.txt"), "not a recognised camera file", "COLMAP")
     refused(lambda: read(tmp_path / "no.json"), "does not exist")
     refused(lambda: read(tmp_path), "no cameras in the folder")
     (tmp_path / "e.json").write_text("")
     refused(lambda: read(tmp_path / "e.json"), "empty")
     (tmp_path / "e.json").write_text("{]")
-    refused(lambda: read(tmp_path / "e.json"), "no JSON")
+    refused(lambda: read(tmp_path / "e.json"), "not JSON")
     (tmp_path / "e.json").write_text('{"frames": []}')
     refused(lambda: read(tmp_path / "e.json"), "no posed camera")

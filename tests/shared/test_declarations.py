@@ -35,9 +35,9 @@ def declare(**changes: Any) -> AlgorithmSpec:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"devices": ("cpu", "cudaa")}, "names the device 'cudaa'. Did you mean 'cuda'?"),
-        ({"devices": ()}, "names no device"),
-        ({"weights": ("vgg16",)}, "names the weights 'vgg16'. Did you mean 'vgg19'?"),
+        ({"devices": ("cpu", "cudaa")}, "declares the device 'cudaa'. Did you mean 'cuda'?"),
+        ({"devices": ()}, "declares no device"),
+        ({"weights": ("vgg16",)}, "declares the weights 'vgg16'. Did you mean 'vgg19'?"),
         ({"makes": "terain"}, "makes 'terain'. Did you mean 'terrain'?"),
         ({"makes": "painting"}, "needs an output that shows color or strokes"),
     ],

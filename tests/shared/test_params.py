@@ -112,4 +112,4 @@ def test_a_field_of_another_type_is_a_mistake_of_the_author() -> None:
 
 
 def test_suggestion_lists_all_where_nothing_is_near() -> None:
-    assert suggestion("zzz", ["alpha", "beta"]) == "Known are: alpha, beta."
+    assert suggestion("zzz", ["alpha", "beta"]) == "Available: alpha, beta."

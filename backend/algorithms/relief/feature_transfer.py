@@ -201,7 +201,7 @@ def _span(height: Tensor, exemplars: Sequence[Tensor]) -> tuple[float, float]:
     low = min(float(exemplar.min()) for exemplar in exemplars)
     span = max(float(exemplar.max()) for exemplar in exemplars) - low
     if span <= 0:
-        raise InvalidInput("The exemplars are flat: there is no relief to transfer.", field="exemplar")
+        raise InvalidInput("The exemplars are flat: they have no relief to transfer.", field="exemplar")
     return low, span
 
 

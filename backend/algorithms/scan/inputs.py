@@ -67,7 +67,7 @@ def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
     if mesh is not None and not inputs.get("uv_maps"):
         strays = stray_triangles(mesh)
         if strays:
-            warnings.append(f"{strays} of the {len(mesh)} triangles reach beyond the texture's border.")
+            warnings.append(f"{strays} of the {len(mesh)} triangles extend beyond the texture's border.")
     scan = Scan(views, mesh, occluders, tiles, unwrapped, warnings=warnings)
     if mesh is not None:
         scan.overlap = _overlap(mesh, warnings)
@@ -80,8 +80,8 @@ def _checked_mesh(given: Array | None, port: str) -> np.ndarray | None:
     broken = int((~np.isfinite(given.values[..., :3])).any(axis=(1, 2)).sum())
     if broken:
         raise InvalidInput(
-            f"{broken} of the {len(given.values)} triangles of the {port} have a corner that is no place "
-            "(NaN or infinite).",
+            f"{broken} of the {len(given.values)} triangles of the {port} have a corner with NaN or infinite "
+            "coordinates.",
             hint="Clean the mesh up first; in Blender: Mesh > Clean Up > Degenerate Dissolve, or delete those vertices.",
             field=port,
         )
@@ -100,7 +100,7 @@ def _with_uvs(
     if without == len(mesh):
         raise InvalidInput(
             "The mesh has no UVs.",
-            hint='Unwrap it in Blender, or let it be done: Unwrap "If It Has No UVs".',
+            hint='Unwrap it in Blender, or set Unwrap to "If It Has No UVs".',
             field="mesh",
         )
     if without:
@@ -112,8 +112,8 @@ def _overlap(mesh: np.ndarray, warnings: list[str]) -> float:
     share = overlap_share(_in_one_tile(mesh))
     if share > OVERLAP_WORTH_TELLING:
         warnings.append(
-            f"{share:.1%} of the UVs' area lies under more than one triangle: those share their texels. "
-            "Unwrap anew where that is not meant."
+            f"{share:.1%} of the UVs' area is covered by more than one triangle: those share their texels. "
+            "Unwrap it again if that is not intended."
         )
     return float(share)
 
@@ -142,8 +142,8 @@ def _views_of_cameras(images: Sequence[Array], inputs: Mapping[str, Any], mesh: 
         width, height = size_of(image)
         if sorted((width, height)) != sorted((camera.width, camera.height)):
             raise InvalidInput(
-                f"The photograph {name} is {width} x {height} pixels; its camera says {camera.width} x {camera.height}.",
-                hint="Give the photographs that the cameras were found with, neither scaled nor cropped.",
+                f"The photograph {name} is {width} x {height} pixels; its camera has {camera.width} x {camera.height}.",
+                hint="Use the photographs that the cameras were computed from, neither scaled nor cropped.",
                 field="images",
             )
         mask = _mask(masks, _place(images, image), (camera.height, camera.width), name)
@@ -188,7 +188,7 @@ def _check_convention(cameras: Sequence[Camera], mesh: np.ndarray) -> None:
     flip = fitting_flip(cameras, points)
     if flip:
         raise InvalidInput(
-            f"The mesh lies outside the photographs' frames; it would lie within them if {FLIPS[flip]}.",
+            f"The mesh projects outside the photographs' frames; it would be inside if {FLIPS[flip]}.",
             hint=f"Turn them with --flip {flip}, or import them in Blender with the Convention {flip}.",
             field="cameras",
         )
@@ -243,15 +243,15 @@ def _tiles_of_maps(views: Sequence[ScanView]) -> list[int]:
         uv = uv[np.isfinite(uv).all(axis=1)]
         if len(uv) and (float(uv.min()) < 0 or float(uv[:, 0].max()) > 10):
             raise InvalidInput(
-                f"The UV map of {view.name} runs from {uv.min(axis=0)} to {uv.max(axis=0)}; UVs lie in 0..1, or in UDIM "
+                f"The UV map of {view.name} runs from {uv.min(axis=0)} to {uv.max(axis=0)}; UVs must be in 0..1, or in UDIM "
                 "tiles to the right of it and above.",
-                hint="Mark pixels that see nothing by NaN (in NeuralTexGen's layout by -1 in both channels).",
+                hint="Mark pixels that show no surface by NaN (in NeuralTexGen's layout by -1 in both channels).",
                 field="uv_maps",
             )
         place = np.floor(np.minimum(uv, np.nextafter(np.ceil(uv.max(axis=0)), 0, dtype=np.float32))) if len(uv) else uv
         tiles |= {1001 + int(u) + 10 * int(v) for u, v in np.unique(place, axis=0)}
     if not tiles:
-        raise InvalidInput("No UV map sees anything: all are NaN throughout.", field="uv_maps")
+        raise InvalidInput("No UV map shows any surface: all are NaN throughout.", field="uv_maps")
     return sorted(tiles)
 
 
@@ -261,7 +261,9 @@ def _tiles_of_maps(views: Sequence[ScanView]) -> list[int]:
 def _per_photograph(given: Sequence[Array] | None, count: int, port: str, word: str) -> Sequence[Array]:
     given = given or ()
     if given and len(given) != count:
-        raise InvalidInput(f"There are {count} photographs and {len(given)} {word}s; each takes one.", field=port)
+        raise InvalidInput(
+            f"There are {count} photographs and {len(given)} {word}s; each photograph needs one.", field=port
+        )
     return given
 
 
@@ -277,7 +279,7 @@ def _mask(masks: Sequence[Array], index: int, shape: tuple[int, int], name: str)
     if mask.shape != shape:
         raise InvalidInput(
             f"The mask of {name} is {_size(mask.shape)}; the photograph is {_size(shape)}.",
-            hint="A mask has the pixels of its photograph.",
+            hint="A mask must have the size of its photograph.",
             field="masks",
         )
     return mask

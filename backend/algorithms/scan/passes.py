@@ -62,7 +62,7 @@ class Progress:
     """Work done of work planned, in pixels that went through; never runs backwards."""
 
     def __init__(self, job: JobContext) -> None:
-        self.job, self.done, self.total, self.stage = job, 0.0, 1.0, "looking at the photographs"
+        self.job, self.done, self.total, self.stage = job, 0.0, 1.0, "analysing the photographs"
 
     def plan(self, work: float) -> None:
         """There are `work` pixels still to come."""
@@ -131,7 +131,7 @@ class Passes:
                 cells.add(strip.uv, strip.weights, strip.pixels)
             share = seen / max(frame.pixels.shape[0] * frame.pixels.shape[1], 1)
             if share < LEAST_SEEN:
-                photograph.reason = "sees nothing of the mesh" if not seen else "shows hardly anything of the mesh"
+                photograph.reason = "does not show the mesh" if not seen else "shows very little of the mesh"
             else:
                 photograph.footprint = float(np.median(np.concatenate(sizes))) / reduction
             photograph.cells = cells.close(view.index, counts=photograph.is_used)
@@ -139,7 +139,7 @@ class Passes:
             self.progress.advance(view.width * view.height / reduction**2)
         if not self.used:
             raise InvalidInput(
-                "None of the photographs sees the mesh.",
+                "None of the photographs shows the mesh.",
                 hint="Check the cameras' poses and scale, and that the mesh's faces point outwards.",
                 field="cameras",
             )

@@ -72,8 +72,8 @@ def memory_plan(params: ScanTextureParams, tiles: int, photograph_pixels: int, a
         (side for side in (8192, 4096, 2048, 1024, 512, 256) if side < size and fits(side, min(side, 512))), 0
     )
     raise OutOfMemory(
-        f"A texture of {size} texels a side{f' in {tiles} tiles' if tiles > 1 else ''} does not fit into the "
-        f"{limit / 2**30:.1f} GiB there are for it.",
+        f"A texture of {size} texels per side{f' in {tiles} tiles' if tiles > 1 else ''} does not fit into the "
+        f"{limit / 2**30:.1f} GiB of memory available.",
         hint=f"Use size {smaller} or less." if smaller else "Close other programs, or use smaller photographs.",
         field="size",
     )

@@ -138,7 +138,7 @@ class Refinement:
             sums = self._step(views, batch, lambda count, first=first: advance(first + count))
             loss, mass = loss + sums[0], mass + sums[1]
         if mass <= 0:
-            raise InvalidInput("None of the photographs sees the mesh: there is nothing to refine the texture by.")
+            raise InvalidInput("None of the photographs shows the mesh: there is nothing to refine the texture with.")
         self.epoch += 1
         return loss / mass
 

@@ -22,7 +22,7 @@ def decode(data: bytes) -> Polygons:
     head = next(lines, "")
     header = _HEADER.match(head)
     if header is None or "BINARY" in head:
-        raise BrokenMesh("has no OFF header that is known here (OFF, STOFF, COFF, NOFF, in text)")
+        raise BrokenMesh("has no supported OFF header (OFF, STOFF, COFF or NOFF, as text)")
     counts = (head[header.end() :].strip() or next(lines, "")).split()
     try:
         vertices, faces = int(counts[0]), int(counts[1])
@@ -30,12 +30,12 @@ def decode(data: bytes) -> Polygons:
         table = np.array(rows, dtype=np.float64) if rows else np.empty((0, 3))
         sizes, corners = _faces(lines, faces)
     except (IndexError, ValueError) as error:
-        raise BrokenMesh("has a line that is cut short or no numbers") from error
+        raise BrokenMesh("has a line that is cut short or not numeric") from error
     except StopIteration as error:
-        raise BrokenMesh(f"ends before its {vertices} vertices and {faces} faces are told") from error
+        raise BrokenMesh(f"ends before its {vertices} vertices and {faces} faces are complete") from error
     if header.group(1):
         if table.shape[1] < 5:
-            raise BrokenMesh("calls itself STOFF and has no u and v behind its vertices")
+            raise BrokenMesh("is STOFF but has no u and v after its vertices")
         return with_vertex_uvs(table[:, :3], table[:, -2:], sizes, corners)
     return without_uvs(table[:, :3], sizes, corners)
 

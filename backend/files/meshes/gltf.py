@@ -36,7 +36,7 @@ def decode(data: bytes, folder: Path) -> Polygons:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, RecursionError) as error:
         if isinstance(error, BrokenMesh):
             raise
-        raise BrokenMesh(f"is no glTF that holds together ({type(error).__name__}: {error})") from error
+        raise BrokenMesh(f"is not a valid glTF file ({type(error).__name__}: {error})") from error
     return _join(parts)
 
 
@@ -46,7 +46,7 @@ def _chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
         return json.loads(data), b""
     _, version, length = struct.unpack_from("<3I", data)
     if version != 2 or length > len(data):
-        raise BrokenMesh("is cut short" if version == 2 else f"is glTF of version {version}; 2 is read here")
+        raise BrokenMesh("is cut short" if version == 2 else f"is glTF of version {version}; version 2 is supported")
     document, binary, at = {}, b"", 12
     while at + 8 <= length:
         size, kind = struct.unpack_from("<2I", data, at)
@@ -77,7 +77,7 @@ class _File:
             index, above = waiting.pop()
             visits += 1
             if visits > len(nodes):
-                raise BrokenMesh("has nodes that are their own parents")
+                raise BrokenMesh("has nodes that are their own ancestors")
             matrix = above @ _matrix(nodes[index])
             if "mesh" in nodes[index]:
                 yield self._document["meshes"][nodes[index]["mesh"]], matrix
@@ -88,7 +88,7 @@ class _File:
             compressed = [name for name in _COMPRESSED if name in primitive.get("extensions", {})]
             if compressed:
                 raise BrokenMesh(
-                    f"is compressed ({compressed[0]}), which is not read here; export it without compression"
+                    f"is compressed ({compressed[0]}), which is not supported; export it without compression"
                 )
             mode = primitive.get("mode", _TRIANGLES)
             if mode not in (_TRIANGLES, _STRIP, _FAN):
@@ -119,7 +119,7 @@ class _File:
         elif "sparse" in accessor:
             values = np.zeros((count, width), kind)
         else:
-            raise BrokenMesh("speaks of data that it does not have")
+            raise BrokenMesh("refers to data that it does not contain")
         if "sparse" in accessor:
             sparse, values = accessor["sparse"], values.copy()
             places, fresh = sparse["indices"], sparse["values"]
@@ -138,7 +138,7 @@ class _File:
         stride = view.get("byteStride", width * kind.itemsize)
         start = view.get("byteOffset", 0) + offset
         if count < 1 or start < 0 or start + (count - 1) * stride + width * kind.itemsize > len(data):
-            raise BrokenMesh("ends before the data that it speaks of")
+            raise BrokenMesh("ends before the data that it refers to")
         return np.ndarray((count, width), kind, data, start, (stride, kind.itemsize))
 
     def _buffer(self, index: int) -> bytes:

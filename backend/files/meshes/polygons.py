@@ -54,7 +54,7 @@ def to_triangles(polygons: Polygons, name: str) -> np.ndarray:
     beyond = (corners < 0) | (corners >= len(polygons.positions)) | (uv_corners >= len(polygons.uvs))
     if beyond.any():
         raise InvalidInput(
-            f"{name} has {int(beyond.sum())} corners of faces that point to no vertex.",
+            f"{name} has {int(beyond.sum())} face corners that refer to missing vertices.",
             hint="The file is damaged or cut short: export it again.",
             field=name,
         )
@@ -67,7 +67,7 @@ def to_triangles(polygons: Polygons, name: str) -> np.ndarray:
     bad = ~np.isfinite(mesh[:, :3]).all(axis=1)
     if bad.any():
         raise InvalidInput(
-            f"{name} has {len(np.unique(corners[bad]))} vertices that are no place (NaN or infinite).",
+            f"{name} has {len(np.unique(corners[bad]))} vertices with NaN or infinite coordinates.",
             hint="Delete them in the program that made the mesh, and export it again.",
             field=name,
         )

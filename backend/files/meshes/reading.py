@@ -37,14 +37,14 @@ def read(path: str | Path) -> Array:
     """A MESH from OBJ, PLY (text, binary), OFF, STOFF, GLB, glTF or STL; quads and polygons as triangles, all objects joined.
 
     u and v are NaN where the file has none. Raises InvalidInput, with what to do, for a file that is missing, of another
-    format, damaged, without faces, or with vertices that are no place.
+    format, damaged, without faces, or with vertices with NaN or infinite coordinates.
     """
     path = Path(path)
     decoder = _DECODERS.get(path.suffix.lower())
     if decoder is None:
         raise InvalidInput(
-            f"{path.name} has no ending of a mesh that is known here.",
-            hint=f"Known are: {', '.join(FORMATS)}.",
+            f"{path.name} is not a supported mesh format.",
+            hint=f"Available: {', '.join(FORMATS)}.",
             field=str(path),
         )
     try:
@@ -63,7 +63,7 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise InvalidInput(
-            f"There is no file {path}.", hint="Look at its spelling and folder.", field=str(path)
+            f"There is no file {path}.", hint="Check its spelling and folder.", field=str(path)
         ) from None
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.", field=str(path)) from error

@@ -122,7 +122,7 @@ def _numbers(text: bytes) -> np.ndarray:
     try:
         return np.array(text.split(), dtype=np.float64)
     except ValueError as error:
-        raise BrokenMesh("has something in its body that is no number") from error
+        raise BrokenMesh("has something in its body that is not a number") from error
 
 
 def _read_text(tokens: np.ndarray, at: int, element: _Element) -> tuple[_Columns, int]:

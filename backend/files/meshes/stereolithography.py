@@ -18,13 +18,13 @@ def decode(data: bytes) -> Polygons:
         if len(data) >= body + count * _ROW.itemsize and not _is_text(data):
             return _bare(np.frombuffer(data, _ROW, count, body)["corners"].reshape(-1, 3))
     if not _is_text(data):
-        raise BrokenMesh("is no STL, or ends before its triangles are told")
+        raise BrokenMesh("is not an STL file, or ends before its triangles")
     words = data.split()
     places = [index for index, word in enumerate(words) if word == b"vertex"]
     try:
         rows = np.array([words[index + 1 : index + 4] for index in places], dtype=np.float64).reshape(-1, 3)
     except ValueError as error:
-        raise BrokenMesh("has a vertex that is no three numbers") from error
+        raise BrokenMesh("has a vertex that is not three numbers") from error
     if len(rows) % 3:
         raise BrokenMesh("ends within a triangle")
     return _bare(rows)

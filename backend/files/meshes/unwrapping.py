@@ -43,8 +43,8 @@ def unwrap(mesh: np.ndarray, *, size: int = 2048) -> np.ndarray:
     _, order, uvs = atlas[0]
     if atlas.atlas_count != 1 or len(order) != len(faces) or not np.isfinite(uvs).all():
         raise InvalidInput(
-            "The mesh could not be unfolded.",
-            hint="Unwrap it in Blender (UV > Smart UV Project) and give it with its UVs.",
+            "The mesh could not be unwrapped.",
+            hint="Unwrap it in Blender (UV > Smart UV Project) and use it with its UVs.",
             field="mesh",
         )
     unfolded = np.array(mesh, dtype=np.float32)

@@ -49,8 +49,8 @@ def write(array: Array, path: str | Path, *, pictures: Mapping[str, str] = Mappi
     path = Path(path)
     if path.suffix.lower() not in WRITTEN:
         raise InvalidInput(
-            f"{path.name} has no ending that a mesh can be written with.",
-            hint=f"Known are: {', '.join(WRITTEN)}.",
+            f"{path.name} does not name a format that meshes can be written in.",
+            hint=f"Available: {', '.join(WRITTEN)}.",
             field=str(path),
         )
     parts = list(_by_material(array.values, pictures))

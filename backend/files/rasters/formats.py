@@ -94,7 +94,7 @@ def _hint(path: Path) -> str:
         return "An SRTM tile is 1201 x 1201 or 3601 x 3601 two-byte numbers and is named after its corner, such as N46E008.hgt."
     if suffix == ".hdr":
         return "Give the data file beside it (.bil), not the header."
-    return "Read are GeoTIFF, SRTM .hgt, PNG, EXR, ESRI ASCII grid, ENVI .bil and .npy."
+    return "Supported: GeoTIFF, SRTM .hgt, PNG, EXR, ESRI ASCII grid, ENVI .bil and .npy."
 
 
 def check_size(path: Path, height: int, width: int) -> None:
@@ -103,7 +103,7 @@ def check_size(path: Path, height: int, width: int) -> None:
         raise InvalidInput(f"{path} is empty ({height} x {width}).", field=str(path))
     if max(height, width) > MAX_SIDE:
         raise InvalidInput(
-            f"{path} is {height} x {width}; the longest side taken is {MAX_SIDE}.",
+            f"{path} is {height} x {width}; at most {MAX_SIDE} per side are supported.",
             hint="Cut it into tiles or scale it down.",
             field=str(path),
         )

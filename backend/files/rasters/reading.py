@@ -65,7 +65,7 @@ def read(
 ) -> Array:
     """An array of that kind from a file, checked. Raises InvalidInput where the file cannot be one.
 
-    pixel_size_m: metres a pixel, for files that carry none; a file's own word wins. fill_nodata: close holes from their rim
+    pixel_size_m: metres per pixel, for files that do not say; a file's own word wins. fill_nodata: close holes from their rim
     instead of refusing them. height_range_m: heights of black and white, for images with integer levels. classes: the palette
     of a class map, by which colours become class numbers.
     """
@@ -128,7 +128,7 @@ def _metric(
         values, reference = geo.resample(values, reference, shape)
     if pixel_size_m and abs(pixel_size_m / size_m - 1.0) > SIZE_CONFLICT:
         logger.warning(
-            "%s has %.6g m a pixel of its own; the %.6g m given is for files that carry none.",
+            "%s has its own pixel size, %.6g m per pixel; the %.6g m given applies only to files that have none.",
             path,
             size_m,
             pixel_size_m,
@@ -140,8 +140,8 @@ def _asked_size(path: Path, pixels: Pixels, pixel_size_m: float | None, *, degre
     size_m = pixels.pixel_size_m or pixel_size_m
     if size_m:
         return float(size_m)
-    what = "is in degrees and names no coordinate system" if degrees else "carries no pixel size"
-    raise InvalidInput(f"{path} {what}.", hint="Give the metres a pixel with --pixel-size.", field=str(path))
+    what = "is in degrees and has no coordinate system" if degrees else "has no pixel size"
+    raise InvalidInput(f"{path} {what}.", hint="Give the metres per pixel with --pixel-size.", field=str(path))
 
 
 def _metres(path: Path, pixels: Pixels, height_range_m: tuple[float, float] | None) -> np.ndarray:
@@ -158,11 +158,11 @@ def _metres(path: Path, pixels: Pixels, height_range_m: tuple[float, float] | No
         offset, scale = 0.0, 1.0
         if pixels.format in ("PNG", "JPEG"):
             logger.warning(
-                "%s says nothing of metres: one level is taken for one metre. --height-range LOW HIGH says otherwise.",
+                "%s does not state its heights: one level is read as one metre. Set them with --height-range LOW HIGH.",
                 path,
             )
     if band.dtype.itemsize == 1:
-        logger.warning("%s has 8 bits: its heights stand on 256 steps, which show as terraces.", path)
+        logger.warning("%s has 8 bits: its heights have 256 levels, which show as terraces.", path)
     return (offset + scale * band.astype(np.float64)).astype(np.float32)
 
 
@@ -183,7 +183,7 @@ def _one_band(path: Path, pixels: Pixels) -> np.ndarray:
     what = "a colour image" if bands == 3 else f"a file of {bands} bands"
     raise InvalidInput(
         f"{path} is {what}; one band is needed here.",
-        hint=f"Take one out: rio stack {path.name} --bidx 1 -o height.tif"
+        hint=f"Extract one: rio stack {path.name} --bidx 1 -o height.tif"
         if bands != 3
         else "Save it as a grey 16-bit image.",
         field=str(path),
@@ -285,7 +285,7 @@ def _normals(path: Path, pixels: Pixels) -> np.ndarray:
     length = np.linalg.norm(values, axis=-1, keepdims=True)
     if float(np.median(np.abs(length - 1.0))) > 0.2:
         raise InvalidInput(
-            f"{path} is no normal map: its vectors are {float(np.median(length)):.2f} long in the median, not 1.",
+            f"{path} is not a normal map: its vectors have a median length of {float(np.median(length)):.2f}, not 1.",
             hint="Is it a bump or a colour map?",
             field=str(path),
         )
@@ -296,7 +296,8 @@ def _counts(path: Path, pixels: Pixels) -> np.ndarray:
     band = _one_band(path, pixels)
     if band.min() < 0 or band.max() > 65535 or not np.array_equal(band, np.rint(band)):
         raise InvalidInput(
-            f"{path} runs from {band.min()} to {band.max()}; counts are whole numbers from 0 to 65535.", field=str(path)
+            f"{path} runs from {band.min()} to {band.max()}; counts must be whole numbers from 0 to 65535.",
+            field=str(path),
         )
     return band.astype(np.uint16)
 
@@ -316,7 +317,7 @@ def _uv(path: Path, pixels: Pixels) -> np.ndarray:
     values = pixels.values
     if values.dtype.kind != "f" or values.shape[2] < 2:
         raise InvalidInput(
-            f"{path} is no UV map: it has {values.shape[2]} channels of {values.dtype}.",
+            f"{path} is not a UV map: it has {values.shape[2]} channels of {values.dtype}.",
             hint="A UV map is an EXR with R = u and G = 1-v, or .npy [rows, columns, 2] with u and v.",
             field=str(path),
         )

@@ -59,7 +59,9 @@ def write(
     encoder = _png_8 if suffix == ".png" and bits == 8 else _ENCODERS.get(suffix)
     if encoder is None:
         raise InvalidInput(
-            f"{path.name} has no known ending.", hint=f"Known are: {', '.join(_ENCODERS)}.", field=str(path)
+            f"{path.name} does not end in a supported format.",
+            hint=f"Available: {', '.join(_ENCODERS)}.",
+            field=str(path),
         )
     with _whole(path) as temporary:
         return encoder(array, temporary, georeference)

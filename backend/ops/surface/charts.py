@@ -53,11 +53,11 @@ def _place_in_tiles(mesh: np.ndarray) -> tuple[np.ndarray, int]:
     count = int(stray.sum())
     if count > STRAY_SHARE * len(mesh):
         where, hint = (
-            ("lie outside every UDIM tile", "Move them to u from 0 to 10 and v above 0, or unwrap the mesh anew.")
+            ("lie outside every UDIM tile", "Move them to u from 0 to 10 and v above 0, or unwrap the mesh again.")
             if outside.sum() >= across.sum()
             else (
                 "reach across the border of a tile: they repeat the texture",
-                "Scale the UVs into 0 to 1 or into UDIM tiles, or unwrap the mesh anew.",
+                "Scale the UVs into 0 to 1 or into UDIM tiles, or unwrap the mesh again.",
             )
         )
         raise InvalidInput(f"The UVs of {count} of {len(mesh)} triangles {where}.", hint=hint, field="mesh")

@@ -36,9 +36,9 @@ def mip_chain(texture: Tensor, known: Tensor, rings: int = RINGS, *, impl: Impl 
     Arguments and errors as fill_gutter.
     """
     if not 1 <= rings < UNREACHED:
-        raise ValueError(f"rings is {rings}; it takes 1 to {UNREACHED - 1}")
+        raise ValueError(f"rings is {rings}; it must be 1 to {UNREACHED - 1}")
     if not known.any():
-        raise InvalidInput("No texel of the texture is known: there is no colour to fill its gutter with.")
+        raise InvalidInput("No texel of the texture has a colour: its gutter cannot be filled.")
     compiled = choose(impl, texture.device) == "cpu"
     levels, states = [texture], [torch.where(known, 0, UNREACHED).to(torch.uint8)]
     while True:

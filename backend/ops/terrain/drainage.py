@@ -28,7 +28,7 @@ def drain(height: Tensor, *, cut_share: float = 0.5, drop: float = 0.0, impl: Im
     if height.ndim != 2 or min(height.shape) < 1:
         raise ValueError(f"a height map is a non-empty map [H, W], not one of shape {tuple(height.shape)}")
     if not 0.0 <= cut_share <= 1.0:
-        raise ValueError(f"cut_share is {cut_share}; it lies from 0 to 1")
+        raise ValueError(f"cut_share is {cut_share}; it must be 0 to 1")
     result = np.array(height.cpu().numpy(), np.float32, order="C")
     fall = np.float32(
         max(drop, 4.0 * float(np.spacing(np.abs(result).max())))

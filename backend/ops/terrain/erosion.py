@@ -46,7 +46,7 @@ class ErosionLaw:
         for name in ("erodibility", "area_exponent", "deposition", "diffusivity", "uplift"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a number from 0, not {value}")
+                raise ValueError(f"{name} must be 0 or more, not {value}")
         if not (math.isfinite(self.slope_exponent) and self.slope_exponent > 0 and self.steepest > 0):
             raise ValueError("slope_exponent and steepest must be above 0")
 

@@ -26,7 +26,7 @@ class TexelSystem:
     def __init__(self, size: int, levels: int | None = None, *, device: torch.device | str = "cpu") -> None:
         """levels: the coarsest level that a pixel may look at; None is the default for the size. size: 2 or more."""
         if size < 2:
-            raise InvalidInput(f"A texture has at least 2 texels a side, not {size}.", field="size")
+            raise InvalidInput(f"A texture has at least 2 texels per side, not {size}.", field="size")
         self.size = size
         self.levels = texel_pyramid.default_levels(size) if levels is None else levels
         self.sides = texel_pyramid.level_sides(size, self.levels)

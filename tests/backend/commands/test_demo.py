@@ -150,6 +150,6 @@ def test_values_out_of_range_are_refused(tmp_path, change):
         "seed": 1,
         "exemplar": "alpine",
     }
-    with pytest.raises(InvalidParameter, match="it takes"):
+    with pytest.raises(InvalidParameter, match="it must be"):
         demo_steps.make(demo_steps.Settings(**(settings | change)), lambda *_: None)
     assert list(tmp_path.iterdir()) == []

@@ -165,7 +165,7 @@ def test_a_palette_image_is_its_colours(tmp_path: Path) -> None:
 
 def test_a_colour_image_is_no_normal_map(tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8, 3), 255, np.uint8)).save(tmp_path / "white.png")
-    with pytest.raises(InvalidInput, match="no normal map"):
+    with pytest.raises(InvalidInput, match="not a normal map"):
         read(tmp_path / "white.png", NORMAL_MAP)
 
 

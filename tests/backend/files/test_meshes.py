@@ -342,7 +342,7 @@ def test_gltf_strips_fans_and_sparse_accessors(tmp_path: Path) -> None:
         ("a.obj", "", "nothing in it"),
         ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 4\n", "1 corners of faces that point to no vertex"),
         ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1/1 2/1 3/1\n", "3 corners of faces that point to no vertex"),
-        ("a.obj", "v 0 0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "1 vertices that are no place"),
+        ("a.obj", "v 0 0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "1 vertices with NaN or infinite coordinates"),
         ("a.obj", "v 0 0\nv 1 0 0\n", "line 1"),
         ("a.obj", "v 0 0 0\nf 1 two 3\n", "line 2"),
         ("a.ply", "solid", "no PLY header"),
@@ -350,11 +350,11 @@ def test_gltf_strips_fans_and_sparse_accessors(tmp_path: Path) -> None:
         ("a.ply", "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nend_header\n1\n", "ends within"),
         ("a.ply", "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nend_header\nx\n", "no number"),
         ("a.off", "OFF\n3 1 0\n0 0 0\n", "ends before"),
-        ("a.off", "PLY\n", "no OFF header"),
+        ("a.off", "PLY\n", "no supported OFF header"),
         ("a.off", "STOFF\n1 0 0\n0 0 0\n", "no u and v"),
-        ("a.stl", "nothing", "no STL"),
+        ("a.stl", "nothing", "not an STL"),
         ("a.glb", "nothing", "glTF"),
-        ("a.3ds", "", "no ending of a mesh"),
+        ("a.3ds", "", "not a supported mesh format"),
     ],
 )
 def test_what_is_no_mesh_is_told_in_a_sentence(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -383,7 +383,7 @@ def test_compressed_gltf_is_named(tmp_path: Path) -> None:
 def test_nodes_in_a_circle_end(tmp_path: Path) -> None:
     document, binary = gltf(material=False)
     document["nodes"][1]["children"] = [0]
-    with pytest.raises(InvalidInput, match="own parents"):
+    with pytest.raises(InvalidInput, match="own ancestors"):
         read(save(tmp_path, "a.glb", glb(document, binary)))
 
 

@@ -157,14 +157,14 @@ def test_degrees_without_a_coordinate_system_are_not_guessed(tmp_path):
 
 def test_file_without_pixel_size_asks_for_one(tmp_path):
     np.save(tmp_path / "a.npy", terrain())
-    with pytest.raises(InvalidInput, match=r"carries no pixel size.*--pixel-size"):
+    with pytest.raises(InvalidInput, match=r"has no pixel size.*--pixel-size"):
         read_height(tmp_path / "a.npy")
     np.testing.assert_array_equal(read_height(tmp_path / "a.npy", pixel_size_m=3.0).values, terrain())
 
 
 def test_the_files_own_pixel_size_wins_and_says_so(tmp_path, caplog):
     assert read_height(save_tif(tmp_path / "a.tif", terrain()), pixel_size_m=99.0).pixel_size_m == 25.0
-    assert "25 m a pixel of its own" in caplog.text
+    assert "25 m per pixel" in caplog.text
 
 
 def test_holes_are_refused_with_their_count_or_filled(tmp_path):
@@ -200,7 +200,7 @@ def test_image_levels_take_a_height_range(tmp_path, caplog):
     heights = read_height(tmp_path / "a.png", pixel_size_m=5.0, height_range_m=(100.0, 1100.0)).values
     np.testing.assert_allclose(heights, 100 + levels / 65.535, atol=1e-3)
     np.testing.assert_array_equal(read_height(tmp_path / "a.png", pixel_size_m=5.0).values, levels)
-    assert "one level is taken for one metre" in caplog.text
+    assert "one level is read as one metre" in caplog.text
 
 
 def test_eight_bits_are_taken_with_a_warning(tmp_path, caplog):
@@ -408,7 +408,7 @@ def test_georeference_of_the_input_is_written(tmp_path):
 
 
 def test_unknown_ending_and_unwritable_folder(tmp_path):
-    with pytest.raises(InvalidInput, match="no known ending"):
+    with pytest.raises(InvalidInput, match="does not end in a supported format"):
         write(height_map(terrain(), 1.0), tmp_path / "a.bmp")
     (tmp_path / "file").write_text("x")
     with pytest.raises(InvalidInput, match="cannot be written"):

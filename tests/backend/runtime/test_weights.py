@@ -96,7 +96,7 @@ def test_fetched_file_is_found_and_loaded(published: WeightFile) -> None:
 
 def test_broken_fetch_goes_on_where_it_stopped(published: WeightFile, server: Server) -> None:
     server.patience = 400_000
-    with pytest.raises(InvalidInput, match="could not be fetched") as failure:
+    with pytest.raises(InvalidInput, match="could not be downloaded") as failure:
         weights.download(published, lambda there, total: None)
     assert "where it stopped" in failure.value.hint
     assert weights.find(published) is None
@@ -135,7 +135,7 @@ def test_wrong_hash_is_refused_and_deleted(published: WeightFile, server: Server
 def test_offline_says_where_to_put_the_file(published: WeightFile, server: Server) -> None:
     server.shutdown()
     server.server_close()
-    with pytest.raises(InvalidInput, match="could not be fetched") as failure:
+    with pytest.raises(InvalidInput, match="could not be downloaded") as failure:
         weights.download(published, lambda there, total: None)
     assert published.file in failure.value.hint
     with pytest.raises(InvalidInput, match="not on this machine") as failure:
@@ -262,7 +262,7 @@ def test_shipped_weights_are_read_from_their_folder_alone(shipped: WeightFile, m
     (weights.SHIPPED / shipped.file).rename(weights.SHIPPED / "gone")
     with pytest.raises(InvalidInput, match="not on this machine") as caught:
         weights.load(shipped)
-    assert "install the backend anew" in caught.value.hint
+    assert "reinstall the backend" in caught.value.hint
 
 
 def test_a_job_gets_tensors_and_remembers_their_hash(shipped: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -332,7 +332,7 @@ INVALID: dict[str, tuple[dict, str, str]] = {
     "no pixel size": ({"arrays": {"height": (Array(HEIGHT.kind, HEIGHT.values),)}}, "invalid_input", "--pixel-size"),
     "too long": ({"arrays": {"height": (height_map(np.zeros((1, 65537)), 1.0),)}}, "invalid_input", "tiles"),
     "another declaration": ({"digest": "0" * 16}, "version_mismatch", "Update"),
-    "no UUID": ({"job": "../../etc"}, "protocol", ""),
+    "not a UUID": ({"job": "../../etc"}, "protocol", ""),
 }
 
 

@@ -138,7 +138,7 @@ def test_signals_end_it_in_good_order(tmp_path: Path, number: signal.Signals) ->
         backend.popen.send_signal(number)
         assert backend.wait() == 0
     assert not (tmp_path / "endpoint.json").exists()
-    assert "ended in good order" in (tmp_path / "backend.log").read_text()
+    assert "shut down cleanly" in (tmp_path / "backend.log").read_text()
 
 
 def test_a_signal_in_the_middle_of_a_turn_is_not_lost(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_signal_in_the_middle_of_a_turn_is_not_lost(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 0
-    assert "ended in good order" in (tmp_path / "backend.log").read_text()
+    assert "shut down cleanly" in (tmp_path / "backend.log").read_text()
 
 
 def test_two_servers_do_not_share_a_folder(backend: BackendProcess) -> None:

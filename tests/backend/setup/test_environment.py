@@ -124,7 +124,7 @@ def test_folder_of_wheels_serves_without_index(
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InstallFailed, match="not to be had") as caught:
+    with pytest.raises(InstallFailed, match="not available") as caught:
         ensure(Environment(root=tmp_path / "venv", locks=locks, wheels=empty))
     assert "wheels" in caught.value.hint
     python = ensure(Environment(root=tmp_path / "venv", locks=locks, wheels=wheels))

@@ -53,7 +53,9 @@ def test_without_a_cpu_build_the_size_is_told_before_the_download(environment, t
     assert environment.state == "ready"
     assert read_marker(environment.root)["locks"] == {"backend": "backend-cuda"}
     told = next(
-        index for index, (stage, _) in enumerate(said) if "PyTorch with CUDA, as no CPU build can be had" in stage
+        index
+        for index, (stage, _) in enumerate(said)
+        if "PyTorch with CUDA, because no CPU build is available" in stage
     )
     assert ("Downloading 2.9 GB" in said[told][0]) is (source == "index")
     installed = next(index for index, (_, line) in enumerate(said) if "torch==0.0.7" in line)

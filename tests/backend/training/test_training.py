@@ -123,7 +123,7 @@ def test_an_interrupt_saves_the_step_that_was_reached(number: signal.Signals, tm
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
-    assert "Start the same command again" in told
+    assert "Run the same command again" in told
     found = checkpoints.newest(tmp_path / "checkpoints")
     assert found is not None
     assert found[0] >= 10

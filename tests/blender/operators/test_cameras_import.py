@@ -258,7 +258,7 @@ def test_wrong_files_give_a_sentence_and_leave_nothing(tmp_path):
     (tmp_path / "cameras.json").write_text("{")
     assert "cameras.json" in refusal(filepath=tmp_path / "cameras.json")
     (tmp_path / "text.txt").write_text("hello")
-    assert "no camera file" in refusal(filepath=tmp_path / "text.txt")
+    assert "not a recognised camera file" in refusal(filepath=tmp_path / "text.txt")
     path = write_set(tmp_path / "set", [camera("a.png"), camera("b.png")])
     assert "There is no folder" in refusal(filepath=path, images=tmp_path / "none")
     save_picture(tmp_path / "set/b.png", 32, 24)

@@ -102,7 +102,7 @@ def test_a_flipped_convention_is_found_and_named(scan: SmallScan, flip: str) -> 
 
 def test_photographs_of_which_none_sees_the_mesh(scan: SmallScan) -> None:
     away = [moved_away(camera) for camera in scan.cameras]
-    assert "None of the photographs sees the mesh" in refused(scan.inputs(cameras=to_array(away))).message
+    assert "None of the photographs shows the mesh" in refused(scan.inputs(cameras=to_array(away))).message
 
 
 def test_a_photograph_that_sees_nothing_is_named_and_the_rest_goes_on(scan: SmallScan) -> None:
