@@ -5,35 +5,15 @@ which backend, what it computes on, where things lie, and what to do about them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import bpy
 
+from . import pump
 from .link.backend_status import selftest_sentence
-from .link.connection import Connection, Place
+from .link.connection import Connection
+from .options import Options
 from .shared.endpoint import default_data_dir
 from .shared.version import PROTOCOL, VERSION
 from .ui.connection_panel import draw_connection
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the preferences say; the defaults where the add-on runs without a page, as in a script."""
-
-    data_dir: Path | None = None
-    place: Place = field(default_factory=Place)
-    variant: str = "auto"
-    wheels: Path | None = None
-    device: str = ""
-    results_gb: float = 20.0
-    results_days: int = 7
-
-    @property
-    def serve_options(self) -> tuple[str, ...]:
-        """Further words for `serve`."""
-        kept = ("--max-bytes", str(int(self.results_gb * 1e9)), "--max-age", str(self.results_days * 86400))
-        return (*(("--device", self.device) if self.device else ()), *kept)
 
 
 class RelievoPreferences(bpy.types.AddonPreferences):
@@ -94,8 +74,6 @@ class RelievoPreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context: bpy.types.Context) -> None:
-        from . import pump  # at call time: it imports this module
-
         layout = self.layout
         layout.use_property_split, layout.use_property_decorate = True, False
         box = layout.box()
@@ -125,8 +103,6 @@ class RelievoPreferences(bpy.types.AddonPreferences):
 
 def _draw_installation(layout: bpy.types.UILayout) -> None:
     """What is installed, as far as it is known without looking: draw() does no I/O."""
-    from . import pump
-
     session = pump.current()
     row = layout.row()
     row.operator("relievo.update_backend", icon="FILE_REFRESH")
@@ -154,38 +130,6 @@ def _as_size(count: int) -> str:
 
 def _is_local(address: str) -> bool:
     return address.strip().startswith(("127.", "localhost", "[::1]", ":")) or not address.strip()
-
-
-def read(context: bpy.types.Context) -> Options:
-    """The preferences, or the defaults when the add-on is not enabled as one."""
-    addon = context.preferences.addons.get(__package__)
-    page = addon.preferences if addon is not None else None
-    if page is None:
-        return Options()
-    place = Place()
-    if page.place == "FILE":
-        place = Place(endpoint_path=bpy.path.abspath(page.endpoint_path))
-    elif page.place == "ADDRESS":
-        place = Place(address=page.address, key=page.key, token=page.token)
-    return Options(
-        data_dir=Path(bpy.path.abspath(page.data_dir)) if page.data_dir else None,
-        place=place,
-        variant=page.variant,
-        wheels=Path(bpy.path.abspath(page.wheels)) if page.wheels else None,
-        device=page.device.strip(),
-        results_gb=page.results_gb,
-        results_days=page.results_days,
-    )
-
-
-def write(context: bpy.types.Context, place: Place) -> None:
-    """Remember which backend to use; nothing is kept when the add-on runs without a page."""
-    addon = context.preferences.addons.get(__package__)
-    if addon is None or addon.preferences is None:
-        return
-    page = addon.preferences
-    page.place = "ADDRESS" if place.address else "FILE" if place.endpoint_path else "OWN"
-    page.endpoint_path, page.address, page.key, page.token = place.endpoint_path, place.address, place.key, place.token
 
 
 def register() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
-from . import preferences
+from . import options
 from .link.backend_status import LinkState
 from .link.connection import Place
 from .link.job_records import Job
@@ -36,15 +36,15 @@ def session() -> Session:
     """This Blender's session; made at the first call. Raises OSError where the data folder may not be written."""
     global _session
     if _session is None:
-        options = preferences.read(bpy.context)
-        root = Path(os.environ.get("RELIEVO_DATA") or options.data_dir or default_data_dir())
+        chosen = options.read(bpy.context)
+        root = Path(os.environ.get("RELIEVO_DATA") or chosen.data_dir or default_data_dir())
         place = (
             Place(endpoint_path=os.environ.get("RELIEVO_ENDPOINT", ""))
             if os.environ.get("RELIEVO_ENDPOINT")
-            else options.place
+            else chosen.place
         )
         _session = Session(root, f"Blender {bpy.app.version_string}", place=place, adopt=not bpy.app.background)
-        _session.connection.serve_options = options.serve_options
+        _session.connection.serve_options = chosen.serve_options
         _session.connection.attach()
     return _session
 
@@ -94,7 +94,7 @@ def wait(job: Job) -> None:
 def connect() -> None:
     """See to it that a backend is there or on its way: start ours where it is stopped. Raises BackendUnavailable."""
     connection = session().connection
-    connection.serve_options = preferences.read(bpy.context).serve_options
+    connection.serve_options = options.read(bpy.context).serve_options
     if session().standing.state in (LinkState.STOPPED, LinkState.FAILED, LinkState.NOT_INSTALLED, LinkState.OUTDATED):
         connection.start()
 

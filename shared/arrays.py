@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .errors import InvalidInput
+from .material_maps import described
 
 Shows = Literal["heights", "color", "data", "strokes", "surface", "report", ""]
 ColorSpace = Literal["data", "linear", "srgb"]
@@ -270,9 +271,7 @@ def check(array: Array, name: str = "") -> Array:
     if values.dtype.kind == "f":
         _check_values(kind, values, what, name)
     if kind is TEXTURE_SET:
-        from .texture_set import maps_of  # which knows Array
-
-        maps_of(array, name)
+        described(array.attributes.get("maps"), values.shape[2], what, name)
     return array
 
 

@@ -86,3 +86,10 @@ def _pack(values: np.ndarray, first: int, count: int, level: int) -> tuple[bytes
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+
+
+def from_values(values: np.ndarray, *, bits: int) -> np.ndarray:
+    """The bytes of a PNG, uint8 [N], of values 0..1 [H, W, 3] in 8 or 16 bits per channel, compressed fast."""
+    kind = np.uint16 if bits == 16 else np.uint8
+    levels = np.round(np.clip(values, 0.0, 1.0) * np.iinfo(kind).max).astype(kind)
+    return np.frombuffer(encoded(levels, level=FAST), np.uint8)

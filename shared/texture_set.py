@@ -8,28 +8,12 @@ or 0 to 1 where there is no scale), ambient_occlusion, emission. color_space is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .arrays import TEXTURE_SET, Array
-from .errors import InvalidInput
-
-COLORS = ("base_color", "emission")
-MAP_NAMES = (
-    *("base_color", "roughness", "metallic", "specular", "alpha", "normal", "height"),
-    *("ambient_occlusion", "emission"),
-)
-
-
-@dataclass(frozen=True)
-class Map:
-    """One map of a set. color_space: "linear" or "data"."""
-
-    name: str
-    channels: int
-    color_space: str
+from .material_maps import COLORS, Map, described
 
 
 def stack(maps: Mapping[str, np.ndarray], **attributes: Any) -> Array:
@@ -51,32 +35,6 @@ def split(array: Array) -> dict[str, np.ndarray]:
     return parts
 
 
-def maps_of(array: Array, name: str = "") -> tuple[Map, ...]:
-    """What the attribute `maps` says; InvalidInput, naming the port `name`, where it does not describe the channels."""
-    what = f"Input {name!r}" if name else "The TEXTURE_SET"
-    given = array.attributes.get("maps")
-    if not isinstance(given, (list, tuple)) or not given:
-        raise InvalidInput(f"{what} does not say which maps it holds (attribute maps).", field=name)
-    found = []
-    for entry in given:
-        if (
-            not isinstance(entry, Mapping)
-            or entry.get("name") not in MAP_NAMES
-            or not isinstance(entry.get("channels"), int)
-            or entry["channels"] < 1
-            or entry.get("color_space") not in ("linear", "data")
-        ):
-            raise InvalidInput(
-                f"{what} holds the map {entry!r}, which is not known.",
-                hint=f"Maps are: {', '.join(MAP_NAMES)}, each with channels and color_space (linear or data).",
-                field=name,
-            )
-        found.append(Map(entry["name"], entry["channels"], entry["color_space"]))
-    if len({entry.name for entry in found}) != len(found):
-        raise InvalidInput(f"{what} holds one map twice.", field=name)
-    if array.values.ndim == 3 and sum(entry.channels for entry in found) != array.values.shape[2]:
-        raise InvalidInput(
-            f"{what} has {array.values.shape[2]} channels; its maps describe {sum(entry.channels for entry in found)}.",
-            field=name,
-        )
-    return tuple(found)
+def maps_of(array: Array) -> tuple[Map, ...]:
+    """The maps that a set holds, in the order of its channels. Raises InvalidInput where it does not describe them."""
+    return described(array.attributes.get("maps"), array.values.shape[-1], "The TEXTURE_SET")

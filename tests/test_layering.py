@@ -71,6 +71,12 @@ def test_the_addon_knows_neither_torch_nor_the_backend(path: Path) -> None:
         assert not imports_any(path, "bpy", "bmesh", "mathutils")
 
 
+@pytest.mark.parametrize("path", files("blender_addon/readers", "blender_addon/writers"), ids=name_of)
+def test_readers_and_writers_do_not_lean_on_each_other(path: Path) -> None:
+    other = {"readers": "writers", "writers": "readers"}[path.relative_to(ROOT / "blender_addon").parts[0]]
+    assert not any(level and other in name.split(".") for name, level in imports(path))
+
+
 def test_the_addons_folders_without_bpy_are_there() -> None:
     assert {path.parent.name for path in ADDON} >= set(NO_BPY)
 

@@ -31,7 +31,7 @@ from backend.ops.surface.edges import shared_edges
 from backend.ops.surface.fill import fill_gutter
 from backend.ops.surface.seams import SeamEdges, find_seams, measure_seams, seam_rows
 from backend.ops.texels.observations import Residuals
-from backend.ops.texels.solver import Seams
+from backend.ops.texels.problem import Seams
 from backend.runtime.context import JobContext
 from backend.runtime.memory import available_bytes, trim_heap
 from shared.arrays import COUNT_MAP, MASK, MESH, TEXTURE, Array

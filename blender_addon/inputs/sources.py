@@ -18,7 +18,7 @@ from ..readers.table import read
 from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
-from ..writers import record
+from ..units import metres_per_unit
 from . import scan_reading, scan_sources
 from .scan_sources import follows_cameras
 
@@ -113,7 +113,7 @@ def _picked(
 ) -> Source:
     """What one picker says."""
     if settings.source == "IMAGE":
-        return _picked_image(settings, port, record.metres_per_unit(scene))
+        return _picked_image(settings, port, metres_per_unit(scene))
     if settings.source == "OBJECT":
         mesh = _picked_mesh(settings, port, active)
         return Source("object", mesh.name, {"resolution_px": settings.resolution, "fill_gaps": settings.fill_gaps})

@@ -8,8 +8,10 @@ from typing import Any
 
 import bpy
 
+from .. import options as settings
 from .. import preferences, pump, typed
 from ..link.backend_status import LinkState, selftest_sentence
+from ..link.connection import Place
 from ..shared.errors import InvalidInput, JobCancelled
 from ..shared.version import PROTOCOL, VERSION
 from .reporting import reports_errors
@@ -27,7 +29,7 @@ class Installing:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        options = preferences.read(context)
+        options = settings.read(context)
         if _state() is LinkState.INSTALLING:
             cls.poll_message_set("It is being installed")
             return False
@@ -40,7 +42,7 @@ class Installing:
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        options, connection = preferences.read(context), pump.session().connection
+        options, connection = settings.read(context), pump.session().connection
         if options.wheels is not None and not options.wheels.is_dir():
             raise InvalidInput(
                 f"There is no folder {options.wheels}.", hint="Pick the folder of wheels in the preferences."
@@ -130,7 +132,7 @@ class RELIEVO_OT_start_backend(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        connection, options = pump.session().connection, preferences.read(context)
+        connection, options = pump.session().connection, settings.read(context)
         connection.serve_options = options.serve_options
         connection.start()
         if bpy.app.background:
@@ -159,7 +161,7 @@ class RELIEVO_OT_reconnect(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        connection, options = pump.session().connection, preferences.read(context)
+        connection, options = pump.session().connection, settings.read(context)
         connection.serve_options = options.serve_options
         connection.use(options.place)
         connection.start()
@@ -189,13 +191,13 @@ class RELIEVO_OT_use_running_backend(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not (self.endpoint_path or self.address):
             raise InvalidInput("Neither a connection file nor an address was given.", hint="Give one of the two.")
-        place = preferences.Place(
+        place = Place(
             endpoint_path=bpy.path.abspath(self.endpoint_path) if not self.address else "",
             address=self.address,
             key=self.key,
             token=self.token,
         )
-        preferences.write(context, place)
+        settings.write(context, place)
         connection = pump.session().connection
         connection.use(place)
         connection.start()

@@ -15,7 +15,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .. import preferences, typed
+from .. import options, typed
 from ..readers import scans
 from ..shared.arrays import CAMERAS
 from ..shared.cameras import Camera, Cameras, read
@@ -176,7 +176,7 @@ def _straightened(posed: Sequence[cameras.Posed], context: bpy.types.Context) ->
 
 
 def _cache(context: bpy.types.Context) -> Path:
-    return Path(os.environ.get("RELIEVO_DATA") or preferences.read(context).data_dir or default_data_dir())
+    return Path(os.environ.get("RELIEVO_DATA") or options.read(context).data_dir or default_data_dir())
 
 
 def _set_render_size(scene: bpy.types.Scene, camera: Camera) -> None:

@@ -2,7 +2,7 @@
 hand.
 
 What Blender cannot hold (the photograph's size, pixels that are not square, the lens's distortion, where the photograph
-lies) is kept in custom properties of the camera's data; build/cameras.py writes them. Everything else is read from Blender's
+lies) is kept in custom properties of the camera's data; writers/cameras.py writes them. Everything else is read from Blender's
 own settings, so that a camera that was moved or zoomed since is taken as it is now.
 
 Source of the frame's geometry: Blender's BKE_camera_params_compute_viewplane (shift and sensor fit) and the overlay that
@@ -16,14 +16,10 @@ import numpy as np
 from mathutils import Matrix
 
 from .. import typed
+from ..datablocks.camera import ASPECT_KEY, COEFFICIENTS_KEY, LENS_KEY, SIZE_KEY, frame_of
 from ..shared.cameras import FISHEYE, PERSPECTIVE, Camera, Distortion
 from ..shared.errors import InvalidInput
-from ..writers.record import metres_per_unit
-
-PHOTOGRAPH_KEY = "relievo_photograph"  # path of the file as it was taken, where the backdrop is a straightened one
-SIZE_KEY = "relievo_size"  # [width, height] px of that file
-ASPECT_KEY = "relievo_pixel_aspect"  # fy / fx, where they differ
-LENS_KEY, COEFFICIENTS_KEY = "relievo_lens", "relievo_lens_coefficients"  # of shared/cameras Distortion
+from ..units import metres_per_unit
 
 Pair = tuple[float, float]
 
@@ -118,12 +114,6 @@ def intrinsics(
         width / 2.0 - data.shift_x * side * across,
         height / 2.0 + data.shift_y * side * down,
     )
-
-
-def frame_of(scene: bpy.types.Scene) -> Pair:
-    """Width and height of what the scene renders, in units that are square."""
-    render = scene.render
-    return render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
 
 
 def backdrop_of(item: bpy.types.Object) -> bpy.types.CameraBackgroundImage | None:

@@ -14,12 +14,13 @@ import bpy
 import numpy as np
 
 from .. import typed
+from ..datablocks.camera import PHOTOGRAPH_KEY
 from ..shared.arrays import MASK, Array
 from ..shared.cameras import Camera
 from ..shared.cameras.distortion import undistort_points, undistorted
 from ..shared.errors import InvalidInput
 from . import images
-from .cameras import PHOTOGRAPH_KEY, backdrop_of
+from .cameras import backdrop_of
 from .photographs import Photograph
 
 SUFFIX = "_mask"
@@ -59,7 +60,7 @@ def _stem(item: bpy.types.Object) -> str:
 def read(item: bpy.types.Object, photograph: Photograph, camera: Camera | None, *, straightened: bool = False) -> Array:
     """The mask of a camera object, 1 where the photograph counts and 0 where not; EVERYTHING where it has none.
 
-    camera: as draw/cameras.py reads it, None for one that is no pinhole. straightened: whether the photograph is sent as a
+    camera: as readers/cameras.py reads it, None for one that is no pinhole. straightened: whether the photograph is sent as a
     pinhole would have taken it. Raises InvalidInput for a mask of another size than the photograph's.
     """
     image = image_of(item)

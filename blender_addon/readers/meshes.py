@@ -12,11 +12,11 @@ import bpy
 import numpy as np
 
 from .. import typed
+from ..datablocks import grid
 from ..shared.arrays import MAX_SIDE, Array
 from ..shared.arrays import height_map as make_height_map
 from ..shared.errors import InvalidInput
-from ..writers import grid
-from ..writers.record import metres_per_unit
+from ..units import metres_per_unit
 from . import gaps, rasterizing
 
 

@@ -13,10 +13,11 @@ import bpy
 import numpy as np
 
 from .. import typed
+from ..datablocks.camera import PHOTOGRAPH_KEY
+from ..shared import png
 from ..shared.arrays import PHOTOGRAPH, Array
 from ..shared.cameras.image_header import image_size
 from ..shared.errors import InvalidInput
-from ..writers import undistorted_backgrounds
 from . import cameras
 
 
@@ -35,12 +36,12 @@ class Photograph:
 
 def has_photograph(item: bpy.types.Object) -> bool:
     """Whether a photograph belongs to this camera; its file may be gone all the same. Cheap: for draw()."""
-    return bool(typed.camera(item).get(cameras.PHOTOGRAPH_KEY)) or cameras.backdrop_of(item) is not None
+    return bool(typed.camera(item).get(PHOTOGRAPH_KEY)) or cameras.backdrop_of(item) is not None
 
 
 def read(item: bpy.types.Object) -> Photograph:
     """The photograph of a camera object. Raises InvalidInput, naming camera and file, where there is none to be had."""
-    path, backdrop = typed.camera(item).get(cameras.PHOTOGRAPH_KEY), cameras.backdrop_of(item)
+    path, backdrop = typed.camera(item).get(PHOTOGRAPH_KEY), cameras.backdrop_of(item)
     if path:
         data, name = _on_disk(Path(bpy.path.abspath(str(path))), item), Path(str(path)).name
     elif backdrop is not None:
@@ -124,7 +125,7 @@ def _written(image: bpy.types.Image, item: bpy.types.Object) -> np.ndarray:
     ):  # bytes are kept as stored, floats are linear light
         light = np.clip(colors, 0.0, 1.0)
         colors = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # IEC 61966-2-1
-    return undistorted_backgrounds.as_png(colors, is_float=image.is_float)
+    return png.from_values(colors, bits=16 if image.is_float else 8)
 
 
 def _size(data: np.ndarray, name: str, item: bpy.types.Object) -> tuple[int, int]:

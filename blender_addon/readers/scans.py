@@ -17,7 +17,7 @@ from mathutils import Vector
 from .. import typed
 from ..shared.arrays import MESH, Array
 from ..shared.errors import InvalidInput
-from ..writers.record import metres_per_unit
+from ..units import metres_per_unit
 from . import meshes
 
 

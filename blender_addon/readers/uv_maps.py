@@ -18,10 +18,10 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from .. import compat, typed
+from ..datablocks import camera as built
 from ..shared.arrays import DEPTH_MAP, MASK, UV_MAP, Array
 from ..shared.errors import InvalidInput, JobCancelled
-from ..writers import cameras as built
-from ..writers.record import metres_per_unit
+from ..units import metres_per_unit
 from . import cameras, meshes, scans
 
 NAME = "Relievo UV Maps"  # of everything that is thrown away

@@ -15,7 +15,8 @@ from .. import typed
 from ..shared.algorithm import AlgorithmSpec, Preset
 from ..shared.catalog import algorithms
 from ..shared.params import Param, with_role
-from ..writers import record, table
+from ..units import metres_per_unit
+from ..writers import table
 from . import pickers, property_table
 
 
@@ -76,7 +77,7 @@ def result_choice(scene: bpy.types.Scene, spec: AlgorithmSpec) -> str:
 
 def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
     """The scene's settings of an algorithm as JSON parameters."""
-    group, scale = getattr(typed.settings(scene), spec.name), record.metres_per_unit(scene)
+    group, scale = getattr(typed.settings(scene), spec.name), metres_per_unit(scene)
     return {
         parameter.name: property_table.to_json(
             parameter, getattr(group, property_table.property_name(parameter)), metres_per_unit=scale
@@ -87,7 +88,7 @@ def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
 
 def write(scene: bpy.types.Scene, spec: AlgorithmSpec, values: dict[str, Any]) -> None:
     """Put JSON parameters into the scene's settings; those that are not named keep their value."""
-    group, scale = getattr(typed.settings(scene), spec.name), record.metres_per_unit(scene)
+    group, scale = getattr(typed.settings(scene), spec.name), metres_per_unit(scene)
     for parameter in spec.parameters:
         if parameter.name in values:
             setattr(

@@ -1,8 +1,7 @@
 """Posed photographs -> Blender's cameras: place, lens and shift, with the photograph behind them.
 
-Blender's camera holds a pinhole with square pixels. What it cannot hold goes into custom properties under the keys of
-draw/cameras.py, which reads them back; the photograph as it was taken is what the backend gets, whatever the backdrop shows.
-Selects nothing and pushes no undo step.
+What Blender's camera cannot hold goes into custom properties (datablocks/camera.py), where readers/cameras.py finds it. The
+photograph as it was taken is what the backend gets, whatever the backdrop shows. Selects nothing and pushes no undo step.
 """
 
 from __future__ import annotations
@@ -13,28 +12,23 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
 
 from .. import typed
-from ..readers.cameras import ASPECT_KEY, COEFFICIENTS_KEY, LENS_KEY, PHOTOGRAPH_KEY, SIZE_KEY, frame_of
+from ..datablocks.camera import (
+    ASPECT_KEY,
+    COEFFICIENTS_KEY,
+    LENS_KEY,
+    PHOTOGRAPH_KEY,
+    SIZE_KEY,
+    Frame,
+    frame_of,
+    matrix,
+    set_lens,
+)
 from ..shared.cameras import Camera
 from . import record
 
 COLLECTION = "Cameras"
-SENSOR_MM = 36.0
-UP = {
-    "FILE": np.eye(3),
-    "Y_UP": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),  # as Blender's OBJ and glTF importers
-    "Y_DOWN": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """How the file's world comes into Blender's: turned by `up`, then scaled. scale: Blender units a unit of the file."""
-
-    up: str = "FILE"
-    scale: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,17 +86,6 @@ def _object(entry: Posed, frame: Frame, scene: bpy.types.Scene, spread: float) -
     return item
 
 
-def set_lens(data: bpy.types.Camera, camera: Camera) -> None:
-    """Lens, sensor and shift of a camera's pinhole, to be drawn at its own size; fy / fx is the pixels' own affair."""
-    data.type, data.sensor_fit = "PERSP", "HORIZONTAL"
-    data.lens_unit = "MILLIMETERS"
-    data.sensor_width = SENSOR_MM
-    data.lens = camera.fx * SENSOR_MM / camera.width
-    data.shift_x = (camera.width / 2.0 - camera.cx) / camera.width
-    # a unit of shift is the frame's width, which in rows is that many times the pixels' aspect
-    data.shift_y = (camera.cy - camera.height / 2.0) / (camera.width * camera.fy / camera.fx)
-
-
 def _remember(data: bpy.types.Camera, entry: Posed) -> None:
     camera = entry.camera
     data[SIZE_KEY] = [camera.width, camera.height]
@@ -128,15 +111,6 @@ def show(data: bpy.types.Camera, image: bpy.types.Image, camera: Camera, scene: 
     is_taller = camera.height / aspect / camera.width > high / wide
     backdrop.frame_method = "CROP" if is_taller else "FIT"
     data.show_background_images = True
-
-
-def matrix(camera: Camera, frame: Frame) -> Matrix:
-    """Where Blender's camera stands: along -Z with +Y up, which is the photograph's turned half about x."""
-    turn = UP[frame.up]
-    world = np.eye(4)
-    world[:3, :3] = turn @ camera.rotation.T @ np.diag([1.0, -1.0, -1.0])
-    world[:3, 3] = turn @ camera.center * frame.scale
-    return Matrix(world.tolist())
 
 
 def _spread(cameras: Sequence[Camera]) -> float:

@@ -13,6 +13,8 @@ from typing import Any
 
 import bpy
 
+from ..units import metres_per_unit
+
 RECIPE_KEY = "relievo_recipe"
 COLLECTION = "Relievo"
 
@@ -43,11 +45,6 @@ def place(
     item.scale = (1.0 / metres_per_unit(scene),) * 3
     collection_of(scene).objects.link(item)
     return item
-
-
-def metres_per_unit(scene: bpy.types.Scene) -> float:
-    """Metres in a Blender unit, as the scene's units say."""
-    return scene.unit_settings.scale_length if scene.unit_settings.system != "NONE" else 1.0
 
 
 def collection_of(scene: bpy.types.Scene) -> bpy.types.Collection:

@@ -53,14 +53,7 @@ def straightened(data: np.ndarray, camera: Camera) -> np.ndarray:
         path = Path(place) / "photograph"
         path.write_bytes(data.data)
         pixels, is_float = _pixels(path)
-        return as_png(undistorted(pixels, camera)[0], is_float=is_float)
-
-
-def as_png(pixels: np.ndarray, *, is_float: bool) -> np.ndarray:
-    """The bytes of a PNG, uint8 [N], of values 0..1 [H, W, 3]: 16 bits a channel for what is finer than 8."""
-    kind, white = (np.uint16, 65535) if is_float else (np.uint8, 255)
-    levels = np.round(np.clip(pixels, 0.0, 1.0) * white).astype(kind)
-    return np.frombuffer(png.encoded(levels, level=png.FAST), np.uint8)
+        return png.from_values(undistorted(pixels, camera)[0], bits=16 if is_float else 8)
 
 
 def _pixels(path: Path, *, longest_px: int = 0) -> tuple[np.ndarray, bool]:

@@ -14,7 +14,7 @@ from backend.algorithms.scan.passes import Passes, for_viewing
 from backend.algorithms.scan.sheets import Place, Sheet
 from backend.algorithms.scan.texture_refinement import RefinementSettings, View, refine
 from backend.algorithms.scan.views import Strip
-from backend.ops.texels.solver import Seams
+from backend.ops.texels.problem import Seams
 
 WORK = 3.0  # of a pixel in an epoch, in pixels' passes of the solver
 

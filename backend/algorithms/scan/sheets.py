@@ -20,8 +20,9 @@ from backend.algorithms.scan.views import Strip
 from backend.ops.resampling import bilinear
 from backend.ops.surface.charts import chart_map, tile_origin
 from backend.ops.texels.observations import Loss, Residuals
+from backend.ops.texels.problem import NO_SEAMS, Seams
 from backend.ops.texels.pyramid import MOST_LEVELS, Pyramid, build_pyramid
-from backend.ops.texels.solver import NO_SEAMS, Seams, solve
+from backend.ops.texels.solver import solve
 from backend.ops.texels.stencil import accumulate
 from backend.ops.texels.system import TexelSystem
 

@@ -26,9 +26,9 @@ from backend.ops.style.features import VggFeatures
 from backend.ops.surface.seams import SeamRows
 from backend.ops.texels import hierarchical as hierarchy
 from backend.ops.texels import losses
+from backend.ops.texels.problem import Seams
 from backend.ops.texels.pyramid import choose_levels, default_levels
 from backend.ops.texels.sampling import Layout, gather, layout_of, pack, scatter
-from backend.ops.texels.solver import Seams
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:

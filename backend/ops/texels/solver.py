@@ -13,7 +13,6 @@ elsewhere conjugate gradients over the whole texture (solver_plain.py). It must 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,37 +20,13 @@ from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
 from backend.ops.resampling import bilinear
-from backend.ops.texels import pyramid, solver_plain
+from backend.ops.texels import solver_plain
 from backend.ops.texels.constants import PLANES
+from backend.ops.texels.problem import NO_SEAMS, Problem, Seams
 from backend.ops.texels.system import TexelSystem
 
 COARSEST_SIDE = 64  # of the grid that a solution from nothing begins on
 ONE_CHART = np.zeros((1, 1), np.uint8)
-
-
-@dataclass(frozen=True)
-class Seams:
-    """Pairs of places that show the same point of the surface: rows weight |T(uv_a) - T(uv_b)|².
-
-    uv_a, uv_b [M, 2] float32, u right, v up, 0..1. weight [M] float32, relative to what a seen texel weighs on average.
-    """
-
-    uv_a: np.ndarray
-    uv_b: np.ndarray
-    weight: np.ndarray
-
-    def rows(self, size: int, level: int, side: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-        """Texels [M, 8] int64 of a level and their weights [M, 8] float32, each times the root of the row's weight."""
-        places = [pyramid.to_texels(torch.as_tensor(uv, dtype=torch.float32), size) for uv in (self.uv_a, self.uv_b)]
-        found = [pyramid.cells(place, level, side) for place in places]
-        root = torch.as_tensor(self.weight, dtype=torch.float32).mul(scale).sqrt()[:, None]
-        steps = torch.tensor((0, 1, side, side + 1))
-        corners = torch.cat([index[:, None] + steps for index, _ in found], 1)
-        amounts = torch.cat([found[0][1] * root, -found[1][1] * root], 1)
-        return corners.numpy(), amounts.numpy()
-
-
-NO_SEAMS = Seams(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
 
 
 def solve(
@@ -98,20 +73,6 @@ def solve(
         relax(system, cells, level, texture, problem, impl=impl)
     assert texture is not None
     return texture
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What `solve` was asked: smoothness and seam_scale in absolute weights."""
-
-    smoothness: float
-    charts: np.ndarray
-    seams: Seams
-    seam_scale: float
-    sweeps: int
-    iterations: int
-    tolerance: float
-    alive: Callable[[], object]
 
 
 def mean_weight(system: TexelSystem, *, impl: Impl = "auto") -> float:

@@ -5,17 +5,13 @@ backend/ops/texels/solver.py says what is solved, backend/ops/texels/cpu/solver.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numba
 import numpy as np
 from torch import Tensor
 
 from backend.ops.texels.cpu import solver as kernel
+from backend.ops.texels.problem import Problem
 from backend.ops.texels.system import TexelSystem
-
-if TYPE_CHECKING:
-    from backend.ops.texels.solver import Problem
 
 BLOCK, MARGIN = 256, 12
 BLOCKS_PER_THREAD = 3  # between two signs of life
