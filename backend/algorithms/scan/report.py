@@ -99,8 +99,9 @@ def _entry(passes: Passes, photograph: Photograph, predictions: dict[int, Held])
 def _summary(
     passes: Passes, plain: float | None, own: float | None, coverage: float, unused: Sequence[Photograph]
 ) -> list[str]:
+    # These sentences are bytes of a result, which a recipe repeats: another wording is another version of the engine.
     lines = [
-        f"{len(passes.used)} of {len(passes.photographs)} photographs were used; {coverage:.1%} of the texture was seen."
+        f"{len(passes.used)} of {len(passes.photographs)} photographs made the texture; {coverage:.1%} of it was seen."
     ]
     if plain is not None:
         held = sum(photograph.held_out for photograph in passes.photographs)
@@ -116,7 +117,7 @@ def _named(unused: Sequence[Photograph]) -> list[str]:
     sentences = []
     for reason, names in by_reason.items():
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        sentences.append(f"Not used because it {reason}: {', '.join(names[:NAMED])}{more}.")
+        sentences.append(f"Not used, for it {reason}: {', '.join(names[:NAMED])}{more}.")
     return sentences
 
 
