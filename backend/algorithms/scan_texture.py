@@ -147,7 +147,7 @@ class _Making:
         """Each block from the coarser whole, with the gains and displacements that were found there."""
         params, passes = self.params, self.passes
         if params.refinement != "none":
-            self.scan.warnings.append("The texture was not refined: it does not fit into memory as a whole.")
+            self.scan.warnings.append("The texture is too large for the memory to be refined as a whole; it was not.")
         sides = [min(photograph.view.width, photograph.view.height) for photograph in passes.used]
         level = scan_plan.block_level(params, footprint, sides)
         for number, place in enumerate(places):

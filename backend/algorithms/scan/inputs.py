@@ -67,7 +67,7 @@ def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
     if mesh is not None and not inputs.get("uv_maps"):
         strays = stray_triangles(mesh)
         if strays:
-            warnings.append(f"{strays} of the {len(mesh)} triangles extend beyond the texture's border.")
+            warnings.append(f"{strays} of the {len(mesh)} triangles reach beyond the texture's border.")
     scan = Scan(views, mesh, occluders, tiles, unwrapped, warnings=warnings)
     if mesh is not None:
         scan.overlap = _overlap(mesh, warnings)
@@ -112,8 +112,8 @@ def _overlap(mesh: np.ndarray, warnings: list[str]) -> float:
     share = overlap_share(_in_one_tile(mesh))
     if share > OVERLAP_WORTH_TELLING:
         warnings.append(
-            f"{share:.1%} of the UVs' area is covered by more than one triangle: those share their texels. "
-            "Unwrap it again if that is not intended."
+            f"{share:.1%} of the UVs' area lies under more than one triangle: those share their texels. "
+            "Unwrap anew where that is not meant."
         )
     return float(share)
 

@@ -131,7 +131,7 @@ class Passes:
                 cells.add(strip.uv, strip.weights, strip.pixels)
             share = seen / max(frame.pixels.shape[0] * frame.pixels.shape[1], 1)
             if share < LEAST_SEEN:
-                photograph.reason = "does not show the mesh" if not seen else "shows very little of the mesh"
+                photograph.reason = "sees nothing of the mesh" if not seen else "shows hardly anything of the mesh"
             else:
                 photograph.footprint = float(np.median(np.concatenate(sizes))) / reduction
             photograph.cells = cells.close(view.index, counts=photograph.is_used)

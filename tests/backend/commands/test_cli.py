@@ -122,7 +122,7 @@ def test_mistyped_words_get_a_suggestion(height_file):
     assert "Did you mean 'doctor'?" in refused("docter")
     assert "Did you mean 'probe'?" in refused("run", "prob")
     assert "Did you mean --noise?" in refused("run", "probe", "--nois", "1")
-    assert "takes one of done, error" in refused("run", "probe", "--ending", "don")
+    assert "must be one of done, error" in refused("run", "probe", "--ending", "don")
     assert "Did you mean" in refused("run", "probe", "--height", height_file.with_name("im.tif"))
     assert "Unexpected argument 'more'" in refused("run", "probe", "more")
 
@@ -206,7 +206,7 @@ def test_recipe_refuses_a_changed_file_and_says_what_is_overridden(height_file, 
     assert relievo("run", "probe", "--height", height_file, "--noise", "3", "--out", out).returncode == 0
     done = relievo("run", "--recipe", out, "--noise", "4", "--out", tmp_path / "o2")
     assert done.returncode == 0
-    assert "noise is 4.0 here; the recipe says 3.0" in done.stderr
+    assert "noise is 4.0 in this run; the recipe has 3.0" in done.stderr
     before = (out / "height.npy").read_bytes()
     with rasterio.open(height_file, "r+") as file:
         file.write(file.read(1) + 1, 1)

@@ -385,7 +385,7 @@ def _glb_without_picture(folder: Path) -> list[object]:
     (_mesh_without_faces, ("scan.obj",)),
     (_views_without_map, ("2.png", "has no UV map")),
     (_views_without_photograph, ("2.exr", "has no photograph")),
-    (_views_and_images, ("--views brings the images",)),
+    (_views_and_images, ("which brings the images",)),
     (_broken_cameras, ("cameras.json", "cut short")),
     (_unknown_flip, ("no flip 'open-gl'", "Did you mean 'opengl'?")),
     (_glb_without_picture, ("PNG or JPEG", "Add png8")),

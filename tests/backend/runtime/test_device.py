@@ -95,7 +95,7 @@ def test_auto_is_the_cpu_where_no_card_pays_and_the_networks_take_the_card() -> 
 
 
 def test_devices_by_parameters_are_among_the_devices() -> None:
-    with pytest.raises(DeclarationError, match="gives 'cuda', which devices does not name"):
+    with pytest.raises(DeclarationError, match="gives 'cuda', which is not in devices"):
         declare(devices=("cpu",), devices_for=lambda params: ("cuda", "cpu"))
 
 
