@@ -77,7 +77,7 @@ def resolve(wanted: str, kinds: Sequence[str], label: str, usable: Sequence[str]
         return Resolved(device=torch.device(found))
     device = pick_device(wanted)
     if kind_of(str(device)) not in kinds:
-        reason = f"{label} does not support {device} for this job"
+        reason = f"{label} does not use {device} for this job"
     elif str(device) not in usable:
         reason = f"This backend was not started with the device {device}"
     else:

@@ -374,9 +374,9 @@ def _glb_without_picture(folder: Path) -> list[object]:
 
 @pytest.mark.parametrize(("spoil", "words"), [
     (_without_photograph, ("1 of the 5 cameras", "has no photograph: 2.png", "--skip-missing")),
-    (_of_others, ("None of the 5 cameras", "missing are 0.png, 1.png, 2.png ...", "--images")),
+    (_of_others, ("None of the 5 cameras", "missing: 0.png, 1.png, 2.png ...", "--images")),
     (_empty_folder, ("empty has no photograph", "Looked for: .jpg")),
-    (_of_another_size, ("2.png is 80 x 60", "camera says 96 x 72")),
+    (_of_another_size, ("2.png is 80 x 60", "camera has 96 x 72")),
     (_no_image, ("2.png is neither JPEG, PNG, TIFF nor WebP",)),
     (_mask_of_another_size, ("mask of 2.png is 10 x 10", "96 x 72")),
     (_masks_of_others, ("no mask for the photograph 0.png", "has the name of its photograph")),

@@ -207,7 +207,7 @@ def test_eight_bits_are_taken_with_a_warning(tmp_path, caplog):
     with rasterio.open(tmp_path / "a.png", "w", driver="PNG", height=9, width=9, count=1, dtype="uint8") as file:
         file.write(np.arange(81, dtype=np.uint8).reshape(9, 9), 1)
     assert read_height(tmp_path / "a.png", pixel_size_m=5.0, height_range_m=(0.0, 255.0)).values.max() == 80.0
-    assert "256 steps" in caplog.text
+    assert "256 levels" in caplog.text
 
 
 def test_exr_of_image_programs(tmp_path):

@@ -67,8 +67,8 @@ def test_a_device_that_the_algorithm_does_not_use_gives_the_cpu_and_a_sentence()
         ("cuda:7", ("cpu", "cuda"), "no device 'cuda:7'"),
         ("mps", ("cpu",), "no device 'mps'"),
         ("banana", ("cpu",), "no device 'banana'"),
-        ("auto", ("mps",), "Probe runs on mps; here is cuda:0, cuda:1, cpu."),
-        ("cpu", ("cuda",), "Probe runs on cuda; here is"),
+        ("auto", ("mps",), "Probe runs on mps; this machine has cuda:0, cuda:1, cpu."),
+        ("cpu", ("cuda",), "Probe runs on cuda; this machine has"),
     ],
 )
 def test_what_is_not_there_is_refused(wanted: str, kinds, said: str) -> None:

@@ -289,7 +289,7 @@ def test_a_job_fetches_only_when_it_is_told_to(
     assert job.weights("test", file=str(own), fetch=True)["layer.weight"].numel() == 3
     assert server.asked == [], "the user's file stands first"
     assert job.weights("test", fetch=True)["layer.weight"].numel() == 300_000
-    assert "fetching the Test weights" in stages
+    assert "downloading the Test weights" in stages
     assert len(job.weights("test", fetch=True)) == len(server.asked) == 1, "once"
 
 
