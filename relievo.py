@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Relievo's front door: makes the environment once, then hands over to the backend's command line.
+"""Start here: makes the environment once, then runs the backend's command line.
 
     python3 relievo.py demo        everything at once: Blender, backend, a terrain and its picture in out/demo
     python3 relievo.py test        the same set-up, then every check
@@ -9,7 +9,7 @@
     python3 relievo.py doctor      what is installed, what is wrong, what to do
     python3 relievo.py bench       the claims of docs/performance.md, measured on this machine
     python3 relievo.py prepare     makes the environments ahead of time
-    python3 relievo.py train       makes anew what ships: exemplars, weights
+    python3 relievo.py train       recreates what ships: exemplars, weights
 
 PyTorch's build is chosen once: with CUDA where an NVIDIA card answers (2.9 GB to download), else for the CPU (0.4 GB).
 `python3 relievo.py --cuda prepare` or `--cpu prepare` chooses it by hand.

@@ -24,8 +24,8 @@ class RelievoPreferences(bpy.types.AddonPreferences):
         description="Which backend computes",
         items=[
             ("OWN", "This Machine", "Relievo installs, starts and stops it"),
-            ("FILE", "Connection File", "One that runs already on this machine"),
-            ("ADDRESS", "Address", "One that runs on another machine"),
+            ("FILE", "Connection File", "A backend that already runs on this machine"),
+            ("ADDRESS", "Address", "A backend that runs on another machine"),
         ],
     )
     endpoint_path: bpy.props.StringProperty(
@@ -40,7 +40,7 @@ class RelievoPreferences(bpy.types.AddonPreferences):
         name="Build",
         description="Which build of PyTorch to install",
         items=[
-            ("auto", "Automatic", "CUDA where an NVIDIA driver answers, else the CPU build"),
+            ("auto", "Automatic", "CUDA if an NVIDIA driver responds, otherwise the CPU build"),
             ("cpu", "CPU", "About 0.3 GB to download"),
             ("cuda", "NVIDIA CUDA", "About 3 GB to download"),
         ],
@@ -50,7 +50,7 @@ class RelievoPreferences(bpy.types.AddonPreferences):
     )
     data_dir: bpy.props.StringProperty(
         name="Data Folder",
-        description="Where the backend, its jobs and its log lie; empty for the usual place. Needs a restart",
+        description="Folder of the backend, its jobs and its log; empty for the default. Takes effect after a restart of Blender",
         subtype="DIR_PATH",
     )
     device: bpy.props.StringProperty(

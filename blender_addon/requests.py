@@ -71,9 +71,9 @@ def selected_mesh(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
 
 
 def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | None = None) -> Request:
-    """What repeats a recipe that lies on an object. changes: parameters to alter, such as the seed.
+    """The request that repeats a recipe stored on an object. changes: parameters to alter, such as the seed.
 
-    Raises InvalidInput for something that is no recipe, UnknownAlgorithm for one of an engine that is not there.
+    Raises InvalidInput for anything but a recipe, UnknownAlgorithm for a recipe of an engine that is not installed.
     """
     recipe = check_recipe(recipe)
     spec = find(algorithms(), recipe["algorithm"])
@@ -85,7 +85,7 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
     if missing:
         raise InvalidInput(
             f"The recipe does not say where its {missing[0]} came from.",
-            hint="Generate it anew from the sidebar.",
+            hint="Generate it again from the sidebar.",
             field=missing[0],
         )
     writer = table.of(spec)
@@ -200,7 +200,7 @@ def with_params(request: Request, params: Mapping[str, Any], *, output: str = ""
 
 
 def recipe_on(item: bpy.types.ID | None) -> dict[str, Any] | None:
-    """The recipe that lies on an object or image, None where there is none that can be read."""
+    """The recipe stored on an object or image, None if there is none that can be read."""
     if item is None:
         return None
     text = item.get(RECIPE_KEY)

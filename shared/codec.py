@@ -1,7 +1,7 @@
 """Messages to frames and back, without copying an array: [magic, JSON header, buffer, buffer, ...].
 
 Nothing here trusts what it is given: sizes, types and names are checked before an array is made over a buffer, and
-the only exception that leaves decode() is ProtocolError. Sockets are not this module's business.
+the only exception that leaves decode() is ProtocolError. Sockets are handled elsewhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of devices as people and the wire write them: "auto", "cpu", "mps", "cuda" (the first one), "cuda:1". Knows no machine."""
+"""Names of devices as users and the protocol write them: "auto", "cpu", "mps", "cuda" (the first one), "cuda:1". No hardware."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def default_data_dir() -> Path:
 
 
 def default_state_dir() -> Path:
-    """Where a backend keeps jobs, results and its connection file if it is told nothing else."""
+    """Where a backend keeps jobs, results and its connection file if it is given no other folder."""
     return default_data_dir() / "state"
 
 

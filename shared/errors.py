@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class RelievoError(Exception):
-    """Base of every foreseeable failure.
+    """Base of every expected failure.
 
     message: one sentence that says what happened, to what. hint: what to do about it, "" where there is nothing to say.
     field: the parameter, port or file it is about, "" where it is about none.
@@ -36,7 +36,7 @@ def _rebuild(cls: type[RelievoError], message: str, hint: str, field: str) -> Re
 
 
 class InternalError(RelievoError):
-    """A defect of ours, or of a library, that nobody foresaw."""
+    """A bug in Relievo or in a library."""
 
     code = "internal"
 
@@ -151,5 +151,5 @@ _BY_CODE = {error.code: error for error in ERRORS}
 
 
 def error_from_code(code: str, message: str, *, hint: str = "", field: str = "") -> RelievoError:
-    """The error that a wire's Failure stands for; a code from a newer version becomes a plain RelievoError."""
+    """The error of a Failure message; a code from a newer version becomes a plain RelievoError."""
     return _BY_CODE.get(code, RelievoError)(message, hint=hint, field=field)

@@ -108,7 +108,7 @@ class Handoff:
             _remove(source)
 
     def sweep(self, max_age_s: float = MAX_AGE_S) -> None:
-        """Remove what nobody took."""
+        """Remove files that were never taken."""
         for path in self.folder.iterdir():
             with contextlib.suppress(FileNotFoundError):  # taken while we look
                 if path.name != PROOF and time.time() - path.lstat().st_ctime > max_age_s:

@@ -171,7 +171,7 @@ class Failure(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress(Message):
-    """At most 10 a second a job; the latest wins. remaining_s: an estimate, or None."""
+    """At most 10 per second per job; the latest wins. remaining_s: an estimate, or None."""
 
     job: str
     state: str

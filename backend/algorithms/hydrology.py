@@ -108,7 +108,7 @@ def _erode(
     strength: Tensor | None,
     job: JobContext,
 ) -> None:
-    """params.steps time steps on `ground`; ends early when somebody asks for the result as it stands."""
+    """params.steps time steps on `ground`; ends early when the user asks for the current result."""
     total = params.steps + 2
     years = 1.0 / params.steps
     low, high = float(ground.height.min()), float(ground.height.max())

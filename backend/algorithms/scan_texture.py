@@ -189,7 +189,7 @@ class _Making:
     # What is handed back ---------------------------------------------------------------------------------------------
 
     def _finish(self, sheets: Sheets) -> None:
-        """Fill what nobody has seen, hand over the sheets' cores, and let them predict the held-out photographs."""
+        """Fill unseen texels, pass on the sheets' cores, and predict the held-out photographs from them."""
         for sheet in sheets.sheets:
             self.passes.progress.alive()
             self._hand_over(sheet)

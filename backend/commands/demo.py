@@ -1,4 +1,4 @@
-"""`demo`: from nothing to a picture of a terrain, through every part of the house."""
+"""`demo`: from installation to a rendered terrain, through backend and Blender."""
 
 from __future__ import annotations
 

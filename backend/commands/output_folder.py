@@ -114,7 +114,7 @@ def _pictures(outputs: Mapping[str, Any], computed: Computed) -> dict[str, str]:
 
 
 def matching_georeference(array: Array, arrays: Mapping[str, tuple[Array, ...]]) -> Georeference | None:
-    """Where the output lies: where the first input of its size and pixel size lies."""
+    """The georeference of the output: that of the first input with the same size and pixel size."""
     if "pixel_size_m" not in array.attributes and array.values.ndim != 2:
         return None
     for given in arrays.values():

@@ -1,6 +1,6 @@
 """The reference pages of docs/reference, made from the catalog: `python -m backend.commands.reference_pages` rewrites them.
 
-A declaration is the only source: what stands here stands in --help, in the sidebar's tooltips and in what the wire refuses.
+A declaration is the only source: --help, the sidebar's tooltips and the validation of requests are made from it too.
 """
 
 from __future__ import annotations

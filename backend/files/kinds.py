@@ -1,4 +1,4 @@
-"""How each kind of array lies in files: what reads it, what writes it, and what it becomes where nobody asks for a format.
+"""How each kind of array is stored in files: what reads it, what writes it, and its default format.
 
 One row per kind. A new kind is a row here, one in blender_addon/readers and, where it is shown, one in blender_addon/writers.
 Readers and writers are named, not imported, so that --help stays quick.

@@ -25,7 +25,7 @@ REDUCTIONS = (1, 2, 4, 8)
 ROWS = 256  # of pixels that are copied at a time
 
 Image.MAX_IMAGE_PIXELS = (
-    MAX_PIXELS  # Pillow's own limit, meant for strangers' files on servers, is a medium-format camera's
+    MAX_PIXELS  # Pillow's own limit, meant for untrusted files on servers, is the size of a medium-format camera's
 )
 
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap the sides
@@ -60,7 +60,7 @@ def size_of(array: Array) -> tuple[int, int]:
 def decode(array: Array, reduction: int = 1, *, size: tuple[int, int] | None = None) -> np.ndarray:
     """[H, W, 3] uint8, or uint16 where the file has 16 bits; sRGB values, alpha left out, grey in all three channels.
 
-    reduction: 1, 2, 4 or 8: each pixel is the mean of as many by as many, and what does not fill a last block falls away. size: the
+    reduction: 1, 2, 4 or 8: each pixel is the mean of a block of that side; incomplete last blocks are dropped. size: the
     (width, height) that its camera says; a picture that fits it only when turned as its EXIF orientation says is turned. Raises
     InvalidInput, naming the photograph, for what cannot be decoded.
     """

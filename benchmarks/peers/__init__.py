@@ -1,2 +1,2 @@
-"""Published methods, written anew from their papers, to be measured beside ours: faithful in what they compute,
+"""Published methods, reimplemented from their papers, to be measured beside ours: faithful in what they compute,
 fair in how."""

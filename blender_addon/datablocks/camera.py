@@ -28,7 +28,7 @@ UP = {
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """How the file's world comes into Blender's: turned by `up`, then scaled. scale: Blender units a unit of the file."""
+    """How the file's world comes into Blender's: turned by `up`, then scaled. scale: Blender units per unit of the file."""
 
     up: str = "FILE"
     scale: float = 1.0

@@ -68,7 +68,7 @@ def chosen(scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.
 
 def from_text(text: str, spec: AlgorithmSpec, port: Port) -> Given:
     """What an operator was told for a MESH port ("Scan", "collection:Props") or a CAMERAS port (a collection's name, or those of
-    cameras with ; between them), under the port's name. Raises InvalidInput for names that are not there.
+    camera names separated by ";"), under the port's name. Raises InvalidInput for names that are not there.
     """
     text = text.strip()
     name = text.removeprefix("collection:").strip()

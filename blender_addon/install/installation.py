@@ -1,4 +1,4 @@
-"""The backend as it lies on this machine's disk: find it, install and update it, remove it. No bpy, no sockets; nothing here waits.
+"""The backend's installation on this machine: find it, install and update it, remove it. No bpy, no sockets; nothing here waits.
 
 It lives in a folder of its own, outside Blender's Python and outside the add-on's folder:
 
@@ -148,7 +148,7 @@ class Installer:
             self._output = open(log, "w+b")  # noqa: SIM115  # read by poll() while the child writes
         except OSError as error:
             raise InstallFailed(
-                f"{root} may not be written: {error.strerror}.", hint="Choose another folder in the preferences."
+                f"{root} cannot be written to: {error.strerror}.", hint="Choose another folder in the preferences."
             ) from error
         command = [
             _blenders_python(),
@@ -193,7 +193,9 @@ class Installer:
         if not self._progress.done:
             self._set(
                 done=True,
-                error=error_from_code("cancelled", "Installing was cancelled.", hint="Install goes on where it was."),
+                error=error_from_code(
+                    "cancelled", "Installing was cancelled.", hint="Install continues where it stopped."
+                ),
             )
         self._close()
 
@@ -242,8 +244,8 @@ class Installer:
         try:
             if self._process.returncode != 0:
                 last = self.log[-1] if self.log else f"it ended with status {self._process.returncode}"
-                hint = "Press Install again: it goes on where it was."
-                self._set(done=True, error=InstallFailed(f"The installer broke off: {last}", hint=hint))
+                hint = "Press Install again to continue."
+                self._set(done=True, error=InstallFailed(f"The installer stopped: {last}", hint=hint))
             elif not self._trying:
                 self._trying = True
                 _copy_sources(payload_dir(), self.installation.source)

@@ -48,7 +48,7 @@ class BackendProcess:
         state = self.installation.state
         if state in ("missing", "incomplete"):
             raise BackendUnavailable(
-                "No backend is installed." if state == "missing" else "The backend's installation broke off.",
+                "No backend is installed." if state == "missing" else "The backend's installation was interrupted.",
                 hint="Press Install Backend.",
             )
         self.state_dir.mkdir(parents=True, exist_ok=True)
@@ -84,14 +84,14 @@ class BackendProcess:
             status, self._process = self._process.returncode, None
             if status not in (0, -signal.SIGTERM):
                 self.error = BackendUnavailable(
-                    f"The backend ended with status {status}: {self.log_tail(1) or 'it said nothing'}",
+                    f"The backend ended with status {status}: {self.log_tail(1) or 'it printed nothing'}",
                     hint="Start it again; the log says more.",
                 )
         if self._running_pid():
             return "running"
         if self._process is not None:
             if time.monotonic() - self._started > START_TIMEOUT_S:
-                self.error = BackendUnavailable("The backend did not start within a minute.", hint="Look into its log.")
+                self.error = BackendUnavailable("The backend did not start within a minute.", hint="See its log.")
                 self.stop()
                 return "crashed"
             return "starting"

@@ -1,4 +1,4 @@
-"""How the add-on stands with its backend, as a person is told: one sentence, a hint, and the action that mends it.
+"""The state of the connection to the backend, as shown to the user: one sentence, a hint, and the action that fixes it.
 
 Reads what connection.py knows and changes nothing; no I/O, since every redraw of the sidebar asks.
 """
@@ -43,7 +43,7 @@ _OWN = {
         LinkState.NOT_INSTALLED, "Relievo computes in its own process. Nothing is installed yet.", action="install"
     ),
     "incomplete": Standing(
-        LinkState.NOT_INSTALLED, "The installation was interrupted.", "It goes on where it broke off.", "install"
+        LinkState.NOT_INSTALLED, "The installation was interrupted.", "Press Install to continue.", "install"
     ),
 }
 
@@ -78,14 +78,14 @@ def _of_client(connection: Connection, client: Client) -> Standing:
         return Standing(
             LinkState.LOST,
             "The connection to the backend is lost; trying again.",
-            "Jobs that it has accepted go on and are fetched once it answers.",
+            "Jobs that it has accepted continue, and their results are fetched when it answers.",
             "start" if managed else "reconnect",
         )
     if connection.silent_s < SILENCE_S:
         return Standing(LinkState.CONNECTING, "Connecting to the backend.")
     if client.transport is Transport.UP:
         hint = "Check the address and the port, and whether it needs a key."
-        return Standing(LinkState.LOST, f"What listens at {address} does not answer as a backend.", hint, again)
+        return Standing(LinkState.LOST, f"The program that listens at {address} is not a Relievo backend.", hint, again)
     hint = "Start it again." if managed else "Start it there, or check the address and the firewall."
     return Standing(LinkState.LOST, f"No backend answers at {address}; still trying.", hint, again)
 
@@ -95,7 +95,7 @@ def _of_own_backend(connection: Connection) -> Standing:
         return _OWN[connection.installed]
     if connection.installed == "outdated":
         version = connection.installed_version
-        sentence = "The backend is of another build than this add-on."
+        sentence = "The backend is from another build than this add-on."
         if version != VERSION:
             sentence = f"The backend is version {version}; this add-on is {VERSION}."
         return Standing(LinkState.OUTDATED, sentence, action="update")

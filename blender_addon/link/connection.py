@@ -321,7 +321,7 @@ class Connection:
         tail = self.process.log_tail().strip().splitlines()
         self._fail(
             self.process.error
-            or BackendUnavailable("The backend ended by itself.", hint=tail[-1] if tail else "See its log.")
+            or BackendUnavailable("The backend ended unexpectedly.", hint=tail[-1] if tail else "See its log.")
         )
 
     def _follow_endpoint(self) -> None:

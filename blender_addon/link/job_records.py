@@ -72,7 +72,7 @@ class Job:
 
     @property
     def sentence(self) -> str:
-        """How it stands, in a few plain words."""
+        """Its state in a few plain words."""
         if self.error is not None:
             return f"failed: {self.error.message}"
         if self.state is JobState.CANCELLED:

@@ -148,7 +148,7 @@ class Session:
 
     @property
     def standing(self) -> Standing:
-        """How the connection to the backend stands, as a person is told."""
+        """The state of the connection to the backend, as shown to the user."""
         return describe(self.connection)
 
     # Stepping -------------------------------------------------------------------------------------------------
@@ -280,7 +280,9 @@ class Session:
                 self._settle(job, JobState.CANCELLED)
                 return
             if source is None or source.state is JobState.FAILED:
-                gone = BackendUnavailable("The job that was to make its input is gone.", hint="Generate it again.")
+                gone = BackendUnavailable(
+                    "The job that was to compute its input no longer exists.", hint="Generate it again."
+                )
                 self._fail(job, source.error or gone if source is not None else gone)
                 return
             if source.outputs is None:

@@ -31,7 +31,7 @@ class Installing:
     def poll(cls, context: bpy.types.Context) -> bool:
         options = settings.read(context)
         if _state() is LinkState.INSTALLING:
-            cls.poll_message_set("It is being installed")
+            cls.poll_message_set("The backend is being installed")
             return False
         if not bpy.app.online_access and options.wheels is None:
             cls.poll_message_set(
@@ -190,7 +190,7 @@ class RELIEVO_OT_use_running_backend(bpy.types.Operator):
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not (self.endpoint_path or self.address):
-            raise InvalidInput("Neither a connection file nor an address was given.", hint="Give one of the two.")
+            raise InvalidInput("Neither a connection file nor an address was given.", hint="Enter one of them.")
         place = Place(
             endpoint_path=bpy.path.abspath(self.endpoint_path) if not self.address else "",
             address=self.address,
@@ -254,7 +254,7 @@ class RELIEVO_OT_open_data_folder(bpy.types.Operator):
 
 def _open(path: Path) -> set[str]:
     if not path.exists():
-        raise InvalidInput(f"There is no {path} yet.", hint="It comes with the first start of the backend.")
+        raise InvalidInput(f"There is no {path} yet.", hint="It is created when the backend first starts.")
     bpy.ops.wm.path_open(filepath=str(path))
     return {"FINISHED"}
 

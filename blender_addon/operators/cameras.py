@@ -58,7 +58,7 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
     )
     up: bpy.props.EnumProperty(
         name="Up",
-        description="Which axis of the file's world points up; the mesh has to be turned alike",
+        description="Which axis of the file's world points up; the mesh must be rotated the same way",
         items=[
             ("FILE", "As in File", "Keep the file's axes, as Blender's PLY importer does"),
             ("Y_UP", "Y", "The file's Y becomes Blender's Z, as Blender's OBJ importer does"),
@@ -67,7 +67,7 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
     )
     flip: bpy.props.EnumProperty(
         name="Convention",
-        description="What to turn round in a file that does not keep to its format's convention",
+        description="Conversion for a file that does not follow its format's convention",
         items=[
             ("NONE", "As the Format Says", ""),
             *((name, name, text[0].upper() + text[1:]) for name, text in FLIPS.items()),
@@ -80,7 +80,7 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
         default=True,
     )
     set_render_size: bpy.props.BoolProperty(
-        name="Set Render Size", description="Let the scene render at the size of the first photograph", default=False
+        name="Set Render Size", description="Set the scene's render size to that of the first photograph", default=False
     )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -108,7 +108,7 @@ class RELIEVO_OT_import_cameras(bpy.types.Operator):
         if not self.filepath:
             raise InvalidInput("No camera file is named.", hint="Pick a file or a folder.", field="filepath")
         if context.mode != "OBJECT":
-            raise InvalidInput("Cameras are imported in Object Mode only.", hint="Leave the current mode first.")
+            raise InvalidInput("Cameras can only be imported in Object Mode.", hint="Leave the current mode first.")
         images = Path(bpy.path.abspath(self.images)) if self.images else None
         if images is not None and not images.is_dir():
             raise InvalidInput(
@@ -210,7 +210,7 @@ def _warnings(
             "account; a render does with the same Aspect in the scene's output settings."
         )
     if any(not entry.camera.distortion.is_none and entry.backdrop is None for entry in posed if entry.photograph):
-        told.append("The photographs are shown bent, as the lens took them: they match the mesh in the middle only.")
+        told.append("The photographs are shown with their lens distortion: they match the mesh only in the middle.")
     centers = np.array([entry.camera.center for entry in posed]) * frame.scale
     spread = float(np.linalg.norm(np.ptp(centers, axis=0))) or 1.0
     if np.abs(centers).max() * 2.0**-23 > FAR * spread:

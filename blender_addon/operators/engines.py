@@ -147,7 +147,9 @@ def _engine_operator(spec: AlgorithmSpec) -> type:
             annotations[_port_name(spec, port.name)] = bpy.props.StringProperty(
                 name=port.label, description=f"{port.help}: {_words_for(port)}"
             )
-    annotations["preset"] = bpy.props.StringProperty(name="Preset", description="Values for whatever is not given")
+    annotations["preset"] = bpy.props.StringProperty(
+        name="Preset", description="Preset for all settings that are not given"
+    )
     writer = writers.of(spec)
     annotations["output"] = bpy.props.EnumProperty(
         name=writer.label, description=writer.help, items=writer.items, default=writer.items[0][0]

@@ -68,7 +68,7 @@ class RELIEVO_OT_place_job(JobOperator, bpy.types.Operator):
         if job.outputs is None:
             raise InvalidInput(f"{job.label} has no result yet.")
         if context.mode != "OBJECT":
-            raise InvalidInput("A result is placed in Object Mode only.", hint="Leave the current mode first.")
+            raise InvalidInput("A result can only be placed in Object Mode.", hint="Leave the current mode first.")
         job.error = None
         job.purpose["location"] = requests.free_place(context.scene, tuple(context.scene.cursor.location))
         results.place(pump.session(), job, pump.generation(), anywhere=True)
@@ -112,7 +112,7 @@ class RELIEVO_OT_show_job(JobOperator, bpy.types.Operator):
         elif data is not None:
             self.report({"INFO"}, f"It is the material {data.name}: give it to a mesh under Material Properties")
         else:
-            raise InvalidInput("What this job made is no longer in the file.", hint="Again makes it anew.")
+            raise InvalidInput("What this job made is no longer in the file.", hint="Again recreates it.")
         return {"FINISHED"}
 
 

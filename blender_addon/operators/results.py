@@ -48,7 +48,7 @@ class MadeOperator:
     poll_message_set: Any
 
     of_texture: bpy.props.BoolProperty(
-        name="Texture", description="Act on the object's texture and not on its shape", options={"SKIP_SAVE"}
+        name="Texture", description="Use the object's texture, not its shape", options={"SKIP_SAVE"}
     )
 
     @classmethod
@@ -71,7 +71,7 @@ class MadeOperator:
 
 
 class RELIEVO_OT_regenerate(MadeOperator, bpy.types.Operator):
-    """Compute what is selected anew from its recipe and replace it in place"""
+    """Compute the selected result again from its recipe and replace it in place"""
 
     bl_idname = "relievo.regenerate"
     bl_label = "Regenerate"
@@ -82,7 +82,7 @@ class RELIEVO_OT_regenerate(MadeOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_update_terrain(MadeOperator, bpy.types.Operator):
-    """Compute what is selected anew with the sidebar's present settings and the inputs of its recipe, and replace it in place"""
+    """Compute the selected result again with the sidebar's settings and the inputs of its recipe, and replace it in place"""
 
     bl_idname = "relievo.update_terrain"
     bl_label = "Apply Settings"
@@ -101,7 +101,7 @@ class RELIEVO_OT_update_terrain(MadeOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_vary(MadeOperator, bpy.types.Operator):
-    """Compute what is selected with another seed and replace it in place"""
+    """Compute the selected result with a new random seed and replace it in place"""
 
     bl_idname = "relievo.vary"
     bl_label = "Vary"
@@ -147,7 +147,7 @@ class RELIEVO_OT_copy_recipe(MadeOperator, bpy.types.Operator):
 
 
 class RELIEVO_OT_open_report(bpy.types.Operator):
-    """Open what the engine tells about this result, in a text editor of its own window"""
+    """Open the engine's report on this result in a text editor in a new window"""
 
     bl_idname = "relievo.open_report"
     bl_label = "Open Report"
@@ -157,7 +157,7 @@ class RELIEVO_OT_open_report(bpy.types.Operator):
         carrier = report_carrier_of(context.active_object)
         text = report.text_of(carrier) if carrier is not None else None
         if text is None:
-            raise InvalidInput("The report was deleted.", hint="Regenerate makes it anew.")
+            raise InvalidInput("The report was deleted.", hint="Regenerate recreates it.")
         if bpy.app.background:
             self.report({"INFO"}, text.as_string())
             return {"FINISHED"}

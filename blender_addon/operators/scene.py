@@ -26,7 +26,7 @@ class RELIEVO_OT_set_up_view(bpy.types.Operator):
 
     sun_azimuth: bpy.props.FloatProperty(
         name="Sun Direction",
-        description="Where the sun stands, clockwise from +Y",
+        description="Direction of the sun, clockwise from +Y",
         default=stage.View.sun_azimuth,
         min=0.0,
         max=360.0,
@@ -40,7 +40,7 @@ class RELIEVO_OT_set_up_view(bpy.types.Operator):
     )
     azimuth: bpy.props.FloatProperty(
         name="Camera Direction",
-        description="Where the camera stands, clockwise from +Y",
+        description="Direction of the camera, clockwise from +Y",
         default=stage.View.azimuth,
         min=0.0,
         max=360.0,
@@ -124,7 +124,7 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
         if image is None:
             raise InvalidInput(f"There is no image {self.image!r}." if self.image else "No image is shown.")
         if context.mode != "OBJECT":
-            raise InvalidInput("A terrain is made in Object Mode only.", hint="Leave the current mode first.")
+            raise InvalidInput("A terrain can only be made in Object Mode.", hint="Leave the current mode first.")
         scale, offset_m = (self.high_m - self.low_m, self.low_m) if self.meaning == "RANGE" else (1.0, 0.0)
         columns = max(1, typed.size(image)[0])
         heights = drawn.height_map(image, pixel_size_m=self.width_m / columns, scale=scale, offset_m=offset_m)

@@ -27,7 +27,7 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     mesh: bpy.props.StringProperty(
-        name="Mesh", description="Empty for the picked or the active one", options={"SKIP_SAVE"}
+        name="Mesh", description="Name of the mesh; empty for the picked or the active one", options={"SKIP_SAVE"}
     )
     angle_limit: bpy.props.FloatProperty(
         name="Angle Limit",
@@ -38,7 +38,11 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
         subtype="ANGLE",
     )
     island_margin: bpy.props.FloatProperty(
-        name="Margin", description="Room between pieces, as a share of the texture", default=0.002, min=0.0, max=0.1
+        name="Margin",
+        description="Margin between UV islands, as a share of the texture",
+        default=0.002,
+        min=0.0,
+        max=0.1,
     )
 
     @reports_errors
@@ -51,7 +55,7 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
                 field="mesh",
             )
         if context.mode != "OBJECT":
-            raise InvalidInput("A mesh is unwrapped in Object Mode only.", hint="Leave the current mode first.")
+            raise InvalidInput("A mesh can only be unwrapped in Object Mode.", hint="Leave the current mode first.")
         mesh = typed.mesh(item)
         if not len(mesh.polygons):
             raise InvalidInput(f"The mesh {item.name!r} has no faces.", hint="Pick another mesh.", field=item.name)
@@ -63,7 +67,9 @@ class RELIEVO_OT_unwrap(bpy.types.Operator):
             )
         layer = mesh.uv_layers.get(LAYER) or mesh.uv_layers.new(name=LAYER, do_init=False)
         if layer is None:
-            raise InvalidInput(f"The mesh {item.name!r} has no room for another UV layer.", hint="Remove one.")
+            raise InvalidInput(
+                f"The mesh {item.name!r} cannot have another UV map: 8 is Blender's limit.", hint="Remove one."
+            )
         layer.active = layer.active_render = True
         _project(item, context, self.angle_limit, self.island_margin)
         return {"FINISHED"}

@@ -40,7 +40,7 @@ def distortion(item: bpy.types.Object) -> Distortion:
     model = str(typed.camera(item).get(LENS_KEY, PERSPECTIVE))
     if model not in (PERSPECTIVE, FISHEYE):
         raise InvalidInput(
-            f"The lens of the camera {item.name!r} is {model!r}, which is none that is known.",
+            f"The lens of the camera {item.name!r} is {model!r}, which is not a supported lens model.",
             hint=f"Set its custom property {LENS_KEY} to {PERSPECTIVE} or {FISHEYE}.",
             field=item.name,
         )
@@ -152,7 +152,7 @@ def pose(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.nda
     lengths = np.linalg.norm(world[:3, :3], axis=0)
     if not np.isfinite(world).all() or not (lengths > 0).all():
         raise InvalidInput(
-            f"The camera {item.name!r} has no place in the world: its transform is not finite or flat.",
+            f"The camera {item.name!r} has no valid transform: it is not finite, or scaled to 0.",
             hint="Clear its scale (Alt S) and that of its parents.",
             field=item.name,
         )
@@ -175,7 +175,7 @@ def _world_matrix(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Mat
         return evaluated.matrix_world
     if item.parent is not None or len(item.constraints):
         raise InvalidInput(
-            f"Where the camera {item.name!r} stands is not known: its collection is excluded from the view layer.",
+            f"The position of the camera {item.name!r} is not known: its collection is excluded from the view layer.",
             hint="Tick the collection in the outliner; it may be hidden by its eye.",
             field=item.name,
         )

@@ -29,7 +29,7 @@ _LINEAR = {
 def height_map(image: bpy.types.Image, *, pixel_size_m: float, scale: float = 1.0, offset_m: float = 0.0) -> Array:
     """Red times scale plus offset_m, metres. An image of 8 bits a channel gives 256 steps and a warning in the log."""
     if has_eight_bits(image):
-        log.warning("The image %r has 8 bits a channel: its heights come in steps of %g m.", image.name, scale / 255)
+        log.warning("The image %r has 8 bits per channel: its heights come in steps of %g m.", image.name, scale / 255)
     values = _stored(image)[..., 0].astype(np.float64) * scale + offset_m
     return make_height_map(values, pixel_size_m)
 
@@ -127,7 +127,7 @@ def _pixels(image: bpy.types.Image) -> np.ndarray:
     if image.source == "TILED":
         raise InvalidInput(
             f"The image {image.name!r} is made of UDIM tiles.",
-            hint="Take one tile as an image of its own.",
+            hint="Save one tile as a separate image.",
             field=image.name,
         )
     columns, rows = typed.size(image)

@@ -133,7 +133,7 @@ def _size(data: np.ndarray, name: str, item: bpy.types.Object) -> tuple[int, int
         return image_size(data)
     except InvalidInput as error:
         raise InvalidInput(
-            f"The photograph {name} of the camera {item.name!r} is no picture that can be read: {error.message}",
-            hint="JPEG, PNG, TIFF and WebP are.",
+            f"The photograph {name} of the camera {item.name!r} is not a readable image: {error.message}",
+            hint="JPEG, PNG, TIFF and WebP are supported.",
             field=item.name,
         ) from error

@@ -135,7 +135,7 @@ def write_uvs(item: bpy.types.Object, soup: np.ndarray, layer: str) -> None:
     if len(found.loops) != len(soup):
         raise InvalidInput(
             f"The mesh {item.name!r} has changed: it had {len(soup)} triangles and has {len(found.loops)}.",
-            hint="Undo the change, or texture it anew.",
+            hint="Undo the change, or compute the texture again.",
             field=item.name,
         )
     if not _has_loops(own, found):
@@ -155,7 +155,9 @@ def write_uvs(item: bpy.types.Object, soup: np.ndarray, layer: str) -> None:
     made = own.uv_layers.get(layer) or own.uv_layers.new(name=layer, do_init=False)
     if made is None:
         raise InvalidInput(
-            f"The mesh {item.name!r} has no room for another UV layer.", hint="Remove one.", field=item.name
+            f"The mesh {item.name!r} cannot have another UV map: 8 is Blender's limit.",
+            hint="Remove one.",
+            field=item.name,
         )
     made.uv.foreach_set("vector", uv.ravel())
     made.active = made.active_render = True
@@ -197,7 +199,7 @@ def in_collection(collection: bpy.types.Collection, *, apart_from: bpy.types.Obj
     if not items:
         raise InvalidInput(
             f"There is no mesh in the collection {collection.name!r} that hides anything.",
-            hint="Put the meshes that stand before the scan into it, or pick none.",
+            hint="Add the meshes that hide the scan, or pick no collection.",
             field=collection.name,
         )
     return items

@@ -173,13 +173,25 @@ _FROM_ABOVE: Item = ("OBJECT", "Mesh", "The surface of a mesh, seen from above",
 _FLAT_IMAGE: Item = ("IMAGE", "Image", "An image of flat colours, one for each class", "IMAGE_DATA", 0)
 _LANDSCAPE: Item = ("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3)
 _MATERIALS: Item = ("MATERIALS", "Materials", "The pass indices of the materials of a mesh", "MATERIAL", 5)
-_OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects that lie over a mesh", "OBJECT_DATA", 6)
-_SURFACE: Item = ("OBJECT", "Mesh", "A mesh with its modifiers, where it stands", "MESH_DATA", 1)
+_OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects above a mesh", "OBJECT_DATA", 6)
+_SURFACE: Item = ("OBJECT", "Mesh", "A mesh with its modifiers, where it is in the scene", "MESH_DATA", 1)
 _MESHES: Item = ("COLLECTION", "Collection", "All meshes of a collection", "OUTLINER_COLLECTION", 7)
 _VIEWS: tuple[Item, ...] = (
-    ("SCENE", "All with Photographs", "Every camera of the scene that has a photograph behind it", "SCENE_DATA", 8),
+    (
+        "SCENE",
+        "All with Photographs",
+        "Every camera of the scene that has a photograph as background image",
+        "SCENE_DATA",
+        8,
+    ),
     ("COLLECTION", "Collection", "The cameras of a collection", "OUTLINER_COLLECTION", 7),
-    ("SELECTED", "Selected", "The selected cameras that have a photograph behind them", "RESTRICT_SELECT_OFF", 9),
+    (
+        "SELECTED",
+        "Selected",
+        "The selected cameras that have a photograph as background image",
+        "RESTRICT_SELECT_OFF",
+        9,
+    ),
 )
 _WITH_CAMERAS = Reader(items=(("CAMERAS", "Cameras", "What belongs to the cameras", "OUTLINER_OB_CAMERA", 0),))
 _ENGINE = Reader(items=())  # what there is depends on the engines: engine_items()

@@ -46,7 +46,7 @@ def from_settings(
             raise InvalidInput(f"{port.label} takes one new result of an engine.", hint="Remove one.", field=name)
         engine = find(algorithms(), engines[0])
         if engine not in table.feeding(spec, port):
-            raise InvalidInput(f"{engine.label} makes nothing that {port.label} could take.", field=name)
+            raise InvalidInput(f"{engine.label} has no output that {port.label} could use.", field=name)
         feeds[name] = Feed(engine.name, properties.read(scene, engine))
     return feeds
 
@@ -57,5 +57,5 @@ def output_of(spec: AlgorithmSpec, port_name: str, feed: Feed) -> tuple[Algorith
     port = next(port for port in spec.inputs if port.name == port_name)
     output = table.output_for(engine, port.kind)
     if not output:
-        raise InvalidInput(f"{engine.label} makes nothing that {port.label} could take.", field=port_name)
+        raise InvalidInput(f"{engine.label} has no output that {port.label} could use.", field=port_name)
     return engine, output

@@ -70,15 +70,11 @@ def group(spec: AlgorithmSpec, port: Port) -> type:
 
 def _datablocks() -> dict[str, Any]:
     return {
-        "image": bpy.props.PointerProperty(
-            type=bpy.types.Image, name="Image", description="The image whose pixels are taken"
-        ),
+        "image": bpy.props.PointerProperty(type=bpy.types.Image, name="Image", description="The image to read"),
         # no poll: with one, the 4.2 wheel ends in a segmentation fault; the readers refuse what is no mesh
-        "object": bpy.props.PointerProperty(
-            type=bpy.types.Object, name="Mesh", description="The mesh whose surface is taken"
-        ),
+        "object": bpy.props.PointerProperty(type=bpy.types.Object, name="Mesh", description="The mesh to read"),
         "collection": bpy.props.PointerProperty(
-            type=bpy.types.Collection, name="Collection", description="The objects that are taken"
+            type=bpy.types.Collection, name="Collection", description="The objects to read"
         ),
     }
 
@@ -96,7 +92,7 @@ def _details() -> dict[str, Any]:
         ),
         "fill_gaps": bpy.props.BoolProperty(
             name="Fill Gaps",
-            description="Let the surroundings flow into holes, and into the corners of an outline that is no rectangle",
+            description="Fill holes, and the corners outside an outline that is not rectangular, from their surroundings",
             default=True,
         ),
         "meaning": bpy.props.EnumProperty(

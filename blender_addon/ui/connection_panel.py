@@ -1,4 +1,4 @@
-"""How the backend stands, drawn for the sidebar and the preferences: one line where all is well, else the reason and
+"""The backend's state, drawn for the sidebar and the preferences: one line where all is well, else the reason and
 the button that mends it. Like all of draw(): no I/O, nothing is changed.
 """
 

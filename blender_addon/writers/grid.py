@@ -67,7 +67,7 @@ def update_heights(mesh: bpy.types.Mesh, heights: np.ndarray) -> None:
     if shape_of(mesh) != heights.shape:
         raise InvalidInput(
             f"The mesh {mesh.name!r} is not a grid of {heights.shape[0]} x {heights.shape[1]} vertices.",
-            hint="Generate it anew instead of updating it.",
+            hint="Generate it again instead of updating it.",
         )
     rows, columns = heights.shape
     positions = _positions(rows, columns, float(mesh[SPACING_KEY]))

@@ -49,7 +49,7 @@ def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.t
         else bpy.data.images.new(name, columns, rows, alpha=False, float_buffer=True, is_data=True)
     )
     if not image.is_float:
-        raise InvalidInput(f"The image {image.name!r} has 8 bits a channel.", hint="Take a 32-bit float image.")
+        raise InvalidInput(f"The image {image.name!r} has 8 bits per channel.", hint="Take a 32-bit float image.")
     space = "Linear Rec.709" if array.kind.color_space == "linear" else "Non-Color"
     if typed.color_space(image) != space:  # setting it, even to the same, loads the packed pixels again
         typed.set_color_space(image, space)

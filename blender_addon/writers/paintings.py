@@ -1,6 +1,6 @@
 """A painting engine's outputs -> a canvas in the scene: a plane that shows the picture, and its strokes as editable curves.
 
-The canvas stands upright and looks along -Y, as reference images do, and its longer side is CANVAS_M. The strokes are a child
+The canvas is upright and faces -Y, as reference images do, and its longer side is CANVAS_M. The strokes are a child
 of the canvas; where there is a picture they are hidden, since they lie in front of it. Selects nothing, pushes no undo step.
 """
 

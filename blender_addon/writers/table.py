@@ -131,14 +131,14 @@ WRITERS: Mapping[Makes, Writer] = {
             (
                 "MESH",
                 "Mesh",
-                "A mesh whose vertices lie at the heights: exact, for every engine and for export",
+                "A mesh with real positions: exact, for every render engine and for export",
                 "MESH_GRID",
                 0,
             ),
             (
                 "GEOMETRY_NODES",
                 "Geometry Nodes",
-                "A grid that Geometry Nodes raise by a packed 32-bit height image: stays editable",
+                "A grid displaced by Geometry Nodes from a packed 32-bit height image: stays editable",
                 "GEOMETRY_NODES",
                 1,
             ),
@@ -152,7 +152,7 @@ WRITERS: Mapping[Makes, Writer] = {
             (
                 "ADAPTIVE",
                 "Adaptive",
-                "A plane that Cycles subdivides while it renders: the finest detail for the least memory",
+                "A plane that Cycles subdivides while rendering: the finest detail with the least memory",
                 "MOD_SUBSURF",
                 3,
             ),
@@ -175,11 +175,11 @@ WRITERS: Mapping[Makes, Writer] = {
     ),
     "surface": Writer(
         items=(
-            ("BYTE", "8-bit", "PNG with 256 levels, colours in sRGB, as photographs are", "NONE", 0),
+            ("BYTE", "8-bit", "PNG with 256 levels, colours in sRGB, like photographs", "NONE", 0),
             (
                 "SHORT",
                 "16-bit",
-                "PNG with 65536 levels: for heavy grading and for textures that are worked on",
+                "PNG with 65536 levels: for heavy grading and further editing",
                 "NONE",
                 1,
             ),
@@ -201,7 +201,7 @@ WRITERS: Mapping[Makes, Writer] = {
             (
                 "CANVAS",
                 "Canvas",
-                "A plane that shows the picture; its strokes lie behind the eye icon as editable curves",
+                "A plane that shows the picture; its strokes are hidden, editable curves",
                 "IMAGE_PLANE",
                 0,
             ),

@@ -1,6 +1,6 @@
 """AliceVision's scenes as JSON, which Meshroom writes as cameras.sfm and sfm.json.
 
-Poses lead from the world into the camera, R (X - C), with R by columns. Up to version 1.2.0 of the format the principal point
+Poses map from world to camera, R (X - C), with R by columns. Up to version 1.2.0 of the format the principal point
 counts from the picture's corner and after it from its middle; the focal length is in pixels before 1.2.2, in millimetres since.
 """
 

@@ -59,7 +59,7 @@ class Camera:
 
     @property
     def center(self) -> np.ndarray:
-        """Where the camera stands in the world [3] m."""
+        """The camera's position in the world [3] m."""
         return -self.rotation.T @ self.translation
 
     @property

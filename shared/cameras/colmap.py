@@ -1,6 +1,6 @@
 """COLMAP's sparse models: cameras and images, as text or binary.
 
-COLMAP counts pixels from the outer corner and poses lead from the world into the camera (x right, y down, z forward), as here. Its
+COLMAP counts pixels from the outer corner and poses map from world to camera (x right, y down, z forward), as here. Its
 newer rigs and frames files repeat what the images file says; points are not read.
 """
 

@@ -54,7 +54,7 @@ FLIPS: Mapping[str, str] = MappingProxyType(
     {
         "opengl": "the poses' cameras look along -z with y up",
         "inverted": "the poses map from camera to world",
-        "opengl-inverted": "both, as in the matrices of Blender and NeRF",
+        "opengl-inverted": "both of these hold, as for the matrices of Blender and NeRF",
         "mesh-opengl": "the mesh was written with y and z negated, as Meshroom does",
         "mesh-z-up": "the mesh was turned from y up to z up",
         "mesh-y-up": "the mesh was turned from z up to y up",

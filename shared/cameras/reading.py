@@ -1,7 +1,7 @@
 """Cameras from whatever file or folder holds them: which format it is, what its cameras are, and where their photographs lie.
 
-The format is told by content, not by ending. Every way in which such files are wrong becomes an InvalidInput; a photograph that is
-listed and not there is no error here, but named: Blender can do without it, computing cannot.
+The format is recognised by content, not by file extension. Every fault of such a file becomes an InvalidInput. A
+photograph that is listed and missing is reported, but is no error here: Blender can do without it, computing cannot.
 """
 
 from __future__ import annotations

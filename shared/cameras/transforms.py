@@ -1,6 +1,6 @@
 """transforms.json, as NeRF, instant-ngp and nerfstudio write it.
 
-Poses lead from the camera into the world, and the camera looks along -z with y up (OpenGL). Intrinsics stand once for all or with
+Poses map from camera to world, and the camera looks along -z with y up (OpenGL). Intrinsics stand once for all or with
 each frame; pixels count from the outer corner, as COLMAP's do, which these files come from.
 """
 

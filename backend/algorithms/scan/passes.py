@@ -298,7 +298,7 @@ class Passes:
                 photograph.before = None
 
     def _show(self, sheets: Sheets) -> None:
-        """The first sheet's texture as it stands, to whoever looks."""
+        """Shows the first sheet's current texture to the viewer."""
         texture = sheets.sheets[0].texture
         if texture is not None and self.job.has_viewer:
             self.job.preview(texture=lambda: for_viewing(texture))

@@ -35,7 +35,7 @@ class View:
 
 
 Views = Callable[[Sequence[int]], Iterable[View]]  # the views of these photographs, in this order
-Look = Callable[[Callable[[], np.ndarray]], None]  # given a function that makes the texture as it stands
+Look = Callable[[Callable[[], np.ndarray]], None]  # given a function that makes the current texture
 
 
 @dataclass(frozen=True, kw_only=True)

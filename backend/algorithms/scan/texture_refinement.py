@@ -39,7 +39,7 @@ EPSILON = 1e-15  # of Adam: gradients are means over all pixels, far below torch
 ORIGINAL_EPSILON = 1e-8
 TIE = 1.0  # of a seam's row at strength 1, beside a colour loss of 10: measured, so that steps across seams are those inside
 
-Look = Callable[[Callable[[], np.ndarray]], None]  # given a function that makes the texture as it stands
+Look = Callable[[Callable[[], np.ndarray]], None]  # given a function that makes the current texture
 
 
 def refine(

@@ -2,7 +2,7 @@
 
 Nothing grows with the number of photographs, except a cache of stated size that a small scan fits into as a whole. A reduced
 view is the same photograph with pixels reduction times as wide, drawn by a camera of as many fewer: coarse passes cost little.
-Here stands what a photograph shows; what that means for texture, gains and poses is decided elsewhere.
+This module says what a photograph shows; what follows for texture, gains and poses is decided elsewhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Numbers that an op of this folder and its compiled twin must share; kernels import no op, so they stand here alone."""
+"""Constants shared by the ops of this folder and their compiled twins; kernels import no op, so they have their own file."""
 
 from __future__ import annotations
 

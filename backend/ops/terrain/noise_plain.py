@@ -38,7 +38,7 @@ def fade(f: Tensor) -> Tensor:
 
 
 def gradient_octave(tables: tuple[np.ndarray, ...], axes_only: bool, device: torch.device) -> Tensor:
-    """One octave of gradient noise [H, W]; the closed form is told in noise_cpu.py.
+    """One octave of gradient noise [H, W]; see noise_cpu.py for the closed form.
 
     tables: keys of the left and the right lattice column (uint32 [W]), place between them (float32 [W]), keys of the
     lattice row and of the next (uint32 [H]), place between those (float32 [H]).

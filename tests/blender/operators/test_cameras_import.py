@@ -262,7 +262,7 @@ def test_wrong_files_give_a_sentence_and_leave_nothing(tmp_path):
     path = write_set(tmp_path / "set", [camera("a.png"), camera("b.png")])
     assert "There is no folder" in refusal(filepath=path, images=tmp_path / "none")
     save_picture(tmp_path / "set/b.png", 32, 24)
-    assert "Photo b.png is 32 x 24, its camera says 64 x 48" in refusal(filepath=path)
+    assert "Photo b.png is 32 x 24, its camera has 64 x 48" in refusal(filepath=path)
     (tmp_path / "set/b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 4)
     assert "b.png" in refusal(filepath=path)
     for name in ("a.png", "b.png"):
@@ -326,7 +326,7 @@ def test_unwrap_says_what_it_needs():
         bpy.ops.relievo.unwrap(mesh="Nobody")
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.object.mode_set(mode="EDIT")
-    with pytest.raises(RuntimeError, match="Object Mode only"):
+    with pytest.raises(RuntimeError, match="only be unwrapped in Object Mode"):
         bpy.ops.relievo.unwrap()
     bpy.ops.object.mode_set(mode="OBJECT")
     item = bpy.context.active_object

@@ -189,10 +189,10 @@ def test_a_camera_in_an_excluded_collection_stands_where_it_was_put():
     [
         (lambda item: setattr(item.data, "type", "ORTHO"), "not a perspective camera"),
         (lambda item: setattr(item, "scale", (1.0, -1.0, 1.0)), "mirrored"),
-        (lambda item: setattr(item, "scale", (0.0, 1.0, 1.0)), "no place in the world"),
+        (lambda item: setattr(item, "scale", (0.0, 1.0, 1.0)), "no valid transform"),
         (lambda item: setattr(backdrop_of(item), "rotation", 0.1), "moved, turned or mirrored"),
         (lambda item: setattr(backdrop_of(item), "offset", (0.1, 0.0)), "moved, turned or mirrored"),
-        (lambda item: item.data.__setitem__("relievo_lens", "mirror ball"), "none that is known"),
+        (lambda item: item.data.__setitem__("relievo_lens", "mirror ball"), "not a supported lens model"),
     ],
     ids=["orthographic", "mirrored", "flat", "turned", "moved", "lens"],
 )
