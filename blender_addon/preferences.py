@@ -1,5 +1,4 @@
 """The add-on's page in Blender's preferences:
-
 which backend, what it computes on, where things lie, and what to do about them.
 """
 

@@ -46,10 +46,7 @@ BROKEN_HANDSHAKES = 3
 
 
 class Client:
-    """Speaks to `endpoint` until close(). generation counts how often the link came up:
-
-    a new one needs a new Hello.
-    """
+    """Speaks to `endpoint` until close(). generation counts how often the link came up: a new one needs a new Hello."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint

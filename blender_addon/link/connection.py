@@ -122,7 +122,6 @@ class Connection:
 
     def attach(self) -> None:
         """Connect to a backend that runs already, ours or the one the preferences name;
-
         start nothing and complain of nothing.
         """
         self._drop_client()

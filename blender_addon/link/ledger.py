@@ -36,10 +36,7 @@ def _lock(file: IO[str]) -> bool:
 
 
 class Ledger:
-    """One folder of job entries. adopt:
-
-    take over the folder of a Blender that is gone, if there is one with entries.
-    """
+    """One folder of job entries. adopt: take over the folder of a Blender that is gone, if there is one with entries."""
 
     def __init__(self, root: Path, *, adopt: bool = True) -> None:
         root.mkdir(parents=True, exist_ok=True)

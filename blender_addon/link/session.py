@@ -248,7 +248,6 @@ class Session:
 
     def _agree_after_handshake(self) -> None:
         """After every Welcome: ask after what was accepted, send what was not. Sending a job twice is harmless:
-
         it has its own id.
         """
         if self._handshakes == self.connection.handshakes:

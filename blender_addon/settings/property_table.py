@@ -121,10 +121,7 @@ def describe(parameter: Param, *, scene_units: bool) -> Property:
 
 
 def to_json(parameter: Param, value: Any, *, metres_per_unit: float = 1.0) -> Any:
-    """What a property holds, as the value that a person typed:
-
-    the shortest decimal of the float32, within the bounds.
-    """
+    """What a property holds, as the value that a person typed: the shortest decimal of the float32, within the bounds."""
     if parameter.type == "float":
         number = float(str(np.float32(value)))
         if parameter.unit == "m" and metres_per_unit != 1.0:

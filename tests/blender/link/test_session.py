@@ -1,7 +1,4 @@
-"""The add-on's session against real backends:
-
-started by its own process manager, killed, restarted, shared and refused.
-"""
+"""The add-on's session against real backends: started by its own process manager, killed, restarted, shared and refused."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The operators in a real Blender with a real backend:
-
-what a script or a button does to the scene, and what it leaves alone.
-"""
+"""The operators in a real Blender with a real backend: what a script or a button does to the scene, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -57,10 +54,7 @@ def terrains() -> list[bpy.types.Object]:
 
 
 def fingerprint() -> str:
-    """A digest of everything a user has:
-
-    datablocks by name, object state, selection, mode, scene and render settings.
-    """
+    """A digest of everything a user has: datablocks by name, object state, selection, mode, scene and render settings."""
     layer = bpy.context.view_layer
     told = [
         sorted((kind, item.name, item.users) for kind in DATABLOCKS for item in getattr(bpy.data, kind)),

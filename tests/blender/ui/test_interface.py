@@ -1,5 +1,4 @@
 """Registration and what the sidebar is made of:
-
 each declared parameter has its property, each port its picker, each panel draws.
 """
 
