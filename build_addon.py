@@ -189,12 +189,25 @@ def collect_wheels(target: Target) -> dict[str, Path]:
     return {name: folder / name for name in pinned}
 
 
+def _pip() -> list[str]:
+    """pip as a command: this Python's, else that of the Python this environment was made from, or any on the path."""
+    pythons = [
+        sys.executable,
+        getattr(sys, "_base_executable", ""),
+        shutil.which("python3") or "",
+        shutil.which("python") or "",
+    ]
+    for python in filter(None, dict.fromkeys(pythons)):
+        command = [python, "-m", "pip"]
+        if subprocess.run([*command, "--version"], capture_output=True).returncode == 0:
+            return command
+    raise BuildError("pyzmq's wheels are downloaded with pip, which no Python here has. Install pip.")
+
+
 def _download(name: str, target: Target, folder: Path) -> None:
     distribution, version, _, _, platform = name.removesuffix(".whl").split("-")
     command = [
-        sys.executable,
-        "-m",
-        "pip",
+        *_pip(),
         "download",
         "--quiet",
         "--disable-pip-version-check",

@@ -23,11 +23,12 @@ SYSTEMS = ("Linux", "Windows", "Darwin")  # pyright reads `if os.name == "nt"` a
 
 @dataclass(frozen=True)
 class Check:
-    """One command of all that are run. in_blender: its Python is a Blender's."""
+    """One command of all that are run. aside: it goes beside the tests, on another core. kernels: it runs compiled ones."""
 
     name: str
     command: list[str]
-    in_blender: bool = False
+    aside: bool = False
+    kernels: bool = False
 
 
 DESCRIPTION = """Every check of the project: ruff, pyright, the tests, and the tests inside headless Blenders.
@@ -69,15 +70,15 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run_all(checks: Sequence[Check]) -> list[tuple[str, int, float]]:
-    """Name, exit status and seconds of each check. Those in Blenders go beside the others, one at a time, for they mostly wait for
-    Blenders and backends to start; what they print comes when they have ended."""
-    here = [check for check in checks if not check.in_blender]
-    aside = [check for check in checks if check.in_blender]
+    """Name, exit status and seconds of each check. Those in Blenders and the type checks go beside the others, one at a time; what
+    they print comes when they have ended."""
+    here = [check for check in checks if not check.aside]
+    aside = [check for check in checks if check.aside]
     if not here:
         here, aside = aside, []
-    if aside:
+    if sum(check.kernels for check in checks) > 1:
         with Bar("Kernels") as bar:
-            warm(bar)  # or both would compile the same ones
+            warm(bar)  # or several would compile the same ones at once
     with ThreadPoolExecutor(1) as pool:
         waiting = [pool.submit(_run, check, subprocess.PIPE) for check in aside]
         results = []
@@ -97,19 +98,20 @@ def _checks(parts: Sequence[str], blenders: Sequence[str], extra: Sequence[str])
     checks: list[Check] = []
     if "ruff" in parts:
         checks.append(Check("ruff", [sys.executable, "-m", "ruff", "check", "."]))
+    if "tests" in parts:
+        checks.append(Check("tests", [sys.executable, "-m", "pytest", "tests", *extra], kernels=True))
+    if "blender" in parts:
+        checks += [
+            Check(f"Blender {version}", _inside_blender(version, extra), aside=True, kernels=True)
+            for version in blenders
+        ]
     if "pyright" in parts:
         import build_addon  # lies beside the backend in a checkout only
 
         build_addon.link()  # the add-on's code imports shared/ as its own
         checks += [
-            Check(f"pyright {system}", [sys.executable, "-m", "pyright", "--pythonplatform", system])
+            Check(f"pyright {system}", [sys.executable, "-m", "pyright", "--pythonplatform", system], aside=True)
             for system in SYSTEMS
-        ]
-    if "tests" in parts:
-        checks.append(Check("tests", [sys.executable, "-m", "pytest", "tests", *extra]))
-    if "blender" in parts:
-        checks += [
-            Check(f"Blender {version}", _inside_blender(version, extra), in_blender=True) for version in blenders
         ]
     return checks
 

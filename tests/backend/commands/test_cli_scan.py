@@ -42,7 +42,7 @@ def refused(*words: object) -> str:
     """What stderr says of a scan that must be refused: one sentence and a hint, no traceback."""
     done = relievo("run", "scan_texture", *QUICK, *words)
     assert done.returncode == 2, done.stderr
-    said = [line for line in done.stderr.strip().splitlines() if not line.startswith("Scan: ")]
+    said = [line for line in done.stderr.strip().splitlines() if not line.startswith("Scan Texture: ")]
     assert said[0].startswith("relievo: "), done.stderr
     assert len(said) <= 2, done.stderr
     return "\n".join(said)
