@@ -15,7 +15,7 @@ from typing import Any
 
 import numba
 
-PIECES_PER_THREAD = 4  # more than one, so that nobody waits long for a thread that the system has set aside
+PIECES_PER_THREAD = 2  # more than one, so that nobody waits long for a thread that the system has set aside
 
 
 def run_in_threads(kernel: Callable[..., Any], count: int, *args: Any, pieces: int = 0) -> list[Any]:
@@ -29,7 +29,8 @@ def run_in_threads(kernel: Callable[..., Any], count: int, *args: Any, pieces: i
     threads = min(numba.get_num_threads(), count)
     if threads == 1:
         return [kernel(0, count, *args)]
-    kernel(0, 0, *args)  # compiles or loads it, if it must be, on the caller's thread, which signals reach
+    if not kernel.signatures:  # pyright: ignore[reportFunctionMemberAccess]
+        kernel(0, 0, *args)  # compiles or loads it on the caller's thread, which signals reach
     pieces = min(pieces or threads * PIECES_PER_THREAD, count)
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
     results: list[Any] = [None] * pieces

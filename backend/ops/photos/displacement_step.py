@@ -5,6 +5,8 @@ backend/ops/photos/alignment.py says what is minimised. Small, on the host, in f
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from scipy.linalg import solveh_banded
 
@@ -54,44 +56,71 @@ def _corners(cells: np.ndarray, columns: int) -> np.ndarray:
     return np.stack([first, first + 1, first + columns, first + columns + 1])
 
 
-def _add_entries(band: np.ndarray, i: np.ndarray, j: np.ndarray, values: np.ndarray | float) -> None:
-    """Add to entries (i, j) and (j, i) of a symmetric matrix kept by its lower band; to (i, i) once."""
-    np.add.at(band, (np.abs(i - j), np.minimum(i, j)), values)
+def _place(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:
+    """Where entry (i, j) and (j, i) of a symmetric matrix is in its lower band, laid flat."""
+    return np.abs(i - j) * size + np.minimum(i, j)
 
 
-def _add_cells(band: np.ndarray, cells: np.ndarray, columns: int) -> np.ndarray:
-    """Add the cells' matrix to the band; returns their right side."""
-    corner, sums = _corners(cells, columns), cells.reshape(-1, cells.shape[-1])
-    force = np.zeros(band.shape[1])
+@functools.lru_cache(maxsize=32)
+def _cell_places(rows: int, columns: int) -> tuple[np.ndarray, list[int], np.ndarray]:
+    """For a grid of nodes: places in the band of what cells add, the columns of their sums in that order, places in the side."""
+    size, corner = 2 * rows * columns, _corners(np.empty((rows - 1, columns - 1)), columns)
+    places, taken = [], []
     for pair, (a, b) in enumerate(CORNERS):
         for k in range(2):
             for m in range(2):
                 if a != b or k >= m:
-                    _add_entries(band, 2 * corner[a] + k, 2 * corner[b] + m, sums[:, 3 * pair + k + m])
-    for a in range(4):
-        for k in range(2):
-            np.add.at(force, 2 * corner[a] + k, sums[:, 3 * PAIRS + 2 * a + k])
+                    places.append(_place(2 * corner[a] + k, 2 * corner[b] + m, size))
+                    taken.append(3 * pair + k + m)
+    side = [2 * corner[a] + k for a in range(4) for k in range(2)]
+    return np.concatenate(places), taken, np.concatenate(side)
+
+
+def _add_cells(band: np.ndarray, cells: np.ndarray, columns: int) -> np.ndarray:
+    """Add the cells' matrix to the band; returns their right side."""
+    places, taken, side = _cell_places(cells.shape[0] + 1, columns)
+    sums = cells.reshape(-1, cells.shape[-1])
+    np.add.at(band.reshape(-1), places, sums[:, taken].T.ravel())
+    force = np.zeros(band.shape[1])
+    np.add.at(force, side, sums[:, 3 * PAIRS : 3 * PAIRS + 8].T.ravel())
     return force
 
 
-def _add_bends(band: np.ndarray, side: np.ndarray, nodes: np.ndarray, scale: float) -> None:
-    """Second differences along rows, along columns, and twice the mixed ones."""
-    rows, columns = nodes.shape[:2]
-    number, root = np.arange(rows * columns).reshape(rows, columns), np.sqrt(2.0)
+@functools.lru_cache(maxsize=32)
+def _bend_places(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places in the band of second differences along rows, along columns, and twice the mixed ones, and their factors."""
+    size, places, factors = 2 * rows * columns, [], []
+    for at, weights in _stencils(rows, columns):
+        for k in range(2):
+            for a, place in enumerate(at):
+                for b in range(a, len(at)):
+                    places.append(_place(2 * place + k, 2 * at[b] + k, size))
+                    factors.append(np.full(len(place), weights[a] * weights[b]))
+    return np.concatenate(places), np.concatenate(factors)
+
+
+@functools.lru_cache(maxsize=32)
+def _stencils(rows: int, columns: int) -> list[tuple[list[np.ndarray], tuple[float, ...]]]:
+    number, root = np.arange(rows * columns).reshape(rows, columns), float(np.sqrt(2.0))
     stencils = (
         ((number[:, :-2], number[:, 1:-1], number[:, 2:]), (1.0, -2.0, 1.0)),
         ((number[:-2], number[1:-1], number[2:]), (1.0, -2.0, 1.0)),
         ((number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]), (root, -root, -root, root)),
     )
+    return [([place.ravel() for place in at], weights) for at, weights in stencils]
+
+
+def _add_bends(band: np.ndarray, side: np.ndarray, nodes: np.ndarray, scale: float) -> None:
+    """Add what keeps second differences small: to the band by the grid alone, to the side by the nodes."""
+    rows, columns = nodes.shape[:2]
+    places, factors = _bend_places(rows, columns)
+    np.add.at(band.reshape(-1), places, scale * factors)
     flat = nodes.reshape(-1, 2)
-    for at, factors in stencils:
-        places = [place.ravel() for place in at]
-        bending = np.einsum("a,ank->nk", np.array(factors), flat[np.stack(places)])
+    for at, weights in _stencils(rows, columns):
+        bending = np.einsum("a,ank->nk", np.array(weights), flat[np.stack(at)])
         for k in range(2):
-            for a, place in enumerate(places):
-                np.add.at(side, 2 * place + k, -scale * factors[a] * bending[:, k])
-                for b in range(a, len(places)):
-                    _add_entries(band, 2 * place + k, 2 * places[b] + k, scale * factors[a] * factors[b])
+            for place, weight in zip(at, weights, strict=True):
+                np.add.at(side, 2 * place + k, -scale * weight * bending[:, k])
 
 
 def _quadratic(cells: np.ndarray, step: np.ndarray) -> float:
