@@ -29,8 +29,7 @@ def run_in_threads(kernel: Callable[..., Any], count: int, *args: Any, pieces: i
     threads = min(numba.get_num_threads(), count)
     if threads == 1:
         return [kernel(0, count, *args)]
-    if not kernel.signatures:  # pyright: ignore[reportFunctionMemberAccess]
-        kernel(0, 0, *args)  # compiles or loads it on the caller's thread, which signals reach
+    kernel(0, 0, *args)  # compiles or loads it, if it must be, on the caller's thread, which signals reach
     pieces = min(pieces or threads * PIECES_PER_THREAD, count)
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
     results: list[Any] = [None] * pieces
