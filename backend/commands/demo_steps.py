@@ -171,7 +171,7 @@ def _run_blender(python: Path, settings: Settings, archive: Path, cache: Path, s
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
     }
-    command = [str(python), str(SOURCE / "blender_addon" / "demo_steps.py"), json.dumps(plan)]
+    command = [str(python), str(SOURCE / "blender_addon" / "demo.py"), json.dumps(plan)]
     process = subprocess.Popen(
         command,
         env=environ,
