@@ -430,7 +430,7 @@ def test_formats_go_to_the_ports_that_can_hold_them():
     made = formats.resolve(SPEC, ["jpg,exr", "obj"])
     assert (made["texture"], made["coverage"], made["mesh"]) == (["jpg", "exr"], ["exr"], ["obj"])
     assert formats.resolve(SPEC, ["exr"])["mesh"] == ["obj"]
-    with pytest.raises(InvalidParameter, match="one file"):
+    with pytest.raises(InvalidParameter, match="same file"):
         formats.resolve(SPEC, ["png8", "png16"])
 
 
