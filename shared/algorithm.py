@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -116,7 +117,7 @@ class AlgorithmSpec:
             field="preset",
         )
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """Changes when the declaration does in a way that the other side must know: names, types, bounds, ports, version."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)

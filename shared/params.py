@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import typing
 from collections.abc import Mapping
@@ -112,6 +113,7 @@ class Param:
 _TYPES: dict[type, TypeName] = {bool: "bool", int: "int", float: "float", str: "str"}
 
 
+@functools.cache  # every run asks for it several times, and resolving type hints costs a millisecond
 def describe(params_type: type) -> tuple[Param, ...]:
     """Every parameter of a parameter class, in the order of its declaration."""
     hints = typing.get_type_hints(params_type)

@@ -7,9 +7,8 @@ added up in one order: no byte depends on the number of threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from backend.ops.kernel_threads import run_in_threads
 from backend.ops.photos.constants import COLUMNS, PAIRS
 from backend.ops.simd import (
     divide,
@@ -33,6 +32,7 @@ _PITCH = BLOCK + LANES  # of a decoded row: a column more to each side, and what
 _SUMS = 15  # of a column of pixels: g g (3) by the share of row (3), g r (2) by the share of row (2), weight, weighted residual²
 
 
+@njit(cache=True, parallel=True, error_model="numpy")
 def accumulate(model, pixels, scale, gain, offset, weights, knee, cell, first_row, first, last, cells):
     """Add rows first to last - 1 of a strip to cells float64 [gy - 1, gx - 1, COLUMNS].
 
@@ -43,21 +43,13 @@ def accumulate(model, pixels, scale, gain, offset, weights, knee, cell, first_ro
     """
     starts, owners = _cut_into_spans(max(first, 1), min(last, weights.shape[0] - 1), first_row, cell, cells.shape[0])
     sums = np.zeros((len(owners), cells.shape[1], COLUMNS))
-    run_in_threads(
-        _add_spans, len(owners),
-        model, pixels, scale, gain, offset, weights, knee, cell, first_row, starts, owners, sums,
-    )  # fmt: skip
-    for span in range(len(owners)):
-        cells[owners[span]] += sums[span]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add_spans(begin, end, model, pixels, scale, gain, offset, weights, knee, cell, first_row, starts, owners, sums):
-    for span in range(begin, end):
+    for span in prange(len(owners)):
         _add_span(
             model, pixels, scale, gain, offset, weights, knee, cell, first_row, starts[span], starts[span + 1],
             owners[span], sums[span],
         )  # fmt: skip
+    for span in range(len(owners)):
+        cells[owners[span]] += sums[span]
 
 
 @njit(cache=True)

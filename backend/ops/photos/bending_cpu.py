@@ -8,13 +8,12 @@ thread, so that no byte depends on their number.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
-
-from backend.ops.kernel_threads import run_in_threads
+from numba import njit, prange
 
 CHUNK = 8  # rows that a thread takes at a time
 
 
+@njit(cache=True, parallel=True, error_model="numpy")
 def bend(
     uv, footprint, stretch, weights, same_chart, nodes, cell, first_row, above, rows, new_uv, new_footprint, new_weights
 ):
@@ -25,53 +24,53 @@ def bend(
     float32 px (x, y), cell px apart, the first at the photograph's corner. first_row: of the photograph, of the first written
     row. UVs are carried on by their derivative, for they are smooth where colours are not.
     """
-    run_in_threads(
-        _bend_chunks, (rows + CHUNK - 1) // CHUNK,
-        uv.reshape(uv.size), footprint, stretch, weights, same_chart, nodes, cell, first_row, above, rows,
-        new_uv.reshape(new_uv.size), new_footprint, new_weights,
-    )  # fmt: skip
+    flat, out = uv.reshape(uv.size), new_uv.reshape(new_uv.size)
+    for chunk in prange((rows + CHUNK - 1) // CHUNK):
+        _bend_rows(
+            chunk * CHUNK, min((chunk + 1) * CHUNK, rows), flat, footprint, stretch, weights, same_chart, nodes, cell,
+            first_row, above, out, new_footprint, new_weights,
+        )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _bend_chunks(
-    first, last, flat, footprint, stretch, weights, same_chart, nodes, cell, first_row, above, rows, out, new_footprint,
+@njit(cache=True, error_model="numpy")
+def _bend_rows(
+    first, last, flat, footprint, stretch, weights, same_chart, nodes, cell, first_row, above, out, new_footprint,
     new_weights,
 ):  # fmt: skip
     height, width = weights.shape
     steps, offsets = np.empty((2, width), np.int64), np.empty((2, width), np.float32)
     reach, nothing = np.empty(width, np.float32), np.full(2 * width, np.nan, np.float32)
-    for chunk in range(first, last):
-        for i in range(chunk * CHUNK, min((chunk + 1) * CHUNK, rows)):
-            _displace(_between_rows(nodes, cell, first_row + i + 0.5), cell, steps, offsets)
-            own, begin = out[2 * i * width : 2 * (i + 1) * width], np.int64(0)
-            while begin < width:
-                end, aside, y = _run_end(steps, begin), steps[0, begin] >> 1, i + above + (steps[1, begin] >> 1)
-                left = min(max(begin, -aside), end)  # what of the run looks into the picture
-                right = max(min(end, width - aside), left) if 0 <= y < height else left
-                _leave_out(own, new_footprint[i], new_weights[i], begin, left)
-                _leave_out(own, new_footprint[i], new_weights[i], right, end)
-                looked = slice(left + aside, right + aside)
-                if left < right and _take(
-                    weights[y, looked], footprint[y, looked], new_weights[i, left:right], new_footprint[i, left:right]
-                ):
-                    _measure(same_chart, footprint[y, looked], stretch[y, looked], reach)
-                    moved, sides = (
-                        own[2 * left : 2 * right],
-                        (1 - 2 * (steps[0, begin] & 1), 1 - 2 * (steps[1, begin] & 1)),
-                    )
-                    _start(_row(flat, y, left + aside, height, width, nothing), weights[y, looked], moved)
-                    _carry_across(
-                        flat, y * width, left + aside, width, sides[0], reach, offsets[0, left:right], nothing, moved
-                    )
-                    _carry(
-                        _row(flat, y, left + aside, height, width, nothing),
-                        _row(flat, y + sides[1], left + aside, height, width, nothing),
-                        _row(flat, y - sides[1], left + aside, height, width, nothing),
-                        reach, offsets[1, left:right], moved,
-                    )  # fmt: skip
-                else:
-                    _leave_out(own, new_footprint[i], new_weights[i], left, right)
-                begin = end
+    for i in range(first, last):
+        _displace(_between_rows(nodes, cell, first_row + i + 0.5), cell, steps, offsets)
+        own, begin = out[2 * i * width : 2 * (i + 1) * width], np.int64(0)
+        while begin < width:
+            end, aside, y = _run_end(steps, begin), steps[0, begin] >> 1, i + above + (steps[1, begin] >> 1)
+            left = min(max(begin, -aside), end)  # what of the run looks into the picture
+            right = max(min(end, width - aside), left) if 0 <= y < height else left
+            _leave_out(own, new_footprint[i], new_weights[i], begin, left)
+            _leave_out(own, new_footprint[i], new_weights[i], right, end)
+            looked = slice(left + aside, right + aside)
+            if left < right and _take(
+                weights[y, looked], footprint[y, looked], new_weights[i, left:right], new_footprint[i, left:right]
+            ):
+                _measure(same_chart, footprint[y, looked], stretch[y, looked], reach)
+                moved, sides = (
+                    own[2 * left : 2 * right],
+                    (1 - 2 * (steps[0, begin] & 1), 1 - 2 * (steps[1, begin] & 1)),
+                )
+                _start(_row(flat, y, left + aside, height, width, nothing), weights[y, looked], moved)
+                _carry_across(
+                    flat, y * width, left + aside, width, sides[0], reach, offsets[0, left:right], nothing, moved
+                )
+                _carry(
+                    _row(flat, y, left + aside, height, width, nothing),
+                    _row(flat, y + sides[1], left + aside, height, width, nothing),
+                    _row(flat, y - sides[1], left + aside, height, width, nothing),
+                    reach, offsets[1, left:right], moved,
+                )  # fmt: skip
+            else:
+                _leave_out(own, new_footprint[i], new_weights[i], left, right)
+            begin = end
 
 
 @njit(cache=True, error_model="numpy")

@@ -105,7 +105,7 @@ def frame_weights(
     from backend.ops.photos import view_weights_cpu as kernel
 
     kernel.frame(
-        weights.numpy(), np.empty((0, 0), np.float32) if mask is None else mask.numpy(), mask is not None,
+        weights.numpy(), (weights if mask is None else mask).numpy(), mask is not None,
         pixels.contiguous().numpy(), top, SATURATED, np.float32(SATURATED_WEIGHT), first_row, height,
         float(settings.border_px),
     )  # fmt: skip

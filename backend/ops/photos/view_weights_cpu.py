@@ -7,7 +7,7 @@ number.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 from backend.ops.kernel_threads import run_in_threads
 
@@ -176,35 +176,33 @@ def _fade(nearest, most, least, weights):
         weights[k] *= np.float32(1) if nearest[k] >= most else share
 
 
+@njit(cache=True, parallel=True, error_model="numpy")
 def frame(weights, mask, has_mask, pixels, top, saturated, dim, first_row, height, border):
     """Fade weights [rows, W] towards the photograph's border, by its mask, and where its sensor was full. In place.
 
-    pixels [rows, W, 3]: as decoded; top: what they count as 1; from `saturated` of it on a pixel keeps `dim` of its weight.
+    mask [rows, W]: not read without has_mask. pixels [rows, W, 3]: as decoded; top: what they count as 1; from `saturated`
+    of it on a pixel keeps `dim` of its weight.
     """
-    run_in_threads(
-        _frame_rows, weights.shape[0],
-        weights, mask, has_mask, pixels, top, saturated, dim, first_row, height, border,
-    )  # fmt: skip
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _frame_rows(begin, end, weights, mask, has_mask, pixels, top, saturated, dim, first_row, height, border):
-    width = weights.shape[1]
     full = np.float32(saturated * top)
-    for i in range(begin, end):
-        own = weights[i]
-        above = min(first_row + i, height - 1 - first_row - i)
-        if border > 0:
-            # columns between the two have no border but those above and below
-            left = width if above + 0.5 < border else min(int(np.ceil(border)), width)
-            for j in range(left):
-                own[j] *= _from_border(min(j, width - 1 - j, above), border)
-            for j in range(max(width - left, left), width):
-                own[j] *= _from_border(min(width - 1 - j, above), border)
-        if has_mask:
-            for j in range(width):
-                own[j] *= mask[i, j]
-        _dim(pixels[i].reshape(3 * width), full, dim, own)
+    for i in prange(weights.shape[0]):
+        _frame_row(weights[i], mask[i], has_mask, pixels[i], full, dim, first_row + i, height, border)
+
+
+@njit(cache=True, error_model="numpy")
+def _frame_row(weights, mask, has_mask, pixels, full, dim, row, height, border):
+    width = weights.size
+    above = min(row, height - 1 - row)
+    if border > 0:
+        # columns between the two have no border but those above and below
+        left = width if above + 0.5 < border else min(int(np.ceil(border)), width)
+        for j in range(left):
+            weights[j] *= _from_border(min(j, width - 1 - j, above), border)
+        for j in range(max(width - left, left), width):
+            weights[j] *= _from_border(min(width - 1 - j, above), border)
+    if has_mask:
+        for j in range(width):
+            weights[j] *= mask[j]
+    _dim(pixels.reshape(3 * width), full, dim, weights)
 
 
 @njit(cache=True)

@@ -7,7 +7,7 @@ backend/ops/texels/stencil_plain.py.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import (
@@ -279,32 +279,44 @@ def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tone
     sums = np.zeros((order.size, SUMS))
     places, tint = uv.reshape(-1), color.reshape(-1)
     flat, flat_coarse, finest, more = texture.reshape(-1), coarse.reshape(-1), texture.shape[1], coarse.shape[1]
-    for phase in range(PHASES):
-        run_in_threads(
-            _accumulate_groups, GROUPS,
+    for phases in [bounds] if gradient == 0 else np.split(bounds, PHASES):
+        _accumulate_phases(
             cells, table, flat, flat_coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve,
-            starts, runs, order, bounds[phase], sums, shown,
+            starts, runs, order, phases, sums, shown,
         )  # fmt: skip
         if gradient > 0:
             run_in_threads(
                 _gradient_groups, GROUPS,
                 cells, table, texture, coarse, uv, footprint, weight, color, tones, loss, threshold, gradient, width,
-                starts, runs, order, bounds[phase],
+                starts, runs, order, phases[0],
             )  # fmt: skip
-    total = np.zeros(SUMS)
-    for turn in range(order.size):
-        total += sums[turn]
-    return total
+    return sums.sum(0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _accumulate_groups(
-    begin, end, cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve,
+@njit(cache=True, parallel=True, error_model="numpy")
+def _accumulate_phases(
+    cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve,
     starts, runs, order, bounds, sums, shown,
 ):  # fmt: skip
+    for phase in range(bounds.shape[0]):
+        for group in prange(GROUPS):
+            _accumulate_group(
+                bounds[phase, group], bounds[phase, group + 1],
+                cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve,
+                starts, runs, order, sums, shown,
+            )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def _accumulate_group(
+    first, last, cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve,
+    starts, runs, order, sums, shown,
+):  # fmt: skip
+    if first == last:
+        return
     row, lanes = np.zeros(8 * CHUNK, np.float32), np.zeros(SUMS * 16, np.float32)
     scratch = (np.zeros(KINDS * CHUNK, np.float32), row, np.zeros(4 * CHUNK, np.int32), np.zeros(CHUNK, np.int32))
-    for turn in range(bounds[begin], bounds[end]):
+    for turn in range(first, last):
         own = runs[starts[order[turn]] : starts[order[turn] + 1]]
         take_tile(
             cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold,

@@ -12,9 +12,8 @@ It knows where pixels fall, not what they show: that is accumulation.py's.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import njit_no_refcount, peek, poke
 from backend.ops.texels.cpu.look_up import ONE
 
@@ -69,31 +68,23 @@ def find_runs(tiles, first, count, runs):
     return found
 
 
+@njit(cache=True, parallel=True, error_model="numpy")
 def bin_pixels(uv, footprint, weight, size, tile, across):
     """Sort the pixels of a strip into tiles; across: tiles in a row.
 
     Returns where each tile's runs start [tiles + 1], runs [r, 2] (first pixel, length) sorted by tile, the tiles that have
     pixels in the order of their phases, and bounds [PHASES, GROUPS + 1] of equal work in that order.
     """
-    count = weight.size
-    places = uv.reshape(-1)
-    pieces = (count + PIECE - 1) // PIECE
-    found = np.empty((count, 3), np.int32)
-    numbers = np.zeros(pieces, np.int64)
-    run_in_threads(_bin_pieces, pieces, places, footprint, weight, size, tile, across, found, numbers)
+    places, found = uv.reshape(uv.size), np.empty((weight.size, 3), np.int32)
+    numbers = np.zeros((weight.size + PIECE - 1) // PIECE, np.int64)
+    for piece in prange(numbers.size):
+        first = piece * PIECE
+        own, tiles = min(PIECE, weight.size - first), np.empty(PIECE, np.int32)
+        find_tiles(places, footprint, weight, size, tile, across, first, own, tiles)
+        numbers[piece] = find_runs(tiles, first, own, found)
     starts, runs, pixels = sort_runs(found, numbers, across * across)
     order, bounds = schedule(pixels, across)
     return starts, runs, order, bounds
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _bin_pieces(begin, end, places, footprint, weight, size, tile, across, found, numbers):
-    tiles = np.empty(PIECE, np.int32)
-    for piece in range(begin, end):
-        first = piece * PIECE
-        own = min(PIECE, weight.size - first)
-        find_tiles(places, footprint, weight, size, tile, across, first, own, tiles)
-        numbers[piece] = find_runs(tiles, first, own, found)
 
 
 @njit(cache=True)

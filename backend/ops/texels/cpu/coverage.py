@@ -7,9 +7,8 @@ only writes; what the map shows is then counted once. The plain twin is in backe
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import njit_no_refcount, peek, poke
 from backend.ops.texels.constants import REACH
 from backend.ops.texels.cpu.binning import GROUPS, PHASES
@@ -60,31 +59,33 @@ def count_tile(touched, number, drawn, side, row, column, low, high):
                     touched[at, column + x, 0] += 1
 
 
+@njit(cache=True, parallel=True, error_model="numpy")
 def mark_coverage(touched, number, size, levels, tile, uv, footprint, starts, runs, order, bounds):
     """Count photograph `number` (1 to 65535) in touched [h, h, 2] uint16: photographs so far, and the last one's number.
 
     tile: side in texels; starts, runs, order and bounds are from `binning.bin_pixels`.
     """
+    places = uv.reshape(uv.size)
     for phase in range(PHASES):
-        run_in_threads(
-            _cover_groups, GROUPS, touched, number, size, levels, tile, uv, footprint, starts, runs, order, bounds[phase]
-        )  # fmt: skip
+        for group in prange(GROUPS):
+            first, last = bounds[phase, group], bounds[phase, group + 1]
+            _cover_group(first, last, touched, number, size, levels, tile, places, footprint, starts, runs, order)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _cover_groups(begin, end, touched, number, size, levels, tile, uv, footprint, starts, runs, order, bounds):
-    if begin == end:
+@njit(cache=True, error_model="numpy")
+def _cover_group(first, last, touched, number, size, levels, tile, places, footprint, starts, runs, order):
+    if first == last:
         return
     widest = np.float32(REACH * (1 << levels))  # a wider pixel would leave its tile's surroundings
     margin = np.int64(widest * HALF) + 2
     side, own = tile // 2 + 2 * margin, tile // 2
     across = (size + tile - 1) // tile
-    places, last = uv.reshape(-1), touched.shape[0] - 1
+    edge = touched.shape[0] - 1
     drawn = np.zeros(side * side, np.uint8)  # count_tile leaves it as it was
-    for turn in range(bounds[begin], bounds[end]):
+    for turn in range(first, last):
         row = order[turn] // across * own - margin
         column = order[turn] % across * own - margin
         part = runs[starts[order[turn]] : starts[order[turn] + 1]]
-        reach = draw_tile(drawn, side, last, row, column, size, widest, places, footprint, part)
+        reach = draw_tile(drawn, side, edge, row, column, size, widest, places, footprint, part)
         low, high = max(margin - reach, 0), min(margin + own + reach, side)
         count_tile(touched, number, drawn, side, row, column, low, high)
