@@ -3,7 +3,7 @@
 Noise against the shipped alpine exemplar. Drainage is included in our time and in our distance, which it raises; the
 lock on the layout is off, for the peers have none. First, at --gate-side, time to quality: GPDM runs all its steps as
 published, its held-out sliced Wasserstein distance is looked at every ten steps of its finest scale, and the time to
-come down to ours is what counts, or its whole time if it never does. Its last distance is told too, and our own with
+come down to ours is what counts, or its whole time if it never does. Its last distance is printed too, and our own with
 four times the steps and twice the filters: given a hundred times as long, GPDM may end lower.
 
 Then, at 512 pixels, GPDM runs --gpdm-steps of its 300 steps at each scale; counted are all 300 of the coarser scales
@@ -102,8 +102,8 @@ def time_to_quality(side: int) -> dict[str, Any]:
         needed = next((spent for spent, reached in course if reached <= held_out), None)
         result[name] = {"seconds": seconds, "held_out": held_out, "gpdm_s": needed or peer.spent_s,
                         "ratio": (needed or peer.spent_s) / seconds, "gpdm_gets_there": needed is not None}  # fmt: skip
-        told = f"GPDM needs {needed:.1f} s for it" if needed else f"GPDM never gets there in {peer.spent_s:.1f} s"
-        print(f"  {side} px, {name}: held-out {held_out:.5f} in {seconds:.2f} s; {told}: "
+        sentence = f"GPDM needs {needed:.1f} s for it" if needed else f"GPDM never gets there in {peer.spent_s:.1f} s"
+        print(f"  {side} px, {name}: held-out {held_out:.5f} in {seconds:.2f} s; {sentence}: "
               f"{result[name]['ratio']:.0f}x", flush=True)  # fmt: skip
     print(f"  {side} px, GPDM's last: held-out {course[-1][1]:.5f} after {peer.spent_s:.1f} s; "
           f"ours with {LONG}: {'not higher' if long[1] <= course[-1][1] else 'higher'}")  # fmt: skip

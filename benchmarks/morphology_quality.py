@@ -3,7 +3,7 @@ layout are right at once.
 
 Each terrain is the middle 512 x 512 pixels of an SRTM tile (3 arc seconds, taken as 90 m). The layout is fractal
 noise of the project's own engine that knows nothing of it. Every gate must hold for every pair; the figures are
-defined in backend/measures/terrain_statistics.py. Two of them are told in a second convention as well: the spectrum in
+defined in backend/measures/terrain_statistics.py. Two of them are described in a second convention as well: the spectrum in
 decades of power (log10), drainage area in plain decades; the gates hold in the first.
 Needs the elevation data beside the repository (../shared/data) or
 --data.

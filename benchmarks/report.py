@@ -1,6 +1,6 @@
 """docs/performance.md's table and picture, made from the kept results. Measures nothing.
 
-python -m benchmarks.report     after a bench has been run anew
+python -m benchmarks.report     after a bench has been run again
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ the same rasteriser, four looks a pixel, and brought to its photograph by one ga
 counted are the pixels whose surface at least one of the twelve others has seen. PSNR and an LPIPS-like distance
 (benchmarks/perceptual.py) must be better than both peers' in the mean; sharpness is the energy of the Laplacian of grey
 against the photograph's. Poses and depths of the capture are off by about ten pixels, those of the held-out views as well:
-so all is told a second time with the view's camera turned to where the rendering fits its photograph best, for every
+so everything is measured a second time with the view's camera turned to where the rendering fits its photograph best, for every
 method alike. Needs the capture and the features beside the repository (../shared/data) or --data.
 """
 
@@ -236,7 +236,7 @@ def equal_gain(rendered: np.ndarray, truth: HeldOut) -> np.ndarray:
 def turn(
     mesh: np.ndarray, texture: np.ndarray, rendered: np.ndarray, truth: HeldOut
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """The view anew with its principal point moved to where the rendering fits the photograph best, and by how much (x, y).
+    """The view again with its principal point moved to where the rendering fits the photograph best, and by how much (x, y).
 
     Least squares of grey over whole pixels by correlation, pixels that do not count weighing nothing on either side.
     """

@@ -4,7 +4,7 @@ The photographs are the mesh of benchmarks/scan_scene.py, drawn by the project's
 and written as JPEG files; quality is not judged here. A fresh process reads mesh, cameras and photographs as the command
 line does, computes, and its peak resident memory comes from the operating system, mapped files included. A small run before it
 leaves the compiled loops on disk, as every user's first run does: the compiler's own memory is not the scan's. The pass is timed
-apart, in this process: drawing the mesh, weights, and the normal equations of decoded photographs; decoding is told beside it.
+apart, in this process: drawing the mesh, weights, and the normal equations of decoded photographs; decoding is a figure of its own.
 
 All of it takes about a second a photograph to make them once, and some five seconds of processor time a photograph to solve.
 """
@@ -41,10 +41,10 @@ paths = sorted(folder.glob("*.jpg"))[:count]
 images = tuple(Array(PHOTOGRAPH, np.memmap(path, np.uint8, "r"), {"name": path.name}) for path in paths)
 cameras = Array(CAMERAS, np.load(folder / "cameras.npy")[:count], {"names": [path.name for path in paths]})
 stages, began = {}, time.perf_counter()
-def told(done, total, stage, remaining):
+def progress(done, total, stage, remaining):
     stages[stage] = time.perf_counter() - began
 made = backend.run("scan_texture", images=images, mesh=Array(MESH, np.load(folder / "mesh.npy")), cameras=cameras,
-                   size=size, device="cpu", on_progress=told)
+                   size=size, device="cpu", on_progress=progress)
 seconds = time.perf_counter() - began
 status = Path("/proc/self/status")
 if status.exists():  # getrusage would tell the parent's peak where that is higher: it outlives an exec after vfork
@@ -136,7 +136,7 @@ def time_pass(folder: Path, size: int, count: int) -> dict[str, float]:
     """Megapixels a second of the pipeline's own pass over `count` photographs: projecting, drawing and weighing the surface,
     and the normal equations, each pixel weighed by its residual as in the later passes. Decoding is timed apart.
 
-    All pixels of the photographs count; those that show the surface are told beside.
+    All pixels of the photographs count; those that show the surface are a second figure.
     """
     import torch
 

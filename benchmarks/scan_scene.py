@@ -48,7 +48,7 @@ class Trouble:
 class Scene:
     """What a method gets, and what it is judged by.
 
-    mesh: float32 [N, 3, 5]. cameras: as told to the methods. photographs: uint8 [V, H, W, 3]. true_cameras and
+    mesh: float32 [N, 3, 5]. cameras: as given to the methods. photographs: uint8 [V, H, W, 3]. true_cameras and
     gains [V, 3]: what was added, for nobody but the reader of a report. held_cameras, held_photographs float32
     [8, H, W, 3], held_masks bool [8, H, W]: clean views with their true poses.
     """

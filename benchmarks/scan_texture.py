@@ -126,8 +126,8 @@ def measure_quality(options: argparse.Namespace) -> dict[str, Any]:
         print(f"  loop, 10x longer  {kept['psnr']:>8.2f} dB{kept['seconds']:>9.1f} s   (kept)")
     gates = {name: rows["ours"]["psnr"] - rows[name]["psnr"] if name in rows else None for name in MORE_DB}
     for name, gained in gates.items():
-        told = "not run" if gained is None else f"{gained:+.2f} dB"
-        print(f"  gate: ours against {name}: {told} of {MORE_DB[name]:+g}  {_verdict(gained, MORE_DB[name])}")
+        verdict = "not run" if gained is None else f"{gained:+.2f} dB"
+        print(f"  gate: ours against {name}: {verdict} of {MORE_DB[name]:+g}  {_verdict(gained, MORE_DB[name])}")
     print(
         f"  gate: colour step across seams / inside: {seams:.3f} of {MOST_SEAM}  {'ok' if seams <= MOST_SEAM else 'FAILED'}"
     )

@@ -28,11 +28,11 @@ def main(plan: dict[str, Any]) -> int:
     except Exception as error:
         addon = sys.modules.get(f"{MODULE}.shared.errors")
         if addon is not None and isinstance(error, addon.RelievoError):
-            told = {name: getattr(error, name) for name in ("code", "message", "hint", "field")}
+            failure = {name: getattr(error, name) for name in ("code", "message", "hint", "field")}
         else:
             traceback.print_exc()
-            told = {"code": "internal", "message": f"Inside Blender: {error}".strip(), "hint": "", "field": ""}
-        say(error=told)
+            failure = {"code": "internal", "message": f"Inside Blender: {error}".strip(), "hint": "", "field": ""}
+        say(error=failure)
         return 1
     finally:
         stop_backend()

@@ -1,6 +1,6 @@
 """What version 0.1 has left on disk still works: the job store of a server that was killed, and recipes that repeat to the byte.
 
-tests/data/version_0_1/make.py says how the files were made; what they hold is never to be made anew by a later version.
+tests/data/version_0_1/make.py says how the files were made; what they hold is never to be made again by a later version.
 tests/blender/test_older_files.py has the same of Blender's files.
 """
 
@@ -61,15 +61,15 @@ def values_of(result: Any) -> dict[str, np.ndarray]:
 
 def test_the_store_holds_a_job_in_each_state() -> None:
     """As it lies in the repository, before a server has seen it."""
-    for state, told in JOBS.items():
-        written = json.loads((VERSION_0_1 / "store/jobs" / told["job"] / "job.json").read_text(encoding="utf-8"))
-        assert (written["state"], written["algorithm"]) == (state, told["algorithm"])
+    for state, expected in JOBS.items():
+        written = json.loads((VERSION_0_1 / "store/jobs" / expected["job"] / "job.json").read_text(encoding="utf-8"))
+        assert (written["state"], written["algorithm"]) == (state, expected["algorithm"])
     assert sorted(JOBS) == ["cancelled", "failed", "queued", "running", "succeeded"]
 
 
 def test_every_job_is_known_to_its_owner_alone(server: BackendProcess, owner: Peer) -> None:
-    told: Any = owner.ask(Query())
-    assert {job["job"]: job["algorithm"] for job in told.jobs} == {
+    expected: Any = owner.ask(Query())
+    assert {job["job"]: job["algorithm"] for job in expected.jobs} == {
         job["job"]: job["algorithm"] for job in JOBS.values()
     }
     stranger = server.client()

@@ -2,7 +2,7 @@
 
 Every pixel of every photograph is an observation of the texels under it; the texture is the robust least squares solution of all of
 them (backend/ops/texels/stencil.py, solver.py), found from coarse to fine in a few passes over the photographs, which are
-streamed. Between passes the photographs' gains, biases and displacements are found anew (passes.py). What fits into memory is
+streamed. Between passes the photographs' gains, biases and displacements are found again (passes.py). What fits into memory is
 solved as a whole, the rest in blocks with what the whole has taught (plan.py). Knows no socket, no file and no Blender.
 """
 
@@ -119,7 +119,7 @@ class _Making:
 
     def _remember(self, sheets: Sheets) -> None:
         """What a level has seen, for sheets that are handed over before they have seen anything themselves; of 2 x 2 texels at
-        once, as coverage is told."""
+        once, when coverage is counted."""
         for sheet in sheets.sheets:
             counts = sheet.system.coverage()[::2, ::2].cpu().numpy()
             weight = (

@@ -92,9 +92,9 @@ def make(settings: Settings, report: Report) -> list[Path]:
         raise storage_error(settings.out, error) from error
     say("add-on", 0.0, "packing the add-on")
     archive = addon_zip(cache)
-    told = _run_blender(python, settings, archive, cache, say)
+    done = _run_blender(python, settings, archive, cache, say)
     say("files", 0.0, "writing files")
-    return _finish(settings, work, told)
+    return _finish(settings, work, done)
 
 
 class _Progress:
@@ -115,7 +115,7 @@ class _Progress:
 
 
 def addon_zip(cache: Path) -> Path:
-    """The add-on's zip for BLENDER, built anew where its sources have changed since the last time."""
+    """The add-on's zip for BLENDER, built again where its sources have changed since the last time."""
     import build_addon  # the script beside relievo.py
 
     digest = sources_digest()
@@ -182,7 +182,7 @@ def _run_blender(python: Path, settings: Settings, archive: Path, cache: Path, s
         encoding="utf-8",
         errors="replace",
     )
-    told: dict[str, Any] = {}
+    done: dict[str, Any] = {}
     tail: deque[str] = deque(maxlen=40)
     try:
         with open(cache / "blender.log", "w", encoding="utf-8") as log:
@@ -190,18 +190,18 @@ def _run_blender(python: Path, settings: Settings, archive: Path, cache: Path, s
                 if "error" in message:
                     raise error_from_code(**message["error"])
                 if "done" in message:
-                    told = message["done"]
+                    done = message["done"]
                 else:
                     say(message["part"], message["fraction"], message["stage"])
         status = process.wait()
     finally:
         _end(process)
-    if status != 0 or not told:
+    if status != 0 or not done:
         last = next((line for line in reversed(tail) if line.strip()), "it said nothing")
         raise InternalError(
             f"Blender ended with status {status}: {last.strip()}", hint=f"Its log is {cache / 'blender.log'}."
         )
-    return told
+    return done
 
 
 def _messages(process: subprocess.Popen[str], log: Any, tail: deque[str]) -> Iterator[dict[str, Any]]:
@@ -235,12 +235,12 @@ def _end(process: subprocess.Popen[str]) -> None:
 # Files ---------------------------------------------------------------------------------------------------------------
 
 
-def _finish(settings: Settings, work: Path, told: dict[str, Any]) -> list[Path]:
+def _finish(settings: Settings, work: Path, done: dict[str, Any]) -> list[Path]:
     """Writes height.exr, height.tif and recipe.json from what Blender received, and moves everything into place."""
-    height = height_map(np.load(work / "height.npy"), told["pixel_size_m"])
+    height = height_map(np.load(work / "height.npy"), done["pixel_size_m"])
     rasters.write(height, work / "height.exr")
     rasters.write(height, work / "height.tif")
-    recipe = recipe_files.linked(told["recipes"], told["digests"])
+    recipe = recipe_files.linked(done["recipes"], done["digests"])
     (work / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
     paths = []
     for name in ("terrain.png", "terrain.blend", "height.exr", "height.tif", "recipe.json"):

@@ -21,8 +21,8 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     specs = (registry.find_algorithm(options.algorithm),) if options.algorithm else registry.algorithms()
     if options.json:
-        told = {"algorithms": [_json(spec) for spec in specs], "exemplars": _exemplars(), "weights": _weights()}
-        print(json.dumps(told, indent=1))
+        listing = {"algorithms": [_json(spec) for spec in specs], "exemplars": _exemplars(), "weights": _weights()}
+        print(json.dumps(listing, indent=1))
         return DONE
     print("\n\n".join(_text(spec, settings=bool(options.algorithm)) for spec in specs))
     if not options.algorithm:
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _exemplars() -> list[dict[str, str]]:
-    """Those that are there: a checkout whose exemplars are being made anew may lack some."""
+    """Those that are there: a checkout whose exemplars are being made again may lack some."""
     there = [name for name in exemplars.NAMES if exemplars.path(name).is_file()]
     return [{"name": name, "help": str(exemplars.recipe(name).get("help", ""))} for name in there]
 

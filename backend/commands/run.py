@@ -318,7 +318,7 @@ def _inputs(spec: AlgorithmSpec, port: Port, request: dict[str, Any], bar: Bar, 
 
 
 def _repeated(item: dict[str, Any], request: dict[str, Any], bar: Bar, scratch: Path) -> Array:
-    """An input that a recipe carries the recipe of: computed anew, and held to its digest."""
+    """An input that a recipe carries the recipe of: computed again, and held to its digest."""
     recipe = item["recipe"]
     spec = registry.find_algorithm(recipe["algorithm"])
     recipe_files.check_version(spec, recipe)

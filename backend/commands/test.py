@@ -87,8 +87,8 @@ def _run_all(checks: Sequence[Check]) -> list[tuple[str, int, float]]:
             code, seconds, _ = _run(check, None)
             results.append((check.name, code, seconds))
         for check, future in zip(aside, waiting, strict=True):
-            code, seconds, told = future.result()
-            print(f"\n=== {check.name}\n{told}", flush=True)
+            code, seconds, output = future.result()
+            print(f"\n=== {check.name}\n{output}", flush=True)
             results.append((check.name, code, seconds))
     return results
 

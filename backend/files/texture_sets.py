@@ -75,8 +75,8 @@ def read(path: Path, reading: Reading) -> Array:
     maps = {name: _read_map(name, file) for name, file in files.items()}
     sizes = {values.shape[:2] for values in maps.values()}
     if len(sizes) > 1:
-        told = ", ".join(f"{files[name].name} is {v.shape[1]} x {v.shape[0]}" for name, v in maps.items())
-        raise InvalidInput(f"The maps in {path} differ in size: {told}.", hint="Scale them to one size.", field=port)
+        sizes = ", ".join(f"{files[name].name} is {v.shape[1]} x {v.shape[0]}" for name, v in maps.items())
+        raise InvalidInput(f"The maps in {path} differ in size: {sizes}.", hint="Scale them to one size.", field=port)
     return check(texture_set.stack(maps), port)
 
 

@@ -117,7 +117,7 @@ splat_16, splat_8, splat_whole = _splatter(FLOAT_16), _splatter(FLOAT_8), _splat
 
 
 def picker(*places: int) -> Any:
-    """A function that makes a vector of eight out of another, each number from the place told; place 8 stands for 0."""
+    """A function that makes a vector of eight out of another, each number from the given place; place 8 stands for 0."""
 
     def pick(typing: Any, vector: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:

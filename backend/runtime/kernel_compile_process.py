@@ -27,7 +27,7 @@ def types_of(signature: str) -> Any:
 
 
 def compile_kernel(module: str, function: str, signature: str) -> None:
-    """Compile one kernel, or load it where somebody else has. Raises ValueError where the types are not those told."""
+    """Compile one kernel, or load it where somebody else has. Raises ValueError for other types than those given."""
     kernel = getattr(importlib.import_module(module), function)
     types = types_of(signature)
     if f"({', '.join(map(repr, types))},)" != signature:

@@ -226,7 +226,7 @@ def compile_here() -> None:
 def compiling_aside(engine: str = "", report: Report | None = None) -> Iterator[None]:
     """Within, kernels that are in no cache are compiled in child processes; may be nested, the innermost reports.
 
-    engine: whose kernels in the table follow the first that is missing. report: told how far they are, and free to raise.
+    engine: whose kernels in the table follow the first that is missing. report: called with how far they are; may raise.
     """
     before = _Aside.engine, _Aside.report
     _Aside.engine, _Aside.report = engine or before[0], report or before[1]

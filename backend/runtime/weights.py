@@ -235,7 +235,7 @@ def keep(wanted: WeightFile, source: Path) -> Path:
 
 def _fetch(wanted: WeightFile, part: Path, progress: Progress) -> None:
     """Append to `part` what is missing. A server that ignores the range sends everything, and the file begins
-    anew."""
+    again."""
     there = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(wanted.url, headers={"Range": f"bytes={there}-"} if there else {})
     try:

@@ -75,7 +75,7 @@ def _attempt(work: Work) -> RelievoError | None:
 
 
 def as_relievo_error(error: Exception) -> RelievoError:
-    """The error as a client may be told it; one that nobody foresaw is logged with its traceback."""
+    """The error as a client may see it; one that nobody foresaw is logged with its traceback."""
     if isinstance(error, RelievoError):
         return error
     log.error("the backend failed", exc_info=error)

@@ -87,7 +87,7 @@ def serve(
     """
     check_address(host, curve)
     devices = tuple(check_name(device) for device in devices)
-    registry.algorithms()  # a module of them that cannot be used is told before anything is opened
+    registry.algorithms()  # one that cannot be imported is reported before anything is opened
     state_dir = (state_dir or default_state_dir()).absolute()
     settings = ServerSettings(
         state_dir=state_dir,

@@ -1,7 +1,7 @@
 """The worker processes as the server sees them: started, spoken to, killed, replaced. No job logic; never computes,
 never imports torch.
 
-Workers connect to a socket of their own on loopback and show a token each that only they were told.
+Workers connect to a socket of their own on loopback and show a token each that only they were given.
 """
 
 from __future__ import annotations

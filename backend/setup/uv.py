@@ -1,4 +1,4 @@
-"""uv, which installs: found on this machine, else fetched from the package index; and what pip has been told, told to uv.
+"""uv, which installs: found on this machine, else fetched from the package index; and pip's settings, passed on to uv.
 
 Standard library only.
 """
@@ -93,15 +93,15 @@ _SETTINGS = {
 
 
 def environ_from_pip() -> dict[str, str]:
-    """Variables for uv that say what pip's settings say: a user who has told pip of a mirror or a folder means both.
+    """Variables for uv that say what pip's settings say: a user who has given pip a mirror or a folder means both.
 
-    Nothing that the user has told uv itself is changed. Variables and not options, because addresses may hold passwords.
+    What the user has set for uv itself is left as it is. Variables and not options, because addresses may hold passwords.
     """
-    told = _pip_settings()
+    pip = _pip_settings()
     environ = {
-        variable: separator.join(told[option].split()) if separator else told[option]
+        variable: separator.join(pip[option].split()) if separator else pip[option]
         for option, (variable, separator) in _SETTINGS.items()
-        if told.get(option) and variable not in os.environ
+        if pip.get(option) and variable not in os.environ
     }
     if environ.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX"} and "UV_INDEX_STRATEGY" not in os.environ:
         # uv stops at the first index that knows a name; pip asks all. With hashes it does not matter who serves a file.

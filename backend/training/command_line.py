@@ -22,7 +22,7 @@ from shared.params import describe, parse
 
 
 def main(kind: type[Training], argv: Sequence[str] | None = None) -> int:
-    """Exit status of a leg: DONE also where --minutes ended it before the last step; errors are told as the command line does."""
+    """Exit status of a leg: DONE also where --minutes ended it before the last step; errors print as in the command line."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     return answer(lambda: _leg(kind, arguments), debug="--debug" in arguments)
 
@@ -42,8 +42,8 @@ def _leg(kind: type[Training], argv: Sequence[str]) -> int:
     )
     device = pick_device(options.device)
     if options.dry_run:
-        told = configuration(kind, params, seed=options.seed, steps=limits.steps)
-        print(json.dumps({**told, "device": str(device), "out": str(options.out), **asdict(limits)}, indent=1))
+        settings = configuration(kind, params, seed=options.seed, steps=limits.steps)
+        print(json.dumps({**settings, "device": str(device), "out": str(options.out), **asdict(limits)}, indent=1))
         return DONE
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

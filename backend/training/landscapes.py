@@ -3,7 +3,7 @@
 Each kind is uplifted and worn by stream power, creep and rock falls, or blown, from a seed; no elevation data
 enters. Two things keep the grid out of sight: water draws its way among all lower neighbours
 (landscapes_cpu.drain), and the finished map is cut out of a larger one at an angle. What the parameters
-mean is told where they are used; a recipe beside each map holds them all.
+mean is described where they are used; a recipe beside each map holds them all.
 
 Sources: Braun and Willett (2013) for the incision, Barnes et al. (2014) for the drainage, Werner (1995) for the dunes.
 """

@@ -1,6 +1,6 @@
 """Loops of the landscape simulators on the CPU: drainage, incision, slides, and sand in slabs.
 
-They are apart from the hydrology engine on purpose: what ships in backend/shipped/exemplars is told to the byte by its
+They are apart from the hydrology engine on purpose: what ships in backend/shipped/exemplars is fixed to the byte by its
 recipe, and must not change when that engine does. All of it runs on one thread in a fixed order; float64
 metres, [H, W], edges are outlets.
 """

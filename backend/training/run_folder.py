@@ -87,9 +87,9 @@ class RunFolder:
 
 
 def _difference(known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    told = [
+    differences = [
         f"{key} is {known.get(key)!r} there and {now.get(key)!r} here"
         for key in dict.fromkeys((*known, *now))
         if known.get(key) != now.get(key)
     ]
-    return "; ".join(told)
+    return "; ".join(differences)

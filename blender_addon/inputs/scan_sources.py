@@ -67,7 +67,7 @@ def chosen(scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.
 
 
 def from_text(text: str, spec: AlgorithmSpec, port: Port) -> Given:
-    """What an operator was told for a MESH port ("Scan", "collection:Props") or a CAMERAS port (a collection's name, or those of
+    """What an operator was given for a MESH port ("Scan", "collection:Props") or a CAMERAS port (a collection's name, or those of
     camera names separated by ";"), under the port's name. Raises InvalidInput for names that are not there.
     """
     text = text.strip()

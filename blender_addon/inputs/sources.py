@@ -71,7 +71,7 @@ def collect(
     active: bpy.types.Object | None,
     texts: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[Source, ...]]:
-    """Where each input of an engine comes from: what an operator was told, by port, and what the pickers say for the rest.
+    """Where each input of an engine comes from: what an operator was given, by port, and what the pickers say for the rest.
 
     Raises InvalidInput, saying what to do, where something is missing.
     """

@@ -1,6 +1,6 @@
 """Requests on their way: which wait to be sent, which wait for an answer, and what an answer is about.
 
-Nothing here outlives a connection: after the next handshake the session asks anew for whatever still matters.
+Nothing here outlives a connection: after the next handshake the session asks again for whatever still matters.
 """
 
 from __future__ import annotations

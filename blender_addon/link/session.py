@@ -323,7 +323,7 @@ class Session:
         elif job is None or job.is_settled:
             log.warning("the backend says: %s", error)
         elif error.code == "unknown_job" and request is Query and (job.inputs or not job.recovered):
-            job.accepted = False  # another backend, or one whose disk was emptied: it gets the job anew
+            job.accepted = False  # another backend, or one whose disk was emptied: it gets the job again
             self._submit_if_complete(job)
         elif error.code == "unknown_job" and request is Query:
             self._fail(

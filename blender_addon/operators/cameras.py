@@ -199,28 +199,28 @@ def _pick(scene: bpy.types.Scene, collection: bpy.types.Collection) -> None:
 def _warnings(
     found: Cameras, posed: Sequence[cameras.Posed], frame: cameras.Frame, context: bpy.types.Context
 ) -> list[str]:
-    told = []
+    warnings = []
     if found.missing:
         named = ", ".join(found.missing[:3]) + (f" and {len(found.missing) - 3} more" if len(found.missing) > 3 else "")
-        told.append(f"{len(found.missing)} photographs were not found: {named}. Their cameras cannot be used.")
+        warnings.append(f"{len(found.missing)} photographs were not found: {named}. Their cameras cannot be used.")
     uneven = [entry.camera for entry in posed if abs(entry.camera.fy / entry.camera.fx - 1.0) > 1e-3]
     if uneven:
-        told.append(
+        warnings.append(
             f"The pixels of {uneven[0].name} are not square ({uneven[0].fy / uneven[0].fx:.4f}). Computing takes that into "
             "account; a render does with the same Aspect in the scene's output settings."
         )
     if any(not entry.camera.distortion.is_none and entry.backdrop is None for entry in posed if entry.photograph):
-        told.append("The photographs are shown with their lens distortion: they match the mesh only in the middle.")
+        warnings.append("The photographs are shown with their lens distortion: they match the mesh only in the middle.")
     centers = np.array([entry.camera.center for entry in posed]) * frame.scale
     spread = float(np.linalg.norm(np.ptp(centers, axis=0))) or 1.0
     if np.abs(centers).max() * 2.0**-23 > FAR * spread:
-        told.append(
+        warnings.append(
             f"The cameras stand {np.abs(centers).max():.3g} units from the world's origin, which Blender's 32 bits hold "
             "coarsely. Shift the reconstruction near its origin before you export it."
         )
     if flip := _fitting_flip(posed, frame, context):
-        told.append(f"The cameras do not see the mesh as it stands; with the convention {flip} they would.")
-    return told
+        warnings.append(f"The cameras do not see the mesh as it stands; with the convention {flip} they would.")
+    return warnings
 
 
 def _fitting_flip(posed: Sequence[cameras.Posed], frame: cameras.Frame, context: bpy.types.Context) -> str:

@@ -194,8 +194,8 @@ def _words_for(port: Port) -> str:
         return "the name of a mesh" + (", or collection:NAME" if port.optional else "")
     rows = readers.readers_of(port)
     words = [word for name, word in _WORDS.items() if name in rows]
-    told = ", ".join([*words[:-2], " or ".join(words[-2:])])
-    return told + (', several separated by ";"' if port.many else "")
+    listed = ", ".join([*words[:-2], " or ".join(words[-2:])])
+    return listed + (', several separated by ";"' if port.many else "")
 
 
 def _port_name(spec: AlgorithmSpec, port: str) -> str:

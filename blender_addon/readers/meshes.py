@@ -182,7 +182,7 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
 def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """World positions float64 [V, 3], triangles int32 [T, 3], material slots int32 [T] of one evaluated object."""
     evaluated = item.evaluated_get(depsgraph)
-    # in edit mode the evaluated mesh is the cage; evaluated anew, it has its modifiers
+    # in edit mode the evaluated mesh is the cage; evaluated again, it has its modifiers
     mesh = (
         evaluated.to_mesh(preserve_all_data_layers=True, depsgraph=depsgraph)
         if item.mode == "EDIT"

@@ -227,7 +227,7 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
 
 NOT_READ: Mapping[ArrayKind, str] = {
     PALETTE: "Blender's palettes have no order that a person sees, and no names: colours go in as an image",
-    REPORT: "a report is told by an engine and asked for by none",
+    REPORT: "an engine writes a report; none reads one",
 }
 """Kinds that nothing in Blender stands for, with the reason."""
 

@@ -70,8 +70,8 @@ class RELIEVO_PT_image(bpy.types.Panel):
         seeds = [
             parameter.name for parameter in with_role(spec.parameters, "seed") if parameter.name in recipe["params"]
         ]
-        told = "".join(f", seed {recipe['params'][name]}" for name in seeds[:1])
-        box.label(text=f"{spec.label}{told}", icon=typed.icon(spec.icon))
+        seed = "".join(f", seed {recipe['params'][name]}" for name in seeds[:1])
+        box.label(text=f"{spec.label}{seed}", icon=typed.icon(spec.icon))
         for parameter in spec.parameters:
             value = recipe["params"].get(parameter.name, parameter.default)
             if parameter.name not in seeds[:1] and value != parameter.default:

@@ -60,8 +60,8 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
                 column.prop(settings, settings.source.lower(), text=" ")
             if port.kind is CAMERAS:
                 column.operator("relievo.import_cameras", text="Import Cameras...", icon="IMPORT")
-                if told := cameras.problem():
-                    wrapped(column, told, "ERROR")
+                if problem := cameras.problem():
+                    wrapped(column, problem, "ERROR")
         column = typed.present(self.layout).column(align=True)
         for line in sources.summary(context.scene, spec, context.active_object):
             wrapped(column, line)
@@ -166,10 +166,10 @@ def _seed_of(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
 def _draw_palette(column: bpy.types.UILayout, port: Port, source: str) -> None:
     """The classes of a port, as an image names them by their colours and the scene by pass indices."""
     for number, (name, rgb) in enumerate(port.classes):
-        told = "#" + "".join(f"{round(255 * value):02X}" for value in rgb) if source == "IMAGE" else f"Pass {number}"
+        shown = "#" + "".join(f"{round(255 * value):02X}" for value in rgb) if source == "IMAGE" else f"Pass {number}"
         row = column.row()
         row.label(text=name, icon="BLANK1")
-        row.label(text=told)
+        row.label(text=shown)
 
 
 def _spec(context: bpy.types.Context) -> AlgorithmSpec:

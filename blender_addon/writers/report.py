@@ -1,7 +1,7 @@
 """What an engine tells beside its result: as a text that a person reads, and as rows for the panel.
 
-A REPORT is free JSON. `summary` (sentences) and `photographs` (a row for each) are told as such; a report without photographs is
-told as it is, so that an engine needs no reader of its own. The JSON itself lies on the datablock, so that a script has it whole.
+A REPORT is free JSON. `summary` (sentences) and `photographs` (a row for each) are shown as such; a report without photographs is
+shown as it is, so that an engine needs no reader of its own. The JSON itself lies on the datablock, so that a script has it whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TEXT_KEY = "relievo_report_text"  # name of the text datablock that tells it
 
 @dataclass(frozen=True, kw_only=True)
 class Photograph:
-    """One photograph's line. residual: RMS in sRGB from 0 to 1. psnr: dB. shift: px; None where it is not told."""
+    """One photograph's line. residual: RMS in sRGB from 0 to 1. psnr: dB. shift: px; None where the report does not say."""
 
     name: str
     used: bool = True
@@ -72,21 +72,21 @@ class Report:
 
 def write(item: bpy.types.ID, name: str, array: Array) -> None:
     """Put a REPORT on what it is about, and tell it in a text datablock."""
-    told = bytes(array.values).decode("utf-8", errors="replace")
-    item[KEY] = told
+    text_json = bytes(array.values).decode("utf-8", errors="replace")
+    item[KEY] = text_json
     text = bpy.data.texts.get(str(item.get(TEXT_KEY, ""))) or bpy.data.texts.new(f"{name} report")
     text.clear()
-    text.write(to_text(told, name))
+    text.write(to_text(text_json, name))
     item[TEXT_KEY] = text.name
 
 
 def read(item: bpy.types.ID) -> Report | None:
     """The report on a datablock, None where there is none with a summary or photographs. Cheap enough for draw()."""
-    told = item.get(KEY)
-    if not isinstance(told, str):
+    text_json = item.get(KEY)
+    if not isinstance(text_json, str):
         return None
     try:
-        return parse(told)
+        return parse(text_json)
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -97,9 +97,9 @@ def text_of(item: bpy.types.ID) -> bpy.types.Text | None:
 
 
 @lru_cache(maxsize=8)
-def parse(told: str) -> Report:
+def parse(text_json: str) -> Report:
     """Raises ValueError, TypeError or KeyError for JSON that is no report."""
-    values = json.loads(told)
+    values = json.loads(text_json)
     if not isinstance(values, dict):
         raise ValueError("a report is a JSON object")
     return Report(
@@ -126,16 +126,16 @@ def _number(values: Mapping[str, Any], name: str) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def to_text(told: str, name: str) -> str:
+def to_text(text_json: str, name: str) -> str:
     """A report as a person reads it: the summary, a line for each photograph, then whatever else it says."""
     lines = [name, "=" * len(name)]
     try:
-        values = json.loads(told)
+        values = json.loads(text_json)
     except ValueError:
-        return "\n".join([*lines, told]) + "\n"
+        return "\n".join([*lines, text_json]) + "\n"
     rest, found = values, Report()
     try:
-        found = parse(told)
+        found = parse(text_json)
     except (ValueError, TypeError, KeyError):
         pass  # of another engine, in words of its own
     else:

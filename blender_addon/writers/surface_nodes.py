@@ -1,6 +1,6 @@
 """The nodes of a surface's material: an image node for each map, wired into the Principled shader.
 
-A node that is there is never wired anew: the user may have led it elsewhere.
+A node that is there is never wired again: the user may have led it elsewhere.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ def make(photograph: Path, camera: Camera, into: Path) -> Path:
     """
     status = photograph.stat()
     lens = [camera.distortion.model, *camera.distortion.coefficients, camera.fx, camera.fy, camera.cx, camera.cy]
-    told = json.dumps([str(photograph), status.st_mtime_ns, status.st_size, SIDE_PX, *lens])
-    path = into / f"{photograph.stem}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.jpg"
+    identity = json.dumps([str(photograph), status.st_mtime_ns, status.st_size, SIDE_PX, *lens])
+    path = into / f"{photograph.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.jpg"
     if not path.is_file():
         into.mkdir(parents=True, exist_ok=True)
         pixels, _ = _pixels(photograph, longest_px=SIDE_PX)

@@ -28,7 +28,7 @@ class Cameras:
     """What a camera file holds.
 
     photographs: for each camera its photograph's file, None where it was not found. missing: the names of those, and of cameras
-    that could not be made because only their photograph would have told their size. files: what was read.
+    that could not be made because only their photograph would have given their size. files: what was read.
     """
 
     cameras: tuple[Camera, ...]

@@ -1,5 +1,5 @@
 """Files that version 0.1 has saved open in this one: every setting is read, every result is known by its recipe, and Regenerate
-makes it anew.
+makes it again.
 
 tests/data/version_0_1/make.py says how the files were made, and NAME.json beside NAME.blend what has to be found in it.
 """
@@ -26,10 +26,10 @@ TOLD: dict[str, dict[str, Any]] = {name: read_json(f"{name}.json") for name in F
 
 def result_told(name: str, datablock: str) -> dict[str, Any]:
     """What has to be found of one of a file's results."""
-    return next(told for told in TOLD[name]["results"] if told["datablock"] == datablock)
+    return next(saved for saved in TOLD[name]["results"] if saved["datablock"] == datablock)
 
 
-RESULTS = [(name, told["datablock"]) for name in FILES for told in TOLD[name].get("results", [])]
+RESULTS = [(name, saved["datablock"]) for name in FILES for saved in TOLD[name].get("results", [])]
 OBJECTS = [(name, datablock) for name, datablock in RESULTS if not result_told(name, datablock)["is_image"]]
 DATABLOCKS = (
     *("objects", "meshes", "materials", "images", "collections", "node_groups", "textures", "texts"),
@@ -94,25 +94,25 @@ def positions(mesh: bpy.types.Mesh) -> np.ndarray:
     return values.reshape(-1, 3)
 
 
-def heights(told: dict[str, Any]) -> np.ndarray:
+def heights(saved: dict[str, Any]) -> np.ndarray:
     """Where they are kept: in an image, or in the mesh."""
-    if told["image"]:
-        return pixels(bpy.data.images[told["image"]])[..., 0].copy()
-    return positions(bpy.data.objects[told["datablock"]].data)[:, 2].copy()
+    if saved["image"]:
+        return pixels(bpy.data.images[saved["image"]])[..., 0].copy()
+    return positions(bpy.data.objects[saved["datablock"]].data)[:, 2].copy()
 
 
-def flatten(told: dict[str, Any]) -> None:
+def flatten(saved: dict[str, Any]) -> None:
     """Spoil the heights, so that only a result that was computed can bring them back."""
-    if told["image"]:
-        image = bpy.data.images[told["image"]]
+    if saved["image"]:
+        image = bpy.data.images[saved["image"]]
         image.pixels.foreach_set(np.zeros(image.size[0] * image.size[1] * 4, np.float32))
         image.update()
     else:
-        mesh = bpy.data.objects[told["datablock"]].data
+        mesh = bpy.data.objects[saved["datablock"]].data
         values = positions(mesh)
         values[:, 2] = 0.0
         mesh.attributes["position"].data.foreach_set("vector", values.ravel())
-    assert not heights(told).any()
+    assert not heights(saved).any()
 
 
 def names() -> dict[str, list[str]]:
@@ -130,9 +130,9 @@ def activate(name: str) -> bpy.types.Object:
 # Settings ------------------------------------------------------------------------------------------------------------
 
 
-def leaves(told: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+def leaves(saved: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """Every setting that make.py has written down, with the groups that lead to it; the n-th of a collection as "#n"."""
-    for name, entry in told.items():
+    for name, entry in saved.items():
         if "group" in entry:
             yield from leaves(entry["group"], (*path, name))
         elif "items" in entry:
@@ -166,10 +166,10 @@ def wanted(entry: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_is_read_as_it_was_saved(name):
-    for scene_name, told in opened(name)["scenes"].items():
-        expected = {path: wanted(entry) for path, entry in leaves({"relievo": {"group": told["relievo"]}})}
+    for scene_name, saved in opened(name)["scenes"].items():
+        expected = {path: wanted(entry) for path, entry in leaves({"relievo": {"group": saved["relievo"]}})}
         scene = bpy.data.scenes[scene_name]
-        entries = dict(leaves({"relievo": {"group": told["relievo"]}}))
+        entries = dict(leaves({"relievo": {"group": saved["relievo"]}}))
         assert {path: value_at(scene, path, entry) for path, entry in entries.items()} == expected
         assert len(expected) > 100
 
@@ -179,8 +179,8 @@ def test_the_settings_are_others_than_those_of_a_new_scene():
     opened("settings")
     fresh = bpy.data.scenes.new("Fresh")
     seen: dict[tuple[str, ...], set[Any]] = {}
-    for told in TOLD["settings"]["scenes"].values():
-        for path, entry in leaves({"relievo": {"group": told["relievo"]}}):
+    for saved in TOLD["settings"]["scenes"].values():
+        for path, entry in leaves({"relievo": {"group": saved["relievo"]}}):
             seen.setdefault(path, set()).add(wanted(entry))
     for path, values in seen.items():
         if any(name.startswith("#") for name in path):
@@ -197,8 +197,8 @@ def test_the_file_holds_the_numbers_that_were_written_down():
     """An enumeration is saved as a number: what a name means is the number that it had when the file was saved."""
     opened("settings")
     compared = 0
-    for scene_name, told in TOLD["settings"]["scenes"].items():
-        for path, entry in leaves({"relievo": {"group": told["relievo"]}}):
+    for scene_name, saved in TOLD["settings"]["scenes"].items():
+        for path, entry in leaves({"relievo": {"group": saved["relievo"]}}):
             if "raw" not in entry:
                 continue
             group = group_at(bpy.data.scenes[scene_name], path[:-1])
@@ -213,55 +213,55 @@ def test_the_file_holds_the_numbers_that_were_written_down():
 
 @pytest.mark.parametrize(("name", "datablock"), RESULTS)
 def test_a_terrain_is_as_it_was_saved(name, datablock):
-    told = result(name, datablock)
-    item = (bpy.data.images if told["is_image"] else bpy.data.objects)[datablock]
-    assert recipe_of(item) == told["recipe"]
-    assert properties(item) == told["properties"]
-    assert sha256(heights(told)) == told["heights"]["sha256"]
-    assert [heights(told).min(), heights(told).max()] == [told["heights"]["low"], told["heights"]["high"]]
-    if told["is_image"]:
+    saved = result(name, datablock)
+    item = (bpy.data.images if saved["is_image"] else bpy.data.objects)[datablock]
+    assert recipe_of(item) == saved["recipe"]
+    assert properties(item) == saved["properties"]
+    assert sha256(heights(saved)) == saved["heights"]["sha256"]
+    assert [heights(saved).min(), heights(saved).max()] == [saved["heights"]["low"], saved["heights"]["high"]]
+    if saved["is_image"]:
         return
-    assert properties(item.data) == told["properties of the mesh"]
-    assert list(item.dimensions) == pytest.approx(told["dimensions"], abs=1e-3)
-    assert list(item.location) == told["location"]
-    assert len(item.data.vertices) == told["vertices"]
-    assert [[modifier.name, modifier.type] for modifier in item.modifiers] == told["modifiers"]
-    assert [slot.material.name for slot in item.material_slots] == told["materials"]
+    assert properties(item.data) == saved["properties of the mesh"]
+    assert list(item.dimensions) == pytest.approx(saved["dimensions"], abs=1e-3)
+    assert list(item.location) == saved["location"]
+    assert len(item.data.vertices) == saved["vertices"]
+    assert [[modifier.name, modifier.type] for modifier in item.modifiers] == saved["modifiers"]
+    assert [slot.material.name for slot in item.material_slots] == saved["materials"]
 
 
 @pytest.mark.parametrize(("name", "datablock"), [place for place in OBJECTS if place[0] == "noise"])
 def test_a_terrain_still_rises_to_its_heights(name, datablock):
     """Whatever raises it: its vertices, Geometry Nodes or a modifier."""
-    told = result(name, datablock)
+    saved = result(name, datablock)
     item = bpy.data.objects[datablock].evaluated_get(bpy.context.evaluated_depsgraph_get())
     mesh = item.to_mesh()
     found = positions(mesh)[:, 2].copy()
     item.to_mesh_clear()
-    kept = heights(told)
-    kept = kept[::-1].ravel() if told["image"] else kept
+    kept = heights(saved)
+    kept = kept[::-1].ravel() if saved["image"] else kept
     np.testing.assert_allclose(found, kept, atol=5e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("name", "datablock"), OBJECTS)
 def test_regenerate_makes_a_terrain_anew_in_its_place(name, datablock):
-    told = result(name, datablock)
-    before, kept = names(), heights(told)
+    saved = result(name, datablock)
+    before, kept = names(), heights(saved)
     item = activate(datablock)
-    maps = {port: attribute(item, port) for port in told.get("maps", {})}
-    assert {port: sha256(values) for port, values in maps.items()} == told.get("maps", {})
-    flatten(told)
+    maps = {port: attribute(item, port) for port in saved.get("maps", {})}
+    assert {port: sha256(values) for port, values in maps.items()} == saved.get("maps", {})
+    flatten(saved)
     assert bpy.ops.relievo.regenerate() == {"FINISHED"}
     assert names() == before, "nothing beside it, and nothing under another name"
     assert bpy.context.active_object == item
     recipe = recipe_of(item)
-    assert_same(heights(told), kept, datablock, device=recipe["device"])
+    assert_same(heights(saved), kept, datablock, device=recipe["device"])
     for port, values in maps.items():
         assert_same(attribute(item, port), values, f"{datablock}: {port}", device=recipe["device"])
-    assert list(item.location) == told["location"]
-    assert [[modifier.name, modifier.type] for modifier in item.modifiers] == told["modifiers"]
-    assert recipe["algorithm"] == told["recipe"]["algorithm"]
-    assert told["recipe"]["params"].items() <= recipe["params"].items()
-    assert meant(recipe["scene"]["sources"]) == meant(told["recipe"]["scene"]["sources"])
+    assert list(item.location) == saved["location"]
+    assert [[modifier.name, modifier.type] for modifier in item.modifiers] == saved["modifiers"]
+    assert recipe["algorithm"] == saved["recipe"]["algorithm"]
+    assert saved["recipe"]["params"].items() <= recipe["params"].items()
+    assert meant(recipe["scene"]["sources"]) == meant(saved["recipe"]["scene"]["sources"])
 
 
 def attribute(item: bpy.types.Object, name: str) -> np.ndarray:
@@ -273,29 +273,29 @@ def attribute(item: bpy.types.Object, name: str) -> np.ndarray:
 @pytest.mark.parametrize("name", ["morphology", "hydrology"])
 def test_the_saved_settings_make_the_saved_terrain(name):
     """Generate as the sidebar does it, with whatever its pickers say: the engine, the inputs, the kind of result."""
-    told = result(name, TOLD[name]["saved settings make"])
-    kept, before = heights(told), set(bpy.data.objects)
+    saved = result(name, TOLD[name]["saved settings make"])
+    kept, before = heights(saved), set(bpy.data.objects)
     assert bpy.ops.relievo.generate() == {"FINISHED"}
     (made,) = set(bpy.data.objects) - before
-    image = f"{made.name} height" if told["image"] else ""
+    image = f"{made.name} height" if saved["image"] else ""
     recipe = recipe_of(made)
-    assert told["recipe"]["params"].items() <= recipe["params"].items()
-    assert recipe["scene"]["output"] == told["recipe"]["scene"]["output"]
+    assert saved["recipe"]["params"].items() <= recipe["params"].items()
+    assert recipe["scene"]["output"] == saved["recipe"]["scene"]["output"]
     found = {"datablock": made.name, "image": image}
     assert_same(heights(found), kept, made.name, device=recipe["device"])
 
 
 @pytest.mark.parametrize(("name", "datablock"), OBJECTS)
 def test_the_sidebar_takes_a_terrains_settings(name, datablock):
-    told = result(name, datablock)
+    saved = result(name, datablock)
     activate(datablock)
     assert bpy.ops.relievo.settings_from_terrain() == {"FINISHED"}
     settings = bpy.context.scene.relievo
-    assert settings.algorithm == told["recipe"]["algorithm"]
+    assert settings.algorithm == saved["recipe"]["algorithm"]
     group = getattr(settings, settings.algorithm)
     entries = TOLD[name]["scenes"][bpy.context.scene.name]["relievo"][settings.algorithm]["group"]
     compared = 0
-    for parameter, value in told["recipe"]["params"].items():
+    for parameter, value in saved["recipe"]["params"].items():
         setting = (
             parameter if parameter in entries else f"{parameter}_value"
         )  # one that would hide an attribute of Blender's
@@ -308,54 +308,54 @@ def test_the_sidebar_takes_a_terrains_settings(name, datablock):
 # A texture -----------------------------------------------------------------------------------------------------------
 
 
-def textures(told: dict[str, Any]) -> dict[str, np.ndarray]:
-    return {port: pixels(bpy.data.images[entry["datablock"]]).copy() for port, entry in told["images"].items()}
+def textures(saved: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {port: pixels(bpy.data.images[entry["datablock"]]).copy() for port, entry in saved["images"].items()}
 
 
 def test_a_texture_is_as_it_was_saved():
-    told = opened("scan")["texture"]
-    item = bpy.data.objects[told["object"]]
+    saved = opened("scan")["texture"]
+    item = bpy.data.objects[saved["object"]]
     (material,) = item.data.materials
-    assert material.name == told["material"]
-    assert recipe_of(material) == told["recipe"]
-    assert properties(material) == told["properties"]
-    assert bpy.data.texts[told["properties"]["relievo_report_text"]].as_string() == told["report"]
-    for entry in told["images"].values():
+    assert material.name == saved["material"]
+    assert recipe_of(material) == saved["recipe"]
+    assert properties(material) == saved["properties"]
+    assert bpy.data.texts[saved["properties"]["relievo_report_text"]].as_string() == saved["report"]
+    for entry in saved["images"].values():
         image = bpy.data.images[entry["datablock"]]
         assert list(image.size) == entry["size"]
         assert properties(image) == entry["properties"]
         assert image.packed_file is not None
-    assert {name: properties(bpy.data.objects[name].data) for name in told["cameras"]} == told["cameras"]
-    assert len(told["cameras"]) == 5
+    assert {name: properties(bpy.data.objects[name].data) for name in saved["cameras"]} == saved["cameras"]
+    assert len(saved["cameras"]) == 5
 
 
 @pytest.mark.parametrize("operator", ["regenerate", "generate"])
 def test_a_texture_is_made_anew_from_its_photographs(operator):
     """By its recipe, and by the settings that were saved with it; the photographs lie beside the file."""
-    told = opened("scan")["texture"]
-    before, kept = names(), textures(told)
-    item = activate(told["object"])
-    for entry in told["images"].values():
+    saved = opened("scan")["texture"]
+    before, kept = names(), textures(saved)
+    item = activate(saved["object"])
+    for entry in saved["images"].values():
         image = bpy.data.images[entry["datablock"]]
         image.pixels.foreach_set(np.zeros(image.size[0] * image.size[1] * 4, np.float32))
-    bpy.data.texts[told["properties"]["relievo_report_text"]].clear()
+    bpy.data.texts[saved["properties"]["relievo_report_text"]].clear()
     assert getattr(bpy.ops.relievo, operator)() == {"FINISHED"}
     assert names() == before
     (material,) = item.data.materials
     recipe = recipe_of(material)
-    for port, values in textures(told).items():
+    for port, values in textures(saved).items():
         assert_same(values, kept[port], port, device=recipe["device"])
         assert values[..., :3].any(), port
-    assert told["recipe"]["params"].items() <= recipe["params"].items()
-    assert meant(recipe["scene"]["sources"]) == meant(told["recipe"]["scene"]["sources"])
+    assert saved["recipe"]["params"].items() <= recipe["params"].items()
+    assert meant(recipe["scene"]["sources"]) == meant(saved["recipe"]["scene"]["sources"])
     if is_the_same_processor() and recipe["device"] == "cpu":
-        assert bpy.data.texts[told["properties"]["relievo_report_text"]].as_string() == told["report"]
+        assert bpy.data.texts[saved["properties"]["relievo_report_text"]].as_string() == saved["report"]
 
 
 def test_the_report_of_a_texture_is_opened():
-    told = opened("scan")["texture"]
-    activate(told["object"])
+    saved = opened("scan")["texture"]
+    activate(saved["object"])
     assert bpy.ops.relievo.open_report() == {"FINISHED"}
-    bpy.data.texts.remove(bpy.data.texts[told["properties"]["relievo_report_text"]])
+    bpy.data.texts.remove(bpy.data.texts[saved["properties"]["relievo_report_text"]])
     with pytest.raises(RuntimeError, match="report was deleted"):
         bpy.ops.relievo.open_report()

@@ -81,14 +81,14 @@ def test_every_module_imports(addon: Path, version: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("from bpy.app.handlers import gone", "gone"),
         ("import bpy\nGONE = bpy.types.NoSuchPanel", "NoSuchPanel"),
         ("import bpy\nclass Gone(bpy.types.Panel):\n    wrong: bpy.props.NoSuchProperty(name='')", "NoSuchProperty"),
     ],
 )
-def test_a_name_that_blender_has_not_is_found(addon: Path, line: str, told: str):
+def test_a_name_that_blender_has_not_is_found(addon: Path, line: str, message: str):
     broken = addon / "broken.py"
     broken.write_text(f"from __future__ import annotations\n{line}\n", encoding="utf-8")
     try:
@@ -96,4 +96,4 @@ def test_a_name_that_blender_has_not_is_found(addon: Path, line: str, told: str)
     finally:
         broken.unlink()
     assert list(found["failed"]) == ["relievo.broken"]
-    assert told in found["failed"]["relievo.broken"]
+    assert message in found["failed"]["relievo.broken"]

@@ -173,4 +173,4 @@ def test_an_update_keeps_what_is_compiled_only_while_every_kernel_is_the_same(tm
     assert kernel.read_text() == updated
     assert (target / "backend/cli.py").read_text() == "changed"
     assert compiled.exists() == kept
-    assert (kernel.stat().st_mtime == 1e9) == kept  # numba compiles anew where a source has another time
+    assert (kernel.stat().st_mtime == 1e9) == kept  # numba compiles again where a source has another time

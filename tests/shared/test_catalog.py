@@ -21,7 +21,7 @@ def test_both_sides_have_the_same_engines_each_of_its_own_classes(monkeypatch: p
     for spec in there:
         assert isinstance(spec, addon_catalog.AlgorithmSpec)
         assert not isinstance(spec, catalog.AlgorithmSpec)
-    assert sys.modules["shared.catalog"] is catalog, "nobody else is told another `shared`"
+    assert sys.modules["shared.catalog"] is catalog, "no other module sees another `shared`"
     monkeypatch.delenv("RELIEVO_EXTRA_ALGORITHMS")
     assert catalog.algorithms() == catalog.ALGORITHMS
 

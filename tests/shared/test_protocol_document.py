@@ -107,7 +107,7 @@ def test_numbers_in_the_text() -> None:
     assert f"it has {KEEP_GRACE_S:.0f} s" in DOCUMENT
     assert f"for {MAX_AGE_S / 86400:.0f} days" in DOCUMENT
     assert f"({MAX_BYTES // 10**9} GB unless" in DOCUMENT
-    assert f"the newest {MAX_LISTED_JOBS} are told" in DOCUMENT
+    assert f"the newest {MAX_LISTED_JOBS} are listed" in DOCUMENT
     assert handoff.MIN_BYTES == 1 << 20
     assert "of 1 MiB or more" in DOCUMENT
     assert handoff.MAX_AGE_S == 600

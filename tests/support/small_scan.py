@@ -115,11 +115,11 @@ def small_scan(
     seed: int = 0, **lens: Any,
 ) -> SmallScan:  # fmt: skip
     """gains: of each photograph, or of each and channel. outliers: share of pixels that are nearly white. poses_px: how far cameras
-    are told wrong, in a random direction."""
+    are given wrong, in a random direction."""
     rng = np.random.default_rng(seed)
     mesh = hills() if mesh is None else mesh
     true = ring(views, **lens)
-    told, pictures = [], []
+    given, pictures = [], []
     for number, camera in enumerate(true):
         pixels = photograph(mesh, camera, occluders=occluders)
         if len(gains):
@@ -127,9 +127,9 @@ def small_scan(
         pixels = pixels + rng.normal(0, noise, pixels.shape) if noise else pixels
         pixels[rng.random(pixels.shape[:2]) < outliers] = 0.97
         angle = rng.uniform(0, 2 * np.pi)
-        told.append(turned(camera, poses_px * np.cos(angle), poses_px * np.sin(angle)) if poses_px else camera)
+        given.append(turned(camera, poses_px * np.cos(angle), poses_px * np.sin(angle)) if poses_px else camera)
         pictures.append(pixels)
-    return SmallScan(mesh, told, pictures)
+    return SmallScan(mesh, given, pictures)
 
 
 def truth(size: int, paint: Paint = paint) -> np.ndarray:

@@ -13,7 +13,7 @@ mended:
 - --lr was parsed and not used, and weights, layers, size and optimiser could not be set: they are parameters.
 - Its histogram loss stopped at the first step, having no derivative, and each map chose its own bins:
   losses.py.
-- Content and style features were computed anew at every step, three maps through the network for one: once.
+- Content and style features were computed again at every step, three maps through the network for one: once.
 - Weights meant another balance at every size: gradients a pixel are those of the published size
   (style_losses.balance).
 - Output was RGB of 8 bits with a coloured, noisy frame: one channel of float32 metres, and no frame.

@@ -113,7 +113,7 @@ def _overlap(mesh: np.ndarray, warnings: list[str]) -> float:
     if share > OVERLAP_WORTH_TELLING:
         warnings.append(
             f"{share:.1%} of the UVs' area lies under more than one triangle: those share their texels. "
-            "Unwrap anew where that is not meant."
+            "Unwrap again where that is not meant."
         )
     return float(share)
 

@@ -81,7 +81,7 @@ def refine(
 
 
 def stage_of(epoch: int, epochs: int) -> str:
-    """What a person is told in an epoch, counted from 0."""
+    """The progress text of an epoch, counted from 0."""
     return f"refining, pass {min(epoch + 1, epochs)} of {epochs}"
 
 
@@ -120,7 +120,7 @@ class Refinement:
             self.ties = tuple(torch.as_tensor(x).to(job.device) for x in (seams.uv_a, seams.uv_b, seams.weight))
 
     def run_epoch(self, views: Views, advance: Callable[[int], None] | None = None) -> float:
-        """One pass over all photographs; the mean loss on the way, without the regulariser. advance: is told how many of them
+        """One pass over all photographs; the mean loss on the way, without the regulariser. advance: called with how many of them
         are behind us."""
         settings = self.settings
         advance = advance or (lambda count: None)

@@ -1,6 +1,6 @@
 """glTF 2.0 and GLB: every mesh of the scene where its node puts it, joined, with TEXCOORD_0.
 
-glTF's v runs down and is turned round here. Its axes (y up) stay as they are: the cameras of a scan are told in the same ones.
+glTF's v runs down and is turned round here. Its axes (y up) stay as they are: the cameras of a scan use the same ones.
 Materials, pictures, skins and animations are passed over; UVs are read whether or not a material uses them.
 """
 

@@ -1,4 +1,4 @@
-"""The normal equations of a photograph's displacement, cell by cell of its grid of nodes; told in backend/ops/photos/alignment.py.
+"""The normal equations of a photograph's displacement, by cell of its grid of nodes; described in backend/ops/photos/alignment.py.
 
 A strip is cut into spans of rows that lie in one row of cells. A span belongs to one thread and is summed apart; the sums are
 added up in one order: no byte depends on the number of threads.

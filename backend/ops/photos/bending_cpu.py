@@ -1,4 +1,4 @@
-"""Where the pixels of a bent photograph look in the texture; told in backend/ops/photos/bending.py.
+"""Where the pixels of a bent photograph look in the texture; described in backend/ops/photos/bending.py.
 
 Displacements change slowly: along a row, runs of pixels look at pixels beside each other, so that all a run needs lies side by
 side, too. Loops count from 0 over slices, and few arrays share a loop: only so does LLVM make vectors. Every row belongs to one

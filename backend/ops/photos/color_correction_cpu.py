@@ -1,4 +1,4 @@
-"""Loops over photographs' mean colours in coarse cells of the texture; told in backend/ops/photos/color_correction.py.
+"""Loops over photographs' mean colours in coarse cells of the texture; described in backend/ops/photos/color_correction.py.
 
 They are short and run on one thread, in one order.
 """

@@ -1,4 +1,4 @@
-"""Loops over given UV maps: their slopes, and means of finer maps; told in backend/ops/photos/surface_maps.py.
+"""Loops over given UV maps: their slopes, and means of finer maps; described in backend/ops/photos/surface_maps.py.
 
 Every row belongs to one thread, so that no byte depends on their number.
 """

@@ -28,7 +28,7 @@ GROWTH_LIMIT = 4.0  # gradient descent goes back to its best map when the loss i
 
 @dataclass(frozen=True, kw_only=True)
 class Descent:
-    """evaluate: map -> (loss, gradient). rate: step -> learning rate. look: told of every step; True ends the
+    """evaluate: map -> (loss, gradient). rate: step -> learning rate. look: called after every step; True ends the
     descent there."""
 
     evaluate: Callable[[Tensor], tuple[float, Tensor]]

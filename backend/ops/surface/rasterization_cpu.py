@@ -3,7 +3,7 @@
 A photograph is cut into strips of BAND rows. `row_ranges` and `bin_triangles` list the triangles that may touch each strip, in
 the order of the mesh; `draw_strips` gives every strip to one thread, which z-buffers its triangles in that order and only then
 computes what each pixel sees, once. So no pixel depends on the number of threads, on the strip's height or on the rows asked
-for. The parts are in triangle_setup_cpu, triangle_fill_cpu and surface_shading_cpu, the mathematics is told in
+for. The parts are in triangle_setup_cpu, triangle_fill_cpu and surface_shading_cpu, the mathematics is described in
 rasterization.py. Nothing here allocates more than a strip's worth a thread.
 """
 

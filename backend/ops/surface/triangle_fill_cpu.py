@@ -1,6 +1,6 @@
 """Z-buffers one triangle: which pixels of a strip it covers, and where it is nearer than what they have.
 
-Numbers come from triangle_setup_cpu.py; the rules of edges and depths are told in rasterization.py.
+Numbers come from triangle_setup_cpu.py; the rules of edges and depths are described in rasterization.py.
 A strip's depths and owners are flat, with LANES more at the end, which eight pixels beside each other may reach into.
 """
 

@@ -2,7 +2,7 @@
 
 A batch is one flat array of rows of BATCH numbers, a triangle a column. Rows lie a constant distance apart in it, which is how
 LLVM sees that they do not overlap and makes vectors; the operations are those of one triangle after the other, in their order.
-The mathematics is told in backend/ops/surface/rasterization.py. Nothing here knows of pixels' owners.
+The mathematics is described in backend/ops/surface/rasterization.py. Nothing here knows of pixels' owners.
 """
 
 from __future__ import annotations

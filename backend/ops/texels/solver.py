@@ -2,7 +2,7 @@
 
 Coarse to fine when there is nothing to start from: the system of a grid half as fine is P' A P of this one's, P repeating
 values, still a nine-point stencil; levels coarser than the grid act on it as they are. The Laplacian L over neighbouring
-texels fills what nobody has seen, smoothly, and its weight is told relative to what a seen texel weighs on average, so that
+texels fills what nobody has seen, smoothly, and its weight is relative to what a seen texel weighs on average, so that
 it means the same for any number of photographs and any exposure of weights. In two dimensions its energy does not
 depend on the grid: every grid takes the same lambda.
 

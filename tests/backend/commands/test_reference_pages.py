@@ -70,7 +70,7 @@ def test_the_python_example_runs(spec: AlgorithmSpec) -> None:
     for parameter in with_role(spec.parameters, "size"):  # the one thing that is made smaller than the page has it
         code = code.replace("seed=7)", f"seed=7, {parameter.name}={SIDE})")
     exec(compile(code, f"{spec.name}.md", "exec"), names)
-    told = re.search(r"# (\w+) \[(.*)\]", code)
-    assert told is not None
-    assert str(names["values"].dtype) == told[1]
-    assert names["values"].ndim == len(told[2].split(","))
+    declared = re.search(r"# (\w+) \[(.*)\]", code)
+    assert declared is not None
+    assert str(names["values"].dtype) == declared[1]
+    assert names["values"].ndim == len(declared[2].split(","))

@@ -180,12 +180,12 @@ def test_any_bytes_are_a_mesh_or_an_error_that_says_so(
         try:
             values = read(path).values
         except InvalidInput as error:
-            told = error
+            raised = error
         else:
             assert np.isfinite(values[..., :3]).all()
             continue
-        assert path.name in told.message
-        assert told.hint
+        assert path.name in raised.message
+        assert raised.hint
 
 
 # PLY -----------------------------------------------------------------------------------------------------------------------------
@@ -258,11 +258,11 @@ def test_any_ply_header_is_a_mesh_or_an_error(
     try:
         values = read(path).values
     except InvalidInput as error:
-        told = error.hint
+        answer = error.hint
     else:
-        told = "read"
+        answer = "read"
         assert np.isfinite(values[..., :3]).all()
-    assert told
+    assert answer
 
 
 # OFF, STL, glTF ------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Kernels compiled in child processes: what is asked for comes into the cache, what goes wrong is told, and nobody is left."""
+"""Kernels compiled in child processes: what is asked for comes into the cache, failures are reported, and no process is left."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_kernel_comes_into_the_cache_and_progress_moves(compiler: KernelCompiler, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     compiler.want([SMALL])
-    assert compiler.wait([SMALL.kernel], lambda done, total, _: told.append((done, total))) == []
+    assert compiler.wait([SMALL.kernel], lambda done, total, _: reports.append((done, total))) == []
     assert list(tmp_path.rglob("*diffuse*.nbc"))
-    assert told == sorted(told)
-    assert told[0][0] == 0
-    assert told[-1] == (3, 3)
+    assert reports == sorted(reports)
+    assert reports[0][0] == 0
+    assert reports[-1] == (3, 3)
 
 
 def test_what_cannot_be_compiled_is_told_and_the_rest_goes_on(compiler: KernelCompiler) -> None:
@@ -98,10 +98,10 @@ class Listener(event.Listener):
         pass
 event.register("numba:compile", Listener())
 import backend
-told = []
-made = backend.run("noise", width_px=32, height_px=32, seed=3, device="cpu", on_progress=lambda *a: told.append(a))
+reports = []
+made = backend.run("noise", width_px=32, height_px=32, seed=3, device="cpu", on_progress=lambda *a: reports.append(a))
 assert not [name for name in own if "<locals>" not in name], own
-compiling = [a for a in told if a[2].startswith("compiling kernels (once)")]
+compiling = [a for a in reports if a[2].startswith("compiling kernels (once)")]
 assert compiling and compiling[-1][0] > compiling[0][0], compiling
 print(hashlib.sha256(made["height"].values.tobytes()).hexdigest())
 """
@@ -109,7 +109,7 @@ print(hashlib.sha256(made["height"].values.tobytes()).hexdigest())
 
 def test_a_job_without_compiled_kernels_has_them_compiled_aside(tmp_path: Path) -> None:
     """Nothing is compiled in the job's process, its progress moves meanwhile, and the second run gives the same bytes at once."""
-    told = [
+    reports = [
         subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
@@ -120,8 +120,8 @@ def test_a_job_without_compiled_kernels_has_them_compiled_aside(tmp_path: Path) 
         ).stdout
         for code in (COLD, "compiling = 0\n" + COLD.replace("assert compiling and", "assert not compiling or"))
     ]
-    assert told[0]
-    assert told[0] == told[1]
+    assert reports[0]
+    assert reports[0] == reports[1]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="raises a signal in this process")

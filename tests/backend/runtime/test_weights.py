@@ -21,7 +21,7 @@ from shared.weights import VGG19, WEIGHTS, WeightFile
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one body, with ranges unless told not to, and hangs up after `patience` bytes when that is set."""
+    """Serves one body, with ranges unless it is switched off, and hangs up after `patience` bytes when that is set."""
 
     body = b""
     patience: int | None = None
@@ -178,10 +178,10 @@ def test_damaged_file_is_not_used(published: WeightFile, server: Server) -> None
     with pytest.raises(InvalidInput, match="damaged"):
         weights.load(published)
     for thorough in (False, True):
-        told = weights.presence(published, thorough=thorough)
-        assert told.path is None
-        assert "damaged" in told.problem
-        assert told.hint
+        presence = weights.presence(published, thorough=thorough)
+        assert presence.path is None
+        assert "damaged" in presence.problem
+        assert presence.hint
 
 
 def test_torchs_own_folder_is_the_one_that_torch_names(published: WeightFile, monkeypatch: pytest.MonkeyPatch) -> None:

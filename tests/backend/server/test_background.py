@@ -51,15 +51,15 @@ def test_work_is_done_in_order_elsewhere_and_what_follows_here(background: Backg
     ("error", "code"), [(InvalidInput("no"), "invalid_input"), (RecursionError("deep"), "internal")]
 )
 def test_errors_travel_and_the_thread_goes_on(background: Background, error: Exception, code: str) -> None:
-    told: list[RelievoError | None] = []
-    background.do(lambda: fail(error), told.append)
-    background.do(lambda: None, told.append)
-    while len(told) < 2:
+    outcomes: list[RelievoError | None] = []
+    background.do(lambda: fail(error), outcomes.append)
+    background.do(lambda: None, outcomes.append)
+    while len(outcomes) < 2:
         assert background.socket.poll(PATIENCE_MS)
         background.run_finished()
-    assert told[0] is not None
-    assert told[0].code == code
-    assert told[1] is None
+    assert outcomes[0] is not None
+    assert outcomes[0].code == code
+    assert outcomes[1] is None
 
 
 def test_an_idle_thread_holds_no_array_of_the_last_job(background: Background) -> None:
@@ -76,9 +76,9 @@ def test_an_idle_thread_holds_no_array_of_the_last_job(background: Background) -
 def test_closing_finishes_what_was_given() -> None:
     context = zmq.Context()
     thread = Background(context, "test")
-    told: list[RelievoError | None] = []
+    outcomes: list[RelievoError | None] = []
     for _ in range(50):
-        thread.do(lambda: None, told.append)
+        thread.do(lambda: None, outcomes.append)
     thread.close()
-    assert told == [None] * 50
+    assert outcomes == [None] * 50
     context.term()

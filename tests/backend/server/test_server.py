@@ -59,12 +59,12 @@ def test_devices_are_known_once_a_worker_is_up(peer: Peer) -> None:
 
 
 def test_auto_devices_are_told_by_algorithm(backend: BackendProcess, peer: Peer) -> None:
-    def told() -> dict:
+    def reported() -> dict:
         pong = peer.ask(Ping())
         assert isinstance(pong, Pong)
         return dict(pong.auto_devices)
 
-    devices = wait_for(told)
+    devices = wait_for(reported)
     assert devices.keys() >= {"probe", "noise", "hydrology", "morphology", "scan_texture"}
     assert {devices[name] for name in ("probe", "noise", "hydrology", "morphology", "scan_texture")} == {"cpu"}
     welcome = peer.hello()

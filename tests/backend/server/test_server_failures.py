@@ -292,7 +292,7 @@ def test_a_result_that_the_last_backend_did_not_hear_of_is_kept(tmp_path: Path) 
             jobs.append(client.submit())
             client.result(jobs[-1])
         client.close()
-    states = ("running", "cancelling", "queued")  # the last as an interrupted attempt that is made anew
+    states = ("running", "cancelling", "queued")  # the last as an interrupted attempt that is made again
     for job, state in zip(jobs, states, strict=True):
         path = tmp_path / "jobs" / job / "job.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"state": state}))
@@ -322,7 +322,7 @@ def test_a_long_past_fits_into_an_answer(tmp_path: Path) -> None:
         reply = client.ask(Query())
         assert isinstance(reply, Status)
         assert len(reply.jobs) == MAX_LISTED_JOBS
-        assert reply.jobs[-1]["submitted_at"] == now - 1000 + MAX_LISTED_JOBS + 299, "the newest are told"
+        assert reply.jobs[-1]["submitted_at"] == now - 1000 + MAX_LISTED_JOBS + 299, "the newest are listed"
         client.close()
 
 

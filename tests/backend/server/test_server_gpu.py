@@ -54,8 +54,8 @@ def auto_devices(peer: Peer) -> dict[str, str]:
 
 
 def test_only_a_job_that_wants_the_gpu_starts_its_worker(backend: BackendProcess, peer: Peer) -> None:
-    told = wait_for(lambda: auto_devices(peer))
-    assert {told[name] for name in ("noise", "morphology", "hydrology", "scan_texture")} == {"cpu"}
+    reported = wait_for(lambda: auto_devices(peer))
+    assert {reported[name] for name in ("noise", "morphology", "hydrology", "scan_texture")} == {"cpu"}
     assert device_of(peer, peer.submit("noise", width_px=64, height_px=64)) == "cpu"
     assert device_of(peer, peer.submit()) == "cpu"
     assert len(backend.worker_pids()) == 1

@@ -26,16 +26,16 @@ def pool(tmp_path: Path) -> Iterator[WorkerPool]:
 
 
 def failed_starts(pool: WorkerPool, devices: list[str]) -> dict[str, list[Died]]:
-    """What is told of each device until each has failed as often as it takes; the clock is ours."""
-    now, told = 0.0, {device: [] for device in devices}
+    """What is reported of each device until each has failed as often as it takes; the clock is ours."""
+    now, deaths = 0.0, {device: [] for device in devices}
     patience = time.monotonic() + PATIENCE_S
-    while min(map(len, told.values())) < MAX_START_FAILURES:
-        assert time.monotonic() < patience, told
+    while min(map(len, deaths.values())) < MAX_START_FAILURES:
+        assert time.monotonic() < patience, deaths
         now += worker_pool.LONGEST_PAUSE_S
         for died in pool.check(now):
-            told[died.device].append(died)
+            deaths[died.device].append(died)
         time.sleep(0.01)
-    return told
+    return deaths
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_a_process_that_cannot_be_started_is_told_and_tried_again(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     pool.want("cpu")
-    told = failed_starts(pool, ["cpu"])["cpu"]
-    assert [died.failed for died in told] == [False, False, True]
-    assert "cannot be started" in told[-1].reason
-    assert told[-1].hint
+    deaths = failed_starts(pool, ["cpu"])["cpu"]
+    assert [died.failed for died in deaths] == [False, False, True]
+    assert "cannot be started" in deaths[-1].reason
+    assert deaths[-1].hint
 
 
 def test_each_device_fails_by_itself(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +76,9 @@ def test_each_device_fails_by_itself(pool: WorkerPool, monkeypatch: pytest.Monke
     pool.want("cpu")
     pool.want("cuda:0")
     assert list(pool.check(0.0)) == []
-    told = failed_starts(pool, ["cuda:0"])["cuda:0"]
-    assert [died.failed for died in told] == [False, False, True]
-    assert told[0].reason.endswith("no such thing")
+    deaths = failed_starts(pool, ["cuda:0"])["cuda:0"]
+    assert [died.failed for died in deaths] == [False, False, True]
+    assert deaths[0].reason.endswith("no such thing")
 
 
 def test_a_device_that_is_not_there_fails_at_once_and_a_second_want_starts_no_second_worker(pool: WorkerPool) -> None:

@@ -19,7 +19,7 @@ def test_the_table_lists_what_an_engine_asks_for(engine: str) -> None:
         for entry in table()
         if engine in entry.engines
     }
-    assert asked == listed, "python -m backend.setup.kernel_table writes the table anew"
+    assert asked == listed, "python -m backend.setup.kernel_table writes the table again"
 
 
 def test_every_engine_that_can_be_tried_has_its_kernels_in_the_table() -> None:

@@ -52,14 +52,14 @@ def test_without_a_cpu_build_the_size_is_told_before_the_download(environment, t
     assert version_in(python, "relievo_cuda") == "13.0"
     assert environment.state == "ready"
     assert read_marker(environment.root)["locks"] == {"backend": "backend-cuda"}
-    told = next(
+    announced = next(
         index
         for index, (stage, _) in enumerate(said)
         if "PyTorch with CUDA, because no CPU build is available" in stage
     )
-    assert ("Downloading 2.9 GB" in said[told][0]) is (source == "index")
+    assert ("Downloading 2.9 GB" in said[announced][0]) is (source == "index")
     installed = next(index for index, (_, line) in enumerate(said) if "torch==0.0.7" in line)
-    assert told < installed
+    assert announced < installed
 
 
 def test_a_damaged_cpu_build_is_no_reason_to_take_the_other(environment, tmp_path, wheels, package_index):

@@ -1,4 +1,4 @@
-"""uv is told what pip has been told; an old or broken one counts as none."""
+"""uv is given the settings that pip has; an old or broken one counts as none."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_a_mirror_and_a_folder_of_pip_are_uvs_too(pip_settings: Path, monkeypatc
     pip_settings.write_text(
         "[global]\nindex-url = https://mirror.invalid/simple\nfind-links = /a /b\ntimeout = 180\n[install]\nfind-links = /c\n"
     )
-    told = uv.environ_from_pip()
-    assert told["UV_DEFAULT_INDEX"] == "https://mirror.invalid/simple"
-    assert told["UV_FIND_LINKS"] == "/c"
-    assert told["UV_HTTP_TIMEOUT"] == "180"
-    assert told["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    variables = uv.environ_from_pip()
+    assert variables["UV_DEFAULT_INDEX"] == "https://mirror.invalid/simple"
+    assert variables["UV_FIND_LINKS"] == "/c"
+    assert variables["UV_HTTP_TIMEOUT"] == "180"
+    assert variables["UV_INDEX_STRATEGY"] == "unsafe-best-match"
 
     monkeypatch.setenv("PIP_FIND_LINKS", "/d /e")  # a variable counts before the files
     assert uv.environ_from_pip()["UV_FIND_LINKS"] == "/d,/e"

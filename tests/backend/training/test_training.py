@@ -121,9 +121,9 @@ def test_an_interrupt_saves_the_step_that_was_reached(number: signal.Signals, tm
     while not (tmp_path / "stats.jsonl").is_file() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert "Run the same command again" in told
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "Run the same command again" in printed
     found = checkpoints.newest(tmp_path / "checkpoints")
     assert found is not None
     assert found[0] >= 10
@@ -152,8 +152,8 @@ def test_a_folder_of_another_run_is_refused(in_one_go: Path) -> None:
 
 def test_a_dry_run_tells_the_configuration_and_makes_nothing(tmp_path: Path) -> None:
     done = run(tmp_path / "none", "--dry-run", "--width", 7, "--minutes", 9)
-    told = json.loads(done.stdout)
-    assert (told["width"], told["minutes"], told["device"]) == (7, 9.0, "cpu")
+    printed = json.loads(done.stdout)
+    assert (printed["width"], printed["minutes"], printed["device"]) == (7, 9.0, "cpu")
     assert not (tmp_path / "none").exists()
 
 

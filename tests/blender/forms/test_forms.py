@@ -214,7 +214,7 @@ class Form:
     give: Callable
     check: Callable
     button: str
-    told: str  # what the panel says of the input
+    sentence: str  # what the panel says of the input
 
 
 FORMS = [
@@ -252,7 +252,7 @@ def test_an_engine_of_each_form(form: Form, tmp_path: Path) -> None:
 
     lines = drawn()
     assert form.button in lines
-    assert any(form.told in line for line in lines), lines
+    assert any(form.sentence in line for line in lines), lines
     assert {parameter.label for parameter in spec.parameters if parameter.role != "seed"} <= {
         line.partition(" (")[0] for line in lines
     }
@@ -307,7 +307,7 @@ def test_strokes_are_ribbons_of_paint_that_a_renderer_shows() -> None:
 
 @pytest.mark.parametrize("kind", ["GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES"])
 def test_colours_go_with_a_terrain_of_any_kind(kind: str) -> None:
-    """And come anew when it is made anew, without leaving the old ones behind."""
+    """And appear again when it is run again, without leaving the old ones behind."""
     settings = bpy.context.scene.relievo
     settings.algorithm, settings.output.kind = "toy_terrain", kind
     give_sketch(settings.toy_terrain)

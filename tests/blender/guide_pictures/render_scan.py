@@ -56,9 +56,9 @@ def main(folder: Path, camera: str, picture: Path) -> None:
     item.data.materials.clear()
     bpy.ops.relievo.scan_texture(mesh=item.name, cameras=cameras.name, size=SIZE)
     (material,) = item.data.materials
-    told = report.read(material)
-    print(*told.summary, sep="\n")
-    assert len(told.photographs) == len(cameras.objects), "the photograph that is held out was not looked at"
+    shown = report.read(material)
+    print(*shown.summary, sep="\n")
+    assert len(shown.photographs) == len(cameras.objects), "the photograph that is held out was not looked at"
     glow(material)
     scene = bpy.context.scene
     scene.camera, scene.cycles.samples = held_out, SAMPLES

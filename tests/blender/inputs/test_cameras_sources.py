@@ -92,12 +92,12 @@ def pickers():
 def fingerprint() -> str:
     kinds = ("objects", "meshes", "materials", "images", "collections", "node_groups", "cameras", "scenes")
     layer, render = bpy.context.view_layer, bpy.context.scene.render
-    told = [
+    entry_list = [
         sorted((kind, item.name, item.users) for kind in kinds for item in getattr(bpy.data, kind)),
         [(item.name, item.matrix_world[:], item.select_get(), item.mode) for item in layer.objects],
         (layer.objects.active.name, render.engine, render.resolution_x, render.resolution_y, render.film_transparent),
     ]
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    return hashlib.sha256(repr(entry_list).encode()).hexdigest()
 
 
 # What goes out --------------------------------------------------------------------------------------------------------
@@ -187,8 +187,10 @@ def test_selected_cameras_a_collection_and_names_given_to_an_operator(scan):
 
 def test_a_recipe_finds_everything_again(scan):
     given = collect()
-    told = json.loads(json.dumps({port: [source.to_json() for source in entries] for port, entries in given.items()}))
-    recipe = {"format": 1, "algorithm": "scan_texture", "params": {}, "scene": {"sources": told}}
+    entry_list = json.loads(
+        json.dumps({port: [source.to_json() for source in entries] for port, entries in given.items()})
+    )
+    recipe = {"format": 1, "algorithm": "scan_texture", "params": {}, "scene": {"sources": entry_list}}
     again = requests.from_recipe(recipe)
     first, second = read(given), read(dict(again.sources))
     for port in ("images", "mesh", "cameras"):

@@ -36,10 +36,10 @@ def seen(tmp_path_factory) -> dict:
     environ |= {"BLENDER_USER_RESOURCES": str(folder / "user"), "RELIEVO_DATA": str(folder / "data")}
     command = [sys.executable, str(ROOT / "tests/blender/support/installed_addon.py"), str(packed)]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=900)
-    told = [line for line in done.stdout.splitlines() if line.startswith("SEEN ")]
+    seen_lines = [line for line in done.stdout.splitlines() if line.startswith("SEEN ")]
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert told, done.stdout[-3000:]
-    return json.loads(told[0].removeprefix("SEEN "))
+    assert seen_lines, done.stdout[-3000:]
+    return json.loads(seen_lines[0].removeprefix("SEEN "))
 
 
 def test_offline_is_refused_with_what_to_do(seen):

@@ -36,8 +36,8 @@ def addon(empty_file, tmp_path, monkeypatch):
 def digest_of_file() -> str:
     """Everything that an import could leave behind."""
     kinds = ("objects", "cameras", "images", "collections", "meshes", "scenes", "materials")
-    told = [sorted((kind, item.name) for item in getattr(bpy.data, kind)) for kind in kinds]
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    contents = [sorted((kind, item.name) for item in getattr(bpy.data, kind)) for kind in kinds]
+    return hashlib.sha256(repr(contents).encode()).hexdigest()
 
 
 def save_picture(path: Path, width: int, height: int, pixels: np.ndarray | None = None) -> None:
@@ -87,12 +87,12 @@ def import_cameras(**options) -> bpy.types.Collection:
 def refusal(**options) -> str:
     """What the import says when it refuses, having left the file as it was."""
     before = digest_of_file()
-    with pytest.raises(RuntimeError) as told:
+    with pytest.raises(RuntimeError) as raised:
         bpy.ops.relievo.import_cameras(**{key: str(value) for key, value in options.items()})
     assert digest_of_file() == before, "nothing is half imported"
     assert operators.problem()
-    assert operators.problem() in str(told.value)
-    return str(told.value)
+    assert operators.problem() in str(raised.value)
+    return str(raised.value)
 
 
 # The real scan ------------------------------------------------------------------------------------------------------
@@ -232,8 +232,8 @@ def test_missing_photographs_are_named_and_the_others_come(tmp_path, capfd):
     path = write_set(tmp_path / "set", [camera("a.png"), camera("b.png")])
     (tmp_path / "set/b.png").unlink()
     import_cameras(filepath=path)
-    told = capfd.readouterr().out
-    assert "1 photographs were not found: b.png" in told
+    printed = capfd.readouterr().out
+    assert "1 photographs were not found: b.png" in printed
     assert not photographs.has_photograph(bpy.data.objects["b"])
 
 

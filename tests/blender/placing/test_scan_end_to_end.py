@@ -1,4 +1,4 @@
-"""A scan that Blender makes of itself: a textured mesh, photographed by Cycles from all sides, and textured anew from nothing but
+"""A scan that Blender makes of itself: a textured mesh, photographed by Cycles from all sides, and textured again from nothing but
 the photographs, the cameras and the bare mesh. What comes out is held to the texture that was photographed.
 """
 
@@ -82,9 +82,9 @@ def test_the_photographed_texture_comes_back(opened, shared_data):
     psnr = -10.0 * math.log10(float(np.mean(error.astype(np.float64) ** 2)))
     print(f"PSNR {psnr:.2f} dB over {seen.mean():.1%} of the texture")
     assert psnr >= 30.0
-    told = report.read(material)
-    assert [photograph.name for photograph in told.photographs if not photograph.used] == []
-    assert len(told.photographs) == VIEWS
+    shown = report.read(material)
+    assert [photograph.name for photograph in shown.photographs if not photograph.used] == []
+    assert len(shown.photographs) == VIEWS
     assert requests.recipe_on(material)["scene"]["sources"]["mesh"][0]["name"] == "Spot"
 
 
@@ -109,6 +109,6 @@ def test_a_photograph_of_something_else_is_named(opened, tmp_path):
     camera = bpy.data.objects["photograph-05"].data
     camera.background_images[0].image = bpy.data.images.load(str(wrong))
     bpy.ops.relievo.scan_texture(mesh="Spot", cameras="Cameras", size=128)
-    told = report.read(opened.data.materials[0])
-    assert [photograph.name for photograph in told.misfits] == ["wrong.png"], "and the others stay"
-    assert any("wrong.png" in sentence for sentence in told.summary)
+    shown = report.read(opened.data.materials[0])
+    assert [photograph.name for photograph in shown.misfits] == ["wrong.png"], "and the others stay"
+    assert any("wrong.png" in sentence for sentence in shown.summary)

@@ -214,17 +214,17 @@ def my_material(name: str = "Mine") -> bpy.types.Material:
     return material
 
 
-def told(material: bpy.types.Material) -> list:
+def report_text(material: bpy.types.Material) -> list:
     return [(node.name, node.bl_idname, node.location[:]) for node in material.node_tree.nodes]
 
 
 def test_a_material_of_the_users_keeps_its_slot_and_its_nodes(cube):
     mine = my_material()
     cube.data.materials.append(mine)
-    before = told(mine)
+    before = report_text(mine)
     textured(cube)
     assert cube.data.materials[0] is mine
-    assert told(mine) == before
+    assert report_text(mine) == before
     assert {polygon.material_index for polygon in cube.data.polygons} == {1}
     assert textures.image_of(cube.data.materials[1]) is not None
 
@@ -297,10 +297,10 @@ def test_the_report_is_a_text_and_rows_for_the_panel(cube):
     assert len(bpy.data.texts) == 1, "a later report takes its place"
 
 
-@pytest.mark.parametrize("told", ["", "{", "[]", '{"photographs": [{}]}', '{"photographs": 3}'])
-def test_a_report_that_is_none_is_not_shown(told):
+@pytest.mark.parametrize("report_text", ["", "{", "[]", '{"photographs": [{}]}', '{"photographs": 3}'])
+def test_a_report_that_is_none_is_not_shown(report_text):
     material = bpy.data.materials.new("Edited")
-    material[report.KEY] = told
+    material[report.KEY] = report_text
     assert report.read(material) is None
 
 

@@ -200,10 +200,10 @@ def test_cameras_that_cannot_be_taken_say_why_and_which(spoil, words):
     item = camera_object()
     spoil(item)
     bpy.context.view_layer.update()
-    with pytest.raises(InvalidInput, match=words) as told:
+    with pytest.raises(InvalidInput, match=words) as raised:
         read(item, (640, 480))
-    assert "'Eye'" in str(told.value)
-    assert told.value.hint
+    assert "'Eye'" in str(raised.value)
+    assert raised.value.hint
 
 
 def backdrop_of(item):

@@ -26,7 +26,7 @@ DATABLOCKS = (
 def fingerprint() -> str:
     """A digest of everything a user has: datablocks, objects' places, selection, mode, scene and render settings."""
     layer, scene = bpy.context.view_layer, bpy.context.scene
-    told = [
+    values_of_all = [
         sorted((kind, item.name, item.users) for kind in DATABLOCKS for item in getattr(bpy.data, kind)),
         [(item.name, item.matrix_world[:], item.hide_get(), item.select_get(), item.mode) for item in layer.objects],
         getattr(layer.objects.active, "name", ""),
@@ -40,8 +40,8 @@ def fingerprint() -> str:
         for name in settings.bl_rna.properties.keys():  # noqa: SIM118  # it is no dict
             value = getattr(settings, name, None)
             if isinstance(value, (bool, int, float, str)):
-                told.append((name, value))
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+                values_of_all.append((name, value))
+    return hashlib.sha256(repr(values_of_all).encode()).hexdigest()
 
 
 def eye(**settings) -> bpy.types.Object:

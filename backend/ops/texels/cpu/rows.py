@@ -1,4 +1,4 @@
-"""One row of a texture's normal equations into its planes, on the CPU; the layout is told in backend/ops/texels/stencil.py.
+"""One row of a texture's normal equations into its planes, on the CPU; the layout is described in backend/ops/texels/stencil.py.
 
 It must not know pixels: a row comes with its weights.
 """

@@ -1,5 +1,5 @@
 """Relief transfer: water runs off, landforms are the exemplar's, layout is the user's, bytes are the seed's, bad
-input is told."""
+input is refused with a sentence."""
 
 from __future__ import annotations
 

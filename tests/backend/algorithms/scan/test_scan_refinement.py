@@ -63,19 +63,19 @@ def test_neuraltexgen_says_where_its_network_comes_from(
 @pytest.mark.parametrize("batch", [0, 2])
 def test_progress_never_runs_backwards(scan: SmallScan, batch: int) -> None:
     """Photographs are read, and report, within the passes of the refinement, which reports as well."""
-    told: list[tuple[float, str]] = []
+    reports: list[tuple[float, str]] = []
     backend.run(
         "scan_texture",
         device="cpu",
-        on_progress=lambda done, total, stage, left: told.append((done / total, stage)),
+        on_progress=lambda done, total, stage, left: reports.append((done / total, stage)),
         **scan.inputs(),
         **values_of("refined") | BRIEF | {"refinement_batch": batch},
     )
-    shares = [share for share, _ in told]
+    shares = [share for share, _ in reports]
     assert shares == sorted(shares)
-    refining = list(dict.fromkeys(stage for _, stage in told if "refining" in stage))
+    refining = list(dict.fromkeys(stage for _, stage in reports if "refining" in stage))
     assert refining == [f"refining, pass {number} of 6" for number in range(1, 7)]
-    assert not any("px, pass" in stage for _, stage in told[[stage for _, stage in told].index(refining[0]) :])
+    assert not any("px, pass" in stage for _, stage in reports[[stage for _, stage in reports].index(refining[0]) :])
 
 
 def test_small_batches_are_drawn_by_the_seed(scan: SmallScan) -> None:

@@ -128,9 +128,9 @@ def test_what_stands_in_front_takes_no_part() -> None:
     plate[..., 2] += 0.35
     plate[..., 3:] = np.nan
     scan = small_scan(10, occluders=plate)
-    told, _ = texture(scan, more={"occluders": Array(MESH, plate)}, alignment="none")
+    with_plate, _ = texture(scan, more={"occluders": Array(MESH, plate)}, alignment="none")
     untold, _ = texture(scan, alignment="none")
-    red = [float((only(m["texture"])[..., 0] / 65535.0 - exact()[..., 0] > 0.2).mean()) for m in (told, untold)]
+    red = [float((only(m["texture"])[..., 0] / 65535.0 - exact()[..., 0] > 0.2).mean()) for m in (with_plate, untold)]
     assert red[0] < 0.01 < red[1]
 
 

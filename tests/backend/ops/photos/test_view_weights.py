@@ -213,9 +213,9 @@ def test_borders_masks_and_full_sensors_take_weight_away(
     expected = expected * np.where(pixels.max(axis=2) >= SATURATED * top, SATURATED_WEIGHT, 1.0)
     for given, masked in ((None, expected), (mask, expected * mask)):
         weights, shown = torch.tensor(before, device=device), torch.from_numpy(pixels).to(device)
-        told = None if given is None else torch.from_numpy(given).to(device)
+        own = None if given is None else torch.from_numpy(given).to(device)
         settings = WeightSettings(border_px=border)
-        view_weights.frame_weights(weights, shown, told, first_row, height, settings, impl=impl)
+        view_weights.frame_weights(weights, shown, own, first_row, height, settings, impl=impl)
         np.testing.assert_allclose(weights.cpu().numpy(), masked, rtol=1e-6)
 
 

@@ -45,7 +45,7 @@ def test_the_kernel_equals_the_plain_form(device: str, size: int, texels: float,
     fast, slow = TexelSystem(size), TexelSystem(size, device=device)
     texture = torch.rand(3, size, size, generator=torch.Generator().manual_seed(1))
     pixels = strip(size, texels=texels)
-    told, expected = (
+    residuals, expected = (
         accumulate(
             system, *(part.to(system.device) for part in pixels), gain=GAIN, offset=OFFSET, loss=loss, threshold=0.1,
             pyramid=build_pyramid(texture.to(system.device), system.levels), gradient=gradient, photograph=4, impl=impl,
@@ -54,7 +54,7 @@ def test_the_kernel_equals_the_plain_form(device: str, size: int, texels: float,
     )  # fmt: skip
     assert slow.cells[:, 0].count_nonzero() > 100
     torch.testing.assert_close(fast.cells, slow.cells.cpu(), atol=2e-5 * float(slow.cells.abs().max()), rtol=0)
-    torch.testing.assert_close(told.sums, expected.sums.cpu(), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(residuals.sums, expected.sums.cpu(), rtol=1e-5, atol=1e-4)
     torch.testing.assert_close(fast.coverage(), slow.coverage())
 
 
@@ -150,9 +150,9 @@ def test_a_texture_that_explains_all_has_no_residual_and_its_own_right_side() ->
     pyramid = build_pyramid(texture, system.levels)
     uv, footprint, weight, _ = strip(size, texels=3.0)
     color = sample(pyramid, uv, footprint).nan_to_num().contiguous()
-    told = accumulate(system, uv, footprint, weight, color, pyramid=pyramid, loss="l1")
-    assert told.count > 300
-    assert told.squared / told.weight < 1e-12
+    residuals = accumulate(system, uv, footprint, weight, color, pyramid=pyramid, loss="l1")
+    assert residuals.count > 300
+    assert residuals.squared / residuals.weight < 1e-12
     for level in range(system.levels + 1):  # A_k R_k T = b_k in every level: the texture is a fixed point
         planes = system.level(level)
         torch.testing.assert_close(
@@ -187,12 +187,12 @@ def test_residuals_fit_the_gain_and_offset_of_a_photograph() -> None:
     color = ((model * torch.tensor([0.7, 0.8, 0.9]) + torch.tensor([0.05, 0.0, 0.02])) * 65535).round().to(torch.uint16)
     before = system.cells.clone()
     halves = [(uv[:15], footprint[:15], weight[:15], color[:15]), (uv[15:], footprint[15:], weight[15:], color[15:])]
-    told = accumulate(system, *halves[0], pyramid=pyramid, solve=False) + accumulate(
+    residuals = accumulate(system, *halves[0], pyramid=pyramid, solve=False) + accumulate(
         system, *halves[1], pyramid=pyramid, solve=False
     )
     assert torch.equal(system.cells, before)
-    w, m, c = told.weight, told.model, told.photograph
-    gain = (w * told.product - m * c) / (w * told.photograph_squared - c * c)
+    w, m, c = residuals.weight, residuals.model, residuals.photograph
+    gain = (w * residuals.product - m * c) / (w * residuals.photograph_squared - c * c)
     np.testing.assert_allclose(gain, 1 / np.array([0.7, 0.8, 0.9]), rtol=1e-3)
     np.testing.assert_allclose((m - gain * c) / w, -np.array([0.05, 0.0, 0.02]) / [0.7, 0.8, 0.9], atol=1e-3)
 
@@ -274,11 +274,11 @@ def test_bytes_do_not_depend_on_threads() -> None:
     for count in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
         numba.set_num_threads(count)
         system = TexelSystem(size)
-        told = [
+        residuals = [
             accumulate(system, *part, pyramid=pyramid, loss="l1", gradient=1.0, photograph=number)
             for number, part in enumerate(pixels)
         ]
-        sums = (told[0] + told[1] + told[2]).sums
+        sums = (residuals[0] + residuals[1] + residuals[2]).sums
         made.append((system.cells.numpy().tobytes(), sums.numpy().tobytes(), system.coverage().numpy().tobytes()))
     numba.set_num_threads(threads)
     assert made[0] == made[1]
