@@ -29,8 +29,8 @@ def run(
 
     values: the algorithm's input ports and parameters by name. A port takes an `shared.arrays.Array`, or a bare NumPy
     array (float32 metres, row 0 at the top) with pixel_size_m beside it, or a list of either where the port takes
-    many. preset: one of the algorithm's presets; parameters given beside it win. device: "auto" (the fastest
-    that there is for this algorithm), "cpu", "cuda:0".
+    many. preset: one of the algorithm's presets; parameters given beside it win. device: "auto" (the first
+    of the algorithm's devices that there is), "cpu", "cuda:0".
     on_progress(done, total, stage, remaining_s) is called while it runs; whatever it raises ends the run.
 
     Returns every output port as an Array: `run(...)["height"].values` is the map; a port of many gives a tuple of them.
@@ -68,10 +68,16 @@ def _as_array(kind: Any, value: Any, pixel_size_m: float | None) -> Array:
     import numpy as np
 
     from shared.arrays import Array
+    from shared.errors import InvalidInput
 
     if isinstance(value, Array):
         return value
     values = np.ascontiguousarray(value)
+    if kind.color_space == "linear" and values.dtype.kind in "iu" and np.dtype(kind.dtype).kind == "f":
+        raise InvalidInput(
+            f"An array of {values.dtype} was given for a {kind.name}, which is float32 and linear.",
+            hint=f"For an sRGB image: shared.srgb.srgb_to_linear(values / {np.iinfo(values.dtype).max}).",
+        )
     if values.dtype.kind in "fiu" and np.dtype(kind.dtype).kind == "f":
         values = values.astype(kind.dtype, copy=False)
     attributes = (

@@ -16,7 +16,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from shared.errors import InternalError, InvalidInput, InvalidParameter, JobCancelled, RelievoError, UnknownAlgorithm
+from shared.errors import (
+    DeclarationError,
+    InternalError,
+    InvalidInput,
+    InvalidParameter,
+    JobCancelled,
+    RelievoError,
+    UnknownAlgorithm,
+)
 from shared.version import VERSION
 
 PROGRAM = "relievo.py"
@@ -107,6 +115,10 @@ def answer(command: Callable[[], int], *, debug: bool) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except DeclarationError as error:
+        if debug:
+            raise
+        return _tell(str(error), "Correct the engine's declaration in shared/catalog, or its code.", FAILED)
     except Exception as error:
         if debug:
             raise

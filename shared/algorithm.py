@@ -7,13 +7,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from .arrays import CLASS_MAP, KINDS, Array, ArrayKind, Shows, check
-from .devices import DEVICE_KINDS
+from .arrays import Array, ArrayKind, Shows, check
+from .declaration_checks import check_port, check_spec
 from .errors import InvalidInput, UnknownAlgorithm
 from .params import Param, describe, suggestion
-from .weights import WEIGHTS
 
 Makes = Literal["terrain", "surface", "painting", "maps"]
 SOURCES = ("image", "mesh", "collection", "exemplar", "engine", "materials", "objects", "photographs", "cameras")
@@ -25,10 +24,6 @@ SHOWN_BY: Mapping[Makes, frozenset[Shows]] = {
     "maps": frozenset({"heights", "color", "data"}),
 }
 """Which outputs a result form is made of: an engine of that form has at least one of them that is not optional."""
-
-
-class DeclarationError(TypeError):
-    """An engine declares what does not exist; one sentence for its author, raised when its module is imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +44,7 @@ class Port:
     reads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if KINDS.get(self.kind.name) is not self.kind:
-            raise DeclarationError(
-                f"Port {self.name!r} has the kind {self.kind.name!r}, which is not in shared.arrays.KINDS."
-            )
-        if self.classes and (self.kind is not CLASS_MAP or len(self.classes) > 256):
-            raise DeclarationError(f"Port {self.name!r} declares classes; only a CLASS_MAP may, and at most 256.")
-        for source in self.reads:
-            if source not in SOURCES:
-                raise DeclarationError(f"Port {self.name!r} reads {source!r}. {suggestion(source, SOURCES)}")
+        check_port(self, SOURCES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +84,7 @@ class AlgorithmSpec:
     version: int = 1
 
     def __post_init__(self) -> None:
-        _check_declaration(self)
+        check_spec(self, Port, Preset, SHOWN_BY)
 
     @property
     def parameters(self) -> tuple[Param, ...]:
@@ -139,28 +126,6 @@ class AlgorithmSpec:
         }
 
 
-def _check_declaration(spec: AlgorithmSpec) -> None:
-    if spec.makes not in get_args(Makes):
-        raise DeclarationError(f"Engine {spec.name!r} makes {spec.makes!r}. {suggestion(spec.makes, get_args(Makes))}")
-    if not any(port.kind.shows in SHOWN_BY[spec.makes] for port in spec.outputs if not port.optional):
-        wanted = " or ".join(sorted(SHOWN_BY[spec.makes]))
-        raise DeclarationError(f"Engine {spec.name!r} makes a {spec.makes}; it needs an output that shows {wanted}.")
-    if not spec.devices:
-        raise DeclarationError(f"Engine {spec.name!r} declares no device. Available: {', '.join(DEVICE_KINDS)}.")
-    for device in spec.devices:
-        if device not in DEVICE_KINDS:
-            raise DeclarationError(
-                f"Engine {spec.name!r} declares the device {device!r}. {suggestion(device, DEVICE_KINDS)}"
-            )
-    for name in spec.weights:
-        if name not in WEIGHTS:
-            raise DeclarationError(f"Engine {spec.name!r} declares the weights {name!r}. {suggestion(name, WEIGHTS)}")
-    describe(spec.params)  # raises TypeError for a parameter that nobody could show
-    for device in spec.job_devices(spec.params()) if spec.devices_for is not None else ():
-        if device not in spec.devices:
-            raise DeclarationError(f"devices_for of engine {spec.name!r} gives {device!r}, which is not in devices.")
-
-
 _CONTRACT_FIELDS = ("name", "type", "default", "min", "max", "unit")
 
 
@@ -194,8 +159,30 @@ def _check_port(spec: AlgorithmSpec, port: Port, given: tuple[Array, ...]) -> An
             raise InvalidInput(
                 f"Input {port.name!r} takes a {port.kind.name}, not a {array.kind.name}.", field=port.name
             )
-        check(array, port.name)
+        check_array(port, array, port.name)
     return given if port.many else (given[0] if given else None)
+
+
+def classes_text(port: Port) -> str:
+    """The classes of a port with their colours, for people: "0 Water #0033FF, 1 Rock #666666"."""
+    return ", ".join(
+        f"{number} {name} #{''.join(f'{round(255 * value):02X}' for value in rgb)}"
+        for number, (name, rgb) in enumerate(port.classes)
+    )
+
+
+def check_array(port: Port, array: Array, name: str = "") -> Array:
+    """The array itself if it is what its kind says and has no class beyond the port's; InvalidInput otherwise."""
+    check(array, name)
+    highest = int(array.values.max(initial=0)) if port.classes else 0
+    if highest >= max(len(port.classes), 1):
+        last = len(port.classes) - 1
+        raise InvalidInput(
+            f"Input {port.name!r} has a class {highest}; its classes are 0 ({port.classes[0][0]}) to {last} "
+            f"({port.classes[last][0]}).",
+            field=name,
+        )
+    return array
 
 
 def find(algorithms: tuple[AlgorithmSpec, ...], name: str) -> AlgorithmSpec:

@@ -35,6 +35,13 @@ def _rebuild(cls: type[RelievoError], message: str, hint: str, field: str) -> Re
     return cls(message, hint=hint, field=field)
 
 
+class DeclarationError(TypeError):
+    """An engine declares what does not exist: one sentence for its author, raised when its module is imported.
+
+    Not a RelievoError: no input of a person's leads to it.
+    """
+
+
 class InternalError(RelievoError):
     """A bug in Relievo or in a library."""
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from .errors import InvalidParameter
+from .errors import DeclarationError, InvalidParameter
 
 _KEY = "relievo"
 P = TypeVar("P")
@@ -59,8 +59,8 @@ def param(
     """A parameter of a frozen dataclass.
 
     min, max are checked; soft_min, soft_max only bound a slider. unit is one of "", "m", "m2", "px", "deg", "rad", "s", "yr",
-    "%", or a compound such as "m2/yr". group "" puts it among the handful that matter; any other name is a section under More.
-    labels gives a Literal's values names for people.
+    "GiB", "%", or a compound such as "m2/yr". group "" puts it among the handful that matter; any other name is a section
+    under More. labels gives a Literal's values names for people.
 
     numbers: the number that Blender saves for each of a Literal's values; without it, their positions. Once released a number
     never changes, so that a value inserted between others comes with numbers. role says what other code may do with the
@@ -115,12 +115,17 @@ _TYPES: dict[type, TypeName] = {bool: "bool", int: "int", float: "float", str: "
 
 @functools.cache  # every run asks for it several times, and resolving type hints costs a millisecond
 def describe(params_type: type) -> tuple[Param, ...]:
-    """Every parameter of a parameter class, in the order of its declaration."""
+    """Every parameter of a parameter class, in the order of its declaration. Raises DeclarationError for one that cannot be
+    shown."""
+    if not dataclasses.is_dataclass(params_type):
+        raise DeclarationError(f"{params_type!r} is not a dataclass of parameters made with param().")
     hints = typing.get_type_hints(params_type)
     return tuple(_resolve(field, hints[field.name]) for field in dataclasses.fields(params_type))
 
 
 def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
+    if _KEY not in field.metadata:
+        raise DeclarationError(f"parameter {field.name!r} is not made with param()")
     meta: _Description = field.metadata[_KEY]
     choices: tuple[tuple[str, str], ...] = ()
     if typing.get_origin(annotation) is Literal:
@@ -130,9 +135,11 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
     elif annotation in _TYPES:
         kind = _TYPES[annotation]
     else:
-        raise TypeError(f"parameter {field.name!r} has type {annotation!r}; use bool, int, float, str or Literal")
+        raise DeclarationError(
+            f"parameter {field.name!r} has type {annotation!r}; use bool, int, float, str or Literal"
+        )
     if meta.role not in ROLES:
-        raise TypeError(
+        raise DeclarationError(
             f"parameter {field.name!r} has the role {meta.role!r}; use one of {', '.join(map(repr, ROLES))}"
         )
     return Param(
@@ -157,7 +164,9 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
 def _numbers(name: str, choices: tuple[tuple[str, str], ...], given: Mapping[str, int]) -> tuple[int, ...]:
     values = [value for value, _ in choices]
     if given and (set(given) != set(values) or len(set(given.values())) != len(values)):
-        raise TypeError(f"parameter {name!r}: numbers takes one number for each of {', '.join(values)}, all different")
+        raise DeclarationError(
+            f"parameter {name!r}: numbers takes one number for each of {', '.join(values)}, all different"
+        )
     return tuple(given[value] for value in values) if given else tuple(range(len(values)))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from backend.cli import Parser
 from backend.commands.posed_photographs import takes_folder, takes_views
-from shared.algorithm import AlgorithmSpec, Port
+from shared.algorithm import AlgorithmSpec, Port, classes_text
 from shared.errors import InvalidParameter
 from shared.params import Param
 
@@ -44,7 +44,9 @@ def add_ports(parser: Parser, spec: AlgorithmSpec) -> None:
 def _port_note(port: Port) -> str:
     several = "a folder, or several files" if takes_folder(port) else "several files may be given"
     notes = ["optional"] * port.optional + [several] * port.many
-    return f" ({', '.join(notes)})" if notes else ""
+    if port.classes:
+        notes.append(f"an image of the classes' colours, or grey with their numbers: {classes_text(port)}")
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def add_parameters(parser: Parser, parameters: Iterable[Param]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from backend.cli import DONE, PROGRAM, Parser
 from backend.files import exemplars
 from backend.runtime import registry
-from shared.algorithm import AlgorithmSpec, Port
+from shared.algorithm import AlgorithmSpec, Port, classes_text
 from shared.weights import WEIGHTS
 
 
@@ -71,11 +71,12 @@ def _text(spec: AlgorithmSpec, *, settings: bool) -> str:
 
 def _port(port: Port) -> str:
     notes = "".join([", optional"] * port.optional + [", one or more"] * port.many)
-    return f"{port.name} ({port.kind.name}{notes}): {port.help}"
+    classes = f"; classes: {classes_text(port)}" if port.classes else ""
+    return f"{port.name} ({port.kind.name}{notes}): {port.help}{classes}"
 
 
 def _row(name: str, text: str, *, indent: int = 2) -> str:
-    return f"{' ' * indent}{name:<18}{text}"
+    return f"{' ' * indent}{name:<22}  {text}"
 
 
 def _json(spec: AlgorithmSpec) -> dict[str, Any]:
@@ -95,4 +96,11 @@ def _json(spec: AlgorithmSpec) -> dict[str, Any]:
 
 
 def _port_json(port: Port) -> dict[str, Any]:
-    return {"name": port.name, "kind": port.kind.name, "help": port.help, "optional": port.optional, "many": port.many}
+    return {
+        "name": port.name,
+        "kind": port.kind.name,
+        "help": port.help,
+        "optional": port.optional,
+        "many": port.many,
+        "classes": [[name, list(rgb)] for name, rgb in port.classes],
+    }

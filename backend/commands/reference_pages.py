@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backend.files.kinds import ENDINGS, file_kind
 from backend.setup.small_inputs import typical_ports
-from shared.algorithm import AlgorithmSpec, Port
+from shared.algorithm import AlgorithmSpec, Port, classes_text
 from shared.arrays import KINDS, ArrayKind
 from shared.catalog import ALGORITHMS
 from shared.params import Param, with_role
@@ -33,7 +33,8 @@ def index() -> str:
         "",
         "## Kinds of Array",
         "",
-        "Rows run from the top down. On the command line each is a file; in Blender an image, a mesh, curves or a text.",
+        "Axes: rows run from the top down; C counts channels, N items.",
+        "On the command line each is a file; in Blender an image, a mesh, curves or a text.",
         "",
         "| kind | type | axes | unit | what it is |",
         "|---|---|---|---|---|",
@@ -112,7 +113,8 @@ def _python(spec: AlgorithmSpec) -> list[str]:
 
 
 def _port(port: Port) -> str:
-    notes = "; ".join(["optional"] * port.optional + ["one or more"] * port.many)
+    classes = [f"classes: {classes_text(port)}"] if port.classes else []
+    notes = "; ".join(["optional"] * port.optional + ["one or more"] * port.many + classes)
     return f"| `{port.name}` | {port.kind.name} | {_cell(_sentence(port.help))}{f' ({notes})' if notes else ''} |"
 
 

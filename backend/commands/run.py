@@ -109,9 +109,8 @@ def parser(spec: AlgorithmSpec) -> Parser:
 
 def _device_help(spec: AlgorithmSpec) -> str:
     names = ", ".join(["auto", *spec.devices])
-    return (
-        f"{names}; cuda:1 is the second CUDA device [default: auto, the fastest]" if "cuda" in spec.devices else names
-    )
+    more = "; cuda:1 is the second CUDA device [default: auto, the one that the engine prefers]"
+    return names + (more if "cuda" in spec.devices else "")
 
 
 def _format_help(spec: AlgorithmSpec) -> str:

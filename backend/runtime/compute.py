@@ -21,9 +21,9 @@ from backend.runtime import registry, threads
 from backend.runtime.context import JobContext
 from backend.runtime.device import resolve
 from backend.runtime.kernel_compiler import compiling_aside
-from shared.algorithm import AlgorithmSpec, Arrays, Port, check_inputs
-from shared.arrays import Array, check
-from shared.errors import InternalError, InvalidParameter, OutOfMemory, RelievoError, StorageFull
+from shared.algorithm import AlgorithmSpec, Arrays, Port, check_array, check_inputs
+from shared.arrays import Array
+from shared.errors import DeclarationError, InternalError, InvalidParameter, OutOfMemory, RelievoError, StorageFull
 from shared.params import describe, with_role
 from shared.recipe import make_recipe
 
@@ -57,12 +57,12 @@ def compute(
     try:
         aside = compiling_aside(spec.name, job.compiling)
         with aside, _implementation(job.implementation), threads.using(job.threads):
-            made = dict(registry.implementation(spec.name)(params, inputs, job))
+            made = _outputs_of(spec, registry.implementation(spec.name)(params, inputs, job))
             plain = dispatch.plain_only() or (job.device.type == "cpu" and not dispatch.compiler_works())
         outputs = {name: given if isinstance(given, tuple) else (given,) for name, given in made.items()}
         _check_outputs(spec, outputs)
         recipe = make_recipe(spec, params, arrays, device=str(job.device), sources=sources)
-    except RelievoError:
+    except (RelievoError, DeclarationError):
         raise
     except Exception as error:
         raise as_relievo_error(error, spec.label) from error
@@ -121,6 +121,14 @@ def as_relievo_error(error: BaseException, what: str) -> RelievoError:
     )
 
 
+def _outputs_of(spec: AlgorithmSpec, returned: Any) -> dict[str, Any]:
+    if not isinstance(returned, Mapping):
+        raise InternalError(
+            f"run() of {spec.label} returned a {type(returned).__name__}; it must return a dictionary from output ports to Arrays."
+        )
+    return dict(returned)
+
+
 def _check_outputs(spec: AlgorithmSpec, outputs: dict[str, tuple[Array, ...]]) -> None:
     ports = {port.name: port for port in spec.outputs}
     unknown = outputs.keys() - ports.keys()
@@ -135,9 +143,13 @@ def _check_outputs(spec: AlgorithmSpec, outputs: dict[str, tuple[Array, ...]]) -
 
 
 def _check_output(spec: AlgorithmSpec, port: Port, array: Array) -> None:
+    if not isinstance(array, Array):
+        raise InternalError(
+            f"{spec.label} made a {type(array).__name__} for {port.name!r}; it must be an Array (shared/arrays.py)."
+        )
     if array.kind is not port.kind:
         raise InternalError(f"{spec.label} made a {array.kind.name} for {port.name!r}; it declares a {port.kind.name}.")
     try:
-        check(array)
+        check_array(port, array)
     except RelievoError as error:
         raise InternalError(f"{spec.label} made a wrong {port.name!r}: {error.message}") from error

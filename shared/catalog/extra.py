@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 
-from ..errors import BackendUnavailable
+from ..errors import BackendUnavailable, DeclarationError
 
 EXTRA_ALGORITHMS = "RELIEVO_EXTRA_ALGORITHMS"
 _NAME = "shared"  # what this package is called outside Blender
@@ -39,7 +39,7 @@ def load(name: str) -> ModuleType:
     try:
         with _known_as_shared(name):
             module = importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, DeclarationError) as error:
         raise _unusable(name, str(error)) from error
     for attribute in ("SPECS", "IMPLEMENTATIONS"):
         if not hasattr(module, attribute):

@@ -46,7 +46,7 @@ class HydrologyParams:
         max=5.0,
         soft_max=1.0,
         step=0.05,
-        help="How far the highest land rises while it erodes, as a share of the relief; keeps old mountains high",
+        help="Uplift: how far the highest land rises while it erodes, as a share of the relief. It keeps old mountains high",
     )
     valley_size: float = param(
         1.0,

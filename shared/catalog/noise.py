@@ -69,7 +69,7 @@ class NoiseParams:
     basis: Literal["perlin", "worley-f1", "worley-f2-f1", "explicit"] = param(
         "perlin",
         label="Basis",
-        help="What one octave looks like",
+        help="The noise of one octave: Perlin's gradient noise, or Worley's distances to scattered points",
         labels={
             "perlin": "Perlin",
             "worley-f1": "Worley Distance",

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from shared import texture_set
-from shared.algorithm import AlgorithmSpec, DeclarationError, Port
+from shared.algorithm import AlgorithmSpec, Port, Preset, check_inputs
 from shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, STROKES, Array, ArrayKind, check
 from shared.catalog import ALGORITHMS
-from shared.errors import InvalidInput
+from shared.declaration_checks import check_catalog
+from shared.errors import DeclarationError, InvalidInput
 from shared.params import describe, param
 from shared.strokes import COLUMNS
 
@@ -27,19 +28,62 @@ class Params:
 
 
 def declare(**changes: Any) -> AlgorithmSpec:
-    height = Port(name="height", kind=HEIGHT_MAP, label="Height", help="")
-    given = {"params": Params, "number": 2000, "makes": "terrain", "inputs": (), "outputs": (height,)} | changes
-    return AlgorithmSpec(name="toy", label="Toy", summary="", icon="NONE", **given)
+    given = {
+        "name": "toy",
+        "params": Params,
+        "number": 2000,
+        "makes": "terrain",
+        "inputs": (),
+        "outputs": (HEIGHT,),
+    } | changes
+    return AlgorithmSpec(label="Toy", summary="", icon="NONE", **given)
+
+
+HEIGHT = Port(name="height", kind=HEIGHT_MAP, label="Height", help="")
+
+
+def preset(**values: Any) -> Preset:
+    return Preset(name="steep", label="Steep", help="", values=values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steep:
+    height: float = param(1.0, label="Height", help="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    steps: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    format: str = param("", label="Format", help="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooMuch:
+    share: float = param(8.0, max=1.0, label="Share", help="")
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"devices": ("cpu", "cudaa")}, "declares the device 'cudaa'. Did you mean 'cuda'?"),
+        ({"devices": ("cpu", "gpu")}, "declares the device 'gpu'. Available: cpu, cuda, mps."),
         ({"devices": ()}, "declares no device"),
+        ({"devices": "cpu"}, "declares devices as 'cpu'; it must be a tuple of str. A tuple of one needs a comma"),
+        ({"outputs": HEIGHT}, "declares outputs as a Port; it must be a tuple of Port. A tuple of one needs a comma"),
+        ({"presets": (("steep", {}),)}, "declares presets as a tuple; it must be a tuple of Preset."),
         ({"weights": ("vgg16",)}, "declares the weights 'vgg16'. Did you mean 'vgg19'?"),
         ({"makes": "terain"}, "makes 'terain'. Did you mean 'terrain'?"),
-        ({"makes": "painting"}, "needs an output that shows color or strokes"),
+        ({"makes": "video"}, "Available: terrain, surface, painting, maps."),
+        ({"makes": "painting"}, "must be of the kind COLOR_IMAGE, "),
+        ({"inputs": (HEIGHT,), "params": Steep}, "has the name 'height' twice"),
+        ({"params": Plain}, "Engine 'toy': parameter 'steps' is not made with param()"),
+        ({"params": Taken}, "has a port or parameter 'format'; that name is taken"),
+        ({"params": TooMuch}, "the default of 'share': share is 8.0; it must be at most 1.0."),
+        ({"presets": (preset(steps=1),)}, "preset 'steep': Unknown parameter 'steps'."),
+        ({"presets": (preset(seed="x"),)}, "preset 'steep': seed is 'x'; it must be a number."),
     ],
 )
 def test_what_does_not_exist_is_refused(changes: dict[str, Any], sentence: str) -> None:
@@ -49,7 +93,28 @@ def test_what_does_not_exist_is_refused(changes: dict[str, Any], sentence: str) 
     assert sentence in str(caught.value)
 
 
+def test_two_engines_of_one_name_or_number_are_refused() -> None:
+    check_catalog([declare(), declare(name="other", number=2001)])
+    with pytest.raises(DeclarationError, match="Two engines have the name 'toy'"):
+        check_catalog([declare(), declare(number=2001)])
+    with pytest.raises(DeclarationError, match=r"'toy' and 'other' both have the number 2000, .*; 2002 is free"):
+        check_catalog([declare(), declare(name="other"), declare(name="third", number=2001)])
+
+
+def test_a_class_beyond_the_ports_own_is_refused() -> None:
+    colors = (("Water", (0.0, 0.2, 1.0)), ("Rock", (0.4, 0.4, 0.4)))
+    spec = declare(inputs=(Port(name="classes", kind=CLASS_MAP, label="Classes", help="", classes=colors),))
+    classes = np.array([[0, 1], [1, 2]], np.uint8)
+    check_inputs(spec, {"classes": (Array(CLASS_MAP, classes.clip(0, 1), {"pixel_size_m": 1.0}),)})
+    with pytest.raises(InvalidInput, match=r"has a class 2; its classes are 0 \(Water\) to 1 \(Rock\)"):
+        check_inputs(spec, {"classes": (Array(CLASS_MAP, classes, {"pixel_size_m": 1.0}),)})
+
+
 def test_a_port_of_a_strange_kind_is_refused() -> None:
+    with pytest.raises(
+        DeclarationError, match=r"kind 'HEIGHT_MAP'; it must be one of the objects in shared/arrays\.py"
+    ):
+        Port(name="height", kind="HEIGHT_MAP", label="Height", help="")  # type: ignore[arg-type]
     strange = ArrayKind(name="SMELL_MAP", dtype="float32", axes=("H", "W"), unit="", help="")
     with pytest.raises(DeclarationError, match="SMELL_MAP"):
         Port(name="smell", kind=strange, label="Smell", help="")
@@ -89,8 +154,9 @@ def test_saved_numbers_never_change() -> None:
         }
         for spec in ALGORITHMS
     }
+    new = {name: entry for name, entry in now.items() if name not in NUMBERS}
+    assert not new, f"add to saved_numbers.json: {json.dumps(new, indent=2)[2:-2]}"
     assert now == NUMBERS
-    assert len({spec.number for spec in ALGORITHMS}) == len(ALGORITHMS)
 
 
 def test_numbers_are_those_declared() -> None:

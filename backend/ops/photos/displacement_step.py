@@ -6,6 +6,7 @@ backend/ops/photos/alignment.py says what is minimised. Small, on the host, in f
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solveh_banded
@@ -13,6 +14,7 @@ from scipy.linalg import solveh_banded
 from backend.ops.photos.constants import PAIRS
 
 CORNERS = [(a, b) for a in range(4) for b in range(a, 4)]  # pairs in the order of a cell's columns
+CORNER_PAIRS = np.array(CORNERS).T
 TWICE = np.array([1.0 if a == b else 2.0 for a, b in CORNERS])
 
 
@@ -49,9 +51,10 @@ def shift_step(
     return np.broadcast_to(step, nodes.shape), float(step @ data @ step), float(step @ force)
 
 
-def _corners(cells: np.ndarray, columns: int) -> np.ndarray:
-    """[4, n] int64: the nodes at every cell's corners."""
-    y, x = np.indices(cells.shape[:2]).reshape(2, -1)
+@functools.lru_cache(maxsize=32)
+def _corners(rows: int, columns: int) -> np.ndarray:
+    """[4, n] int64: the nodes at the corners of every cell of a grid of rows x columns nodes."""
+    y, x = np.indices((rows - 1, columns - 1)).reshape(2, -1)
     first = y * columns + x
     return np.stack([first, first + 1, first + columns, first + columns + 1])
 
@@ -64,7 +67,7 @@ def _place(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:
 @functools.lru_cache(maxsize=32)
 def _cell_places(rows: int, columns: int) -> tuple[np.ndarray, list[int], np.ndarray]:
     """For a grid of nodes: places in the band of what cells add, the columns of their sums in that order, places in the side."""
-    size, corner = 2 * rows * columns, _corners(np.empty((rows - 1, columns - 1)), columns)
+    size, corner = 2 * rows * columns, _corners(rows, columns)
     places, taken = [], []
     for pair, (a, b) in enumerate(CORNERS):
         for k in range(2):
@@ -86,49 +89,56 @@ def _add_cells(band: np.ndarray, cells: np.ndarray, columns: int) -> np.ndarray:
     return force
 
 
-@functools.lru_cache(maxsize=32)
-def _bend_places(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places in the band of second differences along rows, along columns, and twice the mixed ones, and their factors."""
-    size, places, factors = 2 * rows * columns, [], []
-    for at, weights in _stencils(rows, columns):
-        for k in range(2):
-            for a, place in enumerate(at):
-                for b in range(a, len(at)):
-                    places.append(_place(2 * place + k, 2 * at[b] + k, size))
-                    factors.append(np.full(len(place), weights[a] * weights[b]))
-    return np.concatenate(places), np.concatenate(factors)
+@dataclass(frozen=True)
+class _Bends:
+    """What keeps the second differences of a grid of nodes small.
+
+    band, factors: places in the band and what is added there for each unit of scale. stencils: the nodes [A, n] that each
+    kind of second difference takes, and with which weights [A]. side: places in the side, by kind, axis and node.
+    """
+
+    band: np.ndarray
+    factors: np.ndarray
+    stencils: list[tuple[np.ndarray, np.ndarray]]
+    side: np.ndarray
 
 
 @functools.lru_cache(maxsize=32)
-def _stencils(rows: int, columns: int) -> list[tuple[list[np.ndarray], tuple[float, ...]]]:
+def _bends(rows: int, columns: int) -> _Bends:
+    """Second differences along rows, along columns, and twice the mixed ones."""
     number, root = np.arange(rows * columns).reshape(rows, columns), float(np.sqrt(2.0))
-    stencils = (
+    kinds = (
         ((number[:, :-2], number[:, 1:-1], number[:, 2:]), (1.0, -2.0, 1.0)),
         ((number[:-2], number[1:-1], number[2:]), (1.0, -2.0, 1.0)),
         ((number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]), (root, -root, -root, root)),
     )
-    return [([place.ravel() for place in at], weights) for at, weights in stencils]
+    stencils = [(np.stack([nodes.ravel() for nodes in taken]), np.array(weights)) for taken, weights in kinds]
+    size, places, factors, side = 2 * rows * columns, [], [], []
+    for taken, weights in stencils:
+        for k in range(2):
+            for a, nodes in enumerate(taken):
+                side.append(2 * nodes + k)
+                for b in range(a, len(taken)):
+                    places.append(_place(2 * nodes + k, 2 * taken[b] + k, size))
+                    factors.append(np.full(len(nodes), weights[a] * weights[b]))
+    return _Bends(np.concatenate(places), np.concatenate(factors), stencils, np.concatenate(side))
 
 
 def _add_bends(band: np.ndarray, side: np.ndarray, nodes: np.ndarray, scale: float) -> None:
     """Add what keeps second differences small: to the band by the grid alone, to the side by the nodes."""
-    rows, columns = nodes.shape[:2]
-    places, factors = _bend_places(rows, columns)
-    np.add.at(band.reshape(-1), places, scale * factors)
-    flat = nodes.reshape(-1, 2)
-    for at, weights in _stencils(rows, columns):
-        bending = np.einsum("a,ank->nk", np.array(weights), flat[np.stack(at)])
-        for k in range(2):
-            for place, weight in zip(at, weights, strict=True):
-                np.add.at(side, 2 * place + k, -scale * weight * bending[:, k])
+    bends = _bends(*nodes.shape[:2])
+    np.add.at(band.reshape(-1), bends.band, scale * bends.factors)
+    flat, forces = nodes.reshape(-1, 2), []
+    for taken, weights in bends.stencils:
+        bending = np.einsum("a,ank->kn", weights, flat[taken])
+        forces.append(((-scale * weights)[:, None] * bending[:, None]).ravel())  # [2, A, n]
+    np.add.at(side, bends.side, np.concatenate(forces))
 
 
 def _quadratic(cells: np.ndarray, step: np.ndarray) -> float:
     """s'As."""
-    own = step.reshape(-1, 2)[_corners(cells, step.shape[1])]  # [4, n, 2]
-    sums, total = cells.reshape(-1, cells.shape[-1]), 0.0
-    for pair, (a, b) in enumerate(CORNERS):
-        (ax, ay), (bx, by) = own[a].T, own[b].T
-        xx, xy, yy = sums[:, 3 * pair : 3 * pair + 3].T
-        total += TWICE[pair] * float((xx * ax * bx + xy * (ax * by + ay * bx) + yy * ay * by).sum())
-    return total
+    own = step.reshape(-1, 2)[_corners(*step.shape[:2])]  # [4, n, 2]
+    first, second = CORNER_PAIRS
+    (ax, ay), (bx, by) = own[first].transpose(2, 0, 1), own[second].transpose(2, 0, 1)
+    xx, xy, yy = cells.reshape(-1, cells.shape[-1])[:, : 3 * PAIRS].reshape(-1, PAIRS, 3).transpose(2, 1, 0)
+    return float(TWICE @ (xx * ax * bx + xy * (ax * by + ay * bx) + yy * ay * by).sum(1))

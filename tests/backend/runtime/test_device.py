@@ -14,13 +14,12 @@ from backend.runtime import compute as compute_module
 from backend.runtime import device as devices
 from backend.runtime.compute import Computed, compute
 from backend.runtime.context import JobContext
-from shared.algorithm import DeclarationError
 from shared.arrays import height_map
 from shared.catalog.hydrology import SPEC as HYDROLOGY
 from shared.catalog.morphology import SPEC as MORPHOLOGY
 from shared.catalog.noise import SPEC as NOISE
 from shared.devices import check_name
-from shared.errors import InvalidParameter, JobCancelled
+from shared.errors import DeclarationError, InvalidParameter, JobCancelled
 from shared.params import parse
 from tests.shared.test_declarations import declare
 

@@ -20,7 +20,7 @@ from blender_addon import operators, pump
 from blender_addon.inputs import sources
 from blender_addon.settings import properties, property_table
 from blender_addon.shared.algorithm import find
-from blender_addon.shared.arrays import MESH
+from blender_addon.shared.arrays import HEIGHT_MAP, MESH
 from blender_addon.shared.catalog import ALGORITHMS
 from blender_addon.ui import connection_panel
 
@@ -84,10 +84,13 @@ def test_every_port_has_a_picker_that_works_at_once(spec):
         assert hasattr(group, f"from_{port.name}")
         assert hasattr(group, f"more_{port.name}") == port.many
     missing = sources.what_is_missing(bpy.context.scene, spec, None)
-    if any(port.kind is MESH for port in spec.inputs):
+    needed = [port for port in spec.inputs if not port.optional]
+    if any(port.kind is MESH for port in needed):
         assert "Select a mesh" in missing, "an empty file has none, and the panel says so"
+    elif all(port.kind is HEIGHT_MAP for port in needed):
+        assert missing == "", "heights are made or shipped: the default settings make a terrain at once"
     else:
-        assert missing == "", "the default settings make a terrain at once"
+        assert missing, "an empty file has no image to pick, and the panel says so"
 
 
 @pytest.mark.parametrize("spec", SPECS)
