@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .errors import InvalidInput
+from .handoff import blocks
 from .material_maps import described
 
 Shows = Literal["heights", "color", "data", "strokes", "surface", "report", ""]
@@ -294,16 +295,32 @@ def _check_shape(kind: ArrayKind, shape: tuple[int, ...], what: str, name: str) 
 
 def _check_values(kind: ArrayKind, values: np.ndarray, what: str, name: str) -> None:
     # min and max carry a NaN or an infinity along, so that the count is made only when there is something to count
-    low, high = float(values.min()), float(values.max())
-    if kind.nan:
-        low, high = (float(np.nanmin(values)), float(np.nanmax(values))) if not np.isnan(values).all() else (0.0, 0.0)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    try:
+        low, high = _range(kind, values)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            bad = int(values.size - sum(np.count_nonzero(np.isfinite(block)) for block in blocks(values)))
+            raise InvalidInput(
+                f"{what} has {bad} of {values.size} cells without data (NaN or infinite).",
+                hint="Fill them first (--fill-nodata, or Fill Gaps in Blender) or crop the map.",
+                field=name,
+            )
+    except OSError as error:
         raise InvalidInput(
-            f"{what} has {bad} of {values.size} cells without data (NaN or infinite).",
-            hint="Fill them first (--fill-nodata, or Fill Gaps in Blender) or crop the map.",
+            f"{what} cannot be read from the file that brought it: {error.strerror or error}.",
+            hint="Send it again; its file must not change once it is handed over.",
             field=name,
-        )
+        ) from error
     if (kind.min is not None and low < kind.min) or (kind.max is not None and high > kind.max):
         bounds = f"{kind.min} to {kind.max}" if kind.max is not None else f"{kind.min} and up"
         raise InvalidInput(f"{what} runs from {low:g} to {high:g}; a {kind.name} is {bounds}.", field=name)
+
+
+def _range(kind: ArrayKind, values: np.ndarray) -> tuple[float, float]:
+    low, high = math.inf, -math.inf
+    for block in blocks(values):
+        if kind.nan:
+            block = block[~np.isnan(block)]
+        if block.size:
+            # np.minimum, not min(): a NaN stays one
+            low, high = float(np.minimum(low, block.min())), float(np.maximum(high, block.max()))
+    return (low, high) if low <= high or math.isnan(low) else (0.0, 0.0)

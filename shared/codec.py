@@ -1,7 +1,7 @@
 """Messages to frames and back, without copying an array: [magic, JSON header, buffer, buffer, ...].
 
 Nothing here trusts what it is given: sizes, types and names are checked before an array is made over a buffer, and
-the only exception that leaves decode() is ProtocolError. Sockets are handled elsewhere.
+the only exceptions that leave decode() are ProtocolError and VersionMismatch. Sockets are handled elsewhere.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from .algorithm import Arrays
 from .arrays import KINDS, Array
-from .errors import ProtocolError, VersionMismatch
+from .errors import ProtocolError, RelievoError, VersionMismatch
 from .handoff import MIN_BYTES, Handoff
 from .messages import MESSAGES, Message
 from .version import PROTOCOL_MAJOR
@@ -31,9 +31,13 @@ MAGIC_PREFIX = b"RLVO"
 MAGIC = MAGIC_PREFIX + bytes([PROTOCOL_MAJOR])
 
 MAX_HEADER_BYTES = 1 << 20
+MAX_HEADER_VALUES = (
+    96 << 10
+)  # commas and opening brackets, counted before it is parsed: what each costs is 10 to 300 times a byte
 MAX_ARRAYS = 4096  # a scan brings a photograph, and sometimes three maps, for each camera
 MAX_AXES = 8
 MAX_ID_CHARS = 128  # every answer repeats it
+MAX_PORT_CHARS = 128
 MAX_TOTAL_BYTES = 4 << 30
 DTYPES: Mapping[str, np.dtype] = {
     name: np.dtype(name) for name in ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8")
@@ -72,6 +76,7 @@ def encode(message: Message, handoff: Handoff | None = None) -> list[Buffer]:
     except (TypeError, ValueError) as error:
         raise ProtocolError(f"{type(message).__name__} cannot be sent: {error}.") from error
     _check_sizes(len(text), len(descriptors), sum(len(buffer) for buffer in buffers))
+    _check_values(text)
     return [MAGIC, text, *buffers]
 
 
@@ -106,6 +111,15 @@ def decode(frames: Sequence[Buffer], handoff: Handoff | None = None) -> Message:
     Raises VersionMismatch for another major version and ProtocolError for anything else that PROTOCOL.md does not
     allow. Fields that this version does not know are ignored.
     """
+    try:
+        return _decode(frames, handoff)
+    except RelievoError:
+        raise
+    except Exception as error:  # whatever numpy, json or the memory's end make of it: the sender's message is at fault
+        raise ProtocolError(f"The message cannot be read: {type(error).__name__}: {str(error)[:200]}.") from error
+
+
+def _decode(frames: Sequence[Buffer], handoff: Handoff | None) -> Message:
     if len(frames) < 2:
         raise ProtocolError(f"A message has at least 2 frames; this one has {len(frames)}.")
     _check_magic(bytes(frames[0][:16]))
@@ -114,7 +128,7 @@ def decode(frames: Sequence[Buffer], handoff: Handoff | None = None) -> Message:
     type_name = header.get("type")
     cls = MESSAGES.get(type_name) if isinstance(type_name, str) else None
     if cls is None:
-        raise ProtocolError(f"There is no message of type {type_name!r}.")
+        raise ProtocolError(f"There is no message of type {str(type_name)[:MAX_ID_CHARS]!r}.")
     fields = {}
     for name, annotation, required in _fields(cls):
         if name == "arrays":
@@ -150,14 +164,23 @@ def _check_sizes(header_bytes: int, arrays: int, total_bytes: int) -> None:
         )
 
 
+def _check_values(text: bytes) -> None:
+    count = text.count(b",") + text.count(b"[") + text.count(b"{")
+    if count > MAX_HEADER_VALUES:
+        raise ProtocolError(
+            f"The header has {count} commas and opening brackets; at most {MAX_HEADER_VALUES} are allowed."
+        )
+
+
 def _parse_header(text: bytes) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
+    _check_values(text)
     try:
         header = json.loads(text.decode(), parse_constant=refuse)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ProtocolError(f"The header is not JSON: {error}.") from error
+        raise ProtocolError(f"The header is not JSON: {str(error)[:200]}.") from error
     if not isinstance(header, dict):
         raise ProtocolError("The header is not a JSON object.")
     if b"\\ud" in text.lower():  # half a surrogate pair is JSON, but no text that could be sent back
@@ -214,29 +237,30 @@ def _decode_arrays(descriptors: Any, buffers: Sequence[Buffer], handoff: Handoff
     if sum("file" not in descriptor for descriptor in descriptors) != len(buffers) or len(descriptors) > MAX_ARRAYS:
         raise ProtocolError(f"The header does not describe the {len(buffers)} buffers that came with it.")
     left = iter(buffers)
-    arrays: dict[str, tuple[Array, ...]] = {}
+    arrays: dict[str, list[Array]] = {}
     for descriptor in descriptors:
         port, array = _decode_array(descriptor, None if "file" in descriptor else next(left), handoff)
-        arrays[port] = (*arrays.get(port, ()), array)
+        arrays.setdefault(port, []).append(array)
     if sum(array.values.nbytes for given in arrays.values() for array in given) > MAX_TOTAL_BYTES:
         raise ProtocolError(f"The arrays have more than {MAX_TOTAL_BYTES} bytes together.", hint="Send a smaller map.")
-    return arrays
+    return {port: tuple(given) for port, given in arrays.items()}
 
 
 def _decode_array(descriptor: dict[str, Any], buffer: Buffer | None, handoff: Handoff | None) -> tuple[str, Array]:
     port, kind_name, dtype_name = (descriptor.get(key) for key in ("port", "kind", "dtype"))
-    if not isinstance(port, str) or not port:
+    if not isinstance(port, str) or not 0 < len(port) <= MAX_PORT_CHARS:
         raise ProtocolError("An array's description names no port.")
     kind = KINDS.get(kind_name) if isinstance(kind_name, str) else None
     dtype = DTYPES.get(dtype_name) if isinstance(dtype_name, str) else None
     if kind is None or dtype is None:
-        raise ProtocolError(f"Array {port!r} is of unknown kind {kind_name!r} or type {dtype_name!r}.", field=port)
+        kind_text, type_text = str(kind_name)[:MAX_ID_CHARS], str(dtype_name)[:MAX_ID_CHARS]
+        raise ProtocolError(f"Array {port!r} is of unknown kind {kind_text!r} or type {type_text!r}.", field=port)
     shape = _check_shape(port, descriptor.get("shape"))
     attributes = _check_attributes(port, descriptor.get("attributes", {}))
     if buffer is None:
         if handoff is None:
             raise ProtocolError(f"Array {port!r} is handed over by a file, which was not agreed on.", field=port)
-        return port, Array(kind, handoff.take(str(descriptor["file"]), dtype, shape), attributes)
+        return port, Array(kind, handoff.take(descriptor["file"], dtype, shape), attributes)
     expected = math.prod(shape) * dtype.itemsize
     if expected != len(buffer):
         raise ProtocolError(f"Array {port!r} says {expected} bytes and brings {len(buffer)}.", field=port)
@@ -251,6 +275,10 @@ def _check_shape(port: str, shape: Any) -> tuple[int, ...]:
     for length in shape:
         if isinstance(length, bool) or not isinstance(length, int) or not 0 <= length <= MAX_TOTAL_BYTES:
             raise ProtocolError(f"Array {port!r} has an invalid shape.", field=port)
+    if (
+        math.prod(max(length, 1) for length in shape) > MAX_TOTAL_BYTES
+    ):  # numpy refuses it, also where another length is 0
+        raise ProtocolError(f"Array {port!r} has a shape beyond all limits.", field=port)
     return tuple(shape)
 
 

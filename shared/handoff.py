@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import logging
 import math
 import os
@@ -18,9 +19,9 @@ import stat
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ MIN_BYTES = 1 << 20  # below, a frame is as fast
 PROOF = "proof"
 MAX_AGE_S = 600.0
 _CHUNK_BYTES = 16 << 20
+_BLOCK_BYTES = 1 << 20  # stays in the processor's cache between reading and use
 _SYNC_FILE_RANGE_WRITE = 2  # of Linux's fcntl.h; Python's os module lacks the call
 _sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None) if sys.platform == "linux" else None
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -83,22 +85,24 @@ class Handoff:
         write_values(self.folder / name, values)
         return name
 
-    def take(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    def take(self, name: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         """A read-only view of the file of that name. Raises ProtocolError for a name that is none, or a file of
         another size.
         """
-        if not _NAME.fullmatch(name):
-            raise ProtocolError(f"{name[:80]!r} is not the name of a handoff file.")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ProtocolError(f"{str(name)[:80]!r} is not the name of a handoff file.")
         path = self.folder / name
         try:
             status = path.lstat()
             if not stat.S_ISREG(status.st_mode) or status.st_size != math.prod(shape) * dtype.itemsize:
                 raise ProtocolError(f"The handed-over file {name} is not what its description says.")
             values = map_values(path, dtype, shape, "r")
-        except OSError as error:
-            raise ProtocolError(f"The handed-over file {name} cannot be opened: {error.strerror}.") from error
+        except (OSError, ValueError) as error:  # ValueError: it has become shorter since
+            reason = getattr(error, "strerror", None) or error
+            raise ProtocolError(f"The handed-over file {name} cannot be opened: {reason}.") from error
         if self._owns_taken and os.name != "nt":  # Windows removes no file that is mapped; the backend sweeps it away
             path.unlink()
+            _forget_file(values)
         return values
 
     def discard(self, values: np.ndarray) -> None:
@@ -113,6 +117,15 @@ class Handoff:
             with contextlib.suppress(FileNotFoundError):  # taken while we look
                 if path.name != PROOF and time.time() - path.lstat().st_ctime > max_age_s:
                     _remove(path)
+
+
+def _forget_file(values: np.ndarray) -> None:
+    """The map stays; the name of its file stands for nothing any more."""
+    base: Any = values
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            base.filename = None
+        base = base.base
 
 
 def _remove(path: Path) -> None:
@@ -132,12 +145,13 @@ def write_values(path: Path, values: np.ndarray) -> None:
                 os, "posix_fallocate"
             ):  # room asked for at once: a third faster, and a full disk shows first
                 os.posix_fallocate(file.fileno(), 0, values.nbytes)  # pyright: ignore[reportAttributeAccessIssue]
-            left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data if values.size else memoryview(b"")
             done = 0
-            while done < len(left):
-                written = file.write(left[done : done + _CHUNK_BYTES])
-                _begin_writeback(file.fileno(), done, written)
-                done += written
+            for block in blocks(np.ascontiguousarray(values)):
+                left = block.reshape(-1).view(np.uint8).data
+                while left:
+                    written = file.write(left[:_CHUNK_BYTES])
+                    _begin_writeback(file.fileno(), done, written)
+                    done, left = done + written, left[written:]
     except OSError:
         path.unlink(missing_ok=True)
         raise
@@ -155,6 +169,47 @@ def map_values(path: Path, dtype: np.dtype, shape: tuple[int, ...], mode: Any) -
     if math.prod(shape) == 0:  # nothing cannot be mapped
         return np.empty(shape, dtype)
     return np.memmap(path, dtype=dtype, mode=mode, shape=(math.prod(shape),)).reshape(shape).view(np.ndarray)
+
+
+def blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+    """All values in order, in pieces that are good until the next is asked for: the array itself where it is in memory.
+
+    Those of a mapped file are read from it, never through the map: its other owner may make it shorter at any time, and touching
+    a map beyond the end of its file ends the process (SIGBUS). Raises OSError where the file holds less than the map.
+    """
+    source = mapped_file(values)
+    if source is None:
+        if values.size:
+            yield values
+        return
+    buffer = np.empty(min(max(_BLOCK_BYTES // values.itemsize, 1), values.size), values.dtype)
+    with source.open("rb", buffering=0) as file:
+        left = values.size
+        while left:
+            block = buffer[: min(left, buffer.size)]
+            _read_into(file, block)
+            yield block
+            left -= block.size
+
+
+def read_values(values: np.ndarray) -> np.ndarray:
+    """The values in memory of their own if a file is mapped behind them, read as blocks() does; otherwise as they are."""
+    source = mapped_file(values)
+    if source is None:
+        return values
+    whole = np.empty(values.shape, values.dtype)
+    with source.open("rb", buffering=0) as file:
+        _read_into(file, whole)
+    return whole
+
+
+def _read_into(file: IO[bytes], values: np.ndarray) -> None:
+    left = values.reshape(-1).view(np.uint8).data
+    while left:
+        count = file.readinto(left[:_CHUNK_BYTES])  # type: ignore[attr-defined]
+        if not count:
+            raise OSError(errno.EIO, "the file has become shorter")
+        left = left[count:]
 
 
 def mapped_file(values: np.ndarray) -> Path | None:

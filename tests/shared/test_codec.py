@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import codec
-from shared.arrays import CLASS_MAP, HEIGHT_MAP, Array, height_map
+from shared.arrays import CLASS_MAP, HEIGHT_MAP, KINDS, Array, check, height_map
 from shared.codec import decode, encode
-from shared.errors import ProtocolError, VersionMismatch
-from shared.handoff import Handoff
+from shared.errors import InvalidInput, ProtocolError, VersionMismatch
+from shared.handoff import Handoff, blocks, read_values
 from shared.messages import MESSAGES, Finished, Hello, Ping, Preview, Progress, Query, Submit
 
 HEIGHTS = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -214,6 +215,63 @@ def test_a_long_id_is_refused() -> None:
             decode(with_header({"type": "Ping", name: "x" * (codec.MAX_ID_CHARS + 1)}))
 
 
+@pytest.mark.parametrize("shape", [[0, 2**32, 2**32], [2**32, 0, 2**32], [0] + [2**32] * 7, [2**31, 2**31], [2**32, 2]])
+def test_shapes_beyond_all_limits_are_refused_also_where_a_length_is_0(shape: list[int]) -> None:
+    array = {"port": "p", "kind": "HEIGHT_MAP", "dtype": "|u1", "shape": shape}
+    header = json.dumps({"type": "Preview", "job": "j", "arrays": [array]}).encode()
+    with pytest.raises(ProtocolError, match="beyond all limits"):
+        decode([codec.MAGIC, header, b""])
+
+
+COSTLY = {
+    "lists": b'{"type":"Ping","x":[' + b"[]," * 349_000 + b"[]]}",
+    "objects": b'{"type":"Ping","x":[' + b"{}," * 349_000 + b"{}]}",
+    "keys": b'{"type":"Ping",' + b",".join(b'"%x":1' % key for key in range(105_000)) + b"}",
+    "numbers": b'{"type":"Ping","x":[' + b"1," * 500_000 + b"1]}",
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_headers_of_too_many_values_are_refused_before_they_are_parsed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
+    with pytest.raises(ProtocolError, match="commas and opening brackets"):
+        decode([codec.MAGIC, COSTLY[name]])
+
+
+def test_a_message_of_as_many_arrays_as_may_be_is_within_the_limit_of_values() -> None:
+    photographs = tuple(
+        Array(KINDS["PHOTOGRAPH"], np.zeros(1, np.uint8), {"name": f"IMG_{number}.JPG"})
+        for number in range(codec.MAX_ARRAYS)
+    )
+    header = bytes(encode(Preview(job="j", arrays={"images": photographs}))[1])
+    assert sum(map(header.count, (b",", b"[", b"{"))) < 0.6 * codec.MAX_HEADER_VALUES
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError(), OverflowError("x"), KeyError("x"), ValueError("x")])
+def test_whatever_goes_wrong_in_decode_is_a_protocol_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(codec, "_parse_header", fail)
+    with pytest.raises(ProtocolError, match=type(error).__name__):
+        decode(raw(encode(Ping())))
+
+
+def test_what_an_error_quotes_is_short() -> None:
+    long = "x" * 500_000
+    headers = [
+        {"type": long},
+        {"type": "Preview", "job": "j", "arrays": [{"port": "p", "kind": long, "dtype": long, "shape": [0]}]},
+        {"type": "Preview", "job": "j", "arrays": [{"port": long, "kind": "MASK", "dtype": "|u1", "shape": [0]}]},
+    ]
+    for header in headers:
+        with pytest.raises(ProtocolError) as caught:
+            decode([codec.MAGIC, json.dumps(header).encode(), *[b""] * ("arrays" in header)])
+        assert len(str(caught.value)) < 500
+
+
 def test_deep_json_is_refused() -> None:
     with pytest.raises(ProtocolError):
         decode([codec.MAGIC, b"[" * 100_000])
@@ -361,3 +419,39 @@ def test_a_client_elsewhere_does_not_join(sides: tuple[Handoff, Handoff], tmp_pa
     assert Handoff.join({"folder": folder, "proof": "another"}) is None
     assert Handoff.join({"folder": str(tmp_path / "none"), "proof": "x"}) is None
     assert Handoff.join({}) is None
+
+
+def test_a_handed_over_file_is_read_with_bounds(sides: tuple[Handoff, Handoff]) -> None:
+    """One that somebody shortens while it is in use is an error; touching its map would end the process."""
+    backend, client = sides
+    values = np.random.default_rng(3).random((1024, 700), dtype=np.float32)
+    name = client.put(values)
+    taken = backend.take(name, values.dtype, values.shape)
+    np.testing.assert_array_equal(read_values(taken), values)
+    np.testing.assert_array_equal(np.concatenate([block.copy() for block in blocks(taken)]), values.ravel())
+    assert check(Array(HEIGHT_MAP, taken, {"pixel_size_m": 1.0})).values is taken
+    os.truncate(backend.folder / name, 4096)
+    with pytest.raises(OSError, match="shorter"):
+        read_values(taken)
+    with pytest.raises(InvalidInput, match="shorter"):
+        check(Array(HEIGHT_MAP, taken, {"pixel_size_m": 1.0}))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_handed_over_file_is_checked_to_its_last_value(sides: tuple[Handoff, Handoff], bad: float) -> None:
+    backend, client = sides
+    values = np.ones((1000, 1000), np.float32)
+    values[-1, -1] = bad
+    taken = backend.take(client.put(values), values.dtype, values.shape)
+    with pytest.raises(InvalidInput, match="1 of 1000000 cells"):
+        check(Array(HEIGHT_MAP, taken, {"pixel_size_m": 1.0}))
+
+
+def test_a_result_that_was_taken_can_be_sent_on(sides: tuple[Handoff, Handoff]) -> None:
+    """The client's map outlives the name of its file."""
+    backend, client = sides
+    values = np.random.default_rng(4).random((1024, 512), dtype=np.float32)
+    taken = client.take(backend.put(values), values.dtype, values.shape)
+    again = backend.take(client.put(taken), values.dtype, values.shape)
+    np.testing.assert_array_equal(again, values)
+    check(Array(HEIGHT_MAP, taken, {"pixel_size_m": 1.0}))
