@@ -182,6 +182,9 @@ class Client:
         self.handoff: Handoff | None = None
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
+        if endpoint.server_public_key:
+            self.socket.curve_publickey, self.socket.curve_secretkey = zmq.curve_keypair()
+            self.socket.curve_serverkey = endpoint.server_public_key.encode()
         self.socket.connect(endpoint.address)
         welcome = self.ask(Hello(token=endpoint.token, owner=str(uuid.uuid4()), protocol=PROTOCOL))
         assert isinstance(welcome, Welcome), welcome

@@ -11,8 +11,9 @@ from backend.cli import PROGRAM, Parser
 DESCRIPTION = """The backend for Blender: waits for jobs and computes them, until it is interrupted.
 
 By default it listens on this machine only, on a free port, and writes the address and a secret into a
-connection file that the add-on finds. For another machine use --host and --curve: without encryption
-keys a public address is refused."""
+connection file that the add-on finds; what goes over the connection is encrypted, with keys that are new at
+each start. For another machine use --host and --curve, which keeps the keys: without it a public address
+is refused. Several people share a backend with one --user NAME each."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,7 +22,11 @@ def main(argv: Sequence[str]) -> int:
         "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [default: 127.0.0.1]"
     )
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on [default: 0, a free one]")
-    parser.add_argument("--curve", action="store_true", help="encrypt; the connection file then carries the key")
+    parser.add_argument(
+        "--curve",
+        action="store_true",
+        help="keep the same encryption keys from start to start, as clients on other machines need it",
+    )
     parser.add_argument(
         "--device",
         action="append",
@@ -33,6 +38,16 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--endpoint", type=Path, metavar="FILE", help="connection file [default: endpoint.json in the state folder]"
+    )
+    parser.add_argument(
+        "--user",
+        action="append",
+        metavar="NAME",
+        help="write a connection file of their own for this person, endpoint-NAME.json, with a token and jobs of their own; "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "--owner", default="", metavar="UUID", help="the client that starts the backend and may always end it"
     )
     parser.add_argument("--parent-pid", type=int, default=0, metavar="PID", help="end when this process ends")
     parser.add_argument(
@@ -58,6 +73,8 @@ def main(argv: Sequence[str]) -> int:
         devices=tuple(options.device or ()),
         state_dir=options.state,
         endpoint_path=options.endpoint,
+        users=tuple(options.user or ()),
+        starter=options.owner,
         parent_pid=options.parent_pid,
         idle_exit_s=options.idle_exit,
         **kept,

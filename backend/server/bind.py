@@ -1,38 +1,57 @@
-"""The backend's door: which address may be opened, with which keys, who is connected, and whether the parent process
-lives.
+"""The backend's socket: which address may be opened, with which keys and options, and whether the parent process lives.
 
-Nothing of the protocol and nothing of jobs; server.py runs the loop.
+Nothing of the protocol and nothing of jobs; connections.py follows who connects, server.py runs the loop.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import ipaddress
 import json
 import os
+import secrets
 from pathlib import Path
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from shared.codec import MAX_TOTAL_BYTES
 from shared.errors import AddressInUse, BackendUnavailable, InsecureAddress, RelievoError
 
 HIGH_WATER_MARK = 64  # messages a client may leave unread in libzmq; more wait in the send_queue
-HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = (
-    5000,
-    30000,
-)  # libzmq's own threads answer, so that a frozen Blender is not a dead one
+DEAD_AFTER_S = 30
+MAX_FILES = 16_384
+HANDSHAKE_MS = 5000
+# What is in here keeps libzmq from its own assertions, which end the process whatever Python does:
+# - It must never stop reading (RCVHWM 0; connections.py bounds what waits). A connection that breaks while libzmq does not read
+#   it, and is then written to because of a heartbeat, fails "!_io_error" in stream_engine_base.cpp.
+# - So no heartbeats from this side: the system's own probes (TCP keepalive) find links that are dead.
 _OPTIONS = {
     zmq.ROUTER_MANDATORY: 1,  # tells us of a client that is gone or does not read, where ROUTER would drop in silence
     zmq.SNDHWM: HIGH_WATER_MARK,
-    zmq.RCVHWM: HIGH_WATER_MARK,
+    zmq.RCVHWM: 0,
     zmq.MAXMSGSIZE: MAX_TOTAL_BYTES,
     zmq.LINGER: 1000,
-    zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
-    zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-    zmq.HEARTBEAT_TTL: HEARTBEAT_TIMEOUT_MS,
+    zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: DEAD_AFTER_S // 3,
+    zmq.TCP_KEEPALIVE_INTVL: DEAD_AFTER_S // 6,
+    zmq.TCP_KEEPALIVE_CNT: 4,
+    zmq.TCP_MAXRT: DEAD_AFTER_S * 1000,
 }
+
+
+def router_socket(context: zmq.Context) -> zmq.Socket:
+    """A ROUTER whose routing ids nobody can foresee.
+
+    libzmq numbers its clients from a number of rand(), which nothing seeds, so that every process begins with the same one. A
+    client that announces the next number for its own makes libzmq abort when it gives that number away
+    ("Assertion failed: ok", socket_base.cpp).
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.cdll.ucrtbase if os.name == "nt" else ctypes.CDLL(None)
+        libc.srand(secrets.randbits(32))
+    return context.socket(zmq.ROUTER)
 
 
 def bind(router: zmq.Socket, host: str, port: int) -> str:
@@ -55,13 +74,37 @@ def bind(router: zmq.Socket, host: str, port: int) -> str:
     return bound.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 
 
-def use_curve(router: zmq.Socket, path: Path) -> str:
-    """Encrypt with the keys in this file; returns the public one. Call it before bind()."""
-    keys = load_curve_keys(path)
+def use_curve(router: zmq.Socket, path: Path | None = None) -> str:
+    """Encrypt; returns the public key. With the keys in this file, or with new ones. Call it before bind()."""
+    keys = load_curve_keys(path) if path is not None else new_curve_keys()
     router.setsockopt(zmq.CURVE_SERVER, 1)
     router.setsockopt(zmq.CURVE_SECRETKEY, keys["secret"].encode())
     router.setsockopt(zmq.CURVE_PUBLICKEY, keys["public"].encode())
     return keys["public"]
+
+
+def new_curve_keys() -> dict[str, str]:
+    """{"public", "secret"} as Z85 text. Raises BackendUnavailable where libzmq was built without encryption."""
+    try:
+        public, secret = zmq.curve_keypair()
+    except zmq.ZMQError as error:
+        raise BackendUnavailable(
+            "This ZeroMQ library has no encryption (CURVE).", hint="Reinstall pyzmq from a wheel of its makers."
+        ) from error
+    return {"public": public.decode(), "secret": secret.decode()}
+
+
+def raise_file_limit() -> None:
+    """As many open files as the system lets this process have, up to a bound: connections, results and inputs need them."""
+    if os.name == "nt":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def check_address(host: str, curve: bool) -> None:
@@ -86,11 +129,10 @@ def load_curve_keys(path: Path) -> dict[str, str]:
     They stay the same from start to start, so that a client on another machine keeps its copy of the public key.
     """
     if not path.exists():
-        public, secret = zmq.curve_keypair()
         part = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"public": public.decode(), "secret": secret.decode()}, file)
+            json.dump(new_curve_keys(), file)
         os.replace(part, path)
     try:
         keys = json.loads(path.read_text(encoding="utf-8"))
@@ -113,31 +155,6 @@ def _bind_error(error: zmq.ZMQError, host: str, port: int) -> RelievoError:
         hint="Use an address of this machine.",
         field="host",
     )
-
-
-class Connections:
-    """How many clients are connected: libzmq tells that only through a socket's monitor."""
-
-    def __init__(self, router: zmq.Socket) -> None:
-        self._router = router
-        self.socket = router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-        self._descriptors: set[int] = set()
-
-    @property
-    def count(self) -> int:
-        return len(self._descriptors)
-
-    def receive(self) -> None:
-        while self.socket.poll(0):
-            event = recv_monitor_message(self.socket)
-            if event["event"] == zmq.EVENT_ACCEPTED:
-                self._descriptors.add(event["value"])
-            else:
-                self._descriptors.discard(event["value"])
-
-    def close(self) -> None:
-        self._router.disable_monitor()
-        self.socket.close(linger=0)
 
 
 class Parent:

@@ -8,11 +8,8 @@ service.py's.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import logging.handlers
 import os
-import secrets
 import signal
 import time
 import uuid
@@ -23,9 +20,13 @@ from pathlib import Path
 import zmq
 
 from backend.runtime import registry
+from backend.server.access import Access, check_users
 from backend.server.background import Background
-from backend.server.bind import Connections, Parent, bind, check_address, use_curve
+from backend.server.bind import Parent, bind, check_address, raise_file_limit, router_socket, use_curve
+from backend.server.connections import Connection, Connections, bytes_on_wire
+from backend.server.inbox import Frames, Inbox
 from backend.server.lifecycle import Lifecycle
+from backend.server.logs import logging_to
 from backend.server.placement import Placement
 from backend.server.send_queue import SendQueue
 from backend.server.service import Service
@@ -33,16 +34,17 @@ from backend.server.store import MAX_AGE_S, MAX_BYTES, Store
 from backend.server.worker_pool import WorkerPool
 from shared.codec import decode
 from shared.devices import check_name
-from shared.endpoint import Endpoint, default_state_dir, write_endpoint
+from shared.endpoint import Endpoint, default_state_dir
 from shared.errors import ProtocolError, RelievoError
-from shared.messages import REQUESTS
+from shared.messages import REQUESTS, Message
 from shared.version import VERSION
 
 log = logging.getLogger(__name__)
 
 TICK_KILLING_MS, TICK_BUSY_MS, TICK_IDLE_MS = 5, 50, 250
-MESSAGES_A_TURN = 64  # of one busy client, before workers and clocks get a look-in
-LOG_BYTES, LOG_FILES = 2 << 20, 3
+TURN_S = 0.01  # of clients' requests, before what has newly come is looked at, and workers and clocks get their turn
+FAILED_TURN_PAUSE_S = 0.05
+HELLO_BYTES, HELLO_FRAMES = 16 << 10, 2  # of a message before Hello, without the routing id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +52,11 @@ class ServerSettings:
     """How to serve.
 
     state_dir: jobs, results, keys and logs; one server at a time. endpoint_path: the connection file. host: an address of this
-    machine; beyond loopback only with curve. port: 0 takes a free one. devices: names of those to compute on beside the CPU, ()
-    for what is fastest for each algorithm. idle_exit_s: end after so long without a client or a job. parent_pid: end when that
-    process has ended, no job is left and no client is connected.
+    machine; beyond loopback only with curve. port: 0 takes a free one. curve: keys that stay the same from start to start, for
+    clients on other machines; without it they are new at each start. devices: names of those to compute on beside the CPU, ()
+    for what is fastest for each algorithm. users: names of people who share this backend, each with a connection file and a token
+    of their own. starter: the owner id of the client that starts it, which may always end it. idle_exit_s: end after so long
+    without a client or a job. parent_pid: end when that process has ended, no job is left and no client is connected.
     """
 
     state_dir: Path
@@ -61,6 +65,8 @@ class ServerSettings:
     port: int
     curve: bool
     devices: tuple[str, ...]
+    users: tuple[str, ...]
+    starter: str
     parent_pid: int
     idle_exit_s: float | None
     max_age_s: float
@@ -75,6 +81,8 @@ def serve(
     port: int = 0,
     curve: bool = False,
     devices: Sequence[str] = (),
+    users: Sequence[str] = (),
+    starter: str = "",
     parent_pid: int = 0,
     idle_exit_s: float | None = None,
     max_age_s: float = MAX_AGE_S,
@@ -96,14 +104,17 @@ def serve(
         port=port,
         curve=curve,
         devices=devices,
+        users=check_users(users),
+        starter=starter,
         parent_pid=parent_pid,
         idle_exit_s=idle_exit_s,
         max_age_s=max_age_s,
         max_bytes=max_bytes,
     )
+    raise_file_limit()
     store = Store(state_dir)
     try:
-        with _logging_to(state_dir / "backend.log"):
+        with logging_to(state_dir / "backend.log"):
             Server(settings, store).run()
     finally:
         store.close()
@@ -120,32 +131,34 @@ class Server:
         self._stopping = False
         self._handoff = store.handoff
         self._last_heard = 0.0
+        self._has_requests = False  # that could be dealt with at once
         self._parent = Parent(settings.parent_pid) if settings.parent_pid else None
-        public_key = ""
-        self._router = self._context.socket(zmq.ROUTER)
+        self._router = router_socket(self._context)
         self._connections = Connections(self._router)
+        self._inbox = Inbox(self._router, self._connections, self._follow_connections)
         try:
-            if settings.curve:
-                public_key = use_curve(self._router, settings.state_dir / "curve.json")
+            # keys that stay the same are for clients on other machines, which keep a copy
+            public_key = use_curve(self._router, settings.state_dir / "curve.json" if settings.curve else None)
             address = bind(self._router, settings.host, settings.port)
         except BaseException:
             self._connections.close()
             self._context.destroy(linger=0)
             raise
-        token = secrets.token_hex(32)
+        self._access = Access(settings.users)
         self._endpoint = Endpoint(
             address=address,
-            token=token,
+            token="",  # each user's own
             session=self._session,
             pid=os.getpid(),
             version=VERSION,
             server_public_key=public_key,
         )
         self._background = Background(self._context, "intake")
+        self._reader = Background(self._context, "reader")
         self._sweeper = Background(self._context, "sweeper")  # removing gigabytes must not hold up a Submit
         self._pool = WorkerPool(self._context, settings.state_dir)
         self._placement = Placement(settings.devices)
-        self._send_queue = SendQueue(self._router, lambda client: self._service.forget_client(client))
+        self._send_queue = SendQueue(self._router, self._drop_client)
         self._lifecycle = Lifecycle(
             store=store,
             pool=self._pool,
@@ -158,10 +171,13 @@ class Server:
         )
         self._service = Service(
             session=self._session,
-            token=token,
+            access=self._access,
+            connections=self._connections,
             lifecycle=self._lifecycle,
             send_queue=self._send_queue,
             background=self._background,
+            reader=self._reader,
+            starter=settings.starter,
             on_shutdown=self.stop,
         )
 
@@ -175,7 +191,7 @@ class Server:
                 for device in self._placement.at_start:
                     self._pool.want(device)
                 self._lifecycle.recover()
-                write_endpoint(self._settings.endpoint_path, self._endpoint)
+                self._access.write(self._settings.endpoint_path, self._endpoint)
                 log.info("relievo %s listens on %s, session %s", VERSION, self._endpoint.address, self._session)
                 self._loop()
             finally:
@@ -184,27 +200,47 @@ class Server:
     def _loop(self) -> None:
         self._last_heard = time.monotonic()  # from now on somebody can be
         poller = zmq.Poller()
-        for socket in (self._router, self._pool.socket, self._background.socket, self._connections.socket):
+        sockets = (self._background.socket, self._reader.socket, *self._pool.sockets)
+        for socket in (self._router, self._connections.socket, *sockets):
             poller.register(socket, zmq.POLLIN)
         while not self._stopping:
-            ready = dict(poller.poll(self._timeout_ms()))
-            now = time.monotonic()
-            if self._router in ready:
+            try:
+                self._turn(poller)
+            except Exception:  # a defect, in one message or one worker's word: the others' work must not end with it
+                log.exception("the backend failed and goes on")
+                time.sleep(FAILED_TURN_PAUSE_S)
+
+    def _turn(self, poller: zmq.Poller) -> None:
+        poller.poll(self._timeout_ms())
+        now = time.monotonic()
+        self._follow_connections()
+        self._inbox.take(now)
+        self._answer_clients(now)
+        self._connections.check(now)
+        for background in (self._background, self._reader):
+            background.run_finished()
+        for event in self._pool.receive():
+            self._lifecycle.on_worker(event)
+        self._lifecycle.tick(now)
+        for event in self._pool.check(now):  # after tick: it may have killed one
+            self._lifecycle.on_worker(event)
+        self._send_queue.flush(now)
+        if self._is_done(now):  # never an assignment of the old value: a signal may come meanwhile
+            self.stop()
+
+    def _follow_connections(self) -> None:
+        now = time.monotonic()
+        for connection in self._connections.receive(now):
+            self._send_queue.forget(connection.client)
+            if connection.is_greeted:
                 self._last_heard = now
-                self._receive()
-            if self._connections.socket in ready:
-                self._connections.receive()
-                self._last_heard = now
-            if self._background.socket in ready:
-                self._background.run_finished()
-            for event in self._pool.receive():
-                self._lifecycle.on_worker(event)
-            self._lifecycle.tick(now)
-            for event in self._pool.check(now):  # after tick: it may have killed one
-                self._lifecycle.on_worker(event)
-            self._send_queue.flush(now)
-            if self._is_done(now):  # never an assignment of the old value: a signal may come meanwhile
-                self.stop()
+            else:
+                self._inbox.forget(connection)
+
+    def _drop_client(self, client: bytes) -> None:
+        for connection in self._connections:
+            if connection.client == client:
+                self._connections.drop(connection, "it does not read its answers, or has gone")
 
     def _timeout_ms(self) -> int:
         tick_ms = (
@@ -212,36 +248,65 @@ class Server:
         )
         if self._pool.is_killing:
             tick_ms = TICK_KILLING_MS
+        if self._has_requests:
+            return 0
         deadline = self._lifecycle.next_deadline
         if deadline is not None:
             tick_ms = min(tick_ms, max(int((deadline - time.monotonic()) * 1000) + 1, 0))
         return tick_ms
 
-    def _receive(self) -> None:
-        for _ in range(MESSAGES_A_TURN):
-            try:
-                frames = self._router.recv_multipart(flags=zmq.NOBLOCK, copy=False)
-            except zmq.Again:
+    def _answer_clients(self, now: float) -> None:
+        """Deal with requests for a moment: at least one, of the client that has had the least time lately."""
+        until = time.perf_counter() + TURN_S
+        while True:
+            start = time.perf_counter()
+            found = self._inbox.next(now, self._service.must_wait) if start < until else None
+            self._has_requests = found is not None or start >= until
+            if found is None:
                 return
-            client = frames[0].bytes
+            connection, frames = found
             try:
-                if not client.startswith(b"\0"):  # libzmq's own begin so: one that is chosen could be another's later
-                    raise ProtocolError("A client must not choose its routing id.", hint="Leave ZMQ_ROUTING_ID unset.")
-                message = decode([frame.buffer for frame in frames[1:]], self._handoff)
-                if not isinstance(message, REQUESTS):
-                    raise ProtocolError(f"{type(message).__name__} is not a request.")
-            except RelievoError as error:
-                log.info("frames that are not a request: %s", error)
-                self._service.refuse(client, error)
-                continue
-            self._service.handle(client, message)
+                self._answer(connection, frames)
+            except Exception:  # nothing that a client sends may end the loop, or keep others from their answers
+                log.exception("a request could not be answered")
+            connection.taken += bytes_on_wire(frames)
+            self._inbox.charge(connection, time.perf_counter() - start)
+
+    def _answer(self, connection: Connection, frames: Frames) -> None:
+        try:
+            message = self._decode(connection, frames)
+        except RelievoError as error:
+            log.info("frames that are not a request: %s", error)
+            self._service.refuse(connection, error)
+            return
+        self._service.handle(connection, message)
+        if connection.is_greeted:
+            self._last_heard = time.monotonic()
+
+    def _decode(self, connection: Connection, frames: Frames) -> Message:
+        buffers = [frame.buffer for frame in frames[1:]]
+        if not connection.client.startswith(
+            b"\0"
+        ):  # libzmq's own begin so: one that is chosen could be another's later
+            raise ProtocolError("A client must not choose its routing id.", hint="Leave ZMQ_ROUTING_ID unset.")
+        if not connection.is_greeted and (
+            len(buffers) > HELLO_FRAMES or sum(len(buffer) for buffer in buffers) > HELLO_BYTES
+        ):
+            raise ProtocolError(
+                f"Before Hello a message has at most {HELLO_FRAMES} frames and {HELLO_BYTES} bytes.",
+                hint="Say Hello first.",
+            )
+        message = decode(buffers, self._handoff if connection.is_greeted else None)
+        if not isinstance(message, REQUESTS):
+            raise ProtocolError(f"{type(message).__name__} is not a request.")
+        return message
 
     @property
     def _is_busy(self) -> bool:
         return self._lifecycle.is_busy or self._service.is_storing
 
     def _is_done(self, now: float) -> bool:
-        if self._is_busy or self._connections.count:
+        if self._is_busy or self._connections.greeted:
             return False
         idle_exit_s = self._settings.idle_exit_s
         if idle_exit_s is not None and now - self._last_heard >= idle_exit_s:
@@ -255,13 +320,11 @@ class Server:
     def _close(self) -> None:
         self._pool.close()
         self._sweeper.close()
+        self._reader.close()
         self._background.close()  # a job that was being stored is on disk now, and is Accepted
         self._lifecycle.suspend()
         self._send_queue.flush(time.monotonic())
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            written = json.loads(self._settings.endpoint_path.read_text(encoding="utf-8"))
-            if written["session"] == self._session:  # a later backend may have written its own
-                self._settings.endpoint_path.unlink()
+        self._access.remove(self._settings.endpoint_path, self._session)
         self._connections.close()
         self._router.close(linger=1000)
         self._context.term()
@@ -280,19 +343,3 @@ class Server:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8"
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger("backend")
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        handler.close()

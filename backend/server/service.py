@@ -6,25 +6,36 @@ arrays, removing old ones) goes to a background thread. Computes nothing, import
 
 from __future__ import annotations
 
-import hmac
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.runtime import registry
+from backend.server.access import Access
 from backend.server.background import Background, as_relievo_error
+from backend.server.connections import Connection, Connections
 from backend.server.job import Job, error_json
 from backend.server.lifecycle import Lifecycle
-from backend.server.scheduler import MAX_QUEUED_PER_OWNER
+from backend.server.scheduler import MAX_QUEUED, MAX_QUEUED_PER_OWNER
 from backend.server.send_queue import SendQueue
-from shared.algorithm import AlgorithmSpec, check_inputs
+from shared.algorithm import AlgorithmSpec, Arrays, check_inputs
 from shared.codec import MAX_ARRAYS, MAX_TOTAL_BYTES
 from shared.devices import check_name
-from shared.errors import AccessDenied, InvalidInput, ProtocolError, RelievoError, VersionMismatch, error_from_code
-from shared.handoff import Handoff
+from shared.errors import (
+    AccessDenied,
+    InternalError,
+    InvalidInput,
+    ProtocolError,
+    QueueFull,
+    RelievoError,
+    VersionMismatch,
+    error_from_code,
+)
+from shared.handoff import MIN_BYTES, Handoff, mapped_file, read_values
 from shared.jobs import JobState
 from shared.messages import (
     Accepted,
@@ -51,6 +62,9 @@ from shared.version import PROTOCOL, PROTOCOL_MAJOR, VERSION
 log = logging.getLogger(__name__)
 
 MAX_LISTED_JOBS = 256  # in one Status, whose header has its limit
+MAX_QUEUED_PER_USER = MAX_QUEUED // 2  # less where there are more than two users
+MAX_DEFERRED = 256  # requests about one job that is being stored
+MAX_KNOWN_OWNERS = 4096
 
 Reply = Callable[[Message], None]
 
@@ -61,83 +75,102 @@ class _Pending:
 
     owner: str
     replies: list[Reply] = field(default_factory=list)
-    deferred: list[tuple[bytes, Message]] = field(default_factory=list)
+    deferred: list[tuple[Connection, Message]] = field(default_factory=list)
 
 
 class Service:
-    """Who is connected, and what they get. on_shutdown is called when a client asks the backend to end."""
+    """What clients get. access: who they may be. reader: a background thread for results that go by frame. starter: the owner
+    that started the backend, "" where nobody says. on_shutdown is called when a client asks the backend to end.
+    """
 
     def __init__(
         self,
         *,
         session: str,
-        token: str,
+        access: Access,
+        connections: Connections,
         lifecycle: Lifecycle,
         send_queue: SendQueue,
         background: Background,
+        reader: Background,
+        starter: str,
         on_shutdown: Callable[[], None],
     ) -> None:
         self._session = session
-        self._token = token
+        self._access = access
+        self._connections = connections
         self._lifecycle = lifecycle
         self._store = lifecycle.store
         self._send_queue = send_queue
         self._background = background
+        self._reader = reader
+        self._starter = starter
         self._on_shutdown = on_shutdown
-        self._owners: dict[bytes, str] = {}  # who is behind each connection that has said Hello
         self._pending: dict[str, _Pending] = {}
+        self._users: dict[str, str] = {}  # by owner, of those that have said Hello
+        self._reading: set[Connection] = set()  # whose results are being read
         self._digests = {spec.name: spec.digest for spec in registry.algorithms()}
 
     def clients_of(self, owner: str) -> list[bytes]:
-        return [client for client, known in self._owners.items() if known == owner]
+        return [connection.client for connection in self._connections.greeted if connection.owner == owner]
 
-    def handle(self, client: bytes, message: Message) -> None:
+    def must_wait(self, connection: Connection) -> bool:
+        """Whether this client's next request waits: for a result of its own to be read, or for it to read what it has asked for."""
+        return connection in self._reading or self._send_queue.is_behind(connection.client)
+
+    def handle(self, connection: Connection, message: Message) -> None:
         """Answer one request."""
-        try:
+        with self._answering(connection, message):
             if isinstance(message, Hello):
-                self._reply(client, message, self._hello(client, message))
-                return
-            owner = self._owners.get(client)
-            if owner is None:
+                self._reply(connection, message, self._hello(connection, message))
+            elif not connection.is_greeted:
                 raise AccessDenied(
                     "Say Hello first.", hint="The connection was closed meanwhile, or the backend was restarted."
                 )
-            self._handle_known(client, owner, message)
-        except Exception as error:  # a defect, a disk that fails: one request gets an answer, the backend goes on
+            else:
+                self._handle_known(connection, connection.owner, message)
+
+    @contextlib.contextmanager
+    def _answering(self, connection: Connection, message: Message) -> Iterator[None]:
+        """Whatever is raised becomes the answer: a defect, a disk that fails. The backend goes on."""
+        try:
+            yield
+        except Exception as error:
             self._discard_arrays(message)
-            self._reply(client, message, Failure(**error_json(as_relievo_error(error))))
+            self._reply(connection, message, Failure(**error_json(as_relievo_error(error))))
 
     def _discard_arrays(self, message: Message) -> None:
         for given in message.arrays.values() if isinstance(message, Submit) else ():
             for array in given:
                 self._store.handoff.discard(array.values)
 
-    def _handle_known(self, client: bytes, owner: str, message: Message) -> None:
-        pending = self._pending.get(getattr(message, "job", ""))
+    def _handle_known(self, connection: Connection, owner: str, message: Message) -> None:
+        pending = self._pending.get(_same_uuid(getattr(message, "job", "")))
         if pending is not None and not isinstance(message, Submit):
-            pending.deferred.append((client, message))
+            if len(pending.deferred) >= MAX_DEFERRED:
+                raise QueueFull(f"{MAX_DEFERRED} requests about this job already wait.", hint="Wait for their answers.")
+            pending.deferred.append((connection, message))
             return
         match message:
             case Submit():
-                self._submit(client, owner, message)
+                self._submit(connection, owner, message)
             case Fetch():
-                result = self._fetch(owner, message)
-                self._reply(client, message, result, self._store.handoff if message.handoff else None)
+                self._fetch(connection, owner, message)
             case Cancel():
                 job = self._own_job(owner, message.job)
                 finished = self._lifecycle.cancel(job, message.keep)
-                self._reply(client, message, Status(jobs=[self._status(job)]))
+                self._reply(connection, message, Status(jobs=[self._status(job)]))
                 if finished:
                     self._lifecycle.announce(job)
             case Query():
                 jobs = [self._own_job(owner, message.job)] if message.job else self._newest_jobs(owner)
-                self._reply(client, message, Status(jobs=[self._status(job) for job in jobs]))
+                self._reply(connection, message, Status(jobs=[self._status(job) for job in jobs]))
             case Release():
                 self._release(owner, message.job)
-                self._reply(client, message, Released(job=message.job))
+                self._reply(connection, message, Released(job=message.job))
             case Ping():
                 self._reply(
-                    client,
+                    connection,
                     message,
                     Pong(
                         session=self._session,
@@ -146,38 +179,39 @@ class Service:
                     ),
                 )
             case Shutdown():
-                self._reply(client, message, Goodbye())
+                self._check_shutdown(owner)
+                self._reply(connection, message, Goodbye())
                 self._on_shutdown()
             case _:
                 raise ProtocolError(f"{type(message).__name__} is not a request.")
 
-    def refuse(self, client: bytes, error: RelievoError) -> None:
+    def refuse(self, connection: Connection, error: RelievoError) -> None:
         """Answer frames that are no message."""
-        self._send_queue.reply(client, Failure(id=str(uuid.uuid4()), **error_json(error)))
+        if not connection.has_ended:
+            self._send_queue.reply(connection.client, Failure(id=str(uuid.uuid4()), **error_json(error)))
 
-    def forget_client(self, client: bytes) -> None:
-        self._owners.pop(client, None)
-
-    def _reply(self, client: bytes, request: Message, reply: Message, handoff: Handoff | None = None) -> None:
+    def _reply(self, connection: Connection, request: Message, reply: Message, handoff: Handoff | None = None) -> None:
+        if connection.has_ended:  # its routing id may be another client's one day
+            return
         object.__setattr__(reply, "id", str(uuid.uuid4()))
         object.__setattr__(reply, "reply_to", request.id)
-        self._send_queue.reply(client, reply, handoff)
+        self._send_queue.reply(connection.client, reply, handoff)
 
-    def _hello(self, client: bytes, message: Hello) -> Welcome:
-        self.forget_client(client)  # until it has proved itself again
-        if not hmac.compare_digest(message.token.encode(), self._token.encode()):
-            raise AccessDenied(
-                "The token is wrong.",
-                hint="Take it from the connection file that the backend wrote at its last start.",
-                field="token",
-            )
+    def _hello(self, connection: Connection, message: Hello) -> Welcome:
+        was_greeted = connection.is_greeted
+        self._connections.demote(connection)  # until it has proved itself again
+        user = self._access.user_of(message.token)
         if message.protocol.partition(".")[0] != str(PROTOCOL_MAJOR):
             raise VersionMismatch(
                 f"The add-on uses protocol {message.protocol}, this backend {PROTOCOL}.",
                 hint="Update the older of the two.",
                 field="protocol",
             )
-        self._owners[client] = _uuid(message.owner, "owner")
+        owner = self._access.owner_of(user, _uuid(message.owner, "owner"))
+        if not was_greeted and not self._connections.make_room(frozenset(self._clients_with_work())):
+            raise QueueFull("As many clients are connected as can be.", hint="Close one of them, or try again later.")
+        self._remember(owner, user)
+        connection.owner, connection.user = owner, user
         return Welcome(
             protocol=PROTOCOL,
             backend_version=VERSION,
@@ -189,12 +223,52 @@ class Service:
             handoff=self._store.handoff_offer,
         )
 
-    def _submit(self, client: bytes, owner: str, message: Submit) -> None:
+    def _clients_with_work(self) -> list[bytes]:
+        """The routing ids of clients whose owners have a job that waits, runs or is being stored."""
+        busy = {job.owner for job in self._lifecycle.scheduler.jobs.values() if not job.state.is_final}
+        busy |= {pending.owner for pending in self._pending.values()}
+        return [connection.client for connection in self._connections.greeted if connection.owner in busy]
+
+    def _remember(self, owner: str, user: str) -> None:
+        if len(self._users) >= MAX_KNOWN_OWNERS:
+            kept = {job.owner for job in self._lifecycle.scheduler.jobs.values()}
+            self._users = {known: of for known, of in self._users.items() if known in kept}
+        self._users[owner] = user
+
+    def _check_shutdown(self, owner: str) -> None:
+        others = sum(job.owner != owner and not job.state.is_final for job in self._lifecycle.scheduler.jobs.values())
+        others += sum(pending.owner != owner for pending in self._pending.values())
+        if others and owner != self._starter:
+            raise AccessDenied(
+                f"{'1 job of other clients waits or runs' if others == 1 else f'{others} jobs of other clients wait or run'}; "
+                "only the client that started this backend can end it now.",
+                hint="Wait until they have finished, or stop the backend's process.",
+            )
+
+    def _check_room(self, owner: str) -> None:
+        """Raises QueueFull where this owner, this user or all together have as many jobs waiting as may wait."""
+        scheduler = self._lifecycle.scheduler
+        scheduler.check_room(owner, sum(pending.owner == owner for pending in self._pending.values()))
+        hint = "Wait for some to finish, or cancel them."
+        waiting = scheduler.queued_count + len(self._pending)
+        if waiting >= MAX_QUEUED:
+            raise QueueFull(f"{waiting} jobs of all clients are already queued.", hint=hint)
+        most = min(MAX_QUEUED_PER_USER, MAX_QUEUED // len(self._access.users))
+        if waiting >= most:  # only then is it worth counting
+            user = self._users.get(owner)
+            owners = [job.owner for job in scheduler.jobs.values() if job.state is JobState.QUEUED]
+            owners += [pending.owner for pending in self._pending.values()]
+            if sum(self._users.get(other) == user for other in owners) >= most:
+                raise QueueFull(f"{most} jobs with your token are already queued, by all its clients.", hint=hint)
+
+    def _submit(self, connection: Connection, owner: str, message: Submit) -> None:
         job_id = _uuid(message.job, "job")
-        reply: Reply = lambda answer: self._reply(client, message, answer)
+        reply: Reply = lambda answer: self._reply(connection, message, answer)
         if job_id in self._pending:
             if self._pending[job_id].owner != owner:
                 raise _not_yours(job_id)
+            if len(self._pending[job_id].replies) >= MAX_DEFERRED:
+                raise QueueFull(f"This job has been sent {MAX_DEFERRED} times.", hint="Wait for the answer.")
             self._discard_arrays(message)
             self._pending[job_id].replies.append(reply)
             return
@@ -202,7 +276,7 @@ class Service:
             self._discard_arrays(message)
             reply(self._accepted(self._own_job(owner, job_id)))
             return
-        self._lifecycle.scheduler.check_room(owner, sum(pending.owner == owner for pending in self._pending.values()))
+        self._check_room(owner)
         spec = registry.find_algorithm(message.algorithm)
         if message.digest and message.digest != spec.digest:
             raise VersionMismatch(
@@ -240,21 +314,41 @@ class Service:
             log.info("job %s accepted: %s", job.id, job.algorithm)
         for reply in pending.replies:
             reply(Failure(**error_json(error)) if error is not None else self._accepted(job))
-        for client, message in pending.deferred:
-            self.handle(client, message)
+        for connection, message in pending.deferred:
+            self.handle(connection, message)
         self._lifecycle.dispatch()
 
     def _accepted(self, job: Job) -> Accepted:
         return Accepted(job=job.id, state=job.state.value, position=self._lifecycle.scheduler.position(job.id))
 
-    def _fetch(self, owner: str, message: Fetch) -> Result:
+    def _fetch(self, connection: Connection, owner: str, message: Fetch) -> None:
+        """Answer at once, or when the arrays that go by frame have been read: a large file must not hold up the loop."""
         job = self._own_job(owner, message.job)
         if job.state is not JobState.SUCCEEDED:
             if job.error:
                 raise error_from_code(**job.error)
             raise InvalidInput(f"The job is {job.state.value}; there is nothing to fetch.", field="job")
-        result = self._store.result(job.id)
-        return Result(job=job.id, recipe=result.recipe, arrays=result.arrays)
+        handoff = self._store.handoff if message.handoff else None
+        stored = self._store.result(job.id)
+
+        def answer(arrays: Arrays) -> None:
+            self._reply(connection, message, Result(job=job.id, recipe=stored.recipe, arrays=arrays), handoff)
+
+        if _bytes_by_frame(stored.arrays, handoff) < MIN_BYTES:
+            answer(_in_memory(stored.arrays, handoff))
+            return
+        read: list[Arrays] = []
+
+        def then(error: RelievoError | None) -> None:
+            self._reading.discard(connection)
+            with self._answering(connection, message):
+                if error is not None:
+                    raise error
+                if not connection.has_ended:
+                    answer(read.pop())
+
+        self._reading.add(connection)
+        self._reader.do(lambda: read.append(_in_memory(stored.arrays, handoff)), then)
 
     def _release(self, owner: str, job_id: str) -> None:
         job = self._own_job(owner, job_id)
@@ -298,6 +392,41 @@ def _uuid(text: str, field_name: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         raise ProtocolError(f"{text[:80]!r} is not a UUID.", field=field_name) from None
+
+
+def _same_uuid(text: str) -> str:
+    """The usual spelling of a job's id; a text that is none stays as it is."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return text
+
+
+def _goes_by_file(values: Any, handoff: Handoff | None) -> bool:
+    return handoff is not None and values.nbytes >= MIN_BYTES and mapped_file(values) is not None
+
+
+def _bytes_by_frame(arrays: Arrays, handoff: Handoff | None) -> int:
+    return sum(a.values.nbytes for given in arrays.values() for a in given if not _goes_by_file(a.values, handoff))
+
+
+def _in_memory(arrays: Arrays, handoff: Handoff | None) -> Arrays:
+    """The arrays with everything read that goes by frame: a mapped file that becomes shorter would end the process that sends it.
+
+    Raises InternalError for a file that cannot be read whole.
+    """
+    try:
+        return {
+            port: tuple(
+                array if _goes_by_file(array.values, handoff) else replace(array, values=read_values(array.values))
+                for array in given
+            )
+            for port, given in arrays.items()
+        }
+    except OSError as error:
+        raise InternalError(
+            f"The result's files cannot be read: {error.strerror or error}.", hint="Run the job again."
+        ) from error
 
 
 def _not_yours(job_id: str) -> AccessDenied:

@@ -159,6 +159,8 @@ def main() -> None:
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 1000)
+    socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+    socket.curve_serverkey = settings["key"].encode()
     socket.connect(settings["address"])
     devices = [describe_device(name) for name in device_names()]
     socket.send(json.dumps({"say": "ready", "token": settings["token"], "device": device, "devices": devices}).encode())

@@ -1,7 +1,7 @@
 """The worker processes as the server sees them: started, spoken to, killed, replaced. No job logic; never computes,
 never imports torch.
 
-Workers connect to a socket of their own on loopback and show a token each that only they were given.
+Workers connect to a socket of their own on loopback, with the key and a token each that only they were given.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +22,17 @@ from typing import Any
 
 import zmq
 
+from backend.server.bind import router_socket, use_curve
+from backend.server.connections import Connections, bytes_on_wire
+
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_FRAME_BYTES = 16 << 20
+MAX_PARTS = 64  # of a message
+MESSAGES_A_TURN = 256  # before clients get their turn
+MAX_STRANGERS = 16  # connections that have not shown a worker's token
+HANDSHAKE_MS = 5000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # between attempts to start a worker that does not come up
 MAX_START_FAILURES = 3
 LOG_TAIL_BYTES = 4096
@@ -81,15 +89,23 @@ class WorkerPool:
 
     def __init__(self, context: zmq.Context, log_dir: Path) -> None:
         self._log_dir = log_dir
-        self.socket = context.socket(zmq.ROUTER)
+        self.socket = router_socket(context)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        self.socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        self.key = use_curve(self.socket)
+        self._connections = Connections(self.socket, max_strangers=MAX_STRANGERS)
         self.socket.bind_to_random_port("tcp://127.0.0.1")
         self._address = self.socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
         self._processes: dict[str, _Process] = {}
         self._due: dict[str, float] = {}  # device -> monotonic time of the next attempt to start its worker
         self._failures: dict[str, int] = {}  # device -> attempts in a row that did not come up
         self._count = 0
+
+    @property
+    def sockets(self) -> tuple[zmq.Socket, ...]:
+        """What to poll: receive() is to be called when one of them is readable, and every now and then."""
+        return self.socket, self._connections.socket
 
     def want(self, device: str) -> None:
         """Have a worker on this device from now on; check() starts it."""
@@ -118,15 +134,44 @@ class WorkerPool:
             self.socket.send_multipart([process.identity, json.dumps(order).encode()])
 
     def receive(self) -> Iterator[Ready | Said]:
-        """Everything that workers have said since the last call."""
-        while self.socket.poll(0):
-            identity, head, *frames = self.socket.recv_multipart()
+        """What workers have said since the last call, up to a limit."""
+        now = time.monotonic()
+        self._connections.receive(now)
+        self._connections.check(now)
+        for _ in range(MESSAGES_A_TURN):
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if not 2 <= len(frames) <= MAX_PARTS:
+                continue
+            self._note_received(frames, now)
+            identity, head, *rest = (frame.bytes for frame in frames)
             process = next((p for p in self._processes.values() if p.identity and p.identity == identity), None)
-            if process is not None:
-                values = json.loads(head)
-                yield Said(process.name, values.pop("say"), values.pop("job"), values, frames)
-            else:
+            if process is None:
                 yield from self._register(identity, head)
+                continue
+            try:
+                values = json.loads(head)
+                said = Said(process.name, values.pop("say"), values.pop("job"), values, rest)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                log.error("a message of worker %s cannot be read: %s", process.name, error)
+                continue
+            yield said
+
+    def _note_received(self, frames: list[zmq.Frame], now: float) -> None:
+        descriptor: Any = frames[1].get(zmq.SRCFD)
+        if self._connections.get(int(descriptor)) is None:  # it has come since we looked
+            self._connections.receive(now)
+        connection = self._connections.get(int(descriptor))
+        if connection is not None:
+            connection.taken += bytes_on_wire(frames)
+            connection.client = frames[0].bytes
+
+    def _greet(self, identity: bytes, name: str) -> None:
+        for connection in self._connections:
+            if connection.client == identity:
+                connection.owner = name
 
     def _register(self, identity: bytes, head: bytes) -> Iterator[Ready]:
         try:
@@ -138,6 +183,7 @@ class WorkerPool:
         for process in self._processes.values():
             if hmac.compare_digest(token, process.token.encode()) and not process.identity:
                 process.identity = identity
+                self._greet(identity, process.name)
                 log.info("worker %s is ready on %s (pid %d)", process.name, values["device"], process.popen.pid)
                 yield Ready(process.name, values["device"], values["devices"])
 
@@ -176,7 +222,13 @@ class WorkerPool:
         name = f"{device}-{self._count}"
         log_path = self._log_dir / f"worker-{device.replace(':', '-')}.log"
         token = secrets.token_hex(32)
-        settings = {"address": self._address, "token": token, "device": device, "server_pid": os.getpid()}
+        settings = {
+            "address": self._address,
+            "key": self.key,
+            "token": token,
+            "device": device,
+            "server_pid": os.getpid(),
+        }
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH", "")])]
         with log_path.open("wb") as log_file:
             popen = subprocess.Popen(
@@ -211,6 +263,7 @@ class WorkerPool:
             process.popen.wait()
             _close_pipe(process.popen)
         self._processes.clear()
+        self._connections.close()
         self.socket.close()
 
 

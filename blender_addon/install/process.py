@@ -23,11 +23,14 @@ START_TIMEOUT_S = 60.0  # a cold disk and a virus scanner included
 class BackendProcess:
     """The running backend of one data folder. One Blender starts it; the others find its connection file and share it."""
 
-    def __init__(self, installation: Installation, state_dir: Path, *, options: tuple[str, ...] = ()) -> None:
-        """options: further words for `serve`, such as ("--device", "cuda:0")."""
+    def __init__(
+        self, installation: Installation, state_dir: Path, *, options: tuple[str, ...] = (), owner: str = ""
+    ) -> None:
+        """options: further words for `serve`, such as ("--device", "cuda:0"). owner: who starts it, and may always end it."""
         self.installation = installation
         self.state_dir = state_dir
         self.options = options
+        self.owner = owner
         self.error: RelievoError | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -66,6 +69,8 @@ class BackendProcess:
             str(os.getpid()),
             *self.options,
         ]
+        if self.owner and state == "ready":  # an older backend does not know the option
+            command += ["--owner", self.owner]
         with open(self.log_path, "wb") as log:
             self._process = subprocess.Popen(
                 command,

@@ -67,7 +67,7 @@ class Connection:
         self.progress: InstallProgress | None = None
         self.installation: Installation = find_installation(data_dir)
         self.installed, self.installed_version = "missing", ""  # as pump() has last read it: draw() does no I/O
-        self.process = BackendProcess(self.installation, data_dir / "state")
+        self.process = BackendProcess(self.installation, data_dir / "state", owner=owner)
         self.serve_options: tuple[str, ...] = ()
         self.installer_log: Sequence[str] = ()
         self.selftest: dict[str, Any] | None = None  # what the environment installed last said of itself
@@ -283,7 +283,9 @@ class Connection:
         self.installation = find_installation(self.data_dir)
         self._next_look = 0.0
         self._look_at_installation()
-        self.process = BackendProcess(self.installation, self.data_dir / "state", options=self.serve_options)
+        self.process = BackendProcess(
+            self.installation, self.data_dir / "state", options=self.serve_options, owner=self.owner
+        )
 
     def _start_process(self) -> None:
         self._find_installation()

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.server import connections, inbox, server
 from backend.server.lifecycle import CANCEL_GRACE_S, KEEP_GRACE_S
-from backend.server.service import MAX_LISTED_JOBS
+from backend.server.scheduler import MAX_QUEUED, MAX_QUEUED_PER_OWNER
+from backend.server.service import MAX_LISTED_JOBS, MAX_QUEUED_PER_USER
 from backend.server.store import MAX_AGE_S, MAX_BYTES
 from shared import codec, handoff
 from shared.arrays import height_map
@@ -79,7 +81,10 @@ def test_every_field_is_documented_with_type_and_default(name: str) -> None:
     assert documented == expected
 
 
-@pytest.mark.parametrize("name", ["MAX_HEADER_BYTES", "MAX_ARRAYS", "MAX_AXES", "MAX_ID_CHARS", "MAX_TOTAL_BYTES"])
+LIMITS = ("HEADER_BYTES", "HEADER_VALUES", "ARRAYS", "AXES", "ID_CHARS", "PORT_CHARS", "TOTAL_BYTES")
+
+
+@pytest.mark.parametrize("name", [f"MAX_{limit}" for limit in LIMITS])
 def test_limits(name: str) -> None:
     assert f"| `{name}` | {getattr(codec, name)} |" in DOCUMENT
 
@@ -112,6 +117,24 @@ def test_numbers_in_the_text() -> None:
     assert "of 1 MiB or more" in DOCUMENT
     assert handoff.MAX_AGE_S == 600
     assert "after ten minutes" in DOCUMENT
+
+
+def test_numbers_of_connections() -> None:
+    text = section("8. Security")
+    mib = 1 << 20
+    assert (
+        f"that have not said Hello | {connections.MAX_STRANGERS}, each for {connections.HELLO_WITHIN_S:.0f} s" in text
+    )
+    assert f"{connections.STRANGER_BYTES // mib} MiB, {connections.STRANGERS_BYTES // mib} MiB together" in text
+    assert f"that have | {connections.MAX_CLIENTS};" in text
+    assert f"frames of a message | {inbox.MAX_PARTS} |" in text
+    assert f"{inbox.MAX_WAITING} of a client, {inbox.MAX_WAITING_IN_ALL} in all" in text
+    assert f"with {inbox.MAX_WAITING_HEADER_BYTES // mib} MiB of headers" in text
+    assert f"4 GiB and {(connections.CLIENT_BYTES - codec.MAX_TOTAL_BYTES) // mib} MiB of a client" in text
+    assert f"{connections.CLIENTS_BYTES >> 30} GiB in all" in text
+    assert f"{MAX_QUEUED_PER_OWNER} of an owner and {MAX_QUEUED} in all" in " ".join(text.split())
+    assert MAX_QUEUED_PER_USER == MAX_QUEUED // 2
+    assert f"at most {server.HELLO_FRAMES} frames and {server.HELLO_BYTES} bytes" in DOCUMENT
 
 
 def block(label: str) -> str:

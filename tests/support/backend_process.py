@@ -112,7 +112,9 @@ class BackendProcess:
 class Peer:
     """A DEALER that sends a message and waits for what it is told to wait for; other messages are kept."""
 
-    def __init__(self, endpoint: Endpoint, owner: str | None = None, receive_limit: int = 1000) -> None:
+    def __init__(
+        self, endpoint: Endpoint, owner: str | None = None, receive_limit: int = 1000, routing_id: bytes = b""
+    ) -> None:
         self.owner = owner or str(uuid.uuid4())
         self.endpoint = endpoint
         self.handoff: Handoff | None = None  # join_handoff() changes that
@@ -121,6 +123,8 @@ class Peer:
         self.socket = self._context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVHWM, receive_limit)
+        if routing_id:
+            self.socket.setsockopt(zmq.ROUTING_ID, routing_id)
         if endpoint.server_public_key:
             public, secret = zmq.curve_keypair()
             self.socket.setsockopt(zmq.CURVE_SERVERKEY, endpoint.server_public_key.encode())

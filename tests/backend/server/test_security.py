@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 from backend.server.bind import check_address
-from shared.codec import MAGIC_PREFIX, decode, encode
+from shared.codec import MAGIC_PREFIX, encode
 from shared.endpoint import Endpoint, normalise_address, read_endpoint, write_endpoint
 from shared.errors import BackendUnavailable, InsecureAddress
 from shared.messages import Failure, Fetch, Hello, Ping, Pong, Query, Result, Shutdown, Submit, Welcome
@@ -107,16 +107,12 @@ def test_random_bytes_on_the_bare_port_do_no_harm(backend: BackendProcess, peer:
 
 def test_a_chosen_identity_cannot_take_over_a_session(backend: BackendProcess) -> None:
     first = Peer(backend.endpoint)
-    context = zmq.Context()
-    known = context.socket(zmq.DEALER)
-    known.setsockopt(zmq.ROUTING_ID, b"blender")
-    known.connect(backend.endpoint.address)
-    known.send_multipart(encode(Hello(token=backend.endpoint.token, owner=first.owner, protocol=PROTOCOL)))
-    assert known.poll(1000 * PATIENCE_S)
-    answer = decode(known.recv_multipart())
-    assert isinstance(answer, Failure)
-    assert answer.code == "protocol"
-    context.destroy(linger=0)
+    known = Peer(backend.endpoint, first.owner, routing_id=b"blender")
+    known.send(Hello(token=backend.endpoint.token, owner=first.owner, protocol=PROTOCOL))
+    failure = known.wait_type(Failure)
+    assert failure.code == "protocol"
+    assert "routing id" in failure.message
+    known.close()
     first.close()
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,42 @@ def failed_starts(pool: WorkerPool, devices: list[str]) -> dict[str, list[Died]]
     "head", [b"", b"[" * 100_000, b"{}", b"[1]", b'{"token": 3}', b'{"token": "\\ud800"}', b"\xff"]
 )
 def test_connections_without_the_token_are_ignored(pool: WorkerPool, head: bytes) -> None:
-    context = zmq.Context()
-    stranger = context.socket(zmq.DEALER)
-    stranger.connect(pool.socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0"))
-    stranger.send(head)
-    assert pool.socket.poll(10_000)
-    assert list(pool.receive()) == []
+    with connected(pool, with_key=True) as stranger:
+        stranger.send(head)
+        assert pool.socket.poll(10_000)
+        assert list(pool.receive()) == []
     assert pool.ready == {}
-    context.destroy(linger=0)
+
+
+def test_without_the_key_nothing_arrives(pool: WorkerPool) -> None:
+    with connected(pool, with_key=False) as stranger:
+        stranger.send(b"{}")
+        assert not pool.socket.poll(300)
+
+
+def test_a_flood_is_taken_in_turns(pool: WorkerPool) -> None:
+    """Two processes that send as fast as they can must not keep the server from its clients."""
+    with connected(pool, with_key=True) as stranger:
+        for _ in range(3 * worker_pool.MESSAGES_A_TURN):
+            stranger.send(b"x")
+        assert pool.socket.poll(10_000)
+        assert list(pool.receive()) == []
+        assert pool.socket.poll(1000), "the rest waits for the next turn"
+
+
+@contextmanager
+def connected(pool: WorkerPool, *, with_key: bool) -> Iterator[zmq.Socket]:
+    """A socket of another process's kind, connected to the workers' door."""
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    if with_key:
+        socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+        socket.curve_serverkey = pool.key.encode()
+    socket.connect(pool.socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0"))
+    try:
+        yield socket
+    finally:
+        context.destroy(linger=0)
 
 
 def test_a_process_that_cannot_be_started_is_told_and_tried_again(

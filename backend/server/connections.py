@@ -1,0 +1,214 @@
+"""The TCP connections behind the ROUTER socket: how many there are, what each may send, and which are cut off.
+
+libzmq accepts and reads connections in a thread of its own and has no limits before a message is whole. This module follows
+them through the socket's monitor, looks at what the system counts for each, and shuts down those that go beyond the limits.
+Knows nothing of messages; who has said Hello is told to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from shared.codec import MAX_TOTAL_BYTES
+
+log = logging.getLogger(__name__)
+
+MAX_STRANGERS = 64  # connections that have not said Hello, half-open ones among them
+MAX_CLIENTS = 128  # connections that have
+HELLO_WITHIN_S = 10.0
+STRANGER_BYTES = 4 << 20  # that a connection may send before it has said Hello
+STRANGERS_BYTES = 32 << 20  # that all of them may hold together
+CLIENT_BYTES = MAX_TOTAL_BYTES + (64 << 20)  # on their way from one client, encryption and headers included
+CLIENTS_BYTES = 2 * MAX_TOTAL_BYTES  # of all clients together
+CHECK_INTERVAL_S = 0.02
+EVENTS_A_TURN = 1000
+FRAME_OVERHEAD_BYTES = 64  # encryption and framing take up to 42
+_BYTES_RECEIVED = 128  # offset of tcpi_bytes_received in Linux's struct tcp_info
+
+
+@dataclass(eq=False)
+class Connection:
+    """One connection. fd: libzmq's, never closed here. client: its routing id, b"" before its first message. owner, user: who
+    it has said to be, with a right token. taken: bytes of its messages that are dealt with. before: what it had sent when it
+    was last made a stranger.
+    """
+
+    fd: int
+    peer: object
+    since: float
+    client: bytes = b""
+    owner: str = ""
+    user: str = ""
+    is_dropped: bool = False
+    has_ended: bool = False
+    heard: float = 0.0
+    taken: int = 0
+    before: int = 0
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether it has said Hello."""
+        return bool(self.owner)
+
+
+class Connections:
+    """Every connection of one socket. Poll `socket`, call receive() when it is readable and check() in each turn."""
+
+    def __init__(self, router: zmq.Socket, *, max_strangers: int = MAX_STRANGERS) -> None:
+        self._router = router
+        self._max_strangers = max_strangers
+        self.socket = router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self._by_fd: dict[int, Connection] = {}
+        self._next_check = 0.0
+        self.count_dropped = 0
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._by_fd.values()))
+
+    @property
+    def greeted(self) -> list[Connection]:
+        """Those that have said Hello."""
+        return [connection for connection in self._by_fd.values() if connection.is_greeted]
+
+    def get(self, fd: int) -> Connection | None:
+        return self._by_fd.get(fd)
+
+    def receive(self, now: float) -> list[Connection]:
+        """Follow what has happened since the last call; returns the connections that have ended."""
+        ended = []
+        for _ in range(EVENTS_A_TURN):
+            try:
+                event = parse_monitor_message(self.socket.recv_multipart(zmq.NOBLOCK))
+            except zmq.Again:
+                break
+            fd = int(event["value"])
+            before = self._by_fd.pop(fd, None)
+            if before is not None:
+                before.has_ended = True
+                ended.append(before)
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self._by_fd[fd] = Connection(fd, _peer(fd), now, heard=now)
+        return ended
+
+    def check(self, now: float) -> None:
+        """Drop what is over the limits. Cheap when it is called often."""
+        if now < self._next_check:
+            return
+        self._next_check = now + CHECK_INTERVAL_S
+        open_ones = [connection for connection in self._by_fd.values() if not connection.is_dropped]
+        strangers = [connection for connection in open_ones if not connection.is_greeted]
+        for connection in strangers[: max(len(strangers) - self._max_strangers, 0)]:
+            self.drop(connection, "too many connections have not said Hello")
+        for connection in strangers:
+            if now - connection.since > HELLO_WITHIN_S:
+                self.drop(connection, f"no Hello came within {HELLO_WITHIN_S:g} s")
+        self._bound_bytes([c for c in strangers if not c.is_dropped], STRANGER_BYTES, STRANGERS_BYTES, whole=True)
+        self._bound_bytes([c for c in open_ones if c.is_greeted], CLIENT_BYTES, CLIENTS_BYTES, whole=False)
+
+    def _bound_bytes(self, connections: list[Connection], of_one: int, of_all: int, *, whole: bool) -> None:
+        """whole: count all that a connection has ever sent, not only what the server has not taken yet."""
+        held = {c: max(_bytes_received(c.fd) - (c.before if whole else c.taken), 0) for c in connections}
+        for connection, size in held.items():
+            if size > of_one:
+                self.drop(connection, f"it has sent more than {of_one >> 20} MiB")
+        total = sum(size for connection, size in held.items() if not connection.is_dropped)
+        for connection in sorted(held, key=held.__getitem__, reverse=True):
+            if total <= of_all:
+                break
+            if not connection.is_dropped:
+                total -= held[connection]
+                self.drop(connection, f"all connections together hold more than {of_all >> 20} MiB")
+
+    def drop(self, connection: Connection, why: str) -> None:
+        """Shut the connection down; libzmq then closes it, and receive() reports it. What it sent is not answered any more."""
+        if connection.is_dropped:
+            return
+        connection.is_dropped = True
+        self.count_dropped += 1
+        log.info("a connection is dropped: %s", why)
+        # libzmq may have closed the descriptor a moment ago, and the number may be another connection's by now
+        if connection.peer is not None and _peer(connection.fd) == connection.peer:
+            with _borrowed(connection.fd) as borrowed:
+                borrowed.shutdown(socket.SHUT_RDWR)
+
+    def demote(self, connection: Connection) -> None:
+        """It has to say Hello again, within the time and the bytes that a new connection has."""
+        if connection.is_greeted:
+            connection.owner = connection.user = ""
+            connection.since, connection.before = connection.heard, _bytes_received(connection.fd)
+
+    def make_room(self, keep: frozenset[bytes]) -> bool:
+        """Whether one more client may come in: where too many are connected, the one silent for longest goes that is not in
+        `keep`, the routing ids of those who have work.
+        """
+        greeted = [connection for connection in self.greeted if not connection.is_dropped]
+        if len(greeted) < MAX_CLIENTS:
+            return True
+        idle = [connection for connection in greeted if connection.client not in keep]
+        if not idle:
+            return False
+        self.drop(min(idle, key=lambda connection: connection.heard), "a new client needs its place")
+        return True
+
+    def close(self) -> None:
+        self._router.disable_monitor()
+        self.socket.close(linger=0)
+
+
+@contextlib.contextmanager
+def _borrowed(fd: int) -> Iterator[socket.socket]:
+    """A socket object over libzmq's descriptor, which stays libzmq's. Errors of a connection that has just gone are ignored."""
+    try:
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+    except OSError:
+        return
+    try:
+        with contextlib.suppress(OSError):
+            yield borrowed
+    finally:
+        borrowed.detach()
+
+
+def _peer(fd: int) -> object:
+    """Address and port of the far end, None for a connection that has gone."""
+    try:
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+    except OSError:
+        return None
+    try:
+        return borrowed.getpeername()
+    except OSError:
+        return None
+    finally:
+        borrowed.detach()
+
+
+def bytes_on_wire(frames: Sequence[zmq.Frame]) -> int:
+    """What a message, [routing id, frame, ...], took on the wire, rather too much than too little."""
+    return sum(len(frame) + FRAME_OVERHEAD_BYTES for frame in frames[1:])
+
+
+def _bytes_received(fd: int) -> int:
+    """What the far end has sent so far; 0 where the system does not say (other than Linux)."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+    except OSError:
+        return 0
+    try:
+        info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED + 8)
+        return struct.unpack_from("<Q", info, _BYTES_RECEIVED)[0] if len(info) >= _BYTES_RECEIVED + 8 else 0
+    except OSError:
+        return 0
+    finally:
+        borrowed.detach()

@@ -1,0 +1,164 @@
+"""What clients have sent and the server has not dealt with yet. The client that has cost the least time so far comes first, so
+that one with costly requests delays no other.
+
+Takes messages from the ROUTER socket, whole and never more than a bounded number at a time, and says whose each is. Reads none.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import zmq
+
+from backend.server.connections import Connection, Connections
+from shared.codec import MAX_ARRAYS, MAX_HEADER_BYTES
+
+log = logging.getLogger(__name__)
+
+MESSAGES_A_TURN = 256  # taken from libzmq before anything else gets its turn
+PARTS_A_TURN = 20_000
+MAX_PARTS = MAX_ARRAYS + 2
+MAX_WAITING = 16_384  # messages of one client
+MAX_WAITING_IN_ALL = 65_536
+MAX_WAITING_HEADER_BYTES = 64 << 20  # of one client
+COST_HALVES_S = 1.0
+
+Frames = list[zmq.Frame]
+
+
+@dataclass
+class _Line:
+    """The messages of one connection that wait. cost_s: processing time that it has had lately."""
+
+    connection: Connection
+    frames: deque[Frames] = field(default_factory=deque)
+    header_bytes: int = 0
+    cost_s: float = 0.0
+
+
+class Inbox:
+    """Messages by connection. follow: brings `connections` up to date; called where a message is of none that is known yet."""
+
+    def __init__(self, router: zmq.Socket, connections: Connections, follow: Callable[[], None]) -> None:
+        self._router = router
+        self._connections = connections
+        self._follow = follow
+        self._lines: dict[Connection, _Line] = {}
+        self._costs_at = 0.0
+        self._is_skipping = False  # the rest of a message that has too many parts
+
+    def __len__(self) -> int:
+        return sum(len(line.frames) for line in self._lines.values())
+
+    def take(self, now: float) -> None:
+        """Take what has come from libzmq, up to a limit."""
+        parts = 0
+        for _ in range(MESSAGES_A_TURN):
+            try:
+                frames, is_whole = self._take_message()
+            except zmq.Again:
+                return
+            parts += len(frames)
+            if is_whole and len(frames) > 1:
+                self._put(frames, now)
+            if parts > PARTS_A_TURN:
+                return
+
+    def _take_message(self) -> tuple[Frames, bool]:
+        """One message, [routing id, frame, ...], and whether that is all of it; of one with too many parts only a piece."""
+        frames: Frames = []
+        while True:
+            frame: Any = self._router.recv(zmq.NOBLOCK, copy=False)  # the parts of a message come all together
+            frames.append(frame)
+            if not frame.more:
+                is_whole, self._is_skipping = not self._is_skipping, False
+                return frames, is_whole
+            if len(frames) > MAX_PARTS:
+                if not self._is_skipping:
+                    self._refuse_long(frames)
+                self._is_skipping = True
+                return frames, False
+
+    def _refuse_long(self, frames: Frames) -> None:
+        connection = self._connection_of(frames)
+        if connection is not None:
+            self._connections.drop(connection, f"a message has more than {MAX_PARTS} frames")
+            self.forget(connection)
+
+    def _connection_of(self, frames: Frames) -> Connection | None:
+        """The connection that a message came over, by descriptor and routing id; None where it has ended.
+
+        Libzmq's descriptors are used again by later connections, and a client may announce the routing id of another that has
+        ended: only both together name a connection.
+        """
+        client, descriptor = frames[0].bytes, _descriptor(frames[1])
+        connection = self._connections.get(descriptor)
+        if connection is None or connection.client not in (b"", client):
+            self._follow()
+            connection = self._connections.get(descriptor)
+        if connection is None or connection.client == client:
+            return connection
+        if connection.is_greeted:  # a message of the connection that had the descriptor before was taken for its first
+            self._connections.drop(connection, "its messages carry two routing ids")
+            return None
+        connection.client = client
+        return connection
+
+    def _put(self, frames: Frames, now: float) -> None:
+        connection = self._connection_of(frames)
+        if connection is None or connection.is_dropped:
+            return  # its last words
+        connection.heard = now
+        line = self._lines.setdefault(connection, _Line(connection))
+        line.frames.append(frames)
+        line.header_bytes += _header_bytes(frames)
+        if len(line.frames) > MAX_WAITING or line.header_bytes > MAX_WAITING_HEADER_BYTES:
+            self._drop(line, "more of its requests wait than may wait")
+        elif len(self) > MAX_WAITING_IN_ALL:
+            longest = max(self._lines.values(), key=lambda line: len(line.frames))
+            self._drop(longest, "too many requests of all clients wait")
+
+    def _drop(self, line: _Line, why: str) -> None:
+        self._connections.drop(line.connection, why)
+        self.forget(line.connection)
+
+    def next(self, now: float, is_waiting: Callable[[Connection], bool]) -> tuple[Connection, Frames] | None:
+        """The message to deal with now: of the client that has had least time lately, of those that need not wait."""
+        if now - self._costs_at >= COST_HALVES_S:
+            self._costs_at = now
+            for line in self._lines.values():
+                line.cost_s /= 2.0
+        for line in sorted(self._lines.values(), key=lambda line: line.cost_s):
+            connection = line.connection
+            if connection.is_dropped or (connection.has_ended and not line.frames):
+                self.forget(connection)
+            elif line.frames and not is_waiting(connection):
+                frames = line.frames.popleft()
+                line.header_bytes -= _header_bytes(frames)
+                return connection, frames
+        return None
+
+    def charge(self, connection: Connection, seconds: float) -> None:
+        """Note the time that a message of this client has taken."""
+        line = self._lines.get(connection)
+        if line is not None:
+            line.cost_s += seconds
+
+    def forget(self, connection: Connection) -> None:
+        """What this connection has sent is not dealt with any more."""
+        self._lines.pop(connection, None)
+
+
+def _header_bytes(frames: Frames) -> int:
+    return min(len(frames[2]), 2 * MAX_HEADER_BYTES) if len(frames) > 2 else 0
+
+
+def _descriptor(frame: zmq.Frame) -> int:
+    try:
+        return int(frame.get(zmq.SRCFD))  # type: ignore[arg-type]
+    except (zmq.ZMQError, TypeError, ValueError):
+        return -1
