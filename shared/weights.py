@@ -16,8 +16,8 @@ class WeightFile:
     """A file of weights.
 
     origin: "shipped" lies in backend/shipped/weights, made by this project's own training; "fetched" is looked for where the
-    user keeps such files and downloaded from `url` when asked to. size_bytes: of the file. sha256: hexadecimal, the whole digest
-    or, for a file whose publisher tells no more, its first digits. licence: as its makers name it.
+    user keeps such files and downloaded from `url` when asked to. size_bytes: of the file. sha256: all 64 hexadecimal digits,
+    for whoever may choose a file finds one with the same first eight in minutes. licence: as its makers name it.
     """
 
     name: str
@@ -44,7 +44,7 @@ VGG19 = WeightFile(
     file="vgg19-dcbb9e9d.pth",
     origin="fetched",
     url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-    sha256="dcbb9e9d",
+    sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
     size_bytes=574_673_361,
     licence="BSD-3-Clause (torchvision); trained on ImageNet",
     help="Features of photographs, for feature losses",

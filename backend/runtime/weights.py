@@ -1,7 +1,7 @@
 """Pretrained weights of the table in shared/weights.py: where they are looked for, how they are fetched on request, and that they
 are whole.
 
-Nothing is downloaded unless download() is called. A file of the table counts only when its SHA-256 begins as the table says.
+Nothing is downloaded unless download() is called. A file of the table counts only when its SHA-256 is the table's, all of it.
 .safetensors hold no code; .pth files are read with weights_only, so that a crafted one can run none. Algorithms come here through
 JobContext.weights() alone.
 """
@@ -139,11 +139,11 @@ def _digest(path: Path) -> str:
 
 
 def check(wanted: WeightFile, path: Path) -> None:
-    """InvalidInput unless the SHA-256 of the file begins with the digits in the table. Reads a file once in a process."""
+    """InvalidInput unless the SHA-256 of the file is the one in the table. Reads a file once in a process."""
     digest = _digest(path)
-    if not digest.startswith(wanted.sha256):
+    if digest != wanted.sha256:
         raise InvalidInput(
-            f"{path} is damaged or another file: its SHA-256 begins with {digest[:8]}, not {wanted.sha256[:8]}.",
+            f"{path} is damaged or another file: its SHA-256 is {digest}, not {wanted.sha256}.",
             hint="Delete it and download it again." if wanted.origin == "fetched" else "Reinstall the backend.",
             field="weights",
         )

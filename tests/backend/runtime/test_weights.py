@@ -66,7 +66,7 @@ def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     source = tmp_path / "source.pth"
     torch.save({"layer.weight": torch.arange(300_000, dtype=torch.float32)}, source)
     server.body = source.read_bytes()
-    digest = hashlib.sha256(server.body).hexdigest()[:8]
+    digest = hashlib.sha256(server.body).hexdigest()
     monkeypatch.delenv(weights.FOLDER_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
@@ -75,7 +75,7 @@ def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return WeightFile(
         name="test",
         label="Test",
-        file=f"test-{digest}.pth",
+        file=f"test-{digest[:8]}.pth",
         origin="fetched",
         url=f"http://127.0.0.1:{server.server_port}/test.pth",
         sha256=digest,
@@ -130,6 +130,15 @@ def test_wrong_hash_is_refused_and_deleted(published: WeightFile, server: Server
     with pytest.raises(InvalidInput, match="SHA-256"):
         weights.download(published, lambda there, total: None)
     assert list(weights.folders()[0].iterdir()) == []
+
+
+def test_the_whole_digest_is_held_against_the_file(published: WeightFile) -> None:
+    """A file whose digest has the same first digits is another file."""
+    path = weights.download(published, lambda there, total: None)
+    other = replace(published, sha256=published.sha256[:-1] + ("0" if published.sha256[-1] != "0" else "1"))
+    with pytest.raises(InvalidInput, match=published.sha256):
+        weights.check(other, path)
+    assert all(len(entry.sha256) == 64 and int(entry.sha256, 16) for entry in WEIGHTS.values())
 
 
 def test_offline_says_where_to_put_the_file(published: WeightFile, server: Server) -> None:
@@ -310,14 +319,14 @@ def test_a_pickle_that_runs_code_is_refused(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "crafted.pth"
     torch.save({"x": Payload()}, path)
-    crafted = replace(published, sha256=hashlib.sha256(path.read_bytes()).hexdigest()[:8])
+    crafted = replace(published, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(InvalidInput, match="weights"):
         weights.load(crafted, path)
     assert not (tmp_path / "pwned").exists()
 
 
 def test_the_published_name_carries_its_own_hash() -> None:
-    assert VGG19.sha256 in VGG19.file
+    assert VGG19.sha256[:8] in VGG19.file, "as its publisher names it"
     assert VGG19.url.endswith(VGG19.file)
     assert VGG19.size == "548 MiB"
 
