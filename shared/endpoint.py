@@ -47,12 +47,18 @@ def default_state_dir() -> Path:
 
 
 def write_endpoint(path: Path, endpoint: Endpoint) -> None:
+    """Raises OSError, and then leaves what was there before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(endpoint), file, indent=1)
-    os.replace(temporary, path)
+    temporary.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # through no link
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(endpoint), file, indent=1)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_endpoint(path: Path) -> Endpoint:

@@ -8,13 +8,13 @@ message here.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import logging
 import math
 import os
 import re
+import shutil
 import stat
 import sys
 import time
@@ -47,15 +47,25 @@ class Handoff:
     def __init__(self, folder: Path, *, owns_taken: bool) -> None:
         self.folder = folder
         self._owns_taken = owns_taken
+        self._seen: dict[str, float] = {}  # name -> monotonic time at which sweep() first found it
 
     @classmethod
     def create(cls, folder: Path) -> tuple[Handoff, dict[str, str]]:
-        """The backend's side: a fresh folder, and what Welcome says of it."""
+        """The backend's side: a fresh folder, and what Welcome says of it. Raises OSError, for a folder that is a link too: what
+        it leads to would be emptied.
+        """
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link", str(folder))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in folder.iterdir():
-            path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         proof = uuid.uuid4().hex
-        (folder / PROOF).write_text(proof, encoding="ascii")
+        descriptor = os.open(folder / PROOF, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(proof)
         return cls(folder, owns_taken=False), {"folder": str(folder), "proof": proof}
 
     @classmethod
@@ -112,11 +122,15 @@ class Handoff:
             _remove(source)
 
     def sweep(self, max_age_s: float = MAX_AGE_S) -> None:
-        """Remove files that were never taken."""
-        for path in self.folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # taken while we look
-                if path.name != PROOF and time.time() - path.lstat().st_ctime > max_age_s:
-                    _remove(path)
+        """Remove files that were never taken: those that an earlier sweep, so long ago, has found here already. Their own times
+        say nothing: somebody may have set the clock.
+        """
+        now = time.monotonic()
+        found = {path.name: path for path in self.folder.iterdir() if path.name != PROOF}
+        self._seen = {name: self._seen.get(name, now) for name in found}
+        for name, seen in self._seen.items():
+            if now - seen > max_age_s:
+                _remove(found[name])
 
 
 def _forget_file(values: np.ndarray) -> None:

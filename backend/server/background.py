@@ -46,14 +46,21 @@ class Background:
             self.socket.recv()
         while not self._finished.empty():
             then, error = self._finished.get()
-            then(error)
+            try:
+                then(error)
+            except Exception:  # a defect in what follows from one piece of work must not end the server
+                log.exception("the backend failed after work in the background")
 
-    def close(self) -> None:
-        """Finish all work that was given, and what follows from it, then end."""
+    def close(self, patience_s: float = 10.0) -> None:
+        """Finish all work that was given, and what follows from it, then end. Raises TimeoutError where the work takes longer, on
+        a disk that does not answer for instance: the thread is left to end with the process.
+        """
         self._work.put(None)
-        self._thread.join()
+        self._thread.join(patience_s)
         self.run_finished()
         self.socket.close()
+        if self._thread.is_alive():
+            raise TimeoutError(f"the thread {self._thread.name!r} still works after {patience_s:g} s")
 
     def _run(self) -> None:
         while (item := self._work.get()) is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -53,10 +54,61 @@ class Job:
         return asdict(self) | {"state": self.state.value}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Job:
+    def from_json(cls, values: Any) -> Job:
+        """Raises ValueError, KeyError or TypeError for what no version has written, a text where a number belongs among it."""
+        if not isinstance(values, dict):
+            raise TypeError("it is no description of a job")
         known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        for name, value in known.items():
+            if not _IS_VALID[name](value):
+                raise ValueError(f"its {name} is {str(value)[:80]!r}")
         known["state"] = JobState(values["state"])
         return cls(**known)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_error(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return value is None
+    needed, known = {"code", "message"}, {"code", "message", "hint", "field"}
+    return needed <= value.keys() <= known and all(map(_is_text, value.values()))
+
+
+_IS_VALID: Mapping[str, Callable[[Any], bool]] = {
+    "id": _is_text,
+    "owner": _is_text,
+    "algorithm": _is_text,
+    "params": _is_mapping,
+    "preview": lambda value: isinstance(value, bool),
+    "device": _is_text,
+    "kinds": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "state": _is_text,
+    "submitted_at": _is_number,
+    "started_at": _is_number,
+    "finished_at": _is_number,
+    "attempts": _is_count,
+    "done": _is_count,
+    "total": _is_count,
+    "stage": _is_text,
+    "remaining_s": lambda value: value is None or _is_number(value),
+    "outputs": lambda value: isinstance(value, dict) and all(map(_is_mapping, value.values())),
+    "error": _is_error,
+}
 
 
 def error_json(error: RelievoError) -> dict[str, str]:

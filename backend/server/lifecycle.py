@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.runtime import registry
+from backend.server import clock
 from backend.server.background import Background
 from backend.server.job import MAX_ATTEMPTS, Job, error_json
 from backend.server.placement import Placement
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 CANCEL_GRACE_S = 0.15  # for the algorithm to notice; its worker is killed then
 KEEP_GRACE_S = 30.0  # for it to finish early and store what it has
 SWEEP_INTERVAL_S = 60.0
+GRACE_S = 3600.0  # what an earlier server left is not too old before this one has run so long: its clock may be put right meanwhile
+NONSENSE_S = 5 * 365 * 24 * 3600.0  # an age beyond is a clock that was wrong, now or then
 
 
 def job_kinds(spec: AlgorithmSpec, params: Mapping[str, Any]) -> tuple[str, ...]:
@@ -73,6 +76,8 @@ class Lifecycle:
         self._deadlines: dict[str, float] = {}  # job -> monotonic time at which its worker is killed
         self._sizes: dict[str, int] = {}  # bytes on disk of jobs that have ended
         self._swept_at = time.monotonic()
+        self._clock = clock.Clock()
+        self._earlier: set[str] = set()  # the jobs that an earlier server left
         self._kinds = {spec.name: job_kinds(spec, {}) for spec in registry.algorithms()}
 
     def recover(self) -> None:
@@ -80,35 +85,35 @@ class Lifecycle:
         for Fetch.
         """
         for job in self.store.load():
-            was_running = job.state in (JobState.RUNNING, JobState.CANCELLING)
-            if was_running and self.store.has_result(job.id):
-                self.scheduler.add(job)
-                self._finish(job, JobState.SUCCEEDED)
-            elif job.state is JobState.CANCELLING:
-                self.scheduler.add(job)
-                self._finish(job, JobState.CANCELLED)
-            elif was_running and job.attempts >= MAX_ATTEMPTS:
-                self.scheduler.add(job)
-                self._finish(
-                    job,
-                    JobState.FAILED,
-                    WorkerDied(
-                        f"The backend ended {job.attempts} times while it computed this job.", hint="Try a smaller map."
-                    ),
-                )
-            else:
-                if was_running:
-                    job.move(JobState.QUEUED)
-                if job.algorithm in self._kinds:  # an older version may have known other devices, or none
-                    job.kinds = list(job_kinds(registry.find_algorithm(job.algorithm), job.params))
-                self.scheduler.add(job)
-                if not job.state.is_final and job.algorithm not in self._kinds:
-                    self._finish(
-                        job,
-                        JobState.FAILED,
-                        UnknownAlgorithm(f"This backend has no algorithm {job.algorithm!r} any more."),
-                    )
+            try:
+                self._recover(job)
+                self._earlier.add(job.id)
+            except Exception as error:  # whatever its files hold: it must not keep the other jobs away
+                self.scheduler.jobs.pop(job.id, None)
+                self.store.set_aside(self.store.folder(job.id), error)
         self._sweep()
+
+    def _recover(self, job: Job) -> None:
+        was_running = job.state in (JobState.RUNNING, JobState.CANCELLING)
+        if was_running and self.store.has_result(job.id):
+            self.scheduler.add(job)
+            self._finish(job, JobState.SUCCEEDED)
+        elif job.state is JobState.CANCELLING:
+            self.scheduler.add(job)
+            self._finish(job, JobState.CANCELLED)
+        elif was_running and job.attempts >= MAX_ATTEMPTS:
+            self.scheduler.add(job)
+            sentence = f"The backend ended {job.attempts} times while it computed this job."
+            self._finish(job, JobState.FAILED, WorkerDied(sentence, hint="Try a smaller map."))
+        else:
+            if was_running:
+                job.move(JobState.QUEUED)
+            if job.algorithm in self._kinds:  # an older version may have known other devices, or none
+                job.kinds = list(job_kinds(registry.find_algorithm(job.algorithm), job.params))
+            self.scheduler.add(job)
+            if not job.state.is_final and job.algorithm not in self._kinds:
+                gone = UnknownAlgorithm(f"This backend has no algorithm {job.algorithm!r} any more.")
+                self._finish(job, JobState.FAILED, gone)
 
     def dispatch(self) -> None:
         """Give idle workers the jobs that wait for their devices; have workers on the devices that are wanted."""
@@ -116,7 +121,7 @@ class Lifecycle:
         for worker, device in self._pool.ready.items():
             job = self.scheduler.start_next(worker, device) if worker not in busy else None
             if job is not None:
-                job.started_at = time.time()
+                job.started_at = clock.now()
                 self.store.save(job)
                 folder = str(self.store.folder(job.id))
                 self._pool.send(
@@ -166,7 +171,7 @@ class Lifecycle:
         self.announce(job)
 
     def _note_end(self, job: Job) -> None:
-        job.finished_at = time.time()
+        job.finished_at = clock.now()
         job.remaining_s = None
         self._deadlines.pop(job.id, None)
         self.store.save(job)
@@ -243,6 +248,7 @@ class Lifecycle:
                 for client in self._clients_of(job.owner):
                     self._send_queue.send_event(client, (job.id, "Preview"), list(said.frames))
             case "done":
+                self.store.trust_result(job.id)
                 self._finish(job, JobState.SUCCEEDED)
             case "cancelled":
                 self._finish(job, JobState.CANCELLED)
@@ -272,7 +278,7 @@ class Lifecycle:
             if worker is not None:
                 log.info("worker %s did not react to the cancellation of job %s and is killed", worker, job_id)
                 self._pool.kill(worker)
-        if now - self._swept_at >= SWEEP_INTERVAL_S:
+        if now - self._swept_at >= min(SWEEP_INTERVAL_S, max(self._max_age_s / 10, 0.25)):
             self._swept_at = now
             self._sweep()
 
@@ -280,6 +286,7 @@ class Lifecycle:
         """Forget a job that has ended, and its files."""
         self.scheduler.forget(job.id)
         self._sizes.pop(job.id, None)
+        self._earlier.discard(job.id)
         self.store.drop(job.id)
         self._sweeper.do(self.store.empty_trash)
 
@@ -289,10 +296,28 @@ class Lifecycle:
             if job.id not in self._sizes:
                 self._sizes[job.id] = self.store.size_bytes(job.id)
         sized = [(job, self._sizes[job.id]) for job in ended]
-        for job in expired(sized, time.time(), max_age_s=self._max_age_s, max_bytes=self._max_bytes):
+        left = self._max_bytes - sum(self._sizes[job.id] for job in ended)
+        dropped = self.store.drop_spoiled(self._is_too_old, left)  # these first: nobody can fetch them
+        left = self._max_bytes - sum(entry.size_bytes for entry in self.store.spoiled)
+        gone = expired(sized, clock.now(), max_age_s=self._max_age_s, max_bytes=left, is_too_old=self._is_too_old)
+        for job in gone:
             log.info("job %s is removed: too old, or the store is full", job.id)
             self.remove(job)
+        if dropped and not gone:
+            self._sweeper.do(self.store.empty_trash)
         self._sweeper.do(self.store.handoff.sweep)
+
+    def _is_too_old(self, since: float, job_id: str = "") -> bool:
+        """Of what has lain there since that moment. Of what an earlier server left only where this process's clock and the system's
+        agree, and not at once: either may have been set meanwhile, and a result is gone for good.
+        """
+        age_s = clock.now() - since
+        if job_id and job_id not in self._earlier:
+            return age_s > self._max_age_s
+        age_s = min(age_s, time.time() - since)
+        if age_s > NONSENSE_S:
+            age_s = self._clock.running_s
+        return age_s > self._max_age_s and self._clock.running_s >= min(GRACE_S, self._max_age_s / 100)
 
     @property
     def next_deadline(self) -> float | None:

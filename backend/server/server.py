@@ -7,13 +7,12 @@ service.py's.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import signal
+import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +29,14 @@ from backend.server.logs import logging_to
 from backend.server.placement import Placement
 from backend.server.send_queue import SendQueue
 from backend.server.service import Service
+from backend.server.state_folder import FULL
+from backend.server.stopping import Stopping, step
 from backend.server.store import MAX_AGE_S, MAX_BYTES, Store
 from backend.server.worker_pool import WorkerPool
 from shared.codec import decode
 from shared.devices import check_name
 from shared.endpoint import Endpoint, default_state_dir
-from shared.errors import ProtocolError, RelievoError
+from shared.errors import BackendUnavailable, ProtocolError, RelievoError, StorageFull
 from shared.messages import REQUESTS, Message
 from shared.version import VERSION
 
@@ -45,6 +46,7 @@ TICK_KILLING_MS, TICK_BUSY_MS, TICK_IDLE_MS = 5, 50, 250
 TURN_S = 0.01  # of clients' requests, before what has newly come is looked at, and workers and clocks get their turn
 FAILED_TURN_PAUSE_S = 0.05
 HELLO_BYTES, HELLO_FRAMES = 16 << 10, 2  # of a message before Hello, without the routing id
+FOLDER_INTERVAL_S = 1.0  # between two looks whether the state folder is still there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,26 +114,71 @@ def serve(
         max_bytes=max_bytes,
     )
     raise_file_limit()
-    store = Store(state_dir)
+    umask = os.umask(0o077)  # whatever this process and its workers write is for its user alone
     try:
-        with logging_to(state_dir / "backend.log"):
-            Server(settings, store).run()
+        return _serve(settings)
+    finally:
+        os.umask(umask)
+
+
+def _serve(settings: ServerSettings) -> int:
+    store = Store(settings.state_dir)
+    files = _ConnectionFiles(settings)
+    try:
+        with logging_to(settings.state_dir / "backend.log"), Stopping(settings.state_dir, files.remove) as stopping:
+            Server(settings, store, stopping, files).run()
     finally:
         store.close()
     return 0
 
 
+class _ConnectionFiles:
+    """The connection files of this run: written once it listens, removed at its end unless a later backend has written its own."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._path = settings.endpoint_path
+        self._access: Access | None = None
+        self._session = ""
+
+    def write(self, access: Access, endpoint: Endpoint, store: Store) -> None:
+        """Raises StorageFull, or BackendUnavailable where one cannot be written."""
+        self._access, self._session = access, endpoint.session
+        try:
+            store.state_folder.with_room(lambda: access.write(self._path, endpoint))
+        except OSError as error:
+            if error.errno in FULL:
+                raise StorageFull(
+                    f"There is no room for the connection file {self._path}: the disk is full.",
+                    hint="Free a few kilobytes, start the backend, and release old results.",
+                ) from error
+            raise BackendUnavailable(
+                f"The connection file {self._path} cannot be written: {error.strerror or error}.",
+                hint="Choose another file with --endpoint.",
+                field="endpoint",
+            ) from error
+        store.state_folder.keep_room()
+
+    def remove(self) -> None:
+        if self._access is not None:
+            self._access.remove(self._path, self._session)
+
+
 class Server:
     """Sockets and the loop. One object a run."""
 
-    def __init__(self, settings: ServerSettings, store: Store) -> None:
+    def __init__(
+        self, settings: ServerSettings, store: Store, stopping: Stopping, connection_files: _ConnectionFiles
+    ) -> None:
         self._settings = settings
+        self._store = store
+        self._stopping = stopping
+        self._connection_files = connection_files
         self._context = zmq.Context()
         self._session = str(uuid.uuid4())
-        self._stopping = False
         self._handoff = store.handoff
         self._last_heard = 0.0
         self._has_requests = False  # that could be dealt with at once
+        self._folder_seen = 0.0
         self._parent = Parent(settings.parent_pid) if settings.parent_pid else None
         self._router = router_socket(self._context)
         self._connections = Connections(self._router)
@@ -182,20 +229,19 @@ class Server:
         )
 
     def stop(self) -> None:
-        self._stopping = True
+        self._stopping.ask()
 
     def run(self) -> None:
-        """The loop, from the connection file's appearance to its removal."""
-        with self._signals():  # to the end: a second signal must not break off the cleaning up
-            try:
-                for device in self._placement.at_start:
-                    self._pool.want(device)
-                self._lifecycle.recover()
-                self._access.write(self._settings.endpoint_path, self._endpoint)
-                log.info("relievo %s listens on %s, session %s", VERSION, self._endpoint.address, self._session)
-                self._loop()
-            finally:
-                self._close()
+        """The loop, from the connection file's appearance to its removal. Raises BackendUnavailable when its folder is gone."""
+        try:
+            for device in self._placement.at_start:
+                self._pool.want(device)
+            self._lifecycle.recover()
+            self._connection_files.write(self._access, self._endpoint, self._store)
+            log.info("relievo %s listens on %s, session %s", VERSION, self._endpoint.address, self._session)
+            self._loop()
+        finally:
+            self._close()
 
     def _loop(self) -> None:
         self._last_heard = time.monotonic()  # from now on somebody can be
@@ -203,7 +249,8 @@ class Server:
         sockets = (self._background.socket, self._reader.socket, *self._pool.sockets)
         for socket in (self._router, self._connections.socket, *sockets):
             poller.register(socket, zmq.POLLIN)
-        while not self._stopping:
+        while not self._stopping.is_asked:
+            self._check_folder(time.monotonic())
             try:
                 self._turn(poller)
             except Exception:  # a defect, in one message or one worker's word: the others' work must not end with it
@@ -317,29 +364,46 @@ class Server:
             return True
         return False
 
+    def _check_folder(self, now: float) -> None:
+        """A backend without its folder keeps nothing that it accepts, and another may begin beside it: it ends."""
+        if now - self._folder_seen >= FOLDER_INTERVAL_S:
+            self._folder_seen = now
+            if not self._store.state_folder.is_there:
+                raise BackendUnavailable(
+                    f"The folder {self._settings.state_dir} was deleted or replaced while the backend used it.",
+                    hint="Start the backend again; jobs and results that were in the folder are gone.",
+                    field="state_dir",
+                )
+
     def _close(self) -> None:
-        self._pool.close()
-        self._sweeper.close()
-        self._reader.close()
-        self._background.close()  # a job that was being stored is on disk now, and is Accepted
-        self._lifecycle.suspend()
-        self._send_queue.flush(time.monotonic())
-        self._access.remove(self._settings.endpoint_path, self._session)
-        self._connections.close()
-        self._router.close(linger=1000)
-        self._context.term()
+        """Every step is tried, each in its time; what cannot be waited for is left behind with the process."""
+        self._stopping.ask()
+        failures: list[str] = []
+        with step("ending the workers", failures):
+            self._pool.close()
+        with step("removing old files", failures):
+            self._sweeper.close(3.0)
+        with step("reading results", failures):
+            self._reader.close(3.0)
+        with step("storing what was sent", failures):
+            self._background.close(10.0)  # a job that was being stored is on disk now, and is Accepted
+        with step("noting what did not end", failures):
+            self._lifecycle.suspend()
+        with step("sending the last answers", failures):
+            self._send_queue.flush(time.monotonic())
+        self._connection_files.remove()
+        with step("keeping room", failures):
+            self._store.state_folder.keep_room()
+        with step("closing the connections", failures):
+            self._connections.close()
+            self._router.close(linger=1000)
+            closing = threading.Thread(target=self._context.term, name="closing", daemon=True)
+            closing.start()  # on a thread: nothing bounds this wait but its caller
+            closing.join(3.0)
+            if closing.is_alive():
+                raise TimeoutError("libzmq still holds a socket")
+        if failures:
+            self._stopping.dump_stacks()
+            log.warning("ended all the same, with this left behind: %s", ", ".join(failures))
+            os._exit(1)  # whatever hangs would hold up the interpreter's own end, too
         log.info("shut down cleanly")
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the loop; what was there before comes back afterwards."""
-
-        def on_signal(number: int, frame: object) -> None:
-            self.stop()
-
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

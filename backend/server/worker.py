@@ -60,6 +60,10 @@ class Worker:
             self._say("cancelled")
         except RelievoError as error:
             self._say("failed", error=error_json(error))
+        except Exception as error:  # what nobody foresaw ends this job, not the process and with it what is warm
+            from backend.runtime.compute import as_relievo_error
+
+            self._say("failed", error=error_json(as_relievo_error(error, "The computing process")))
         gc.collect()
 
     def _compute_and_store(self, order: Mapping[str, Any]) -> None:
@@ -67,14 +71,14 @@ class Worker:
         from backend.runtime.compute import as_relievo_error, compute, job_seed
         from backend.runtime.context import JobContext
         from backend.runtime.previews import Previews
-        from backend.server import store
+        from backend.server import job_files
         from shared.params import parse
 
         spec = registry.find_algorithm(order["algorithm"])
         folder = Path(order["folder"])
         params = parse(spec.params, order["params"])
         try:
-            arrays = store.read_inputs(folder)
+            arrays = job_files.read_inputs(folder)
         except OSError as error:
             raise as_relievo_error(error, spec.label) from error
         viewer = Previews(spec, _pixel_size_m(arrays, params), self._show) if order["preview"] else None
@@ -89,7 +93,7 @@ class Worker:
         )
         job.step(0, 1, "starting")  # a job that was cancelled on its way here
         computed = compute(spec, params, arrays, job)
-        store.write_result(folder, computed.outputs, computed.recipe)
+        job_files.write_result(folder, computed.outputs, computed.recipe)
 
     def _is_cancelled(self) -> bool:
         while self._socket.poll(0):

@@ -18,12 +18,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import zmq
 
 from backend.server.bind import router_socket, use_curve
 from backend.server.connections import Connections, bytes_on_wire
+from backend.server.state_folder import open_new
 
 log = logging.getLogger(__name__)
 
@@ -230,7 +231,7 @@ class WorkerPool:
             "server_pid": os.getpid(),
         }
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH", "")])]
-        with log_path.open("wb") as log_file:
+        with _fresh_log(log_path) as log_file:
             popen = subprocess.Popen(
                 [sys.executable, "-m", "backend.server.worker"],
                 stdin=subprocess.PIPE,
@@ -254,17 +255,36 @@ class WorkerPool:
             process.popen.kill()
             process.is_killed = True
 
-    def close(self) -> None:
-        """End every worker, whatever it does."""
+    def close(self, patience_s: float = 5.0) -> None:
+        """End every worker, whatever it does. Raises TimeoutError for those that the system does not let go of: a killed process
+        that waits for a disk ends when the disk answers.
+        """
         self._due.clear()
+        deadline = time.monotonic() + patience_s
         for process in self._processes.values():
             process.popen.kill()
+        left = []
         for process in self._processes.values():
-            process.popen.wait()
+            try:
+                process.popen.wait(max(deadline - time.monotonic(), 0.05))
+            except subprocess.TimeoutExpired:
+                left.append(f"{process.name} (pid {process.popen.pid})")
             _close_pipe(process.popen)
         self._processes.clear()
         self._connections.close()
         self.socket.close()
+        if left:
+            raise TimeoutError(f"killed {patience_s:g} s ago and not gone: {', '.join(left)}")
+
+
+def _fresh_log(path: Path) -> IO[bytes]:
+    """An empty file for what a worker says; nowhere, where the disk takes no file: that is no reason not to compute."""
+    try:
+        path.unlink(missing_ok=True)  # not emptied: a link would have its target emptied
+        return os.fdopen(open_new(path), "wb")
+    except OSError as error:
+        log.warning("there is no log of the worker: %s", error)
+        return open(os.devnull, "wb")
 
 
 def _close_pipe(popen: subprocess.Popen) -> None:

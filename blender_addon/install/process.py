@@ -20,6 +20,10 @@ from .installation import Installation
 START_TIMEOUT_S = 60.0  # a cold disk and a virus scanner included
 
 
+def _for_this_user(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class BackendProcess:
     """The running backend of one data folder. One Blender starts it; the others find its connection file and share it."""
 
@@ -54,7 +58,7 @@ class BackendProcess:
                 "No backend is installed." if state == "missing" else "The backend's installation was interrupted.",
                 hint="Press Install Backend.",
             )
-        self.state_dir.mkdir(parents=True, exist_ok=True)
+        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.endpoint_path.unlink(missing_ok=True)
         command = [
             str(self.installation.python),
@@ -71,7 +75,9 @@ class BackendProcess:
         ]
         if self.owner and state == "ready":  # an older backend does not know the option
             command += ["--owner", self.owner]
-        with open(self.log_path, "wb") as log:
+        with contextlib.suppress(OSError):  # Windows keeps one that is open
+            self.log_path.unlink(missing_ok=True)  # not emptied: it may be a link, or readable by others
+        with open(self.log_path, "wb", opener=_for_this_user) as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.installation.source,

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from backend.server.job import Job
-from backend.server.store import Store, read_inputs, write_result
+from backend.server.job_files import read_inputs, write_result
+from backend.server.store import Store
 from shared.arrays import height_map
 from shared.errors import InternalError
 from shared.jobs import JobState
