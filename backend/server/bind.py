@@ -21,6 +21,7 @@ from shared.errors import AddressInUse, BackendUnavailable, InsecureAddress, Rel
 HIGH_WATER_MARK = 64  # messages a client may leave unread in libzmq; more wait in the send_queue
 DEAD_AFTER_S = 30
 MAX_FILES = 16_384
+NUMBERS = 1 << 32  # of clients: libzmq's routing ids are a zero byte and a number of four
 HANDSHAKE_MS = 5000
 # What is in here keeps libzmq from its own assertions, which end the process whatever Python does:
 # - It must never stop reading (RCVHWM 0; connections.py bounds what waits). A connection that breaks while libzmq does not read
@@ -52,6 +53,19 @@ def router_socket(context: zmq.Context) -> zmq.Socket:
         libc = ctypes.cdll.ucrtbase if os.name == "nt" else ctypes.CDLL(None)
         libc.srand(secrets.randbits(32))
     return context.socket(zmq.ROUTER)
+
+
+def first_number(context: zmq.Context, router: zmq.Socket) -> int:
+    """The number that this socket's next client gets from libzmq, for its routing id. Call it before bind()."""
+    address = f"inproc://first-number-{secrets.token_hex(8)}"
+    router.bind(address)
+    client = context.socket(zmq.DEALER)
+    client.connect(address)
+    client.send(b"")
+    client_id, _ = router.recv_multipart()
+    client.close(linger=0)
+    router.unbind(address)
+    return (int.from_bytes(client_id[1:], "big") + 1) % NUMBERS
 
 
 def bind(router: zmq.Socket, host: str, port: int) -> str:

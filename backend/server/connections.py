@@ -69,7 +69,7 @@ class Connections:
         self.socket = router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self._by_fd: dict[int, Connection] = {}
         self._next_check = 0.0
-        self.count_dropped = 0
+        self.count_accepted = 0
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(list(self._by_fd.values()))
@@ -96,6 +96,7 @@ class Connections:
                 before.has_ended = True
                 ended.append(before)
             if event["event"] == zmq.EVENT_ACCEPTED:
+                self.count_accepted += 1
                 self._by_fd[fd] = Connection(fd, _peer(fd), now, heard=now)
         return ended
 
@@ -133,7 +134,6 @@ class Connections:
         if connection.is_dropped:
             return
         connection.is_dropped = True
-        self.count_dropped += 1
         log.info("a connection is dropped: %s", why)
         # libzmq may have closed the descriptor a moment ago, and the number may be another connection's by now
         if connection.peer is not None and _peer(connection.fd) == connection.peer:

@@ -14,6 +14,7 @@ from typing import Any
 
 import zmq
 
+from backend.server.bind import NUMBERS
 from backend.server.connections import Connection, Connections
 from shared.codec import MAX_ARRAYS, MAX_HEADER_BYTES
 
@@ -41,12 +42,18 @@ class _Line:
 
 
 class Inbox:
-    """Messages by connection. follow: brings `connections` up to date; called where a message is of none that is known yet."""
+    """Messages by connection. follow: brings `connections` up to date; called where a message is of none that is known yet.
 
-    def __init__(self, router: zmq.Socket, connections: Connections, follow: Callable[[], None]) -> None:
+    first_number: of the routing id that libzmq gives to the first client.
+    """
+
+    def __init__(
+        self, router: zmq.Socket, connections: Connections, follow: Callable[[], None], first_number: int
+    ) -> None:
         self._router = router
         self._connections = connections
         self._follow = follow
+        self._first_number = first_number
         self._lines: dict[Connection, _Line] = {}
         self._costs_at = 0.0
         self._is_skipping = False  # the rest of a message that has too many parts
@@ -107,6 +114,16 @@ class Inbox:
             return None
         connection.client = client
         return connection
+
+    def has_chosen_id(self, connection: Connection) -> bool:
+        """Whether the connection has announced its routing id: libzmq's own are numbered as clients come."""
+        client = connection.client
+        if len(client) != 5 or client[0]:
+            return True
+        number = (int.from_bytes(client[1:], "big") - self._first_number) % NUMBERS
+        if number >= self._connections.count_accepted:  # it may have come since we looked
+            self._follow()
+        return number >= self._connections.count_accepted
 
     def _put(self, frames: Frames, now: float) -> None:
         connection = self._connection_of(frames)

@@ -21,7 +21,7 @@ import zmq
 from backend.runtime import registry
 from backend.server.access import Access, check_users
 from backend.server.background import Background
-from backend.server.bind import Parent, bind, check_address, raise_file_limit, router_socket, use_curve
+from backend.server.bind import Parent, bind, check_address, first_number, raise_file_limit, router_socket, use_curve
 from backend.server.connections import Connection, Connections, bytes_on_wire
 from backend.server.inbox import Frames, Inbox
 from backend.server.lifecycle import Lifecycle
@@ -182,7 +182,8 @@ class Server:
         self._parent = Parent(settings.parent_pid) if settings.parent_pid else None
         self._router = router_socket(self._context)
         self._connections = Connections(self._router)
-        self._inbox = Inbox(self._router, self._connections, self._follow_connections)
+        first = first_number(self._context, self._router)
+        self._inbox = Inbox(self._router, self._connections, self._follow_connections, first)
         try:
             # keys that stay the same are for clients on other machines, which keep a copy
             public_key = use_curve(self._router, settings.state_dir / "curve.json" if settings.curve else None)
@@ -332,9 +333,7 @@ class Server:
 
     def _decode(self, connection: Connection, frames: Frames) -> Message:
         buffers = [frame.buffer for frame in frames[1:]]
-        if not connection.client.startswith(
-            b"\0"
-        ):  # libzmq's own begin so: one that is chosen could be another's later
+        if not connection.is_greeted and self._inbox.has_chosen_id(connection):  # it could be another's later
             raise ProtocolError("A client must not choose its routing id.", hint="Leave ZMQ_ROUTING_ID unset.")
         if not connection.is_greeted and (
             len(buffers) > HELLO_FRAMES or sum(len(buffer) for buffer in buffers) > HELLO_BYTES

@@ -24,7 +24,8 @@ from shared.arrays import height_map
 from shared.codec import MAGIC, encode
 from shared.endpoint import Endpoint, read_endpoint
 from shared.errors import InvalidParameter
-from shared.messages import Accepted, Failure, Fetch, Goodbye, Ping, Pong, Query, Result, Shutdown, Submit
+from shared.messages import Accepted, Failure, Fetch, Goodbye, Hello, Ping, Pong, Query, Result, Shutdown, Submit
+from shared.version import PROTOCOL
 from tests.support.backend_process import ROOT, BackendProcess, Peer, refusal, wait_for
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -123,6 +124,9 @@ def test_announced_routing_ids_end_nothing(tmp_path: Path) -> None:
         time.sleep(0.3)
         later = [backend.client() for _ in range(3)]
         assert all(answers(client) for client in (first, *later))
+        for peer in announced:
+            peer.send(Hello(token=backend.endpoint.token, owner=peer.owner, protocol=PROTOCOL))
+            assert "routing id" in peer.wait_type(Failure).message, "also where it has the form of libzmq's own"
         for client in (first, *later, *announced):
             client.close()
 
