@@ -32,7 +32,7 @@ class RelievoPreferences(bpy.types.AddonPreferences):
     )
     address: bpy.props.StringProperty(name="Address", description="Host and port, such as 192.168.1.20:5555")
     key: bpy.props.StringProperty(
-        name="Server Key", description="server_public_key of its connection file, without which nothing is encrypted"
+        name="Server Key", description="server_public_key of its connection file, without which it does not answer"
     )
     token: bpy.props.StringProperty(name="Token", description="token of its connection file", subtype="PASSWORD")
     variant: bpy.props.EnumProperty(

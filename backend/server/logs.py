@@ -34,32 +34,29 @@ class Bounded(logging.Filter):
         self._left = max_bytes
         self._spans: dict[tuple[str, int], tuple[float, int]] = {}  # place in the code -> since when, how many lines
 
-    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+    def filter(self, record: logging.LogRecord) -> bool:
         now, place = time.monotonic(), (record.pathname, record.lineno)
         since, count = self._spans.get(place, (now, 0))
         skipped = 0
         if now - since > SPAN_S:
             skipped, since, count = max(count - LINES_A_SPAN, 0), now, 0
         self._spans[place] = since, count + 1
-        if count >= LINES_A_SPAN:
+        if count >= LINES_A_SPAN or (self._left is not None and self._left <= 0):
             return False
-        brief = logging.makeLogRecord(record.__dict__)  # other handlers get the record as it is
-        text = _cut(record.getMessage(), MAX_CHARS)
-        brief.msg, brief.args = text + (f" ({skipped} more like this)" if skipped else ""), None
-        if record.exc_info:
-            formatted = logging.Formatter().formatException(record.exc_info)
-            brief.exc_text, brief.exc_info = _cut(formatted, MAX_TRACEBACK_CHARS), None
-        return self._spend(brief) and brief
-
-    def _spend(self, record: logging.LogRecord) -> bool:
-        if self._left is None:
-            return True
-        if self._left <= 0:
-            return False
-        self._left -= len(str(record.msg)) + len(record.exc_text or "") + 100
-        if self._left <= 0:
-            record.msg = f"{record.msg} (nothing more is written here; backend.log goes on)"
+        if not getattr(record, "is_cut", False):  # by another handler's filter
+            _cut_record(record, f" ({skipped} more like this)" if skipped else "")
+        if self._left is not None:
+            self._left -= len(record.msg) + len(record.exc_text or "") + 100
+            if self._left <= 0:
+                record.msg += " (nothing more is written here; backend.log goes on)"
         return True
+
+
+def _cut_record(record: logging.LogRecord, note: str) -> None:
+    record.msg, record.args = _cut(record.getMessage(), MAX_CHARS) + note, None
+    if record.exc_info and not record.exc_text:
+        record.exc_text = _cut(logging.Formatter().formatException(record.exc_info), MAX_TRACEBACK_CHARS)
+    record.is_cut = True
 
 
 def _cut(text: str, length: int) -> str:

@@ -73,7 +73,8 @@ def _of_client(connection: Connection, client: Client) -> Standing:
     again = "start" if managed else "preferences"
     if client.transport is Transport.REFUSED:
         hint = "Copy the server key from its connection file."
-        return Standing(LinkState.FAILED, f"The backend at {address} refuses the encryption key.", hint, "preferences")
+        key = "the encryption key" if client.endpoint.server_public_key else "a connection without encryption"
+        return Standing(LinkState.FAILED, f"The backend at {address} refuses {key}.", hint, "preferences")
     if client.transport is Transport.DOWN:
         return Standing(
             LinkState.LOST,

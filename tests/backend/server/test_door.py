@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ import pytest
 import zmq
 
 from backend.server.connections import MAX_STRANGERS, STRANGER_BYTES
-from backend.server.logs import LINES_A_SPAN, MAX_CHARS, Bounded
+from backend.server.logs import LINES_A_SPAN, MAX_CHARS, SPAN_S, Bounded
 from shared.arrays import height_map
 from shared.codec import MAGIC, encode
 from shared.endpoint import Endpoint, read_endpoint
@@ -342,20 +343,35 @@ def record(text: str, line: int = 1) -> logging.LogRecord:
     return logging.LogRecord("backend", logging.INFO, "file.py", line, "%s", (text,), None)
 
 
-def test_lines_are_cut_and_repeated_ones_counted() -> None:
+def written(bounded: Bounded, *records: logging.LogRecord) -> list[str]:
+    """The lines that a handler with this filter writes."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(bounded)
+    for one in records:
+        handler.handle(one)
+    return stream.getvalue().splitlines()
+
+
+def test_lines_are_cut_and_repeated_ones_left_out() -> None:
     bounded = Bounded()
-    assert len(bounded.filter(record("x" * (1 << 20))).getMessage()) <= MAX_CHARS  # type: ignore[union-attr]
-    through = [bounded.filter(record("again", 2)) for _ in range(1000)]
-    assert sum(map(bool, through)) == LINES_A_SPAN
-    assert bounded.filter(record("another", 3))
+    assert [len(line) for line in written(bounded, record("x" * (1 << 20)))] == [MAX_CHARS]
+    assert len(written(bounded, *[record("again", 2) for _ in range(1000)])) == LINES_A_SPAN
+    assert written(bounded, record("another", 3)) == ["another"]
+
+
+def test_what_was_left_out_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounded, now = Bounded(), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    written(bounded, *[record("again") for _ in range(LINES_A_SPAN + 7)])
+    now += 2 * SPAN_S
+    assert written(bounded, record("again")) == ["again (7 more like this)"]
 
 
 def test_standard_error_is_bounded() -> None:
-    bounded = Bounded(5000)
-    written = [bounded.filter(record("x" * 900, line)) for line in range(100)]
-    texts = [line.getMessage() for line in written if isinstance(line, logging.LogRecord)]
-    assert sum(map(len, texts)) < 6000
-    assert "nothing more is written here" in texts[-1]
+    lines = written(Bounded(5000), *[record("x" * 900, line) for line in range(100)])
+    assert sum(map(len, lines)) < 6000
+    assert "nothing more is written here" in lines[-1]
 
 
 def test_what_strangers_send_does_not_fill_the_log(backend: BackendProcess) -> None:

@@ -269,6 +269,15 @@ def test_a_wrong_token_is_said(data_dir, tmp_path):
     session.close()
 
 
+@pytest.mark.parametrize(("key", "word"), [("", "without encryption"), ("x" * 40, "the encryption key")])
+def test_a_missing_or_wrong_key_is_said(data_dir, tmp_path, key, word):
+    right = read_endpoint(data_dir / "state/endpoint.json")
+    session = refused(tmp_path, dataclasses.replace(right, server_public_key=key))
+    assert word in session.standing.sentence
+    assert "Copy the server key" in session.standing.hint
+    session.close()
+
+
 def test_another_protocol_is_said(tmp_path):
     context = zmq.Context()
     router = context.socket(zmq.ROUTER)
