@@ -30,7 +30,7 @@ STRANGERS_BYTES = 32 << 20  # that all of them may hold together
 CLIENT_BYTES = MAX_TOTAL_BYTES + (64 << 20)  # on their way from one client, encryption and headers included
 CLIENTS_BYTES = 2 * MAX_TOTAL_BYTES  # of all clients together
 CHECK_INTERVAL_S = 0.02
-EVENTS_A_TURN = 1000
+EVENTS_A_TURN = 300
 FRAME_OVERHEAD_BYTES = 64  # encryption and framing take up to 42
 _BYTES_RECEIVED = 128  # offset of tcpi_bytes_received in Linux's struct tcp_info
 

@@ -27,6 +27,7 @@ MAX_WAITING = 16_384  # messages of one client
 MAX_WAITING_IN_ALL = 65_536
 MAX_WAITING_HEADER_BYTES = 64 << 20  # of one client
 COST_HALVES_S = 1.0
+MAX_LOOKS = 8  # at what has happened to connections, for a message of one that is not known yet
 
 Frames = list[zmq.Frame]
 
@@ -104,7 +105,9 @@ class Inbox:
         """
         client, descriptor = frames[0].bytes, _descriptor(frames[1])
         connection = self._connections.get(descriptor)
-        if connection is None or connection.client not in (b"", client):
+        for _ in range(MAX_LOOKS):
+            if connection is not None and connection.client in (b"", client):
+                break
             self._follow()
             connection = self._connections.get(descriptor)
         if connection is None or connection.client == client:
