@@ -45,6 +45,10 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.clear_away()
+
+    def clear_away(self) -> None:
+        """Remove what is half done; what was written whole before stays."""
         if self._stage is not None:
             shutil.rmtree(self._stage, ignore_errors=True)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.cli import DONE, PROGRAM, Parser, UsageError
 from backend.commands import flags, formats, posed_photographs, recipe_files
+from backend.commands.interruption import ended_promptly
 from backend.commands.progress_bar import Bar, remaining_text
 from backend.runtime import registry
 from shared.algorithm import AlgorithmSpec, Arrays, Port
@@ -253,7 +254,8 @@ def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     from backend.commands.output_folder import OutputFolder
     from backend.runtime.kernel_compiler import compiling_aside, stage_of
 
-    with OutputFolder(Path(request["out"])) as folder, Bar(spec.label, quiet=quiet) as bar:
+    folder = OutputFolder(Path(request["out"]))
+    with ended_promptly(folder.clear_away), folder, Bar(spec.label, quiet=quiet) as bar:
         with compiling_aside(report=lambda done, total, left: bar(done, total, stage_of(done, total), left)):
             computed, arrays, seconds = _compute(spec, request, bar, folder.scratch)
         bar(1, 1, "writing files")
