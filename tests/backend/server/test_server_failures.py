@@ -4,6 +4,7 @@ is gone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from backend.server.job import Job
 from backend.server.service import MAX_LISTED_JOBS
 from shared.arrays import height_map
 from shared.jobs import JobState
-from shared.messages import Cancel, Fetch, Goodbye, Query, Result, Shutdown, Status, Submit
+from shared.messages import Cancel, Fetch, Goodbye, Query, Release, Result, Shutdown, Status, Submit
 from tests.support.backend_process import ROOT, BackendProcess, Peer, refusal, wait_for
 
 
@@ -267,6 +268,35 @@ def test_a_disk_that_fills_up_while_computing(small_disk: Path) -> None:
         assert finished.error is not None
         assert finished.error["code"] == "storage_full"
         assert isinstance(client.result(client.submit()), Result), "its input is gone, so that there is room again"
+        client.close()
+
+
+def fill(path: Path) -> None:
+    """Until the disk takes not one block more."""
+    with path.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
+
+
+@linux_only
+def test_it_starts_on_a_full_disk(small_disk: Path) -> None:
+    """So that results can be fetched and released, which makes room again."""
+    owner = str(uuid.uuid4())
+    height = height_map(np.ones((512, 512)), 10.0)
+    with BackendProcess(small_disk / "state") as backend:
+        client = backend.client(owner)
+        job = client.submit(arrays={"height": (height,)})
+        client.result(job)
+        client.close()
+    fill(small_disk / "filler")
+    with BackendProcess(small_disk / "state") as backend:
+        client = backend.client(owner)
+        np.testing.assert_array_equal(client.ask(Fetch(job=job)).arrays["height"][0].values, height.values)  # type: ignore[attr-defined]
+        refused = Submit(job=str(uuid.uuid4()), algorithm="probe", arrays={"height": (height,)})
+        assert refusal(client.ask(refused)).code == "storage_full"
+        client.ask(Release(job=job))
+        (small_disk / "filler").unlink()
+        assert isinstance(client.result(client.submit(arrays={"height": (height,)})), Result)
         client.close()
 
 
