@@ -97,7 +97,7 @@ class WorkerPool:
         self.key = use_curve(self.socket)
         self._connections = Connections(self.socket, max_strangers=MAX_STRANGERS)
         self.socket.bind_to_random_port("tcp://127.0.0.1")
-        self._address = self.socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+        self._address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
         self._processes: dict[str, _Process] = {}
         self._due: dict[str, float] = {}  # device -> monotonic time of the next attempt to start its worker
         self._failures: dict[str, int] = {}  # device -> attempts in a row that did not come up
