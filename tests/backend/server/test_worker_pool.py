@@ -74,7 +74,7 @@ def connected(pool: WorkerPool, *, with_key: bool) -> Iterator[zmq.Socket]:
     if with_key:
         socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
         socket.curve_serverkey = pool.key.encode()
-    socket.connect(pool.socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0"))
+    socket.connect(pool.socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"))
     try:
         yield socket
     finally:
