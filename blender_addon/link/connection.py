@@ -17,7 +17,7 @@ from typing import Any
 from ..install.installation import Installation, Installer, InstallProgress, find_installation, size_of
 from ..install.process import BackendProcess
 from ..shared.endpoint import Endpoint, normalise_address, read_endpoint
-from ..shared.errors import BackendUnavailable, RelievoError, error_from_code
+from ..shared.errors import AccessDenied, BackendUnavailable, RelievoError, error_from_code
 from ..shared.handoff import Handoff
 from ..shared.messages import Failure, Hello, Message, Ping, Pong, Shutdown, Welcome
 from ..shared.version import PROTOCOL, VERSION
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN_S = 0.5  # between looks at the connection file
 RESTARTS, RESTARTS_WITHIN_S = 3, 600.0
 ENDS_WITHIN_S = 10.0  # a backend that is asked to end
+ANSWERS_WITHIN_S = 0.5
+ASKED_AGAIN_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,7 @@ class Connection:
         self._since = time.monotonic()
         self._next_look = 0.0
         self._crashes: list[float] = []
+        self._refused_at = float("-inf")  # when the backend has refused to stop
         self._look_at_installation()
 
     # What a person sees ---------------------------------------------------------------------------------------
@@ -128,15 +131,41 @@ class Connection:
         self._error = None
         self._wanted = self.process.poll() == "running" if self.place.is_managed else self._connect(quietly=True)
 
-    def stop(self) -> None:
-        """Stop our own backend, or leave one that is not ours. Its accepted jobs stay on its disk."""
+    def stop(self, *, force: bool = False) -> None:
+        """Stop our own backend, or leave one that is not ours. Its accepted jobs stay on its disk.
+
+        Raises AccessDenied where it computes for other Blenders and goes on; asked again within a minute, or with force, it is
+        ended all the same, and their jobs go on at its next start.
+        """
+        now = time.monotonic()
+        if self.place.is_managed and self.is_ready and self.client is not None:
+            refusal = self._ask_to_end(self.client)
+            if refusal is not None and not force and now - self._refused_at > ASKED_AGAIN_WITHIN_S:
+                self._refused_at = now
+                raise AccessDenied(
+                    refusal.message, hint="Press Stop again to end it all the same; their jobs go on later."
+                )
         self._wanted, self._error = False, None
-        if self.place.is_managed and self.client is not None and self.is_ready:
-            self.client.send(Shutdown(id=str(uuid.uuid4())))
-            self.client.wait(0.2)  # LINGER is 0: give libzmq's thread the moment it needs to send
         self._drop_client()
         if self.place.is_managed:
             self.process.stop()
+
+    def _ask_to_end(self, client: Client) -> RelievoError | None:
+        """Why the backend refuses to end, None where it does not, or says nothing."""
+        request = Shutdown(id=str(uuid.uuid4()))
+        client.send(request)
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
+        while time.monotonic() < deadline:
+            client.wait(deadline - time.monotonic())
+            try:
+                message = client.receive()
+            except RelievoError:
+                return None
+            if message is not None and message.reply_to == request.id:
+                if not isinstance(message, Failure):
+                    return None
+                return error_from_code(message.code, message.message, hint=message.hint, field=message.field)
+        return None
 
     def use(self, place: Place) -> None:
         """Turn to another backend."""
@@ -146,7 +175,7 @@ class Connection:
 
     def install(self, variant: str, wheels: Path | None) -> None:
         self._error = None
-        self.stop()
+        self.stop(force=True)
         self.installer = Installer(self.data_dir, variant=variant, wheels=wheels)
         self.installer_log = self.installer.log
         try:
@@ -162,7 +191,7 @@ class Connection:
 
     def remove(self) -> None:
         """Delete the installed backend. Waits until it has ended: what runs still writes into its folder."""
-        self.stop()
+        self.stop(force=True)
         deadline = time.monotonic() + ENDS_WITHIN_S
         while self.process.poll() in ("starting", "running") and time.monotonic() < deadline:
             time.sleep(0.05)

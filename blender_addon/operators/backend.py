@@ -147,6 +147,7 @@ class RELIEVO_OT_stop_backend(bpy.types.Operator):
     bl_idname = "relievo.stop_backend"
     bl_label = "Stop Backend"
 
+    @reports_errors
     def execute(self, _context: bpy.types.Context) -> set[str]:
         pump.session().connection.stop()
         pump.redraw()

@@ -28,7 +28,7 @@ from blender_addon.shared.arrays import height_map
 from blender_addon.shared.catalog import ALGORITHMS
 from blender_addon.shared.codec import encode
 from blender_addon.shared.endpoint import Endpoint, read_endpoint, write_endpoint
-from blender_addon.shared.errors import InvalidParameter, RelievoError, VersionMismatch
+from blender_addon.shared.errors import AccessDenied, InvalidParameter, RelievoError, VersionMismatch
 from blender_addon.shared.jobs import JobState
 from blender_addon.shared.messages import Ping, Preview
 from tests.blender.support import live_addon
@@ -347,6 +347,22 @@ def test_an_address_that_is_none_is_said(tmp_path, address):
 
 
 # Several and gone ---------------------------------------------------------------------------------------------
+
+
+def test_a_backend_that_computes_for_another_blender_is_stopped_only_when_asked_twice(own):
+    other = Session(own.connection.data_dir, "other", adopt=False)
+    other.connection.attach()
+    other.wait_ready()
+    job = own.submit(PROBE, {"steps": 1000, "step_s": 0.05}, {})
+    pump_until(own, lambda: job.accepted, "acceptance")
+    with pytest.raises(AccessDenied, match="1 job of other clients waits or runs") as caught:
+        other.connection.stop()
+    assert "again" in caught.value.hint
+    pid = backend_pid(own)
+    assert other.connection.is_ready
+    other.connection.stop()
+    pump_until(own, lambda: not is_alive(pid), "the end")
+    other.close()
 
 
 def test_two_blenders_at_once_each_get_their_own(data_dir, session):
