@@ -1,4 +1,4 @@
-"""The two versions that Relievo speaks of: of the programme, and of the wire protocol (PROTOCOL.md)."""
+"""The version of Relievo, and that of its wire protocol (PROTOCOL.md)."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def choose(
     that works on the host whatever the tensors' device (CPU_ONLY) asks for "cpu" and moves the tensors itself.
     Raises ValueError for a twin that is asked for by name and cannot take tensors of this device.
     """
-    kind = torch.device(device).type
+    kind = device.type if isinstance(device, torch.device) else torch.device(device).type
     if impl == "plain":
         return "plain"
     if impl in ("cpu", "cuda"):
