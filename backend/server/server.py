@@ -114,18 +114,10 @@ def serve(
         max_bytes=max_bytes,
     )
     raise_file_limit()
-    umask = os.umask(0o077)  # whatever this process and its workers write is for its user alone
-    try:
-        return _serve(settings)
-    finally:
-        os.umask(umask)
-
-
-def _serve(settings: ServerSettings) -> int:
-    store = Store(settings.state_dir)
+    store = Store(state_dir)
     files = _ConnectionFiles(settings)
     try:
-        with logging_to(settings.state_dir / "backend.log"), Stopping(settings.state_dir, files.remove) as stopping:
+        with logging_to(state_dir / "backend.log"), Stopping(state_dir, files.remove) as stopping:
             Server(settings, store, stopping, files).run()
     finally:
         store.close()

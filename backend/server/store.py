@@ -37,7 +37,7 @@ from backend.server.job_files import (
 )
 from backend.server.state_folder import StateFolder
 from shared.algorithm import Arrays
-from shared.errors import BackendUnavailable, InternalError, StorageFull
+from shared.errors import BackendUnavailable, InternalError
 from shared.handoff import Handoff
 from shared.jobs import JobState
 
@@ -105,8 +105,8 @@ class Store:
         return self._jobs / str(uuid.UUID(job_id))  # a job id comes from outside: no other text may become a path
 
     def accept(self, job: Job, arrays: Arrays) -> None:
-        """Put a new job on disk, whole; after this it survives, a power cut too. Raises StorageFull or InvalidInput, and then
-        nothing of it is left.
+        """Put a new job on disk, whole; after this it survives, a power cut too. Raises StorageFull, InvalidInput or, where
+        the state folder is gone, BackendUnavailable; then nothing of it is left.
         """
         folder, final = self._incoming / job.id, self.folder(job.id)
         try:
@@ -127,7 +127,7 @@ class Store:
             if not isinstance(error, OSError):
                 raise
             if not self.state_folder.is_there:
-                raise StorageFull(
+                raise BackendUnavailable(
                     f"The folder {self.root} was deleted while the backend used it; the backend ends.",
                     hint="Start it again and send the job once more.",
                 ) from error
