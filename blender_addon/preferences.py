@@ -7,12 +7,11 @@ from __future__ import annotations
 import bpy
 
 from . import pump
-from .link.backend_status import selftest_sentence
 from .link.connection import Connection
 from .options import Options
 from .shared.endpoint import default_data_dir
 from .shared.version import PROTOCOL, VERSION
-from .ui.connection_panel import draw_connection
+from .ui.connection_panel import draw_connection, selftest_of
 
 
 class RelievoPreferences(bpy.types.AddonPreferences):
@@ -108,7 +107,7 @@ def _draw_installation(layout: bpy.types.UILayout) -> None:
     row.operator("relievo.remove_backend", icon="TRASH")
     row.operator("relievo.measure_backend", icon="DISK_DRIVE")
     if session is not None:
-        for line in (selftest_sentence(session.connection.selftest), size_sentence(session.connection)):
+        for line in (selftest_of(session.connection), size_sentence(session.connection)):
             if line:
                 layout.label(text=line, icon="INFO")
 

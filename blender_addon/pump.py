@@ -19,7 +19,7 @@ from .link.backend_status import LinkState
 from .link.connection import Place
 from .link.job_records import Job
 from .link.session import Session
-from .placing import previews, results
+from .placing import covering, previews, results
 from .shared.endpoint import default_data_dir
 from .shared.jobs import JobState
 
@@ -60,11 +60,16 @@ def generation() -> int:
 
 def step(budget_s: float = BUDGET_S) -> bool:
     """One tick: hear, show previews, place results. True when the interface has to be drawn again."""
+    return any(_step(budget_s))
+
+
+def _step(budget_s: float) -> tuple[bool, bool]:
+    """The same; whether there is something new to say, and whether the scene has changed."""
     current_session = session()
-    changed = current_session.pump(budget_s)
+    news, scene = current_session.pump(budget_s), covering.uncover()
     for job in list(current_session.jobs.values()):
-        changed |= _step_job(current_session, job)
-    return changed
+        scene |= _step_job(current_session, job)
+    return news, scene
 
 
 def _step_job(current_session: Session, job: Job) -> bool:
@@ -72,9 +77,13 @@ def _step_job(current_session: Session, job: Job) -> bool:
         return results.place(current_session, job, _generation)
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         return previews.end(job) is not None
-    if job.purpose.get("generation") == _generation:
-        return previews.show(job)
-    return False
+    if job.purpose.get("generation") != _generation:
+        return False
+    if previews.was_deleted(job):
+        current_session.cancel(job)  # who deletes what it is making does not want it
+        previews.end(job)
+        return True
+    return previews.show(job)
 
 
 def wait(job: Job) -> None:
@@ -99,18 +108,22 @@ def connect() -> None:
         connection.start()
 
 
-def redraw() -> None:
-    """Draw the sidebars and the preferences again; nothing else has changed."""
+def redraw(*, views: bool = False) -> None:
+    """Draw the sidebars and the preferences again, and the views only where the scene has changed: a view of millions of
+    vertices takes seconds to draw.
+    """
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "PREFERENCES", "IMAGE_EDITOR"):
-                area.tag_redraw()
+            for region in area.regions if area.type in ("VIEW_3D", "PREFERENCES", "IMAGE_EDITOR") else ():
+                if views or area.type == "PREFERENCES" or region.type == "UI":
+                    region.tag_redraw()
 
 
 def _tick() -> float:
     try:
-        if step():
-            redraw()
+        news, scene = _step(BUDGET_S)
+        if news or scene:
+            redraw(views=scene)
     except Exception:  # a timer that raises is dropped by Blender, and with it every job
         log.exception("Relievo's timer")
         return IDLE_S
@@ -142,6 +155,7 @@ def hurry() -> None:
 def _on_load_pre(*_: object) -> None:
     global _generation
     _generation += 1
+    results.forget()
     previews.forget()
 
 
@@ -151,14 +165,20 @@ def _on_save_pre(*_: object) -> None:
 
 
 @persistent
-def _on_history(*_: object) -> None:
+def _on_load_post(*_: object) -> None:
     previews.sweep()
+    covering.remember()
+
+
+@persistent
+def _on_history(*_: object) -> None:
+    previews.after_history()
 
 
 _HANDLERS = (
     ("load_pre", _on_load_pre),
     ("save_pre", _on_save_pre),
-    ("load_post", _on_history),
+    ("load_post", _on_load_post),
     ("undo_post", _on_history),
     ("redo_post", _on_history),
 )

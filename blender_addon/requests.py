@@ -6,7 +6,6 @@ later edits do not change what is computed.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from .inputs import scan_sources, sources
 from .inputs.sources import Source
 from .link.job_records import Job
 from .link.session import Session
-from .settings import feeds, properties
+from .settings import feeds, map_extent, properties
 from .settings.feeds import Feed
 from .shared.algorithm import AlgorithmSpec, find
 from .shared.catalog import algorithms
@@ -27,13 +26,13 @@ from .shared.errors import InvalidInput
 from .shared.params import parse
 from .shared.recipe import check_recipe
 from .writers import table
-from .writers.record import RECIPE_KEY
+from .writers.record import recipe_on
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """One thing to compute. feeds: for each port that another engine feeds, which and how. target: name of the object to replace
-    or to put the result on, "" for a new one.
+    or to put the result on, "" for a new one. pressed_on: name of the object whose own button asked for it, "" for Generate.
     """
 
     spec: AlgorithmSpec
@@ -44,12 +43,13 @@ class Request:
     preview: bool = True
     frame: bool = True
     target: str = ""
+    pressed_on: str = ""
 
 
 def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "") -> Request:
     """What Generate asks for. Raises InvalidInput where an input is missing."""
     scene, output = context.scene, typed.settings(context.scene).output
-    picked = sources.collect(scene, spec, context.active_object)
+    picked = sources.collect(scene, spec, sources.selected(context))
     return Request(
         spec=spec,
         params=properties.read(scene, spec),
@@ -60,6 +60,17 @@ def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: st
         frame=output.frame,
         target=target or selected_mesh(context, spec),
     )
+
+
+def why_not(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
+    """Why Generate cannot run, as far as inputs and settings go; "" when it can. Cheap: for draw() and poll()."""
+    scene = context.scene
+    try:
+        picked = sources.collect(scene, spec, sources.selected(context))
+        map_extent.check(scene, spec, picked, properties.read(scene, spec))
+    except InvalidInput as error:
+        return str(error)
+    return ""
 
 
 def selected_mesh(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
@@ -123,6 +134,7 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     Raises InvalidInput or InvalidParameter and leaves everything as it was.
     """
     parse(request.spec.params, request.params)  # before the first of several jobs is sent
+    map_extent.check(context.scene, request.spec, request.sources, request.params)
     arrays = sources.read_all(request.sources, request.spec, context, request.params)
     fed = {port: (feed, *feeds.output_of(request.spec, port, feed)) for port, feed in request.feeds.items()}
     running = {
@@ -130,6 +142,8 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         for port, (feed, engine, output) in fed.items()
     }
     target = _target(request)
+    place = map_extent.middle(context, request.spec, request.sources) if target is None else None
+    covered = [] if place is None else _covered(context.scene, map_extent.item_of(request.spec, request.sources), place)
     purpose = {
         "generation": generation,
         "output": request.output,
@@ -137,7 +151,9 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
         "feed_recipes": {port: feed.to_json() for port, feed in request.feeds.items()},
-        "location": free_place(context.scene, tuple(context.scene.cursor.location)),
+        "location": list(place or free_place(context.scene, tuple(context.scene.cursor.location))),
+        "covers": [[item.name, item.session_uid] for item in covered],
+        "pressed_on": request.pressed_on,
         "target": target.name if target is not None else "",
         "target_uid": target.session_uid if target is not None else 0,
         "uv_layer": _uv_layer(target),
@@ -166,9 +182,18 @@ def free_place(scene: bpy.types.Scene, wanted: tuple[float, float, float]) -> li
     return place
 
 
-def _is_at(item: bpy.types.Object, place: list[float]) -> bool:
+def _covered(
+    scene: bpy.types.Scene, source: bpy.types.Object | None, place: tuple[float, float, float]
+) -> list[bpy.types.Object]:
+    """What a terrain lies over that stands where its source does: the source, and earlier terrains in the same place."""
+    terrains = [item for item in scene.objects if recipe_on(item) is not None and _is_at(item, list(place), share=0.01)]
+    return [*([source] if source is not None else []), *(item for item in terrains if item != source)]
+
+
+def _is_at(item: bpy.types.Object, place: list[float], *, share: float = 0.5) -> bool:
+    """Whether an object's middle is within this share of its width and depth of a place, seen from above."""
     apart = [abs(a - b) for a, b in zip(item.location.to_tuple(), place, strict=True)]
-    return apart[0] < item.dimensions.x / 2 and apart[1] < item.dimensions.y / 2
+    return apart[0] < share * item.dimensions.x and apart[1] < share * item.dimensions.y
 
 
 def recipe_of(job: Job) -> dict[str, Any]:
@@ -197,16 +222,3 @@ def new_seeds(spec: AlgorithmSpec) -> dict[str, int]:
 def with_params(request: Request, params: Mapping[str, Any], *, output: str = "") -> Request:
     """The same request with other parameters, and where output is given, for another kind of result."""
     return replace(request, params=params, output=output or request.output)
-
-
-def recipe_on(item: bpy.types.ID | None) -> dict[str, Any] | None:
-    """The recipe stored on an object or image, None if there is none that can be read."""
-    if item is None:
-        return None
-    text = item.get(RECIPE_KEY)
-    if not isinstance(text, str):
-        return None
-    try:
-        return check_recipe(json.loads(text))
-    except (ValueError, InvalidInput):
-        return None

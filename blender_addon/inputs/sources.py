@@ -19,6 +19,7 @@ from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
+from ..writers import record
 from . import scan_reading, scan_sources
 from .scan_sources import follows_cameras
 
@@ -31,6 +32,7 @@ __all__ = [
     "from_text",
     "read",
     "read_all",
+    "selected",
     "summary",
     "surface_of",
     "what_is_missing",
@@ -60,6 +62,15 @@ def from_text(text: str) -> Source:
     raise InvalidInput(
         f"There is no mesh, image or landscape {name!r}.", hint="Name one of this file, or an engine.", field=name
     )
+
+
+def selected(context: bpy.types.Context) -> bpy.types.Object | None:
+    """What a person has selected: the active object, or where that is no mesh, the one mesh that is selected beside it."""
+    active = context.active_object
+    if active is not None and active.type == "MESH":
+        return active
+    meshes = [item for item in context.selected_objects if item.type == "MESH"]
+    return meshes[0] if len(meshes) == 1 else active
 
 
 # Settings -> sources ------------------------------------------------------------------------------------------
@@ -112,11 +123,12 @@ def _picked(
     scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, settings: Any, active: bpy.types.Object | None
 ) -> Source:
     """What one picker says."""
+    if settings.source == "AUTO":
+        return automatic(scene, spec, port, settings, active)
     if settings.source == "IMAGE":
         return _picked_image(settings, port, metres_per_unit(scene))
     if settings.source == "OBJECT":
-        mesh = _picked_mesh(settings, port, active)
-        return Source("object", mesh.name, {"resolution_px": settings.resolution, "fill_gaps": settings.fill_gaps})
+        return _from_mesh(settings, _picked_mesh(spec, settings, port, active))
     if settings.source == "EXEMPLAR":
         return Source("exemplar", settings.exemplar)
     if settings.source in ("MATERIALS", "OBJECTS"):
@@ -125,6 +137,40 @@ def _picked(
     if engine is None:
         raise InvalidInput(f"{port.label}: nothing is picked.", hint="Pick a source under From.", field=port.name)
     return Source("engine", engine.name)
+
+
+def automatic(
+    scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, settings: Any, active: bpy.types.Object | None
+) -> Source:
+    """The selected mesh; where none is selected, the first engine that makes what the port takes, else the picker's image.
+
+    A result of the engine itself stands for what it was made from: Generate, pressed twice, takes the same source twice. Raises
+    InvalidInput. Cheap: for draw().
+    """
+    if active is not None and active.type == "MESH" and active.select_get():
+        again = made_from(spec, port, active)
+        if again is None or again.kind == "object":
+            return _from_mesh(settings, bpy.data.objects[again.name] if again is not None else active)
+        return again
+    engines = table.feeding(spec, port)
+    return Source("engine", engines[0].name) if engines else _picked_image(settings, port, metres_per_unit(scene))
+
+
+def made_from(spec: AlgorithmSpec, port: Port, item: bpy.types.Object) -> Source | None:
+    """Where the engine took this input from when it made the object; None where it has not, or where that is gone."""
+    recipe = record.recipe_on(item)
+    if recipe is None or recipe["algorithm"] != spec.name:
+        return None
+    entries = recipe.get("scene", {}).get("sources", {}).get(port.name) or [None]
+    if not isinstance(entries[0], Mapping):
+        return None
+    source = from_json(entries[0])
+    there = {"object": bpy.data.objects, "image": bpy.data.images}.get(source.kind)
+    return source if there is None or source.name in there else None
+
+
+def _from_mesh(settings: Any, mesh: bpy.types.Object) -> Source:
+    return Source("object", mesh.name, {"resolution_px": settings.resolution, "fill_gaps": settings.fill_gaps})
 
 
 def _picked_image(settings: Any, port: Port, scale: float) -> Source:
@@ -143,23 +189,25 @@ def _picked_classes(
     scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, settings: Any, active: bpy.types.Object | None
 ) -> Source:
     """Classes drawn from the scene cover the map of the heights where the engine has some, else a mesh picked beside them."""
-    ground, ground_port = settings, port
     heights = ground_port_of(scene, spec)
-    if heights is not None:
-        ground, ground_port = getattr(getattr(typed.settings(scene), spec.name), f"from_{heights.name}"), heights
-        if ground.source != "OBJECT":
+    if heights is None:
+        name, side = _picked_mesh(spec, settings, port, active).name, settings.resolution
+    else:
+        ground = getattr(getattr(typed.settings(scene), spec.name), f"from_{heights.name}")
+        below = _picked(scene, spec, heights, ground, active) if ground.source in ("AUTO", "OBJECT") else None
+        if below is None or below.kind != "object":
             raise InvalidInput(
                 f"{port.label} from the scene need a mesh to lie on.",
                 hint=f"Set {heights.label} to Mesh.",
                 field=port.name,
             )
-    options: dict[str, Any] = {"resolution_px": ground.resolution}
+        name, side = below.name, ground.resolution
+    options: dict[str, Any] = {"resolution_px": side}
     if settings.source == "OBJECTS":
         if settings.collection is None:
             raise InvalidInput(f"{port.label}: no collection is picked.", hint="Pick one under From.", field=port.name)
         options["collection"] = settings.collection.name
-    mesh = _picked_mesh(ground, ground_port, active)
-    return Source(settings.source.lower(), mesh.name, options)
+    return Source(settings.source.lower(), name, options)
 
 
 def ground_port_of(scene: bpy.types.Scene, spec: AlgorithmSpec) -> Port | None:
@@ -171,8 +219,12 @@ def ground_port_of(scene: bpy.types.Scene, spec: AlgorithmSpec) -> Port | None:
     )
 
 
-def _picked_mesh(settings: Any, port: Port, active: bpy.types.Object | None) -> bpy.types.Object:
+def _picked_mesh(spec: AlgorithmSpec, settings: Any, port: Port, active: bpy.types.Object | None) -> bpy.types.Object:
+    """The mesh that is picked, else the selected one, or what that was made from by this engine."""
     mesh = settings.object or (active if active is not None and active.type == "MESH" else None)
+    again = made_from(spec, port, mesh) if mesh is not None and settings.object is None else None
+    if again is not None and again.kind == "object":
+        return bpy.data.objects[again.name]
     if mesh is None:
         raise InvalidInput(
             f"{port.label}: no mesh is picked or selected.",

@@ -73,7 +73,7 @@ def why_not(context: bpy.types.Context) -> str:
             return standing.sentence
         if reason := session.why_unavailable(spec):
             return reason
-    return sources.what_is_missing(context.scene, spec, context.active_object)
+    return requests.why_not(context, spec)
 
 
 def new_terrain() -> AlgorithmSpec:
@@ -212,7 +212,7 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
         if operator.properties.is_property_set(name) or parameter.name not in params:
             params[parameter.name] = property_table.to_json(parameter, getattr(operator, name))
     texts = {port.name: getattr(operator, _port_name(spec, port.name), "") for port in spec.inputs}
-    given = sources.collect(context.scene, spec, context.active_object, texts)
+    given = sources.collect(context.scene, spec, sources.selected(context), texts)
     target = getattr(operator, "target", "")
     if target and target not in bpy.data.objects:
         raise InvalidInput(f"There is no object {target!r}.", field="target")

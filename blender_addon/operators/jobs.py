@@ -70,6 +70,7 @@ class RELIEVO_OT_place_job(JobOperator, bpy.types.Operator):
         if context.mode != "OBJECT":
             raise InvalidInput("A result can only be placed in Object Mode.", hint="Leave the current mode first.")
         job.error = None
+        job.purpose["covers"] = []
         job.purpose["location"] = requests.free_place(context.scene, tuple(context.scene.cursor.location))
         results.place(pump.session(), job, pump.generation(), anywhere=True)
         if job.error is not None:
@@ -88,6 +89,7 @@ class RELIEVO_OT_forget_job(JobOperator, bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         job = self.find()
         previews.end(job)
+        results.forget(job)
         pump.session().discard(job)
         pump.redraw()
         return {"FINISHED"}

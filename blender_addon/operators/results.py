@@ -7,11 +7,13 @@ which.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import bpy
 
 from .. import requests, typed
+from ..placing import covering
 from ..requests import Request
 from ..settings import properties
 from ..shared.algorithm import find
@@ -67,7 +69,9 @@ class MadeOperator:
 
     def request(self, context: bpy.types.Context, **changes: Any) -> Request:
         item = paintings.canvas_of(context.active_object)
-        return requests.from_recipe(self.recipe(context), target=item.name if item is not None else "", changes=changes)
+        name = item.name if item is not None else ""
+        request = requests.from_recipe(self.recipe(context), target=name, changes=changes)
+        return replace(request, pressed_on=name)
 
 
 class RELIEVO_OT_regenerate(MadeOperator, bpy.types.Operator):
@@ -169,6 +173,48 @@ class RELIEVO_OT_open_report(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class RELIEVO_OT_show_source(bpy.types.Operator):
+    """Show what this terrain was made from and lies over, or hide it again"""
+
+    bl_idname = "relievo.show_source"
+    bl_label = "Show Source"
+    bl_options = {"REGISTER", "UNDO"}
+
+    hidden: bpy.props.BoolProperty(name="Hide", description="Hide it instead", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        item = context.active_object
+        if item is None or not covering.below(item):
+            cls.poll_message_set("Select a terrain that lies over its source")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        covering.show(covering.below(typed.present(context.active_object)), hidden=self.hidden)
+        return {"FINISHED"}
+
+
+class RELIEVO_OT_draw_in_full(bpy.types.Operator):
+    """Have views draw all of this terrain, and not only its box. The first time may take a minute"""
+
+    bl_idname = "relievo.draw_in_full"
+    bl_label = "Draw in Full"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        item = context.active_object
+        if item is None or item.display_type != "BOUNDS":
+            cls.poll_message_set("Select a terrain that is drawn as its box")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        typed.present(context.active_object).display_type = "TEXTURED"
+        return {"FINISHED"}
+
+
 class RELIEVO_OT_show_textures(bpy.types.Operator):
     """Shade this view by materials, in which textures are seen"""
 
@@ -191,6 +237,8 @@ CLASSES = (
     RELIEVO_OT_settings_from_terrain,
     RELIEVO_OT_copy_recipe,
     RELIEVO_OT_open_report,
+    RELIEVO_OT_show_source,
+    RELIEVO_OT_draw_in_full,
     RELIEVO_OT_show_textures,
 )
 

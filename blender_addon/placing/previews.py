@@ -1,26 +1,37 @@
 """A job's result while it is being computed: a stand-in object that follows the previews and goes when the job ends.
 
-The user's own objects are never written to: what is to be replaced or textured is hidden behind the stand-in until then. A
-stand-in that the user has touched is theirs from that moment on, and is left alone. How one looks is the business of
-writers/preview_objects.py; this module only says when it comes, changes and goes.
+The user's own objects are never written to: what is to be replaced, textured or covered is hidden behind the stand-in until then.
+A stand-in that the user has touched is theirs from that moment on, and is left alone; one that they delete is a job that they
+do not want (was_deleted()). How one looks is the business of writers/preview_objects.py; this module only says when it comes,
+changes and goes.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import bpy
 
 from ..link.job_records import Job
 from ..writers import preview_objects, record, table
-from . import viewport
+from . import covering, viewport
 
 TAG = "relievo_preview"  # custom property of a stand-in: the job's id
-HIDES = "relievo_hides"  # and the name of the object that it stands in for
+HIDES = "relievo_hides"  # and the names of the objects that it hides, one in a line
 INTERVAL_S = 0.1
 IDLE_SHARE = 4.0  # the pause behind an update, in terms of what it took: a big mesh must not fill the main thread
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """An object that a stand-in hides, and how it was before."""
+
+    name: str
+    uid: int
+    was_selected: bool
+    was_active: bool
 
 
 @dataclass
@@ -29,10 +40,7 @@ class _StandIn:
     uid: int
     look: preview_objects.Look
     fingerprint: tuple
-    hides: str = ""
-    hides_uid: int = 0
-    was_selected: bool = False
-    was_active: bool = False
+    hides: list[_Hidden] = field(default_factory=list)
     next_s: float = 0.0
 
 
@@ -72,7 +80,8 @@ def _create(job: Job, preview: Any) -> bool:
     stand_in = _StandIn(made.name, made.session_uid, look, look.fingerprint(made))
     if target is not None:
         made.matrix_world = target.matrix_world
-        _hide(stand_in, made, target)
+    below = [target] if target is not None else covering.find(job.purpose.get("covers", ()))
+    _hide(stand_in, made, [item for item in below if item.name in bpy.context.view_layer.objects])
     _brought.update(_shared_datablocks() - before)
     if job.purpose.get("frame") and target is None and not bpy.app.background:
         viewport.frame(made)
@@ -88,6 +97,15 @@ def _update(job: Job, stand_in: _StandIn, preview: Any) -> bool:
     stand_in.look.update(made, preview)
     stand_in.fingerprint = stand_in.look.fingerprint(made)
     return True
+
+
+def was_deleted(job: Job) -> bool:
+    """Whether a person has deleted the job's stand-in: it was there, and is in no scene any more."""
+    stand_in = _stand_ins.get(job.id)
+    if stand_in is None:
+        return False
+    made = _object_of(stand_in)
+    return made is None or not made.users_scene
 
 
 def _object_of(stand_in: _StandIn) -> bpy.types.Object | None:
@@ -134,32 +152,35 @@ def _leave(stand_in: _StandIn, made: bpy.types.Object) -> None:
 
 def stood_for(item: bpy.types.Object | None) -> str:
     """The object's name if a stand-in hides it at present, else ""."""
-    hidden = {stand_in.hides_uid for stand_in in _stand_ins.values() if stand_in.hides}
+    hidden = {entry.uid for stand_in in _stand_ins.values() for entry in stand_in.hides}
     return item.name if item is not None and item.session_uid in hidden else ""
 
 
 # What it stands in for -----------------------------------------------------------------------------------------------
 
 
-def _hide(stand_in: _StandIn, made: bpy.types.Object, target: bpy.types.Object) -> None:
-    layer = bpy.context.view_layer
-    stand_in.hides, stand_in.hides_uid = target.name, target.session_uid
-    stand_in.was_selected, stand_in.was_active = target.select_get(), layer.objects.active == target
-    made[HIDES] = target.name
-    target.hide_set(True)
+def _hide(stand_in: _StandIn, made: bpy.types.Object, below: list[bpy.types.Object]) -> None:
+    active = bpy.context.view_layer.objects.active
+    for item in below:
+        if item.hide_get():
+            continue  # the user has hidden it, and it stays so afterwards
+        stand_in.hides.append(_Hidden(item.name, item.session_uid, item.select_get(), item == active))
+        item.hide_set(True)
+    made[HIDES] = "\n".join(entry.name for entry in stand_in.hides)
 
 
 def _unhide(stand_in: _StandIn) -> None:
     """Show what was hidden again, selected and active as it was."""
-    hidden = record.find(bpy.data.objects, stand_in.hides, stand_in.hides_uid) if stand_in.hides else None
     layer = bpy.context.view_layer
-    if hidden is None or hidden.name not in layer.objects:
-        return
-    hidden.hide_set(False)
-    if stand_in.was_selected:
-        hidden.select_set(True)
-    if stand_in.was_active and layer.objects.active is None:
-        layer.objects.active = hidden
+    for entry in stand_in.hides:
+        hidden = record.find(bpy.data.objects, entry.name, entry.uid)
+        if hidden is None or hidden.name not in layer.objects:
+            continue
+        hidden.hide_set(False)
+        if entry.was_selected:
+            hidden.select_set(True)
+        if entry.was_active and layer.objects.active is None:
+            layer.objects.active = hidden
 
 
 def _remove(made: bpy.types.Object) -> None:
@@ -211,10 +232,20 @@ def clear() -> None:
     sweep()
 
 
+def after_history() -> None:
+    """After an undo or redo, which knows no stand-ins: one that is gone was not deleted by a person, and comes again."""
+    for id, stand_in in list(_stand_ins.items()):
+        if _object_of(stand_in) is None:
+            del _stand_ins[id]
+            _unhide(stand_in)
+    sweep()
+
+
 def sweep() -> None:
     """Remove stand-ins that no running job owns: an undo may bring one back, and hide again what it stood in for."""
     for made in [made for made in bpy.data.objects if TAG in made and made[TAG] not in _stand_ins]:
-        hidden = bpy.data.objects.get(made.get(HIDES, ""))
-        if hidden is not None and hidden.name in bpy.context.view_layer.objects:
-            hidden.hide_set(False)
+        for name in str(made.get(HIDES, "")).splitlines():
+            hidden = bpy.data.objects.get(name)
+            if hidden is not None and hidden.name in bpy.context.view_layer.objects:
+                hidden.hide_set(False)
         _remove(made)

@@ -7,10 +7,12 @@ the target again, decides what can be done with it, selects and frames, and says
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, replace
+from typing import Any
 
 import bpy
 
-from .. import requests
+from .. import requests, typed
 from ..link.job_records import Job
 from ..link.session import Session
 from ..readers import scans
@@ -19,18 +21,35 @@ from ..shared.arrays import MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
 from ..writers import record, table, textures
-from ..writers.table import Result, Writer
-from . import previews, viewport
+from ..writers.table import Preparing, Result, Writer
+from . import covering, previews, viewport
 
 log = logging.getLogger(__name__)
 
 SHOWN_KEY = "shown"  # in a job's purpose: the name of what its result became
+JOB_KEY = (
+    "relievo_job"  # custom property of what a result became: its job's id, by which it is found in a file opened again
+)
 
 
-def place(session: Session, job: Job, generation: int, *, anywhere: bool = False) -> bool:
+@dataclass
+class _Preparing:
+    """A large result that is put together in steps."""
+
+    steps: Preparing
+    share: float = 0.0
+    is_done: bool = False
+    made: Any = None
+
+
+_preparing: dict[str, _Preparing] = {}  # by job id
+
+
+def place(session: Session, job: Job, generation: int, *, anywhere: bool = False, in_steps: bool | None = None) -> bool:
     """Put a result into the scene, or hold it with the reason. True when something has changed.
 
-    anywhere: a person has asked for it in this file, where its target need not be.
+    anywhere: a person has asked for it in this file, where its target need not be. in_steps: do a part of it that takes a
+    fraction of a second, and the rest in further calls; by default so in a window, unless a person waits for it.
     """
     if not anywhere and (reason := _why_not(job, generation)):
         session.hold(job, reason)
@@ -38,13 +57,18 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
     if bpy.context.mode != "OBJECT":
         return False  # the next tick tries again; sentence_of() says what it waits for
     try:
+        steps = not (anywhere or bpy.app.background) if in_steps is None else in_steps
+        if not _is_prepared(job, as_new=anywhere, at_once=not steps):
+            return True
         made = _build(job, as_new=anywhere)
     except RelievoError as error:
+        forget(job)
         job.error = error
         session.hold(job, error.message)
         return True
     except Exception as error:  # whatever bpy says: the result is kept and the report can be copied
         log.exception("placing %s", job.label)
+        forget(job)
         defect = InternalError(
             f"The result could not be put into the scene: {error}.", hint="Copy the report and send it to us."
         )
@@ -53,6 +77,7 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
         return True
     job.purpose[SHOWN_KEY] = made.name
     job.purpose["shown_uid"] = made.session_uid
+    made[JOB_KEY] = job.id
     session.mark_applied(job)
     bpy.ops.ed.undo_push(message=job.label)
     return True
@@ -75,17 +100,24 @@ def find_target(job: Job) -> bpy.types.Object | None:
 
 def find_shown(job: Job) -> bpy.types.Object | None:
     """The object that the job's result became, None when it is gone or was none."""
-    return record.find(bpy.data.objects, job.purpose.get(SHOWN_KEY, ""), job.purpose.get("shown_uid", 0))
+    return _find_shown(job, bpy.data.objects)
 
 
 def find_shown_data(job: Job) -> bpy.types.Image | bpy.types.Material | None:
     """The image or material that the job's result became, where it is no object."""
+    return _find_shown(job, bpy.data.images) or _find_shown(job, bpy.data.materials)
+
+
+def _find_shown(job: Job, datablocks: bpy.types.bpy_prop_collection) -> Any:
     name, uid = job.purpose.get(SHOWN_KEY, ""), job.purpose.get("shown_uid", 0)
-    return record.find(bpy.data.images, name, uid) or record.find(bpy.data.materials, name, uid)
+    found = record.find(datablocks, name, uid)
+    return found or next((item for item in datablocks if item.get(JOB_KEY) == job.id), None)
 
 
 def sentence_of(job: Job) -> str:
     """The job's own words, or what its result waits for."""
+    if (share := preparing_share(job)) is not None:
+        return f"placing it in the scene, {share:.0%}".replace("%", " %")
     if job.awaits_placing and bpy.context.mode != "OBJECT":
         return "ready: leave the current mode to place it"
     return job.sentence
@@ -99,30 +131,73 @@ def writer_of(job: Job) -> Writer:
     return table.of(job.spec or find(algorithms(), job.algorithm))
 
 
+def _is_prepared(job: Job, *, as_new: bool, at_once: bool) -> bool:
+    """Whether everything slow is done: a step of it is made in each call, so that the window stays alive, or all at once."""
+    assert job.outputs is not None
+    if job.id not in _preparing:
+        target = None if as_new else find_target(job)
+        _preparing[job.id] = _Preparing(writer_of(job).prepare(_result_of(job, target), target))
+    preparing = _preparing[job.id]
+    while not preparing.is_done:
+        try:
+            preparing.share = next(preparing.steps)
+        except StopIteration as done:
+            preparing.is_done, preparing.made = True, done.value
+        except ReferenceError:  # an undo has taken what was made so far: from the beginning
+            del _preparing[job.id]
+            return _is_prepared(job, as_new=as_new, at_once=at_once)
+        if not at_once and not preparing.is_done:
+            return False
+    return True
+
+
+def _result_of(job: Job, target: bpy.types.Object | None) -> Result:
+    assert job.outputs is not None
+    writer, purpose = writer_of(job), job.purpose
+    sent = purpose.get("uv_layer", "")
+    return Result(
+        outputs=job.outputs,
+        choice=purpose["output"],
+        name=(purpose.get("target") if writer.goes_on_mesh else "") or job.label,
+        recipe=requests.recipe_of(job),
+        scene=bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene),
+        location=tuple(purpose.get("location", (0.0, 0.0, 0.0))),
+        uv_layer=sent,
+    )
+
+
 def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
     assert job.outputs is not None
     writer, purpose = writer_of(job), job.purpose
     stood = previews.end(job)
     target = None if as_new else find_target(job)
-    sent = purpose.get("uv_layer", "")
-    result = Result(
-        outputs=job.outputs,
-        choice=purpose["output"],
-        name=(purpose.get("target") if writer.goes_on_mesh else "") or job.label,
-        recipe=requests.recipe_of(job),
-        scene=bpy.data.scenes.get(purpose.get("scene", "")) or bpy.context.scene,
-        location=stood or tuple(purpose.get("location", (0.0, 0.0, 0.0))),
-        uv_layer=_uv_layer(job.outputs, target, sent) if writer.goes_on_mesh and target is not None else sent,
-    )
+    result = replace(_result_of(job, target), prepared=_preparing.pop(job.id).made)
+    if stood:
+        result = replace(result, location=stood)
+    if writer.goes_on_mesh and target is not None:
+        result = replace(result, uv_layer=_uv_layer(job.outputs, target, result.uv_layer))
     if target is not None:
-        writer.put_on(result, target)
-        return target
+        return writer.put_on(result, target)
     made = writer.make(result)
     if isinstance(made, bpy.types.Object):
+        covering.cover(made, covering.find(purpose.get("covers", ())))
         viewport.select(made)
         if purpose.get("frame") and not bpy.app.background:
             viewport.frame(made)
     return made
+
+
+def preparing_share(job: Job) -> float | None:
+    """How much of a large result is put together, None where it is not being placed."""
+    return _preparing[job.id].share if job.id in _preparing else None
+
+
+def forget(job: Job | None = None) -> None:
+    """Drop what was put together of a job's result, or of all before another file is loaded."""
+    for id in [job.id] if job is not None else list(_preparing):
+        preparing = _preparing.pop(id, None)
+        if preparing is not None:
+            preparing.steps.close()
 
 
 def _uv_layer(outputs: Arrays, target: bpy.types.Object, sent: str) -> str:

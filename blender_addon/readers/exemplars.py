@@ -44,6 +44,15 @@ def help_of(name: str) -> str:
     return str(_recipe(name).get("help", ""))
 
 
+@cache
+def size_of(name: str) -> tuple[int, float]:
+    """Pixels along a side and metres per pixel of a landscape; 0, 0.0 for a name that there is not. Read once."""
+    if name not in names():
+        return 0, 0.0
+    recipe = _recipe(name)
+    return int(recipe.get("side_px", 0)), float(recipe["pixel_size_m"])
+
+
 def _recipe(name: str) -> dict[str, Any]:
     return json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
 

@@ -99,6 +99,15 @@ def footprint(seen: Triangles, *, longest_side_px: int = 512, pixel_size_m: floa
     return Footprint(shape, pixel_size_m, float(low[0]), float(high[1]))
 
 
+def footprint_of(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_side_px: int) -> Footprint:
+    """The map that height_map() makes of one mesh, without looking at its faces. Raises InvalidInput as footprint() does."""
+    bring_up_to_date(item, depsgraph)
+    world, _, _ = _read(item, depsgraph, faces=False)
+    none = np.empty(0, np.int32)
+    seen = Triangles(world * metres_per_unit(typed.present(depsgraph.scene)), none, none, none)
+    return footprint(seen, longest_side_px=longest_side_px)
+
+
 def in_samples(seen: Triangles, where: Footprint) -> np.ndarray:
     """Points as the rasteriser takes them: x and y in samples of the map from its top left, z in metres."""
     return np.stack(
@@ -179,8 +188,12 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
     return make_height_map(heights, float(own[grid.SPACING_KEY]) * world[0, 0] * scale)
 
 
-def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """World positions float64 [V, 3], triangles int32 [T, 3], material slots int32 [T] of one evaluated object."""
+def _read(
+    item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, *, faces: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """World positions float64 [V, 3], triangles int32 [T, 3], material slots int32 [T] of one evaluated object; no triangles
+    without faces.
+    """
     evaluated = item.evaluated_get(depsgraph)
     # in edit mode the evaluated mesh is the cage; evaluated again, it has its modifiers
     mesh = (
@@ -190,11 +203,13 @@ def _read(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[np.nd
     )
     try:
         local = positions(mesh, item.name)
-        mesh.calc_loop_triangles()
-        vertices = np.empty(len(mesh.loop_triangles) * 3, np.int32)
-        mesh.loop_triangles.foreach_get("vertices", vertices)
-        slots = np.zeros(len(mesh.loop_triangles), np.int32)
-        if "material_index" in mesh.attributes:  # absent where all faces have the first
+        if faces:
+            mesh.calc_loop_triangles()
+        count = len(mesh.loop_triangles) if faces else 0
+        vertices, slots = np.empty(count * 3, np.int32), np.zeros(count, np.int32)
+        if count:
+            mesh.loop_triangles.foreach_get("vertices", vertices)
+        if count and "material_index" in mesh.attributes:  # absent where all faces have the first
             mesh.loop_triangles.foreach_get("material_index", slots)
         world = np.array(evaluated.matrix_world, np.float64)
     finally:

@@ -47,6 +47,13 @@ Item = tuple[
 Read = Callable[[Source, Port, bpy.types.Context], Array]
 
 NONE: Item = ("NONE", "None", "Leave this input out", "X", 4)
+AUTO: Item = (
+    "AUTO",
+    "Automatic",
+    "The selected mesh, seen from above; where none is selected, a new result of another engine, or an image",
+    "RESTRICT_SELECT_OFF",
+    10,
+)
 IMAGE: Item = ("IMAGE", "Image", "An image of this file", "IMAGE_DATA", 0)
 
 

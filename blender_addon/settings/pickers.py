@@ -11,7 +11,7 @@ import bpy
 
 from ..inputs import scan_sources
 from ..readers import exemplars
-from ..readers.table import NONE, NOT_READ, Item, engine_items, readers_of
+from ..readers.table import AUTO, NONE, NOT_READ, Item, engine_items, readers_of
 from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, MESH
 
@@ -31,16 +31,19 @@ def items(spec: AlgorithmSpec, port: Port) -> list[Item]:
         given += engine_items(spec, port) if name == "engine" else reader.items
     if not given:
         return [(*NONE[:2], NOT_READ.get(port.kind, "No engine makes this"), *NONE[3:])]
-    return [*given, NONE] if port.optional else given
+    if port.optional:
+        return [*given, NONE]
+    return [*given, AUTO] if not port.many and any(item[0] == "OBJECT" for item in given) else given
 
 
 def default(spec: AlgorithmSpec, port: Port) -> str:
-    """So that Generate does something at once: a landscape to learn from where there can be many, else another engine's new
-    result, else what is selected or the first there is.
+    """So that Generate does something at once: a landscape to learn from where there can be many, else what is selected, else
+    another engine's new result or the first there is.
     """
     given = [item[0] for item in items(spec, port)]
-    if "NONE" in given:
-        return "NONE"
+    for name in ("NONE", "AUTO"):
+        if name in given:
+            return name
     if port.many and "EXEMPLAR" in given:
         return "EXEMPLAR"
     engines = [item[0] for item in engine_items(spec, port)]

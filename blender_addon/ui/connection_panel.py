@@ -8,6 +8,7 @@ import bpy
 
 from .. import typed
 from ..link.backend_status import LinkState, selftest_sentence
+from ..link.connection import Connection
 from ..link.session import Session
 
 # (operator, label, icon) that mends a state of the connection
@@ -16,7 +17,6 @@ _MENDING = {
     "update": ("relievo.update_backend", "Update Backend", "FILE_REFRESH"),
     "start": ("relievo.start_backend", "Start Backend", "PLAY"),
     "stop": ("relievo.stop_backend", "Stop", "PAUSE"),
-    "cancel_install": ("relievo.cancel_install", "Cancel", "X"),
     "reconnect": ("relievo.reconnect", "Connect", "FILE_REFRESH"),
 }
 _STATE_ICONS = {
@@ -62,16 +62,44 @@ def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_p
         row.label(text=standing.sentence, icon="CHECKMARK")
         if standing.action:
             row.operator("relievo.stop_backend", text="", icon="PAUSE")
-        if not session.jobs and (passed := selftest_sentence(session.connection.selftest)) and not in_preferences:
+        if not session.jobs and (passed := selftest_of(session.connection)) and not in_preferences:
             wrapped(layout, passed, "BLANK1")  # right after installing, until there is something to see
+        return
+    if standing.state is LinkState.INSTALLING:
+        _draw_installing(layout if in_preferences else layout.box(), session)
         return
     box = layout if in_preferences else layout.box()
     wrapped(box, standing.sentence, _STATE_ICONS.get(standing.state, "INFO"))
-    if standing.state is LinkState.INSTALLING and session.connection.progress is not None:
-        box.progress(factor=session.connection.progress.fraction, text=session.connection.progress.stage)
     if standing.hint:
         wrapped(box, standing.hint, "NONE")
     _draw_mending(box, standing.state, standing.action)
+
+
+def selftest_of(connection: Connection) -> str:
+    """What the self-test of the backend in use has found, "" where none was made: a backend that runs elsewhere, or in an
+    environment of the user's, was not tested here, whatever was installed before.
+    """
+    if not connection.place.is_managed or not connection.installation.managed:
+        return ""
+    return selftest_sentence(connection.selftest)
+
+
+def _draw_installing(box: bpy.types.UILayout, session: Session) -> None:
+    """Four rows, whatever the installer says: Cancel stays under the mouse while its lines come and go."""
+    progress = session.connection.progress
+    big = box.column()
+    big.scale_y = 1.4
+    big.operator("relievo.cancel_install", text="Cancel", icon="X")
+    box.label(text="Installing the backend", icon="SORTTIME")
+    stage, line = (progress.stage, progress.line) if progress is not None else ("Starting", "")
+    box.progress(factor=progress.fraction if progress is not None else 0.0, text=_on_one_line(stage))
+    box.label(text=_on_one_line(line))
+
+
+def _on_one_line(text: str) -> str:
+    """As much of it as the sidebar is wide."""
+    text, width = " ".join(text.split()), _letters_a_line()
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _draw_mending(box: bpy.types.UILayout, state: LinkState, action: str) -> None:

@@ -11,10 +11,12 @@ from ..inputs import scan_sources, sources
 from ..operators import cameras
 from ..placing import previews
 from ..readers import table
-from ..settings import properties, property_table
+from ..settings import map_extent, properties, property_table
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import algorithms
+from ..shared.errors import InvalidInput
+from . import size_lines
 from .connection_panel import wrapped
 from .sidebar import RelievoTab
 
@@ -63,7 +65,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
                 if problem := cameras.problem():
                     wrapped(column, problem, "ERROR")
         column = typed.present(self.layout).column(align=True)
-        for line in sources.summary(context.scene, spec, context.active_object):
+        for line in sources.summary(context.scene, spec, sources.selected(context)):
             wrapped(column, line)
 
     def _draw_mesh_state(self, column: bpy.types.UILayout, context: bpy.types.Context, settings: Any) -> None:
@@ -95,7 +97,10 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         if settings.source == "IMAGE":
             self._draw_image(column, spec, port, settings, index)
         elif settings.source == "OBJECT":
-            self._draw_mesh(column, context, settings)
+            column.prop(settings, "object", text="")
+            self._draw_mesh(column, context, spec, port, settings)
+        elif settings.source == "AUTO":
+            self._draw_automatic(column, context, spec, port, settings)
         elif settings.source == "EXEMPLAR":
             column.prop(settings, "exemplar", text="")
         elif settings.source in ("MATERIALS", "OBJECTS"):
@@ -103,7 +108,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         elif settings.source == "NONE" and not port.optional:
             wrapped(column, f"Nothing in Blender gives {port.label} to this engine", "ERROR")
         elif (engine := table.picked_engine(spec, port, settings.source)) is not None:
-            column.label(text=f"{engine.label} engine's settings{_seed_of(context, engine)}", icon="INFO")
+            self._draw_engine(column, context, engine)
         if index == 0 and settings.source in ("IMAGE", "MATERIALS", "OBJECTS"):
             _draw_palette(column, port, settings.source)
 
@@ -127,6 +132,8 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             if settings.meaning == "RANGE":
                 detail.prop(settings, "low")
                 detail.prop(settings, "high")
+        if index == 0 and map_extent.port_of(spec) == port:
+            size_lines.draw(column, bpy.context, spec)
 
     def _draw_classes(
         self, column: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec, port: Port, settings: Any
@@ -135,24 +142,67 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         if settings.source == "OBJECTS":
             column.prop(settings, "collection", text="")
         if sources.ground_port_of(context.scene, spec) is None:
-            self._draw_mesh(column, context, settings, fills_gaps=False)
+            column.prop(settings, "object", text="")
+            self._draw_mesh(column, context, spec, port, settings, fills_gaps=False)
         if not port.classes:
             what = "material" if settings.source == "MATERIALS" else "object"
             column.label(text=f"The pass index of each {what} is its class", icon="INFO")
 
     def _draw_mesh(
-        self, column: bpy.types.UILayout, context: bpy.types.Context, settings: Any, *, fills_gaps: bool = True
+        self,
+        column: bpy.types.UILayout,
+        context: bpy.types.Context,
+        spec: AlgorithmSpec,
+        port: Port,
+        settings: Any,
+        *,
+        fills_gaps: bool = True,
     ) -> None:
-        active = context.active_object
-        column.prop(settings, "object", text="")
+        """Below the picker: which mesh it is where none is picked, and how it is read."""
+        active = sources.selected(context)
         if settings.object is None:
             if active is not None and active.type == "MESH":
-                column.label(text=f"Selected: {active.name}", icon="RESTRICT_SELECT_OFF")
+                again = sources.made_from(spec, port, active)
+                text = f"Selected: {active.name}"
+                if again is not None and again.kind == "object":
+                    text = f"{again.name}, as for {active.name}"
+                column.label(text=text, icon="RESTRICT_SELECT_OFF")
             else:
                 column.label(text="Select a mesh", icon="ERROR")
         column.prop(settings, "resolution")
+        if map_extent.port_of(spec) == port:
+            size_lines.draw(column, context, spec)
         if fills_gaps:
             column.prop(settings, "fill_gaps")
+
+    def _draw_automatic(
+        self, column: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec, port: Port, settings: Any
+    ) -> None:
+        """What is taken now."""
+        active = sources.selected(context)
+        try:
+            source = sources.automatic(context.scene, spec, port, settings, active)
+        except InvalidInput:
+            self._draw_image(column, spec, port, settings, 0)
+            return
+        if source.kind == "object":
+            is_selected = active is not None and source.name == active.name
+            text = (
+                f"Selected: {source.name}" if is_selected or active is None else f"{source.name}, as for {active.name}"
+            )
+            column.label(text=text, icon="RESTRICT_SELECT_OFF")
+            column.prop(settings, "resolution")
+            size_lines.draw(column, context, spec)
+            column.prop(settings, "fill_gaps")
+        elif source.kind == "image":
+            self._draw_image(column, spec, port, settings, 0)
+        elif source.kind == "engine":
+            self._draw_engine(column, context, find(algorithms(), source.name))
+        else:
+            column.label(text=source.name, icon="INFO")
+
+    def _draw_engine(self, column: bpy.types.UILayout, context: bpy.types.Context, engine: AlgorithmSpec) -> None:
+        column.label(text=f"{engine.label} engine's settings{_seed_of(context, engine)}", icon="INFO")
 
 
 def _seed_of(context: bpy.types.Context, spec: AlgorithmSpec) -> str:

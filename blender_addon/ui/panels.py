@@ -19,9 +19,9 @@ from ..settings import properties, property_table
 from ..shared.algorithm import AlgorithmSpec, find
 from ..shared.catalog import algorithms
 from ..shared.jobs import JobState
-from ..shared.params import Param
+from ..shared.params import Param, with_role
 from ..writers import table
-from . import input_panel, result_panel
+from . import failures, input_panel, result_panel, size_lines
 from .connection_panel import draw_connection, wrapped
 from .sidebar import RelievoTab
 
@@ -35,7 +35,7 @@ class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
         layout, settings = typed.present(self.layout), typed.settings(context.scene)
         draw_connection(layout, pump.current())
         for job in _jobs():
-            if not job.is_settled:
+            if not job.is_settled or results.preparing_share(job) is not None:
                 _draw_running(layout, job)
         column = layout.column(align=True)
         column.scale_y = 1.1
@@ -58,6 +58,8 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
         column.use_property_split, column.use_property_decorate = True, False
         seeds = properties.seeds_of(spec)
         _draw_parameters(column, group, [p for p in spec.parameters if not p.group and p not in seeds])
+        if len(with_role(spec.parameters, "size")) == 2:
+            size_lines.draw(typed.present(self.layout), context, spec)
         names = dict.fromkeys(parameter.group for parameter in spec.parameters if parameter.group)
         for name in names:
             header, body = typed.present(self.layout).panel(f"relievo_{spec.name}_{name}", default_closed=True)
@@ -118,6 +120,16 @@ class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
             row.operator("relievo.roll_seed", text="", icon="FILE_REFRESH")
         if where := _where_it_goes(context, spec):
             typed.present(self.layout).label(text=where, icon="MATERIAL")
+        size_lines.draw_warning(typed.present(self.layout), context, spec)
+        if reason := engines.why_not(context):
+            wrapped(typed.present(self.layout), reason, "ERROR")
+        failures.draw(typed.present(self.layout), _newest(spec.name))
+
+
+def _newest(engine: str) -> Job | None:
+    """The last job of an engine that Generate has started."""
+    jobs = (job for job in reversed(_jobs()) if job.algorithm == engine and not job.purpose.get("pressed_on"))
+    return next(jobs, None)
 
 
 def _where_it_goes(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
@@ -141,7 +153,7 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
 
     def draw(self, _context: bpy.types.Context) -> None:
         for job in reversed(_jobs()):
-            if job.is_settled:
+            if job.is_settled and results.preparing_share(job) is None:
                 self._draw_settled(job)
 
     def _draw_settled(self, job: Job) -> None:
@@ -158,22 +170,12 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
         if not is_brief:
             wrapped(box, f"{sentence[:1].upper()}{sentence[1:]}")
         if job.error is not None:
-            self._draw_error(box, job)
+            failures.draw_ways_out(box, job)
         elif job.held:
             text = table.of(job.spec).held if job.spec is not None else "Place"
             box.operator("relievo.place_job", text=text, icon="IMPORT").job = job.id
         for warning in job.warnings:
             wrapped(box, warning, "INFO")
-
-    def _draw_error(self, box: bpy.types.UILayout, job: Job) -> None:
-        if job.error is not None and job.error.hint:
-            wrapped(box, job.error.hint, "INFO")
-        row = box.row(align=True)
-        if job.outputs is not None:
-            row.operator("relievo.place_job", text="Try Again", icon="IMPORT").job = job.id
-        else:
-            row.operator("relievo.again_job", text="Again", icon="FILE_REFRESH").job = job.id
-        row.operator("relievo.copy_job_report", icon="COPYDOWN").job = job.id
 
 
 def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
@@ -184,7 +186,8 @@ def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
     if job.can_be_kept:
         row.operator("relievo.keep_job", text="Keep").job = job.id
     row.operator("relievo.cancel_job", text="", icon="X").job = job.id
-    column.progress(factor=job.fraction, text=results.sentence_of(job))
+    share = results.preparing_share(job)
+    column.progress(factor=job.fraction if share is None else share, text=results.sentence_of(job))
 
 
 def _jobs() -> list[Job]:

@@ -10,11 +10,14 @@ from typing import Any
 
 import bpy
 
-from .. import requests, typed
+from .. import pump, requests, typed
+from ..link.job_records import Job
+from ..placing import covering
 from ..settings import properties
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
-from ..writers import paintings, report, textures
+from ..writers import paintings, report, terrain, textures
+from . import failures
 from .connection_panel import wrapped
 from .sidebar import RelievoTab
 
@@ -55,6 +58,30 @@ def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: Algor
         row.operator("relievo.open_report", text="", icon="TEXT")
     if spec.makes == "terrain":
         box.operator("relievo.set_up_view", icon="LIGHT_SUN")
+        _draw_state(box, item)
+    failures.draw(box, _newest(item, spec))
+
+
+def _draw_state(box: bpy.types.UILayout, item: bpy.types.Object) -> None:
+    """What a view does not show: a heavy terrain itself, and what lies below."""
+    if item.display_type == "BOUNDS" and terrain.is_heavy(item):
+        wrapped(box, f"Drawn as its box: {len(typed.mesh(item).vertices) / 1e6:.1f} million vertices", "INFO")
+        box.operator("relievo.draw_in_full", icon="SHADING_SOLID")
+    if below := covering.below(item):
+        is_hidden = below[0].hide_render
+        text = f"{'Show' if is_hidden else 'Hide'} {below[0].name}" + (
+            f" and {len(below) - 1} More" if below[1:] else ""
+        )
+        icon = "HIDE_ON" if is_hidden else "HIDE_OFF"
+        box.operator("relievo.show_source", text=text, icon=icon).hidden = not is_hidden
+
+
+def _newest(item: bpy.types.Object, spec: AlgorithmSpec) -> Job | None:
+    """The last job that a button in the object's own box has started."""
+    session = pump.current()
+    jobs = reversed(list(session.jobs.values())) if session is not None else ()
+    mine = (job for job in jobs if job.purpose.get("pressed_on") == item.name and job.algorithm == spec.name)
+    return next(mine, None)
 
 
 def _draw_texture(
@@ -76,6 +103,9 @@ def _draw_texture(
     found = report.read(material)
     if found is not None:
         _draw_summary(box.column(align=True), found)
+    engine = _engine_of(requests.recipe_on(material) or {"algorithm": ""})
+    if engine is not None:
+        failures.draw(box, _newest(item, engine))
     if context.space_data.shading.type in ("WIREFRAME", "SOLID"):
         box.operator("relievo.show_textures", icon="SHADING_TEXTURE")
 

@@ -9,6 +9,9 @@ order of an array's cells, top row first.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator, Iterator
+
 import bpy
 import numpy as np
 
@@ -17,6 +20,7 @@ from ..datablocks.grid import GRID_KEY, SPACING_KEY, lattice, shape_of
 from ..shared.errors import InvalidInput
 
 UV_NAME = "UVMap"
+STEP_FACES = 1 << 21  # whose UVs take about 0.2 s
 PLANE_QUADS = 16  # a side of build_plane(): enough for Cycles to dice in pieces
 
 _plane: tuple[tuple[int, int, float], np.ndarray] | None = None  # the last grid's positions: previews come ten a second
@@ -29,11 +33,28 @@ def build(name: str, heights: np.ndarray, pixel_size_m: float) -> bpy.types.Mesh
     heights: float32 [H, W] metres, top row first, at least 2 x 2. The top row is the farthest along +Y. The UV map
     samples an image of H x W pixels at their centres. Shaded smooth.
     """
+    steps = build_in_steps(name, heights, pixel_size_m)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def build_in_steps(name: str, heights: np.ndarray, pixel_size_m: float) -> Generator[float, None, bpy.types.Mesh]:
+    """The same in pieces of a fraction of a second each, for large grids: yields the share that is done, returns the mesh."""
     rows, columns = heights.shape
     if min(rows, columns) < 2:
         raise InvalidInput(f"A terrain of {rows} x {columns} has no faces.", hint="It takes at least 2 x 2 heights.")
     mesh = _topology(name, rows, columns)
-    _set_uv(mesh, (np.arange(columns) + 0.5) / columns, 1.0 - (np.arange(rows) + 0.5) / rows)
+    try:
+        yield 0.25
+        for share in _uv_in_steps(mesh, (np.arange(columns) + 0.5) / columns, 1.0 - (np.arange(rows) + 0.5) / rows):
+            yield 0.25 + 0.65 * share
+    except GeneratorExit:  # nobody wants it any more
+        with contextlib.suppress(ReferenceError):  # an undo has taken it already
+            bpy.data.meshes.remove(mesh)
+        raise
     mesh[GRID_KEY] = [rows, columns]
     mesh[SPACING_KEY] = float(pixel_size_m)
     update_heights(mesh, heights)
@@ -49,7 +70,8 @@ def build_plane(name: str, shape: tuple[int, int], pixel_size_m: float) -> bpy.t
     count = PLANE_QUADS + 1
     mesh = _topology(name, count, count)
     along = np.linspace(0.0, 1.0, count)
-    _set_uv(mesh, (0.5 + along * (columns - 1)) / columns, 1.0 - (0.5 + along * (rows - 1)) / rows)
+    for _ in _uv_in_steps(mesh, (0.5 + along * (columns - 1)) / columns, 1.0 - (0.5 + along * (rows - 1)) / rows):
+        pass  # so few are one step
     positions = np.zeros((count, count, 3), np.float32)
     positions[..., 0] = (along - 0.5) * (columns - 1) * pixel_size_m
     positions[..., 1] = ((0.5 - along) * (rows - 1) * pixel_size_m)[:, None]
@@ -88,20 +110,25 @@ def _positions(rows: int, columns: int, pixel_size_m: float) -> np.ndarray:
     return _plane[1]
 
 
-def _set_uv(mesh: bpy.types.Mesh, u: np.ndarray, v: np.ndarray) -> None:
+def _uv_in_steps(mesh: bpy.types.Mesh, u: np.ndarray, v: np.ndarray) -> Iterator[float]:
     """UV map of a grid: u [W] of its columns from the left, v [H] of its rows from the top; (0, 0) is an image's
-    bottom left.
+    bottom left. Yields the share that is done, about every STEP_FACES faces.
     """
     points = np.empty((len(v), len(u)), np.complex64)  # u + iv: a pair is then moved in one piece
     points.real = u
     points.imag = v[:, None]
     corners = np.empty((len(v) - 1, len(u) - 1, 4), np.complex64)
+    filled = 0
     for top in range(0, len(v) - 1, 32):  # so many rows stay in the cache while their four corners are filled in
         band, upper, lower = corners[top : top + 32], points[top : top + 33][:-1], points[top + 1 : top + 33]
         band[:, :, 0] = upper[:, :-1]  # of a face: top left, bottom left, bottom right, top right
         band[:, :, 1] = lower[:, :-1]
         band[:, :, 2] = lower[:, 1:]
         band[:, :, 3] = upper[:, 1:]
+        filled += band.shape[0] * band.shape[1]
+        if filled >= STEP_FACES:
+            filled = 0
+            yield top / len(v)
     layer = mesh.uv_layers.new(name=UV_NAME, do_init=False)
     layer.uv.foreach_set("vector", corners.view(np.float32).ravel())
 

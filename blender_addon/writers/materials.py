@@ -143,10 +143,16 @@ def height_image_of(item: bpy.types.Object) -> bpy.types.Image | None:
 
 def _put_on(item: bpy.types.Object, material: bpy.types.Material) -> None:
     worn = typed.mesh(item).materials
-    if len(worn):
-        worn[0] = material
-    else:
+    if not len(worn):
         worn.append(material)
+        return
+    old, worn[0] = worn[0], material
+    if old is None or old.users or old.library is not None:
+        return
+    if old.get(_KEY) == _VERSION:
+        bpy.data.materials.remove(old)
+    elif old.node_tree is None or not {_HEIGHT_NODE, _COLOR_NODE} & {node.name for node in old.node_tree.nodes}:
+        old.use_fake_user = True  # the user's, who may want it back after the file was saved
 
 
 def _shared() -> bpy.types.Material:

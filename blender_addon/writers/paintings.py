@@ -46,11 +46,14 @@ def make(
     return canvas
 
 
-def replace(canvas: bpy.types.Object, outputs: Arrays, *, choice: str, recipe: Mapping[str, Any] | None = None) -> None:
-    """Give a canvas another painting: it stays where it is, with its name and its own materials. Raises InvalidInput."""
+def replace(
+    canvas: bpy.types.Object, outputs: Arrays, *, choice: str, recipe: Mapping[str, Any] | None = None
+) -> bpy.types.ID:
+    """Give a canvas another painting: it stays where it is, with its name and its own materials. Returns the canvas, or for the
+    choice "IMAGES" the picture. Raises InvalidInput.
+    """
     if choice == "IMAGES":
-        maps.make(outputs, name=canvas.name, recipe=recipe)
-        return
+        return next(iter(maps.make(outputs, name=canvas.name, recipe=recipe).values()))
     if canvas.type != "MESH":
         raise InvalidInput(f"{canvas.name!r} is not a canvas.", hint="Paint a new one instead.", field=canvas.name)
     old = typed.mesh(canvas)
@@ -64,6 +67,7 @@ def replace(canvas: bpy.types.Object, outputs: Arrays, *, choice: str, recipe: M
     _fill(canvas, outputs, choice, scene)
     if recipe:
         record.write_recipe(canvas, recipe)
+    return canvas
 
 
 def canvas_of(item: bpy.types.Object | None) -> bpy.types.Object | None:

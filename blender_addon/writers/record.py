@@ -13,6 +13,8 @@ from typing import Any
 
 import bpy
 
+from ..shared.errors import InvalidInput
+from ..shared.recipe import check_recipe
 from ..units import metres_per_unit
 
 RECIPE_KEY = "relievo_recipe"
@@ -22,6 +24,17 @@ COLLECTION = "Relievo"
 def write_recipe(item: bpy.types.ID, recipe: Mapping[str, Any]) -> None:
     """Put a recipe on a datablock, as JSON text that any script can read."""
     item[RECIPE_KEY] = json.dumps(recipe)
+
+
+def recipe_on(item: bpy.types.ID | None) -> dict[str, Any] | None:
+    """The recipe stored on an object or image, None if there is none that can be read."""
+    text = item.get(RECIPE_KEY) if item is not None else None
+    if not isinstance(text, str):
+        return None
+    try:
+        return check_recipe(json.loads(text))
+    except (ValueError, InvalidInput):
+        return None
 
 
 def find(datablocks: bpy.types.bpy_prop_collection, name: str, uid: int) -> Any | None:

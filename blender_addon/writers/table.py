@@ -6,15 +6,16 @@ placing/results.py's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import bpy
 
 from ..shared.algorithm import AlgorithmSpec, Arrays, Makes
-from . import maps, paintings, terrain, textures
+from . import maps, paintings, result_size, terrain, textures
 from .preview_objects import Canvas, Look, Terrain, Texture
+from .result_size import Cost
 
 Item = tuple[
     str, str, str, str, int
@@ -23,7 +24,9 @@ Item = tuple[
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What is to be put somewhere. choice: one of the form's items. uv_layer: of the mesh that it goes on, "" for its own."""
+    """What is to be put somewhere. choice: one of the form's items. uv_layer: of the mesh that it goes on, "" for its own.
+    prepared: what the form's prepare() has made of it.
+    """
 
     outputs: Arrays
     choice: str
@@ -32,6 +35,18 @@ class Result:
     scene: bpy.types.Scene
     location: tuple[float, float, float] = (0.0, 0.0, 0.0)
     uv_layer: str = ""
+    prepared: Any = None
+
+
+Preparing = Generator[float, None, Any]
+Prepare = Callable[[Result, bpy.types.Object | None], Preparing]
+CostOf = Callable[[str, int, int], Cost | None]
+
+
+def _nothing_to_prepare(_result: Result, _target: bpy.types.Object | None) -> Preparing:
+    """For forms whose results are put together at once."""
+    return
+    yield
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +55,9 @@ class Writer:
 
     button: the text of the button that starts it; held: of the one that places a result that waits. goes_on_mesh: whether it is
     put on a mesh that is there, the one that was read or the selected one. frames: whether a new one can be brought into view.
-    make: something new; put_on: in the place of, or onto, an object. look: a preview's, by what has come of it first.
+    make: something new; put_on: in the place of, or onto, an object; both return what Show has to show. prepare: the slow part
+    of either beforehand, in steps. cost: of a choice of rows x columns, None where it is never large. look: a preview's, by what
+    has come of it first.
     """
 
     items: tuple[Item, ...]
@@ -50,7 +67,9 @@ class Writer:
     button: str
     held: str
     make: Callable[[Result], bpy.types.ID]
-    put_on: Callable[[Result, bpy.types.Object], None]
+    put_on: Callable[[Result, bpy.types.Object], bpy.types.ID]
+    prepare: Prepare = _nothing_to_prepare
+    cost: CostOf = lambda _choice, _rows, _columns: None
     look: Callable[[Arrays], Look | None] = lambda _preview: None
     goes_on_mesh: bool = False
     frames: bool = True
@@ -76,11 +95,18 @@ def _make_terrain(result: Result) -> bpy.types.ID:
         location=result.location,
         recipe=result.recipe,
         scene=result.scene,
+        mesh=result.prepared,
     )
 
 
-def _replace_terrain(result: Result, target: bpy.types.Object) -> None:
-    terrain.replace(target, _first_of_each(result.outputs), kind=result.choice, recipe=result.recipe)
+def _prepare_terrain(result: Result, target: bpy.types.Object | None) -> Preparing:
+    outputs = _first_of_each(result.outputs)
+    return terrain.mesh_in_steps(outputs, kind=result.choice, name=result.name, target=target)
+
+
+def _replace_terrain(result: Result, target: bpy.types.Object) -> bpy.types.ID:
+    outputs = _first_of_each(result.outputs)
+    return terrain.replace(target, outputs, kind=result.choice, recipe=result.recipe, mesh=result.prepared)
 
 
 # Surfaces ------------------------------------------------------------------------------------------------------------
@@ -92,8 +118,9 @@ def _make_surface(result: Result) -> bpy.types.ID:
     )
 
 
-def _put_on_surface(result: Result, target: bpy.types.Object) -> None:
+def _put_on_surface(result: Result, target: bpy.types.Object) -> bpy.types.ID:
     textures.put_on(target, result.outputs, depth=result.choice, uv_layer=result.uv_layer, recipe=result.recipe)
+    return target
 
 
 # Paintings and maps --------------------------------------------------------------------------------------------------
@@ -110,17 +137,17 @@ def _make_painting(result: Result) -> bpy.types.ID:
     )
 
 
-def _replace_painting(result: Result, target: bpy.types.Object) -> None:
-    paintings.replace(target, result.outputs, choice=result.choice, recipe=result.recipe)
+def _replace_painting(result: Result, target: bpy.types.Object) -> bpy.types.ID:
+    return paintings.replace(target, result.outputs, choice=result.choice, recipe=result.recipe)
 
 
 def _make_maps(result: Result) -> bpy.types.ID:
     return next(iter(maps.make(result.outputs, name=result.name, recipe=result.recipe).values()))
 
 
-def _make_maps_again(result: Result, _target: bpy.types.Object) -> None:
+def _make_maps_again(result: Result, _target: bpy.types.Object) -> bpy.types.ID:
     """Maps replace no object: they are made beside the old ones."""
-    _make_maps(result)
+    return _make_maps(result)
 
 
 # The rows ------------------------------------------------------------------------------------------------------------
@@ -171,6 +198,8 @@ WRITERS: Mapping[Makes, Writer] = {
         held="Place as a New Object",
         make=_make_terrain,
         put_on=_replace_terrain,
+        prepare=_prepare_terrain,
+        cost=result_size.of,
         look=Terrain.of,
     ),
     "surface": Writer(

@@ -7,7 +7,7 @@ nodes can. What fits neither is kept as an image. Selects nothing and pushes no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import bpy
@@ -16,8 +16,9 @@ import numpy as np
 from .. import typed
 from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, REPORT, TEXTURE, Array, check
 from ..shared.errors import InvalidInput, InvalidParameter
-from . import displacement, grid, images, maps, materials, record, report
+from . import displacement, grid, images, maps, materials, record, report, result_size
 
+STEPS_FROM_VERTICES = 1_000_000  # fewer are made in the blink of an eye
 KINDS = ("MESH", "GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES")
 
 
@@ -29,19 +30,22 @@ def make(
     location: tuple[float, float, float] = (0.0, 0.0, 0.0),
     recipe: Mapping[str, Any] | None = None,
     scene: bpy.types.Scene | None = None,
+    mesh: bpy.types.Mesh | None = None,
 ) -> bpy.types.ID:
     """A new terrain object in the collection Relievo of the scene (the context's, if none is given), or images for
     kind "IMAGES".
 
     outputs: arrays by port, one HEIGHT_MAP among them. Its heights are metres above `location`, where the terrain's
-    middle comes to lie; +Y is the map's top. Returns the object, or the image of the heights. Raises InvalidInput,
-    InvalidParameter.
+    middle comes to lie; +Y is the map's top. mesh: what mesh_in_steps() has made of them. Returns the object, or the image of
+    the heights. Raises InvalidInput, InvalidParameter.
     """
     port, heights = _heights(outputs, kind)
     if kind == "IMAGES":
         made: bpy.types.ID = maps.make({name: (array,) for name, array in outputs.items()}, name=name)[port]
     else:
-        item = record.place(name, _mesh(name, heights, kind), location, scene or typed.present(bpy.context.scene))
+        mesh = mesh or _mesh(name, heights, kind)
+        item = record.place(name, mesh, location, scene or typed.present(bpy.context.scene))
+        _draw_as_fits(item, was_heavy=False)
         _finish(item, outputs, port, kind, None)
         made = item
     if recipe:
@@ -50,26 +54,46 @@ def make(
 
 
 def replace(
-    target: bpy.types.Object, outputs: Mapping[str, Array], *, kind: str, recipe: Mapping[str, Any] | None = None
-) -> None:
+    target: bpy.types.Object,
+    outputs: Mapping[str, Array],
+    *,
+    kind: str,
+    recipe: Mapping[str, Any] | None = None,
+    mesh: bpy.types.Mesh | None = None,
+) -> bpy.types.ID:
     """Give an object another terrain: it stays where it is, with its name, its own modifiers, materials and whoever
     uses it.
 
     The mesh itself is kept where the size is unchanged, and so is the height image. kind may differ from what it
-    was.
+    was; "IMAGES" leaves the object alone. mesh: as for make(). Returns the object, or the image of the heights.
     """
     port, heights = _heights(outputs, kind)
     if target.type != "MESH":
         raise InvalidInput(f"{target.name!r} is not a mesh.", hint="Generate a new terrain instead.", field=target.name)
     if kind == "IMAGES":
-        maps.make({name: (array,) for name, array in outputs.items()}, name=target.name)
-    else:
-        image = displacement.image_of(target) or materials.height_image_of(target)
-        displacement.remove(target)
-        _renew_mesh(target, heights, kind)
-        _finish(target, outputs, port, kind, image)
+        return maps.make({name: (array,) for name, array in outputs.items()}, name=target.name, recipe=recipe)[port]
+    image = displacement.image_of(target) or materials.height_image_of(target)
+    displacement.remove(target)
+    was_heavy = is_heavy(target)
+    _renew_mesh(target, heights, kind, mesh)
+    _draw_as_fits(target, was_heavy=was_heavy)
+    _finish(target, outputs, port, kind, image)
     if recipe:
         record.write_recipe(target, recipe)
+    return target
+
+
+def is_heavy(item: bpy.types.Object) -> bool:
+    """Whether a view takes seconds to draw the object's mesh."""
+    return item.type == "MESH" and len(typed.mesh(item).vertices) >= result_size.HEAVY_VERTICES
+
+
+def _draw_as_fits(item: bpy.types.Object, *, was_heavy: bool) -> None:
+    """Views draw a heavy terrain as its box until a person wants more (Draw in Full): renders show all of it at once."""
+    if is_heavy(item) and not was_heavy:
+        item.display_type = "BOUNDS"
+    elif was_heavy and not is_heavy(item) and item.display_type == "BOUNDS":
+        item.display_type = "TEXTURED"
 
 
 def update(item: bpy.types.Object, outputs: Mapping[str, Array]) -> None:
@@ -97,21 +121,42 @@ def _heights(outputs: Mapping[str, Array], kind: str) -> tuple[str, Array]:
 # The mesh ------------------------------------------------------------------------------------------------------------
 
 
+def mesh_in_steps(
+    outputs: Mapping[str, Array], *, kind: str, name: str, target: bpy.types.Object | None
+) -> Generator[float, None, bpy.types.Mesh | None]:
+    """The mesh that make() or replace() is going to need, in pieces of a fraction of a second: yields the share that is done.
+    Returns None, at once, where it is small or needs no new one. Nothing uses the mesh yet. Raises as they do.
+    """
+    _, heights = _heights(outputs, kind)
+    if kind in ("IMAGES", "ADAPTIVE") or heights.values.size < STEPS_FROM_VERTICES:
+        return None
+    if target is not None and (target.type != "MESH" or _keeps_mesh(typed.mesh(target), heights, kind)):
+        return None
+    return (yield from grid.build_in_steps(name, _relief(heights, kind), heights.pixel_size_m))
+
+
 def _mesh(name: str, heights: Array, kind: str) -> bpy.types.Mesh:
     if kind == "ADAPTIVE":
         return grid.build_plane(name, heights.values.shape, heights.pixel_size_m)
-    values = heights.values if kind == "MESH" else np.zeros_like(heights.values)
-    return grid.build(name, values, heights.pixel_size_m)
+    return grid.build(name, _relief(heights, kind), heights.pixel_size_m)
 
 
-def _renew_mesh(target: bpy.types.Object, heights: Array, kind: str) -> None:
+def _relief(heights: Array, kind: str) -> np.ndarray:
+    """What the mesh itself has: the heights, or none where something else raises it."""
+    return heights.values if kind == "MESH" else np.zeros_like(heights.values)
+
+
+def _keeps_mesh(old: bpy.types.Mesh, heights: Array, kind: str) -> bool:
+    return kind != "ADAPTIVE" and grid.shape_of(old) == heights.values.shape and old.shape_keys is None
+
+
+def _renew_mesh(target: bpy.types.Object, heights: Array, kind: str, mesh: bpy.types.Mesh | None) -> None:
     old = typed.mesh(target)
-    same_grid = kind != "ADAPTIVE" and grid.shape_of(old) == heights.values.shape
-    if same_grid and old.shape_keys is None:
+    if _keeps_mesh(old, heights, kind):
         old[grid.SPACING_KEY] = heights.pixel_size_m
-        grid.update_heights(old, heights.values if kind == "MESH" else np.zeros_like(heights.values))
+        grid.update_heights(old, _relief(heights, kind))
         return
-    new = _mesh(old.name, heights, kind)
+    new = mesh or _mesh(old.name, heights, kind)
     for material in old.materials:
         new.materials.append(material)
     target.data = new
@@ -143,6 +188,12 @@ def _finish(
         pictures = {name: _picture(item, name, array) for name, array in others.items() if maps.is_raster(array)}
         painted = pictures.pop(color, None)
         materials.wear_displaced(item, typed.present(image), pictures, painted)
+        for name, picture in (*pictures.items(), *([(color, painted)] if painted is not None else ())):
+            if not picture.users:  # the material was there before and has no node for it
+                images.keep(picture, f"{item.name} {name}")
+        for array in others.values():
+            if array.kind is REPORT:
+                report.write(item, item.name, array)
         return
     on_vertices = {name for name, array in others.items() if array.values.shape == heights.values.shape}
     for name in on_vertices:

@@ -90,6 +90,7 @@ def give_picture_and_mesh(settings) -> None:
 
 
 def give_new_heights(settings) -> None:
+    settings.from_height.source = "NOISE"
     group = getattr(bpy.context.scene.relievo, settings.from_height.source.lower())
     group.width_px, group.height_px = 48, 32
 

@@ -18,11 +18,14 @@ import pytest
 import blender_addon
 from blender_addon import operators, pump
 from blender_addon.inputs import sources
+from blender_addon.install.installation import Installer, InstallProgress
+from blender_addon.link.connection import Connection, Place
 from blender_addon.settings import properties, property_table
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.arrays import HEIGHT_MAP, MESH
 from blender_addon.shared.catalog import ALGORITHMS
-from blender_addon.ui import connection_panel
+from blender_addon.ui import connection_panel, panels
+from tests.blender.support import paper
 
 ROOT = Path(__file__).resolve().parents[3]
 SPECS = [pytest.param(spec, id=spec.name) for spec in ALGORITHMS]
@@ -283,3 +286,42 @@ def test_a_terrain_of_an_images_heights():
     np.testing.assert_allclose(positions[:, 2], top_first, atol=1e-4)
     with pytest.raises(RuntimeError, match="no image 'nothing'"):
         bpy.ops.relievo.terrain_from_image(image="nothing")
+
+
+# Installing -----------------------------------------------------------------------------------------------------------
+
+
+def drawn_while_installing(connection: Connection, stage: str, line: str) -> list[str]:
+    connection.installer = Installer(connection.data_dir)
+    connection.progress = InstallProgress(stage, 0.4, line)
+    try:
+        return paper.draw(panels.RELIEVO_PT_main)[:5]
+    finally:
+        connection.installer = connection.progress = None
+
+
+def test_installing_takes_the_same_rows_whatever_it_says() -> None:
+    """Cancel is the first of them, where Install was, and the installer's words fill one line."""
+    connection = pump.session().connection
+    brief = drawn_while_installing(connection, "Starting", "")
+    long = drawn_while_installing(connection, "Installing PyTorch", "Downloading " + "torch-2.9.0-cp311 " * 12)
+    assert brief[0] == long[0] == "Cancel"
+    assert brief[4] == long[4], "what comes below stays where it is"
+    assert long[2] == "Installing PyTorch"
+    assert long[3].startswith("Downloading torch")
+    assert long[3].endswith("…")
+
+
+def test_the_self_test_is_that_of_the_backend_in_use(monkeypatch, tmp_path) -> None:
+    selftest = {"device": "cpu", "memory_bytes": 0, "torch": "2.9.0", "seconds": 0.5}
+
+    def sentence(place: Place) -> str:
+        connection = Connection(tmp_path, "owner", "test", place)
+        connection.selftest = selftest
+        return connection_panel.selftest_of(connection)
+
+    assert sentence(Place()) == "", "the environment that RELIEVO_PYTHON names was not made here"
+    monkeypatch.delenv("RELIEVO_PYTHON")
+    assert "PyTorch 2.9.0" in sentence(Place())
+    assert sentence(Place(endpoint_path=str(tmp_path / "endpoint.json"))) == ""
+    assert sentence(Place(address="192.168.1.20:5555")) == ""
