@@ -38,6 +38,7 @@ SAVED_SOURCES = {
     "COLLECTION": 7,
     "SCENE": 8,
     "SELECTED": 9,
+    "AUTO": 10,
 }
 SAVED_CHOICES = {
     "terrain": {"MESH": 0, "GEOMETRY_NODES": 1, "DISPLACE": 2, "ADAPTIVE": 3, "IMAGES": 4},
