@@ -73,17 +73,20 @@ def _step(budget_s: float) -> tuple[bool, bool]:
 
 
 def _step_job(current_session: Session, job: Job) -> bool:
+    if previews.was_deleted(job) and job.purpose.get("generation") == _generation:
+        previews.end(job)  # who deletes what is being made does not want it
+        if job.outputs is not None or job.state is JobState.SUCCEEDED:
+            current_session.discard(job)
+        else:
+            current_session.cancel(job)
+        return True
     if job.awaits_placing:
         return results.place(current_session, job, _generation)
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         return previews.end(job) is not None
-    if job.purpose.get("generation") != _generation:
-        return False
-    if previews.was_deleted(job):
-        current_session.cancel(job)  # who deletes what it is making does not want it
-        previews.end(job)
-        return True
-    return previews.show(job)
+    if job.purpose.get("generation") == _generation:
+        return previews.show(job)
+    return False
 
 
 def wait(job: Job) -> None:

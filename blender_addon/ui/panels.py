@@ -121,7 +121,7 @@ class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
         if where := _where_it_goes(context, spec):
             typed.present(self.layout).label(text=where, icon="MATERIAL")
         size_lines.draw_warning(typed.present(self.layout), context, spec)
-        if reason := engines.why_not(context):
+        if reason := requests.why_not(context, spec):
             wrapped(typed.present(self.layout), reason, "ERROR")
         failures.draw(typed.present(self.layout), _newest(spec.name))
 
