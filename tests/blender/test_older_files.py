@@ -170,6 +170,9 @@ def test_every_setting_is_read_as_it_was_saved(name):
         expected = {path: wanted(entry) for path, entry in leaves({"relievo": {"group": saved["relievo"]}})}
         scene = bpy.data.scenes[scene_name]
         entries = dict(leaves({"relievo": {"group": saved["relievo"]}}))
+        for path, value in expected.items():
+            if value == "NOISE" and path[-1] == "source" and not group_at(scene, path[:-1]).is_property_set("source"):
+                expected[path] = "AUTO"  # nobody had picked it: it stands for the selected mesh first since then
         assert {path: value_at(scene, path, entry) for path, entry in entries.items()} == expected
         assert len(expected) > 100
 
