@@ -47,6 +47,7 @@ def _watch(heard: socket.socket, has_ended: threading.Event, clear_away: Callabl
             if wanted and not has_ended.wait(GRACE_S):
                 with contextlib.suppress(Exception):
                     clear_away()
-                if wanted[0] == signal.SIGINT:
-                    os.write(sys.stderr.fileno(), b"\nrelievo: Interrupted; nothing was written.\n")
+                with contextlib.suppress(Exception):  # a standard error that is no file
+                    if wanted[0] == signal.SIGINT:
+                        os.write(sys.stderr.fileno(), b"\nrelievo: Interrupted; nothing was written.\n")
                 os._exit(INTERRUPTED if wanted[0] == signal.SIGINT else 128 + wanted[0])

@@ -127,8 +127,7 @@ class StateFolder:
                 continue
             if os.name != "nt":
                 _refuse_stranger(path)
-                if mode & 0o077:
-                    os.chmod(path, 0o700 if name in FOLDERS else 0o600)
+                _close_to_others(path, mode)
 
     def _put_aside(self, path: Path) -> None:
         kept = path.with_name(f"{path.name}.odd-{uuid.uuid4().hex[:8]}")
@@ -164,8 +163,16 @@ def _check_root(path: Path) -> None:
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     _refuse_stranger(path.resolve())
-    if stat.S_IMODE(status.st_mode) & 0o077:  # made by hand, or by an umask: jobs and logs are nobody else's
-        os.chmod(path, 0o700)
+    _close_to_others(path, status.st_mode)
+
+
+def _close_to_others(path: Path, mode: int) -> None:
+    """What was made by hand, or under another umask: jobs and logs are nobody else's. mode: as the path has it now."""
+    if mode & 0o077:
+        try:
+            os.chmod(path, 0o700 if stat.S_ISDIR(mode) else 0o600)
+        except OSError as error:  # a file system that keeps no modes, such as a memory card's
+            log.warning("%s may be read by others: %s", path, error.strerror)
 
 
 def _refuse_link(path: Path) -> None:
