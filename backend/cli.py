@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from backend.commands import suggestions
 from shared.errors import (
     DeclarationError,
     InternalError,
@@ -72,10 +73,13 @@ class Parser(argparse.ArgumentParser):
         word = next((word for word in rest if word.startswith("-")), rest[0]).partition("=")[0]
         if not word.startswith("-"):
             return UsageError(f"Unexpected argument {word!r}.", hint=f"See {self.prog} --help.")
-        options = [option for option in self._option_string_actions if option.startswith("--")]
-        near = difflib.get_close_matches(word, options, n=1)
+        actions = self._option_string_actions.items()
+        options = {
+            name: str(action.metavar or "") for name, action in actions if name.startswith("--") and name != "--help"
+        }
+        near = suggestions.nearest(word, options)
         return UsageError(
-            f"Unknown option {word}.", hint=f"Did you mean {near[0]}?" if near else f"See {self.prog} --help."
+            f"Unknown option {word}.", hint=f"Did you mean {near}?" if near else f"See {self.prog} --help."
         )
 
     def error(self, message: str) -> NoReturn:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backend.cli import DONE, PROGRAM, Parser
 from backend.commands.progress_bar import Bar
+from backend.files.raster_options import parse_size
 
 DESCRIPTION = """Builds the add-on, installs it into a headless Blender, starts the backend from there, and computes noise,
 relief transfer and hydrology through it; places the terrain in the scene and renders it with Cycles."""
@@ -24,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
         help="folder for the results [default: out/demo]",
     )
     parser.add_argument(
-        "--size", type=int, default=1024, metavar="PX", help="rows and columns of the height map [default: 1024]"
+        "--size", type=_side, default=1024, metavar="PX", help="rows and columns of the height map [default: 1024]"
     )
     parser.add_argument(
         "--resolution",
@@ -55,6 +56,13 @@ def main(argv: Sequence[str]) -> int:
         paths = demo_steps.make(settings, bar)
     print("\n".join(str(path) for path in paths))
     return DONE
+
+
+def _side(text: str) -> int:
+    width, height = parse_size(text, "--size")
+    if width != height:
+        raise argparse.ArgumentTypeError(f"{text!r} has two different sides; the demo's terrain is square")
+    return width
 
 
 def _resolution(text: str) -> tuple[int, int]:

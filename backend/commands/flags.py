@@ -12,9 +12,10 @@ from typing import Any
 
 from backend.cli import Parser
 from backend.commands.posed_photographs import takes_folder, takes_views
+from backend.files.raster_options import parse_size
 from shared.algorithm import AlgorithmSpec, Port, classes_text
 from shared.errors import InvalidParameter
-from shared.params import Param
+from shared.params import Param, with_role
 
 PORT, PARAM = "port:", "param:"  # prefixes of argparse destinations: a port and an option of one name stay apart
 UNITS = ("_m", "_px", "_deg", "_yr", "_s")
@@ -74,6 +75,30 @@ def _add_parameter(group: Any, parser: Parser, parameter: Param) -> None:
         group.add_argument(*names, type=_converter(parameter), metavar=_metavar(parameter), **common)
 
 
+SIZE = "sides"  # where --size goes for an engine that has a width and a height
+
+
+def add_size(parser: Parser, parameters: Iterable[Param]) -> None:
+    """--size 512 or 1024x512 for an engine that has a width and a height."""
+    sides = _sides(parameters)
+    if sides and "--size" not in parser._option_string_actions:
+        names = " and ".join(flag(_without_unit(name)) for name in sides)
+        text = f"both sides: 512 for a square, or width x height, such as 1024x512; {names} override it"
+        parser.add_argument_group("size").add_argument("--size", dest=SIZE, metavar="WxH", help=text)
+
+
+def sides(namespace: argparse.Namespace, parameters: Iterable[Param]) -> dict[str, int]:
+    """What --size says, by parameter. Raises InvalidParameter."""
+    text = getattr(namespace, SIZE, None)
+    return dict(zip(_sides(parameters), parse_size(text, "--size"), strict=True)) if text else {}
+
+
+def _sides(parameters: Iterable[Param]) -> tuple[str, ...]:
+    """The names of the parameters for width and height, in this order; () where there are no such two."""
+    found = {parameter.name.partition("_")[0]: parameter.name for parameter in with_role(parameters, "size")}
+    return (found["width"], found["height"]) if found.keys() == {"width", "height"} else ()
+
+
 def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -121,6 +146,8 @@ def _converter(parameter: Param) -> Callable[[str], Any]:
     """Text to the JSON value that shared.params checks. What is no number stays a refusal in the same words."""
 
     def convert(text: str) -> Any:
+        if parameter.role == "size":
+            return _side(parameter, text)
         number: Callable[[str], Any] | None = {"int": int, "float": float}.get(parameter.type)
         if number is None:
             return text
@@ -131,6 +158,22 @@ def _converter(parameter: Param) -> Callable[[str], Any]:
             raise InvalidParameter(f"{parameter.name} is {text!r}; it must be {kind}.", field=parameter.name) from None
 
     return convert
+
+
+def _side(parameter: Param, text: str) -> Any:
+    """A number of pixels; 1024x1024 is 1024 where there is only one side."""
+    try:
+        return int(text)
+    except ValueError:
+        width, height = parse_size(text, flag(parameter.name))
+    if width != height:
+        both = parameter.name.partition("_")[0] in ("width", "height")
+        raise InvalidParameter(
+            f"{parameter.name} is {text!r}, two different sides; one number is needed here.",
+            hint=f"--size {text} sets both." if both else f"It is square: {flag(parameter.name)} {width}.",
+            field=parameter.name,
+        )
+    return width
 
 
 def given(namespace: argparse.Namespace, prefix: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 from backend.commands import recipe_files
 from backend.commands.posed_photographs import ABSENT
 from backend.files import kinds
+from backend.files.raster_options import from_json
 from shared.algorithm import Port
 from shared.arrays import DEPTH_MAP, MASK, PHOTOGRAPH, UV_MAP, Array
 
@@ -53,6 +54,8 @@ def read_item(
             flip=reading.get("flip") or "",
             photographs=photographs,
             name=item.get("name", path.name),
+            options=from_json(reading.get("options")),
+            own_first=port.many or not reading.get("pixel_size_wins"),
         ),
     )
     return _spilled(array, path, scratch) if port.many and port.kind in _SPILLED else array

@@ -18,6 +18,7 @@ from shared.algorithm import AlgorithmSpec
 from shared.cameras import files_of
 from shared.errors import InvalidInput
 from shared.params import suggestion
+from shared.plain_files import is_special, require_plain
 from shared.recipe import check_recipe
 
 logger = logging.getLogger(__name__)
@@ -28,12 +29,16 @@ NAME = "recipe.json"
 def load(path: Path) -> dict[str, Any]:
     """The recipe in a file, or in a folder of results. Raises InvalidInput."""
     path = path / NAME if path.is_dir() else path
+    if is_special(path):
+        require_plain(path, field="recipe")
     try:
         recipe = check_recipe(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise InvalidInput(f"There is no recipe {path}.", field="recipe") from error
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} is not a Relievo recipe: {error}.", field="recipe") from error
+    except RecursionError as error:
+        raise InvalidInput(f"{path} is not a Relievo recipe: it is nested too deeply.", field="recipe") from error
     inputs = recipe.get("inputs", {})
     if not isinstance(inputs, dict) or not all(isinstance(items, list) for items in inputs.values()):
         raise InvalidInput(f"{path} is not a Relievo recipe: its inputs are not lists by port.", field="recipe")
@@ -125,7 +130,7 @@ def shipped_exemplar(name: str) -> Path | None:
 def check_digest(port: str, item: dict[str, Any]) -> None:
     """Notes the file's digest in the item. Raises InvalidInput where a recipe's file has changed."""
     path = Path(item["path"])
-    if not path.exists():
+    if not path.exists() or is_special(path):
         return  # the reader says what is wrong with it, better
     digest = file_digest(path)
     if item["sha256"] and item["sha256"] != digest:

@@ -16,6 +16,7 @@ from backend.cli import DONE, PROGRAM, Parser, UsageError
 from backend.commands import flags, formats, posed_photographs, recipe_files
 from backend.commands.interruption import ended_promptly
 from backend.commands.progress_bar import Bar, remaining_text
+from backend.files import raster_options
 from backend.runtime import registry
 from shared.algorithm import AlgorithmSpec, Arrays, Port
 from shared.arrays import CAMERAS, PHOTOGRAPH, REPORT, Array
@@ -28,7 +29,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NO_READING = {"pixel_size_m": None, "fill_nodata": False, "height_range_m": None, "flip": "", "skip_missing": False}
+NO_READING = {
+    "pixel_size_m": None,
+    "pixel_size_wins": False,  # in recipes that do not say, where a file's own size came first
+    "fill_nodata": False,
+    "height_range_m": None,
+    "flip": "",
+    "skip_missing": False,
+    "options": {},
+}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -77,6 +86,7 @@ def parser(spec: AlgorithmSpec) -> Parser:
     )
     flags.add_ports(made, spec)
     flags.add_parameters(made, spec.parameters)
+    flags.add_size(made, spec.parameters)
     group = made.add_argument_group("this run")
     if spec.presets:
         names = ", ".join(preset.name for preset in spec.presets)
@@ -133,7 +143,8 @@ def _add_reading(made: Parser, spec: AlgorithmSpec) -> None:
         return
     group = made.add_argument_group("reading files")
     if "--pixel-size" not in made._option_string_actions:  # where the algorithm has one, that is it
-        group.add_argument("--pixel-size", type=float, metavar="M", help="metres per pixel, for files that do not say")
+        text = "metres per pixel, for files that do not say; it overrides what the main input says"
+        group.add_argument("--pixel-size", type=float, metavar="M", help=text)
     group.add_argument(
         "--fill-nodata", action="store_true", help="fill cells without data instead of reporting an error"
     )
@@ -144,6 +155,7 @@ def _add_reading(made: Parser, spec: AlgorithmSpec) -> None:
         metavar=("LOW", "HIGH"),
         help="heights of black and white, for images that do not store them",
     )
+    raster_options.add_options(group, made._option_string_actions)
 
 
 def _epilog(spec: AlgorithmSpec) -> str:
@@ -159,7 +171,7 @@ def _epilog(spec: AlgorithmSpec) -> str:
         ]
         lines += ["Supported photographs: JPEG, PNG, TIFF, WebP; meshes: OBJ, PLY, OFF, glTF, STL."]
     if any(port.kind.attributes for port in spec.inputs):
-        lines += ["Supported files: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy."]
+        lines += ["Supported files: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy, raw .r16."]
         lines += ["An exemplar can be given by its name (see list) in place of a file."]
     return "\n".join(lines)
 
@@ -180,7 +192,7 @@ def _recipe_of(argv: Sequence[str]) -> dict[str, Any] | None:
 
 def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str, Any] | None) -> dict[str, Any]:
     """What will be done, as JSON: everything decided, nothing read yet."""
-    values = flags.given(options, flags.PARAM)
+    values = {**flags.sides(options, spec.parameters), **flags.given(options, flags.PARAM)}
     preset = getattr(options, "preset", None)
     base = dict(spec.preset(preset).values) if preset else {}
     if recipe:
@@ -212,7 +224,9 @@ def _reading(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     before = (recipe or {}).get("reading", {})
     given = flags.given(options, flags.PARAM)
     own = next((given[entry.name] for entry in with_role(spec.parameters, "pixel_size") if entry.name in given), None)
-    pixel_size_m = getattr(options, "pixel_size", None) or own or before.get("pixel_size_m")
+    now_m = getattr(options, "pixel_size", None)
+    now_m = own if now_m is None else now_m
+    pixel_size_m = before.get("pixel_size_m") if now_m is None else now_m
     if pixel_size_m is not None and not 0 < pixel_size_m < 1e6:
         raise InvalidParameter(
             f"--pixel-size is {pixel_size_m:g}; it must be a number of metres above 0.", field="pixel_size"
@@ -224,10 +238,12 @@ def _reading(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     apply_flip((), flip)  # raises for a name that is none
     return {
         "pixel_size_m": pixel_size_m,
+        "pixel_size_wins": bool(now_m is not None or recipe is None or before.get("pixel_size_wins")),
         "fill_nodata": bool(getattr(options, "fill_nodata", False) or before.get("fill_nodata")),
         "height_range_m": list(height_range_m) if height_range_m else None,
         "flip": flip,
         "skip_missing": bool(getattr(options, "skip_missing", False) or before.get("skip_missing")),
+        "options": raster_options.given(options, before.get("options")).to_json(),
     }
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from backend.files.raster_options import NOTHING_SAID, RasterOptions
 from shared.algorithm import AlgorithmSpec, Port
 from shared.arrays import Array, ArrayKind
 from shared.errors import InvalidInput
+from shared.plain_files import is_special, require_plain
 
 if TYPE_CHECKING:
     from backend.files.rasters.georeference import Georeference
@@ -41,7 +43,8 @@ EMBEDDED = (".png", ".jpg")  # pictures that a GLB takes in
 class Reading:
     """How files are read: for which port, and what the user said about them.
 
-    photographs: the items of the photographs that cameras belong to. name: by which photographs are matched.
+    photographs: the items of the photographs that cameras belong to. name: by which photographs are matched. options: what else the
+    user says of raster files. own_first: a file's own pixel size and unit come before the user's, who means another file.
     """
 
     port: Port
@@ -51,6 +54,8 @@ class Reading:
     flip: str = ""
     photographs: Sequence[Mapping[str, Any]] = ()
     name: str = ""
+    options: RasterOptions = NOTHING_SAID
+    own_first: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +153,8 @@ def read(path: Path, reading: Reading) -> Array:
     kind = reading.port.kind
     if not file_kind(kind).reader:
         raise InvalidInput(f"A {kind.name} cannot be read from a file.", field=reading.port.name)
+    if is_special(path):
+        require_plain(path, field=reading.port.name)
     return _function(file_kind(kind).reader)(path, reading)
 
 

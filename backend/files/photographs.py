@@ -19,9 +19,13 @@ from backend.files.kinds import Reading
 from shared.arrays import MAX_SIDE, PHOTOGRAPH, Array
 from shared.cameras.image_header import image_size
 from shared.errors import InvalidInput, OutOfMemory
+from shared.plain_files import is_special, require_plain
 
 MAX_PIXELS = 1_000_000_000  # of one photograph: 6 GB in 16 bits
 REDUCTIONS = (1, 2, 4, 8)
+DENSEST = 1100  # bytes of pixels per byte of a PNG
+SMALL_PIXELS = 1 << 22  # below which that is not looked at
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")  # of Pillow; some others run programs
 ROWS = 256  # of pixels that are copied at a time
 
 Image.MAX_IMAGE_PIXELS = (
@@ -30,10 +34,13 @@ Image.MAX_IMAGE_PIXELS = (
 
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap the sides
 _BITS_PER_SAMPLE = 258  # TIFF tag
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 
 
 def read(path: Path, reading: Reading) -> Array:
     """A PHOTOGRAPH: the file's bytes, mapped; the disk's pages come in when they are decoded, and go when memory is short."""
+    if is_special(path):
+        require_plain(path, field=reading.port.name)
     try:
         if path.stat().st_size == 0:
             raise InvalidInput(f"{path} is empty (0 bytes).", field=reading.port.name)
@@ -54,7 +61,22 @@ def size_of(array: Array) -> tuple[int, int]:
             hint="Scale it down.",
             field="images",
         )
+    _check_claim(name, size, array.values)
     return size
+
+
+def _check_claim(name: str, size: tuple[int, int], content: np.ndarray) -> None:
+    """A PNG is packed by DEFLATE, which makes at most 1032 bytes of one; a header that claims more is not followed."""
+    if bytes(content[:8]) != b"\x89PNG\r\n\x1a\n" or content.size < 26 or size[0] * size[1] < SMALL_PIXELS:
+        return
+    bits = int(content[24]) * _PNG_CHANNELS.get(int(content[25]), 1)
+    if size[0] * size[1] * bits / 8 > DENSEST * content.size:
+        raise InvalidInput(
+            f"{name} is damaged or cut short: its header claims {size[0]} x {size[1]} px, and its {content.size} bytes cannot hold "
+            "them.",
+            hint="Copy or export it again, or leave it out.",
+            field="images",
+        )
 
 
 def decode(array: Array, reduction: int = 1, *, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -80,7 +102,7 @@ def decode(array: Array, reduction: int = 1, *, size: tuple[int, int] | None = N
 
 def color_profile(array: Array) -> str:
     """The name of the photograph's ICC profile, "" for none or for sRGB: decode() takes its values as sRGB all the same."""
-    with _errors_named(_name(array)), Image.open(_file(array)) as picture:
+    with _errors_named(_name(array)), Image.open(_file(array), formats=FORMATS) as picture:
         profile = picture.info.get("icc_profile")
     if not profile:
         return ""
@@ -145,7 +167,7 @@ def _errors_named(name: str) -> Iterator[None]:
 def _pixels(array: Array, stored: tuple[int, int], reduction: int) -> tuple[np.ndarray, int]:
     """[h, w, 3], perhaps reduced in part or not at all, and the EXIF orientation. GDAL reads what Pillow cannot."""
     try:
-        picture = Image.open(_file(array))
+        picture = Image.open(_file(array), formats=FORMATS)
     except UnidentifiedImageError:
         if bytes(array.values[:2]) in (b"II", b"MM"):
             return _bands(array), 1
@@ -213,9 +235,9 @@ def _bands(array: Array) -> np.ndarray:
     from rasterio.io import MemoryFile
 
     with (
-        rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_NUM_THREADS="1"),
+        rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_NUM_THREADS="1", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
         MemoryFile(array.values.tobytes()) as memory,
-        memory.open() as dataset,
+        memory.open(driver=["GTiff", "PNG"]) as dataset,
     ):
         if dataset.dtypes[0] not in ("uint8", "uint16"):
             raise ValueError(f"its samples are {dataset.dtypes[0]}")

@@ -17,11 +17,12 @@ import pytest
 import rasterio
 from affine import Affine
 
-from backend.cli import COMMANDS
+from backend.cli import COMMANDS, UsageError
 from backend.commands import flags, recipe_files, run, tasks
 from backend.files import rasters
 from shared.arrays import height_map
 from shared.catalog import ALGORITHMS
+from shared.errors import InvalidParameter
 from tests.support.probe_algorithms import ProbeParams
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -399,3 +400,70 @@ def test_output_that_nobody_reads_is_no_error():
     )
     assert done.stdout.strip() == "{"
     assert "Traceback" not in done.stderr
+
+
+# What the user says of files -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("engine", "word", "meant"), [
+    ("noise", "--resolution", "--size"), ("noise", "--rows", "--height"), ("noise", "--dimensions", "--size"),
+    ("hydrology", "--resolution", "--pixel-size"), ("hydrology", "--dem", "--height"), ("hydrology", "--band", "--layer"),
+    ("hydrology", "--fill-holes", "--fill-nodata"), ("hydrology", "--nodata-value", "--nodata"), ("hydrology", "--gpu", "--device"),
+    ("hydrology", "--units", "--height-unit"), ("hydrology", "--iterations", "--steps"), ("hydrology", "--output-dir", "--out"),
+    ("scan_texture", "--photos", "--images"), ("scan_texture", "--model", "--mesh"), ("scan_texture", "--sead", "--seed"),
+    ("scan_texture", "--texture-size", "--size"), ("noise", "--zzzz", ""), ("noise", "--dem", ""),
+])  # fmt: skip
+def test_an_unknown_option_suggests_the_nearest_in_meaning(engine, word, meant):
+    parser = run.parser(next(spec for spec in ALGORITHMS if spec.name == engine))
+    with pytest.raises(UsageError) as caught:
+        parser.parse_args([word, "1"])
+    assert caught.value.hint == (f"Did you mean {meant}?" if meant else f"See relievo.py run {engine} --help.")
+
+
+def test_sizes_are_one_number_or_two():
+    noise = next(spec for spec in ALGORITHMS if spec.name == "noise")
+
+    def size(*words: str) -> tuple[int, int]:
+        options = run.parser(noise).parse_args(words)
+        given = {**flags.sides(options, noise.parameters), **flags.given(options, flags.PARAM)}
+        return given["width_px"], given["height_px"]
+
+    assert size("--size", "512") == (512, 512)
+    assert size("--size", "1024x512") == (1024, 512)
+    assert size("--size=1024X512", "--height", "256") == (1024, 256)
+    scan = next(spec for spec in ALGORITHMS if spec.name == "scan_texture")
+    options = run.parser(scan).parse_args(["--size", "2048x2048"])
+    assert flags.given(options, flags.PARAM)["size"] == 2048
+    with pytest.raises(InvalidParameter, match=r"two different sides.*It is square: --size 1024"):
+        run.parser(scan).parse_args(["--size", "1024x512"])
+    with pytest.raises(InvalidParameter, match=r"--size 1024x512 sets both"):
+        size("--width", "1024x512")
+    with pytest.raises(InvalidParameter, match=r"one number, such as 512, or width x height"):
+        size("--size", "wide")
+
+
+def test_what_is_said_of_a_file_is_in_the_recipe_and_repeats(tmp_path):
+    values = (500 + 90 * np.random.default_rng(1).random((40, 50))).astype("<f4")
+    (values / 0.3048).tofile(tmp_path / "in.raw")
+    words = ("--raw-size", "50x40", "--height-unit", "ft", "--pixel-size", "4", "--format", "npy")
+    done = relievo("run", "probe", "--height", tmp_path / "in.raw", *words, "--out", tmp_path / "o")
+    assert done.returncode == 0, done.stderr
+    reading = json.loads((tmp_path / "o" / "recipe.json").read_text())["reading"]
+    assert reading["options"] == {"height_unit": "ft", "raw_size": [50, 40]}
+    again = relievo("run", "--recipe", tmp_path / "o" / "recipe.json", "--out", tmp_path / "again")
+    assert again.returncode == 0, again.stderr
+    first, second = (np.load(tmp_path / name / "height.npy") for name in ("o", "again"))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, values, atol=1.0)
+
+
+def test_the_pixel_size_given_wins_over_the_files_and_a_warning_says_so(height_file, tmp_path):
+    done = relievo("run", "probe", "--height", height_file, "--pixel-size", "4", "--out", tmp_path / "o")
+    assert done.returncode == 0, done.stderr
+    assert "has its own pixel size, 20 m per pixel; --pixel-size 4 overrides it" in done.stderr
+    assert rasters.read_height(tmp_path / "o" / "height.tif").pixel_size_m == 4.0
+    recipe = json.loads((tmp_path / "o" / "recipe.json").read_text())
+    del recipe["reading"]["pixel_size_wins"]  # as recipes were written when a file's own size came first
+    (tmp_path / "old.json").write_text(json.dumps(recipe))
+    done = relievo("run", "--recipe", tmp_path / "old.json", "--out", tmp_path / "old")
+    assert rasters.read_height(tmp_path / "old" / "height.tif").pixel_size_m == 20.0, done.stderr

@@ -162,9 +162,20 @@ def test_file_without_pixel_size_asks_for_one(tmp_path):
     np.testing.assert_array_equal(read_height(tmp_path / "a.npy", pixel_size_m=3.0).values, terrain())
 
 
-def test_the_files_own_pixel_size_wins_and_says_so(tmp_path, caplog):
-    assert read_height(save_tif(tmp_path / "a.tif", terrain()), pixel_size_m=99.0).pixel_size_m == 25.0
-    assert "25 m per pixel" in caplog.text
+def test_the_users_pixel_size_wins_and_says_so(tmp_path, caplog):
+    path = save_tif(tmp_path / "a.tif", terrain())
+    height = read_height(path, pixel_size_m=99.0)
+    assert height.pixel_size_m == 99.0
+    assert "25 m per pixel; --pixel-size 99 overrides it" in caplog.text
+    assert "transform" not in height.attributes, "the file's own would say 25 m again"
+
+
+def test_a_pixel_size_meant_for_another_file_does_not_win(tmp_path, caplog):
+    assert (
+        read(HEIGHT_MAP, save_tif(tmp_path / "a.tif", terrain()), pixel_size_m=99.0, own_first=True).pixel_size_m
+        == 25.0
+    )
+    assert "applies only to files that have none" in caplog.text
 
 
 def test_holes_are_refused_with_their_count_or_filled(tmp_path):
