@@ -78,7 +78,7 @@ def pixel_on_ground(georeference: Georeference, shape: tuple[int, int]) -> Groun
     crs = rasterio.crs.CRS.from_wkt(georeference.crs)
     x, y = transform * (shape[1] / 2, shape[0] / 2)
     if crs.is_geographic:
-        degrees = math.degrees(_angular_unit(georeference.crs))
+        degrees = _degrees(georeference.crs)
         along_parallel, along_meridian = _metres_per_degree(crs.to_wkt(), y * degrees)
         east, north = along_parallel * degrees, along_meridian * degrees
         return _measured((transform.a * east, transform.d * north), (transform.b * east, transform.e * north))
@@ -127,7 +127,7 @@ def _projected(georeference: Georeference, x: float, y: float) -> GroundPixel | 
         )
     except Exception:  # GDAL's errors are private classes of rasterio's, without a common public base
         lon = lat = [math.nan] * 4
-    degrees = math.degrees(_angular_unit(base))
+    degrees = _degrees(base)
     if not np.isfinite([*lon, *lat]).all() or max(map(abs, lat)) * degrees > 90.001:
         raise InvalidInput(
             "The middle of the map lies outside of its coordinate system.",
@@ -187,11 +187,12 @@ def _metres_per_degree(wkt: str, latitude_deg: float) -> tuple[float, float]:
     return math.radians(prime_vertical_m * math.cos(latitude)), math.radians(meridian_m)
 
 
-def _angular_unit(wkt: str) -> float:
-    """Radians per unit of longitude and latitude: degrees, or grads as in old French maps."""
+def _degrees(wkt: str) -> float:
+    """Degrees per unit of longitude and latitude: 1, or 0.9 for the grads of old French maps."""
     geographic = units.base_geographic(wkt) or wkt
     found = re.findall(r'\b(?:ANGLE)?UNIT\["[^"]*",\s*([0-9.eE+-]+)', geographic)
-    return float(found[-1]) if found else math.radians(1.0)
+    degrees = math.degrees(float(found[-1])) if found else 1.0
+    return 1.0 if abs(degrees - 1.0) < 1e-9 else degrees  # a degree is written with 15 digits
 
 
 def _linear_unit(wkt: str) -> float:
