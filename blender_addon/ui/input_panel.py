@@ -165,7 +165,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
                 again = sources.made_from(spec, port, active)
                 text = f"Selected: {active.name}"
                 if again is not None and again.kind == "object":
-                    text = f"{again.name}, as for {active.name}"
+                    text = f"Again from: {again.name}"
                 column.label(text=text, icon="RESTRICT_SELECT_OFF")
             else:
                 column.label(text="Select a mesh", icon="ERROR")
@@ -187,9 +187,7 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             return
         if source.kind == "object":
             is_selected = active is not None and source.name == active.name
-            text = (
-                f"Selected: {source.name}" if is_selected or active is None else f"{source.name}, as for {active.name}"
-            )
+            text = f"{'Selected' if is_selected else 'Again from'}: {source.name}"
             column.label(text=text, icon="RESTRICT_SELECT_OFF")
             column.prop(settings, "resolution")
             size_lines.draw(column, context, spec)
