@@ -25,6 +25,7 @@ from .shared.catalog import algorithms
 from .shared.errors import InvalidInput
 from .shared.params import parse
 from .shared.recipe import check_recipe
+from .units import metres_per_unit
 from .writers import table
 from .writers.record import recipe_on
 
@@ -151,7 +152,9 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
         "feed_recipes": {port: feed.to_json() for port, feed in request.feeds.items()},
-        "location": list(place or free_place(context.scene, tuple(context.scene.cursor.location))),
+        "location": list(
+            place or free_place(context.scene, tuple(context.scene.cursor.location), _width(context, request))
+        ),
         "covers": [[item.name, item.session_uid] for item in covered],
         "pressed_on": request.pressed_on,
         "target": target.name if target is not None else "",
@@ -173,13 +176,21 @@ def _uv_layer(target: bpy.types.Object | None) -> str:
     return layer.name if layer is not None else ""
 
 
-def free_place(scene: bpy.types.Scene, wanted: tuple[float, float, float]) -> list[float]:
-    """The wanted place, or one beside the terrains that stand on it: two surfaces in one place show neither."""
+def free_place(scene: bpy.types.Scene, wanted: tuple[float, float, float], width: float = 0.0) -> list[float]:
+    """The wanted place, or one beside the terrains that stand on it: two surfaces in one place show neither. width: of what is
+    going to stand there, Blender units, where it is known.
+    """
     place = list(wanted)
     terrains = [item for item in scene.objects if recipe_on(item) is not None]
-    while (standing := next((item for item in terrains if _is_at(item, place)), None)) is not None:
-        place[0] = standing.location.x + 1.1 * max(standing.dimensions.x, 1.0)
+    while (standing := next((item for item in terrains if _is_at(item, place, reach=width / 2)), None)) is not None:
+        place[0] = standing.location.x + max(0.55 * (standing.dimensions.x + width), 1.1 * standing.dimensions.x, 1.1)
     return place
+
+
+def _width(context: bpy.types.Context, request: Request) -> float:
+    """Of the terrain that a request makes, in Blender units; 0 where it is not known beforehand."""
+    size = map_extent.extent(context.scene, request.spec, request.sources, request.params)
+    return size.columns * size.pixel_size_m / metres_per_unit(context.scene) if size is not None else 0.0
 
 
 def _covered(
@@ -190,10 +201,10 @@ def _covered(
     return [*([source] if source is not None else []), *(item for item in terrains if item != source)]
 
 
-def _is_at(item: bpy.types.Object, place: list[float], *, share: float = 0.5) -> bool:
-    """Whether an object's middle is within this share of its width and depth of a place, seen from above."""
+def _is_at(item: bpy.types.Object, place: list[float], *, share: float = 0.5, reach: float = 0.0) -> bool:
+    """Whether an object's middle is within this share of its width and depth, and reach, of a place, seen from above."""
     apart = [abs(a - b) for a, b in zip(item.location.to_tuple(), place, strict=True)]
-    return apart[0] < share * item.dimensions.x and apart[1] < share * item.dimensions.y
+    return apart[0] < share * item.dimensions.x + reach and apart[1] < share * item.dimensions.y + reach
 
 
 def recipe_of(job: Job) -> dict[str, Any]:

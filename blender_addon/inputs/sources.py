@@ -69,7 +69,7 @@ def selected(context: bpy.types.Context) -> bpy.types.Object | None:
     active = context.active_object
     if active is not None and active.type == "MESH":
         return active
-    meshes = [item for item in context.selected_objects if item.type == "MESH"]
+    meshes = [item for item in context.selected_objects or () if item.type == "MESH"]
     return meshes[0] if len(meshes) == 1 else active
 
 
@@ -161,8 +161,8 @@ def made_from(spec: AlgorithmSpec, port: Port, item: bpy.types.Object) -> Source
     recipe = record.recipe_on(item)
     if recipe is None or recipe["algorithm"] != spec.name:
         return None
-    entries = recipe.get("scene", {}).get("sources", {}).get(port.name) or [None]
-    if not isinstance(entries[0], Mapping):
+    entries = recipe.get("scene", {}).get("sources", {}).get(port.name)
+    if not entries:
         return None
     source = from_json(entries[0])
     there = {"object": bpy.data.objects, "image": bpy.data.images}.get(source.kind)

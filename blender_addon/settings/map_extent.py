@@ -68,13 +68,17 @@ def _source(spec: AlgorithmSpec, given: Sources) -> Source | None:
 # How large ------------------------------------------------------------------------------------------------------------
 
 
-def extent(scene: bpy.types.Scene, spec: AlgorithmSpec, given: Sources) -> Extent | None:
-    """The size of the terrain that Generate is going to make; None where it is not known beforehand."""
+def extent(
+    scene: bpy.types.Scene, spec: AlgorithmSpec, given: Sources, params: Mapping[str, Any] | None = None
+) -> Extent | None:
+    """The size of the terrain that an engine is going to make, with the scene's settings where none are given; None where it is not
+    known beforehand.
+    """
     if spec.makes != "terrain":
         return None
     sides = with_role(spec.parameters, "size")
     if len(sides) == 2:
-        values, pixel = properties.read(scene, spec), with_role(spec.parameters, "pixel_size")
+        values, pixel = {**properties.read(scene, spec), **(params or {})}, with_role(spec.parameters, "pixel_size")
         columns, rows = (int(values[side.name]) for side in sides)
         return Extent(rows, columns, float(values[pixel[0].name]) if pixel else 1.0)
     source = _source(spec, given)

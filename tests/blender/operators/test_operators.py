@@ -144,6 +144,13 @@ def test_a_second_terrain_stands_beside_the_first():
     assert second.location.yz == first.location.yz
 
 
+def test_a_large_terrain_stands_beside_a_small_one_and_not_over_it():
+    bpy.ops.relievo.noise(seed=1, **SMALL)
+    bpy.ops.relievo.noise(seed=2, pixel_size_m=900.0, **SMALL)
+    first, second = terrains()
+    assert second.location.x - first.location.x >= (first.dimensions.x + second.dimensions.x) / 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
