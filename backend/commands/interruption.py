@@ -1,53 +1,95 @@
 """Ctrl-C and SIGTERM end a command within a second, whatever it does.
 
 Python heeds a signal between two of its own steps, by an exception that clears away what is half done. A call into compiled code
-may last for many seconds: where the command has not ended by itself after GRACE_S, a thread clears away and ends the process.
+may last for many seconds: where the command has not ended by itself after GRACE_S, a thread clears away and ends the process. Code
+that keeps Python's lock keeps the thread from running, too; then a second process does it, which has waited for that.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 from backend.cli import INTERRUPTED
 
-GRACE_S = 0.5
+GRACE_S = 0.5  # for the command's own end
+LAST_GRACE_S = 0.7  # after which the second process kills it: the exit status is that of SIGKILL then
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+# peeks at what the signal handler wrote, for the thread has to see it as well; ends with the command
+_SECOND_PROCESS = """
+import os, shutil, signal, socket, sys, time
+parent, folder, grace_s = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+heard = socket.socket(fileno=0)
+while not {2, 15} & set(numbers := heard.recv(64, socket.MSG_PEEK)):
+    if not numbers:
+        sys.exit()
+    time.sleep(0.05)
+end = time.monotonic() + grace_s
+while os.getppid() == parent:
+    if time.monotonic() > end:
+        os.kill(parent, signal.SIGKILL)
+        while os.getppid() == parent:
+            time.sleep(0.01)
+        shutil.rmtree(folder, ignore_errors=True)
+        sys.exit()
+    time.sleep(0.02)
+"""
 
 
 @contextlib.contextmanager
-def ended_promptly(clear_away: Callable[[], object]) -> Iterator[None]:
-    """Within, a signal ends the process GRACE_S later at the latest. clear_away: called before that, on another thread."""
+def ended_promptly(half_done: Path) -> Iterator[None]:
+    """Within, a signal ends the process within a second. half_done: a folder, removed where the command cannot do so."""
     if threading.current_thread() is not threading.main_thread():  # as signals are the main thread's alone
         yield
         return
     heard, rings = socket.socketpair()
-    for end in (heard, rings):
-        end.setblocking(end is heard)
+    rings.setblocking(False)
     has_ended = threading.Event()
     before = signal.set_wakeup_fd(rings.fileno(), warn_on_full_buffer=False)  # C writes to it, whatever Python does
-    thread = threading.Thread(target=_watch, args=(heard, has_ended, clear_away), name="interruption", daemon=True)
-    thread.start()
+    threading.Thread(target=_watch, args=(heard, has_ended, half_done), name="interruption", daemon=True).start()
+    second = _start_second(heard, half_done)
     try:
         yield
     finally:
         has_ended.set()
         signal.set_wakeup_fd(before)
         rings.close()
+        if second is not None:
+            second.kill()
+            second.wait()
 
 
-def _watch(heard: socket.socket, has_ended: threading.Event, clear_away: Callable[[], object]) -> None:
+def _start_second(heard: socket.socket, half_done: Path) -> subprocess.Popen[bytes] | None:
+    """None where no process is to be had; Windows has none of the calls that it needs."""
+    if os.name == "nt":
+        return None
+    command = [sys.executable, "-I", "-S", "-c", _SECOND_PROCESS, str(os.getpid()), str(half_done), str(LAST_GRACE_S)]
+    try:
+        return subprocess.Popen(command, stdin=heard.fileno(), stdout=subprocess.DEVNULL, start_new_session=True)
+    except OSError:
+        return None
+
+
+def _watch(heard: socket.socket, has_ended: threading.Event, half_done: Path) -> None:
     with heard:
-        while numbers := heard.recv(64):
-            wanted = [number for number in numbers if number in (signal.SIGINT, signal.SIGTERM)]
-            if wanted and not has_ended.wait(GRACE_S):
-                with contextlib.suppress(Exception):
-                    clear_away()
+        while numbers := heard.recv(64, socket.MSG_PEEK):
+            wanted = [number for number in numbers if number in _NUMBERS]
+            if not wanted:
+                heard.recv(len(numbers))
+                continue
+            if not has_ended.wait(GRACE_S):
+                shutil.rmtree(half_done, ignore_errors=True)
                 with contextlib.suppress(Exception):  # a standard error that is no file
                     if wanted[0] == signal.SIGINT:
                         os.write(sys.stderr.fileno(), b"\nrelievo: Interrupted; nothing was written.\n")
                 os._exit(INTERRUPTED if wanted[0] == signal.SIGINT else 128 + wanted[0])
+            return

@@ -45,12 +45,14 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.clear_away()
-
-    def clear_away(self) -> None:
-        """Remove what is half done; what was written whole before stays."""
         if self._stage is not None:
             shutil.rmtree(self._stage, ignore_errors=True)
+
+    @property
+    def stage(self) -> Path:
+        """The folder of what is half done, gone after the with block."""
+        assert self._stage is not None, "stage belongs inside the with block"
+        return self._stage
 
     @property
     def scratch(self) -> Path:

@@ -270,8 +270,8 @@ def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     from backend.commands.output_folder import OutputFolder
     from backend.runtime.kernel_compiler import compiling_aside, stage_of
 
-    folder = OutputFolder(Path(request["out"]))
-    with ended_promptly(folder.clear_away), folder, Bar(spec.label, quiet=quiet) as bar:
+    opened, bar = OutputFolder(Path(request["out"])), Bar(spec.label, quiet=quiet)
+    with opened as folder, ended_promptly(folder.stage), bar:
         with compiling_aside(report=lambda done, total, left: bar(done, total, stage_of(done, total), left)):
             computed, arrays, seconds = _compute(spec, request, bar, folder.scratch)
         bar(1, 1, "writing files")
