@@ -20,10 +20,12 @@ from backend.commands.posed_photographs import ABSENT
 from backend.files import kinds
 from backend.files.raster_options import from_json
 from shared.algorithm import Port
-from shared.arrays import DEPTH_MAP, MASK, PHOTOGRAPH, UV_MAP, Array
+from shared.arrays import CAMERAS, DEPTH_MAP, MASK, PHOTOGRAPH, TEXTURE_SET, UV_MAP, Array
+from shared.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
+_FOLDERS = (CAMERAS, TEXTURE_SET)  # kinds that may come as a folder of files
 _SPILLED = (UV_MAP, DEPTH_MAP, MASK)
 FILES_A_PHOTOGRAPH = 5  # itself, its mask, UV, depth and facing maps
 SPARE_FILES = 256  # that a process may open beside them
@@ -39,8 +41,10 @@ def read_item(
     """
     if ABSENT in item:
         return Array(MASK, np.ones((1, 1), np.float32))  # everything counts
-    recipe_files.check_digest(port.name, item)
     path = Path(item["path"])
+    if path.is_dir() and port.kind not in _FOLDERS:
+        raise InvalidInput(f"{path} is a folder; --{port.name.replace('_', '-')} takes a file.", field=port.name)
+    recipe_files.check_digest(port.name, item)
     if port.many:
         _allow_open_files(len(photographs))
     low_high = reading["height_range_m"]

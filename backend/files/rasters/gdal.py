@@ -24,6 +24,7 @@ from rasterio.io import DatasetReader
 from backend.files.rasters import pixels as px
 from backend.files.rasters.georeference import Georeference
 from backend.files.rasters.pixels import Pixels, broken, not_finite
+from backend.files.rasters.png_chunks import check_chunks
 from shared.errors import InvalidInput
 from shared.plain_files import require_plain
 
@@ -53,6 +54,8 @@ def load(path: Path, layer: str = "") -> Pixels:
     """
     with opened(path) as dataset:
         driver = dataset.driver
+        if driver == "PNG":
+            check_chunks(path)
         px.check_size(path, dataset.height, dataset.width)
         bands, alpha = _bands(path, dataset, layer)
         px.check_dtype(path, np.dtype(dataset.dtypes[bands[0] - 1]))

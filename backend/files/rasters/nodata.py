@@ -76,12 +76,16 @@ def filled(path: Path, values: np.ndarray, hole: np.ndarray, pixels: Pixels, *, 
 def refusal(path: Path, hole: np.ndarray, *, fillable: bool) -> InvalidInput:
     count = int(np.count_nonzero(hole))
     return InvalidInput(
-        f"{path} has no data in {count} of its {hole.size} cells ({100.0 * count / hole.size:.2g} %), in {place(hole)}.",
+        f"{path} has no data in {count} of its {hole.size} cells ({_percent(count / hole.size)}), in {place(hole)}.",
         hint="--fill-nodata fills them smoothly from their rim; or crop the map."
         if fillable
-        else "Fill them or crop the image.",
+        else "Transparent or empty pixels are not read here: fill them in an image editor, or crop the image.",
         field=str(path),
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f} %" if share >= 0.1 else f"{100.0 * share:.2g} %"
 
 
 def is_image(pixels: Pixels) -> bool:

@@ -124,7 +124,7 @@ def linear(values: np.ndarray, offset: float, scale: float) -> np.ndarray:
 
 def broken(path: Path, reason: str, hint: str = "") -> InvalidInput:
     """The error for a file that its reader gave up on, with the reader's reason."""
-    reason = reason.replace(str(path.absolute()), "it").replace(str(path), "it")
+    reason = reason.replace(f"'{path.absolute()}'", "it").replace(str(path.absolute()), "it").replace(str(path), "it")
     reason = " ".join(reason.replace("See previous exception for details.", "").split()).rstrip(".")
     return InvalidInput(
         f"{path} cannot be read: it is damaged, cut short or of another format ({reason}).",
@@ -141,4 +141,7 @@ def _hint(path: Path) -> str:
         return "An SRTM tile is 1201 x 1201 or 3601 x 3601 two-byte numbers and is named after its corner, such as N46E008.hgt."
     if suffix == ".hdr":
         return "Give the data file beside it (.bil), not the header."
-    return "Supported: GeoTIFF, SRTM .hgt, PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy and raw .r16. Convert others to GeoTIFF."
+    return (
+        "Supported: GeoTIFF, SRTM .hgt, PNG, JPEG, WebP, EXR, ESRI ASCII grid, ENVI .bil, .npy and raw .r16. "
+        "Convert others to GeoTIFF."
+    )

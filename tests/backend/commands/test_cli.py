@@ -467,3 +467,8 @@ def test_the_pixel_size_given_wins_over_the_files_and_a_warning_says_so(height_f
     (tmp_path / "old.json").write_text(json.dumps(recipe))
     done = relievo("run", "--recipe", tmp_path / "old.json", "--out", tmp_path / "old")
     assert rasters.read_height(tmp_path / "old" / "height.tif").pixel_size_m == 20.0, done.stderr
+
+
+def test_a_folder_in_place_of_a_map_is_refused(tmp_path):
+    said = refused("run", "hydrology", "--height", tmp_path, "--out", tmp_path / "out")
+    assert f"{tmp_path} is a folder; --height takes a file." in said

@@ -20,8 +20,8 @@ from PIL import Image
 from backend.commands import recipe_files
 from backend.files import kinds, photographs
 from backend.files.raster_options import RasterOptions
+from backend.files.rasters import formats, read_height
 from backend.files.rasters import pixels as px
-from backend.files.rasters import read_height
 from shared.algorithm import Port
 from shared.arrays import HEIGHT_MAP, PHOTOGRAPH, Array
 from shared.errors import InvalidInput, OutOfMemory
@@ -213,3 +213,21 @@ def test_a_photograph_of_another_kind_is_not_decoded():
         photographs.decode(Array(PHOTOGRAPH, content, {"name": "a.jpg"}))
     with pytest.raises(InvalidInput, match="cannot be decoded"):
         photographs.color_profile(Array(PHOTOGRAPH, content, {"name": "a.jpg"}))
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (64, 64)])
+def test_a_png_that_was_cut_short_or_changed_is_refused(tmp_path, shape):
+    """GDAL reads it without an error, and shows what memory held where rows are missing."""
+    path, image = tmp_path / "map.png", np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+    Image.fromarray(image).save(path)
+    content = path.read_bytes()
+    np.testing.assert_array_equal(formats.load(path).values.squeeze(), image)
+    for length in (40, len(content) // 2, len(content) - 30, len(content) - 12, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(InvalidInput, match="damaged, cut short"):
+            formats.load(path)
+    changed = bytearray(content)
+    changed[len(content) // 2] ^= 0x10
+    path.write_bytes(changed)
+    with pytest.raises(InvalidInput, match="checksum of a chunk IDAT"):
+        formats.load(path)
