@@ -147,7 +147,8 @@ MESH = ArrayKind(
     axes=("N", "3", "5"),
     unit="m",
     nan=True,
-    help="Triangles by their corners x, y, z, u, v, counter-clockwise from outside; u and v are NaN where there are none.",
+    help="Triangles by their corners x, y, z, u, v, counter-clockwise from outside; u and v are NaN where there are none. The"
+    " attribute origin, if there is one, is the point x, y, z in float64 that positions are counted from.",
     shows="surface",
 )
 CAMERAS = ArrayKind(
@@ -243,6 +244,8 @@ class Array:
     def sha256(self) -> str:
         """A digest of kind, shape and bytes: two arrays of one digest are the same to an algorithm."""
         digest = hashlib.sha256(f"{self.kind.name} {self.values.shape} {self.attributes.get('pixel_size_m')}".encode())
+        if "origin" in self.attributes:  # of a mesh: the same triangles elsewhere are others
+            digest.update(f" {list(self.attributes['origin'])}".encode())
         digest.update(np.ascontiguousarray(self.values).data)
         return digest.hexdigest()
 

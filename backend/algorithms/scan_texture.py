@@ -255,7 +255,8 @@ class _Making:
             "report": report,
         }
         if self.scan.mesh is not None:
-            made["mesh"] = Array(MESH, np.ascontiguousarray(self.scan.mesh))
+            origin = {"origin": self.scan.origin.tolist()} if self.scan.origin.any() else {}
+            made["mesh"] = Array(MESH, np.ascontiguousarray(self.scan.mesh), origin)
         self.passes.progress.job.step(1000000, 1000000, "done")
         return made
 

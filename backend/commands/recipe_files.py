@@ -6,7 +6,6 @@ shared/recipe.py says what a recipe is; here are the files. Nothing is computed 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,24 +17,28 @@ from shared.algorithm import AlgorithmSpec
 from shared.cameras import files_of
 from shared.errors import InvalidInput
 from shared.params import suggestion
-from shared.plain_files import is_special, require_plain
+from shared.plain_files import is_special
+from shared.read_files import MIB, TooDeep, parse_json, read_bytes
 from shared.recipe import check_recipe
 
 logger = logging.getLogger(__name__)
 
 NAME = "recipe.json"
+MOST_BYTES = 256 * MIB  # of a recipe; with a thousand photographs it has a few hundred KiB
+DEEPEST = 400  # levels of JSON: a chain of 80 recipes, each the input of the next
 
 
 def load(path: Path) -> dict[str, Any]:
     """The recipe in a file, or in a folder of results. Raises InvalidInput."""
     path = path / NAME if path.is_dir() else path
-    if is_special(path):
-        require_plain(path, field="recipe")
+    if not path.exists():
+        raise InvalidInput(f"There is no recipe {path}.", field="recipe")
+    data = read_bytes(path, field="recipe", most=MOST_BYTES)
     try:
-        recipe = check_recipe(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise InvalidInput(f"There is no recipe {path}.", field="recipe") from error
-    except (OSError, ValueError) as error:
+        recipe = check_recipe(parse_json(data, deepest=DEEPEST))
+    except TooDeep as error:
+        raise InvalidInput(f"{path} cannot be a recipe: {error}.", field="recipe") from error
+    except ValueError as error:
         raise InvalidInput(f"{path} is not a Relievo recipe: {error}.", field="recipe") from error
     except RecursionError as error:
         raise InvalidInput(f"{path} is not a Relievo recipe: it is nested too deeply.", field="recipe") from error

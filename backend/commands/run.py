@@ -167,7 +167,8 @@ def _epilog(spec: AlgorithmSpec) -> str:
     lines += [""] if kinds else []
     if CAMERAS.name in kinds:
         lines += [
-            "Supported cameras: COLMAP, Bundler, Meshroom (.sfm), NeRF (transforms.json), Relievo's cameras.json."
+            "Supported cameras: COLMAP, Bundler, Meshroom (.sfm), NeRF (transforms.json), OpenMVS (.mvs), texrecon (.cam), "
+            "Relievo's cameras.json."
         ]
         lines += ["Supported photographs: JPEG, PNG, TIFF, WebP; meshes: OBJ, PLY, OFF, glTF, STL."]
     if any(port.kind.attributes for port in spec.inputs):

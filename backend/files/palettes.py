@@ -13,8 +13,11 @@ from backend.files.kinds import Reading, Writing
 from backend.files.rasters.writing import write_bytes
 from shared.arrays import PALETTE, Array, check
 from shared.errors import InvalidInput
+from shared.read_files import MIB, parse_json, read_bytes
 from shared.srgb import srgb_to_linear
 
+MOST_BYTES = 16 * MIB
+DEEPEST = 8  # levels of JSON; a palette has three
 _HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})$")
 
 
@@ -30,13 +33,12 @@ def write(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any
 
 def read(path: Path, reading: Reading) -> Array:
     """A PALETTE [N, 3] from JSON. Raises InvalidInput."""
+    data = read_bytes(path, field=reading.port.name, most=MOST_BYTES)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8-sig"))
+        entries = parse_json(data, deepest=DEEPEST)
         names = [str(entry["name"]) for entry in entries]
         colors = np.array([_color(entry["color"]) for entry in entries], np.float32)
-    except FileNotFoundError as error:
-        raise InvalidInput(f"{path} does not exist.", field=reading.port.name) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InvalidInput(
             f"{path} is not a palette ({error}).",
             hint='A palette is a JSON list of {"name": "Grass", "color": "#4d9933"}.',

@@ -17,9 +17,11 @@ from backend.files.kinds import Reading, Writing
 from backend.files.rasters.writing import write_bytes
 from shared.arrays import STROKES, Array, check
 from shared.errors import InvalidInput
+from shared.read_files import MIB, check_plain, parse_json, read_bytes
 from shared.strokes import COLUMNS
 
 FORMAT = 1
+MOST_BYTES = 4096 * MIB  # of JSON: twenty million strokes
 CANVAS = ("canvas_width_px", "canvas_height_px")
 
 
@@ -41,10 +43,11 @@ def read(path: Path, reading: Reading) -> Array:
     """A STROKES array from strokes.npz or strokes.json. Raises InvalidInput for a file that is damaged or of another version."""
     port = reading.port.name
     try:
+        check_plain(path, field=port)
         about, values = _json(path) if path.suffix.lower() == ".json" else _npz(path)
     except FileNotFoundError as error:
         raise InvalidInput(f"{path} does not exist.", field=port) from error
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, zipfile.BadZipFile) as error:
         raise InvalidInput(
             f"{path} is not a strokes file, or it is damaged ({error}).",
             hint="Strokes are read from strokes.npz and strokes.json.",
@@ -60,11 +63,11 @@ def read(path: Path, reading: Reading) -> Array:
 
 
 def _json(path: Path) -> tuple[dict[str, Any], np.ndarray]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse_json(read_bytes(path, field=str(path), most=MOST_BYTES))
     rows = content["strokes"]
     return content, np.array(rows, np.float32).reshape(len(rows), -1)
 
 
 def _npz(path: Path) -> tuple[dict[str, Any], np.ndarray]:
     with np.load(path, allow_pickle=False) as archive:
-        return json.loads(archive["about"].tobytes()), archive["strokes"]
+        return parse_json(archive["about"].tobytes()), archive["strokes"]

@@ -21,6 +21,7 @@ from backend.files.rasters.writing import write_bytes
 from shared import texture_set
 from shared.arrays import COLOR_IMAGE, MASK, NORMAL_MAP, Array, ArrayKind, check
 from shared.errors import InvalidInput
+from shared.read_files import check_plain
 
 IMAGES = (".png", ".jpg", ".jpeg", ".exr", ".tif", ".tiff")
 WORDS = {
@@ -82,6 +83,7 @@ def read(path: Path, reading: Reading) -> Array:
 
 def _npz(path: Path, port: str) -> Array:
     try:
+        check_plain(path, field=port)
         with np.load(path, allow_pickle=False) as archive:
             maps = {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:

@@ -27,7 +27,7 @@ from ..shared.errors import InvalidInput, RelievoError, StorageFull
 from ..writers import cameras, undistorted_backgrounds
 from .reporting import reports_errors
 
-FILES = "*.txt;*.bin;*.out;*.json;*.sfm"
+FILES = "*.txt;*.bin;*.out;*.json;*.sfm;*.mvs;*.cam"
 FAR = 1e-4  # of the cameras' spread: where Blender's 32 bits are coarser than that, poses suffer
 POINTS = 20000  # of the mesh are looked at to see whether the cameras see it
 
@@ -237,7 +237,7 @@ def _fitting_flip(posed: Sequence[cameras.Posed], frame: cameras.Frame, context:
 
 def _draw_import_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
     typed.present(self.layout).operator(
-        "relievo.import_cameras", text="Relievo Cameras (COLMAP, Bundler, Meshroom, NeRF)"
+        "relievo.import_cameras", text="Relievo Cameras (COLMAP, Bundler, Meshroom, NeRF, OpenMVS)"
     )
 
 

@@ -90,6 +90,7 @@ def _camera(
         center=(center[0], center[1]),
         rotation=pose.rotation,
         translation=-pose.rotation @ pose.center,
+        position=pose.center,
         distortion=_distortion(lens, name, what),
     )
 
@@ -109,10 +110,24 @@ def _focal_px(lens: Mapping[str, Any], width: float, what: str, version: tuple[i
     return fx, fx / ratio if version < _FOCAL_RATIO_BEFORE else fx * ratio
 
 
+def _refuse_undistortion(lens: Mapping[str, Any], name: str, what: str) -> None:
+    """Since version 1.2.6 a lens may have the inverse of a distortion instead, such as 3DEqualizer's anamorphic models."""
+    kind = text(lens, "undistortionType", what, "none").lower()
+    given = lens.get("undistortionParams") or []
+    if kind in ("", "none") or not numbers({"undistortionParams": given}, "undistortionParams", len(given), what).any():
+        return
+    raise InvalidInput(
+        f"The camera of {name} has the undistortion {kind}, which is not supported.",
+        hint="Export undistorted photographs from Meshroom with their cameras (PrepareDenseScene).",
+        field="cameras",
+    )
+
+
 def _distortion(lens: Mapping[str, Any], name: str, what: str) -> Distortion:
     """One type before the lens got one of its own, which then stands in distortionType."""
     kind = text(lens, "type", what, "pinhole").lower()
     lens_kind = text(lens, "distortionType", what, "").lower() or kind
+    _refuse_undistortion(lens, name, what)
     given = lens.get("distortionParams") or []
     values = numbers({"distortionParams": given}, "distortionParams", len(given), what).tolist()
     fisheye = kind in _FISHEYES

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InvalidInput
+from ..read_files import read_text
 from .camera import Camera, Distortion
+from .limits import MOST_BYTES
 from .photographs import Photographs
 from .pose import OPENGL, posed
 
@@ -26,14 +28,15 @@ def parse(path: Path, photographs: Photographs) -> list[Camera]:
     A camera whose photograph is missing has no size and is left out; photographs.missing then names it. Raises InvalidInput.
     """
     names = _names(path)
-    lines = path.read_text(encoding="utf-8").split("\n", 1)
-    if not lines[0].startswith("# Bundle file v0.3"):
+    lines = read_text(path, field="cameras", most=MOST_BYTES).split("\n", 1)
+    if not lines[0].startswith(SIGNATURE):
         raise InvalidInput(
             f"{path} is a Bundler file of another version ({lines[0].strip('# ')}).",
             hint="Version 0.3 is supported.",
             field="cameras",
         )
     try:
+        lines = [lines[0], _without_comments(lines[1])]
         count = int(lines[1].split(maxsplit=1)[0])
         words = lines[1].split(maxsplit=2 + count * _NUMBERS)  # the points after them may be millions
         numbers = np.array(words[2 : 2 + count * _NUMBERS], float)
@@ -52,6 +55,13 @@ def parse(path: Path, photographs: Photographs) -> list[Camera]:
     return [camera for camera in made if camera is not None]
 
 
+def _without_comments(text: str) -> str:
+    """Comments stand only before the numbers."""
+    while text.lstrip().startswith("#"):
+        text = text.lstrip().partition("\n")[2]
+    return text
+
+
 def list_of(path: Path) -> Path:
     """The file that names the photographs: beside the bundle, or one folder up, as Bundler leaves it."""
     folders = (path.parent, path.parent.parent)
@@ -67,11 +77,11 @@ def list_of(path: Path) -> Path:
 def _names(path: Path) -> list[str]:
     """The first word of a line is the name; a focal length from EXIF may follow: "IMG_1.jpg 0 1520.4"."""
     names = []
-    for line in list_of(path).read_text(encoding="utf-8").splitlines():
+    for line in read_text(list_of(path), field="cameras", most=MOST_BYTES).split("\n"):
         words = line.split()
         if len(words) >= 3 and words[-2] == "0":
             words = words[:-2]
-        if words:
+        if words and not words[0].startswith("#"):
             names.append(" ".join(words).removeprefix("./"))
     return names
 

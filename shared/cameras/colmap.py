@@ -15,7 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InvalidInput
+from ..read_files import read_bytes, read_text
+from . import colmap_text
 from .camera import FISHEYE, PERSPECTIVE, Camera, Distortion
+from .colmap_text import Image
+from .limits import MOST_BYTES
 from .pose import posed, rotation_from_quaternion
 
 MODELS = (  # by their number in the binary file: name, how many parameters
@@ -82,31 +86,25 @@ def _broken_file(path: Path) -> Iterator[None]:
         ) from error
 
 
-Image = tuple[str, int, Sequence[float], Sequence[float]]  # name, number of its lens, quaternion, translation
-
-
 def _text_lenses(path: Path) -> Iterator[tuple[int, Lens]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.strip() and not line.startswith("#"):
+    for row, line in colmap_text.rows(_text(path)):
+        if line:
             number, model, width, height, *parameters = line.split()
+            if any("," in word for word in parameters):
+                raise ValueError(f"line {row} has decimal commas, where COLMAP has points")
             yield int(number), Lens(model, int(width), int(height), tuple(map(float, parameters)))
 
 
 def _text_images(path: Path) -> Iterator[Image]:
-    """Two lines an image, of which the second, its points, may be empty."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    while lines and not lines[0].strip():
-        lines.pop(0)
-    for line in lines[::2]:
-        if not line.strip():
-            continue
-        words = line.split(maxsplit=9)
-        numbers = [float(word) for word in words[1:8]]
-        yield words[9].strip(), int(words[8]), numbers[:4], numbers[4:]
+    return colmap_text.images(_text(path))
+
+
+def _text(path: Path) -> str:
+    return read_text(path, field="cameras", most=MOST_BYTES)
 
 
 def _binary_lenses(path: Path) -> Iterator[tuple[int, Lens]]:
-    data = path.read_bytes()
+    data = read_bytes(path, field="cameras", most=MOST_BYTES)
     (count,), at = struct.unpack_from("<Q", data), 8
     for _ in range(count):
         number, model, width, height = struct.unpack_from("<IiQQ", data, at)
@@ -118,7 +116,7 @@ def _binary_lenses(path: Path) -> Iterator[tuple[int, Lens]]:
 
 
 def _binary_images(path: Path) -> Iterator[Image]:
-    data = path.read_bytes()
+    data = read_bytes(path, field="cameras", most=MOST_BYTES)
     (count,), at = struct.unpack_from("<Q", data), 8
     for _ in range(count):
         *numbers, lens = struct.unpack_from("<7dI", data, at + 4)

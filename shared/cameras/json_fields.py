@@ -21,7 +21,7 @@ def number(mapping: Mapping[str, Any], key: str, what: str, default: float | Non
         if value is None or isinstance(value, bool):
             raise ValueError("no number")
         return float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise broken(what, key, "a number", value) from error
 
 
@@ -30,7 +30,7 @@ def numbers(mapping: Mapping[str, Any], key: str, count: int, what: str) -> np.n
     value = mapping.get(key)
     try:
         made = np.asarray(list(value.values()) if isinstance(value, Mapping) else value, float).ravel()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise broken(what, key, f"{count} numbers", value) from error
     if made.size != count:
         raise broken(what, key, f"{count} numbers", value)
@@ -53,7 +53,14 @@ def text(mapping: Mapping[str, Any], key: str, what: str, default: str | None = 
 
 
 def broken(what: str, key: str, wanted: str, value: Any) -> InvalidInput:
-    shown = "missing" if value is None else repr(value)[:60]
+    shown = "missing" if value is None else _shown(value)
     return InvalidInput(
         f"{what}: {key} is {shown}; it must be {wanted}.", hint="Export the cameras again.", field="cameras"
     )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:60]
+    except RecursionError:  # lists within lists
+        return "nested too deeply"

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InvalidInput
+from ..read_files import read_text
 from .camera import Camera
+from .limits import MOST_PLAIN_BYTES
 from .photographs import Photographs
 from .pose import posed
 
@@ -23,11 +25,14 @@ PIXEL_CENTER = 0.5
 def is_plain(path: Path) -> bool:
     """Whether a .txt file holds the 32 numbers of a camera."""
     try:
-        with open(path, encoding="utf-8") as file:
-            np.array(file.read(8192).split()[:4], float)
-        return len(path.read_text(encoding="utf-8").split()) == NUMBERS
-    except (ValueError, OSError):
+        words = _text(path).split()
+        return len(words) == NUMBERS and bool(np.array(words[:4], float).size)
+    except (ValueError, OSError, InvalidInput):
         return False
+
+
+def _text(path: Path) -> str:
+    return read_text(path, field="cameras", most=MOST_PLAIN_BYTES)
 
 
 def files(folder: Path) -> list[Path]:
@@ -47,7 +52,7 @@ def parse(paths: Sequence[Path], photographs: Photographs) -> list[Camera]:
 
 
 def _camera(path: Path, name: str, size: tuple[int, int]) -> Camera:
-    values = np.array(path.read_text(encoding="utf-8").split(), float)
+    values = _numbers(path)
     pose, lens = values[:16].reshape(4, 4), values[16:].reshape(4, 4)
     if not np.allclose(pose[3], (0, 0, 0, 1)):
         raise InvalidInput(
@@ -63,6 +68,13 @@ def _camera(path: Path, name: str, size: tuple[int, int]) -> Camera:
         rotation=pose[:3, :3],
         translation=pose[:3, 3],
     )
+
+
+def _numbers(path: Path) -> np.ndarray:
+    try:
+        return np.array(_text(path).split(), float)
+    except ValueError as error:
+        raise InvalidInput(f"{path} has a word that is not a number ({error}).", field="cameras") from error
 
 
 def _order(stem: str) -> tuple[int, int, str]:

@@ -19,6 +19,9 @@ ROUNDING = (
 )
 
 
+FAR = 1e4  # units from the origin, from where a rounded rotation moves a camera that its file places by its centre
+
+
 def rotation_from_quaternion(w: float, x: float, y: float, z: float) -> np.ndarray:
     """[3, 3] of a quaternion (Hamilton, real part first) of any length; NaN for one of length 0."""
     length = math.sqrt(w * w + x * x + y * y + z * z)
@@ -46,10 +49,13 @@ def posed(
     rotation: np.ndarray,
     translation: np.ndarray,
     distortion: Distortion | None = None,
+    position: np.ndarray | None = None,
 ) -> Camera:
     """A Camera of checked numbers; its rotation is made one where a file has rounded it to few digits.
 
-    size, focal, center: pixels, center from the outer corner of the top left pixel. Raises InvalidInput, naming the photograph.
+    size, focal, center: pixels, center from the outer corner of the top left pixel. position: the camera's place in the world [3],
+    where the file says that and the translation follows from it: far from the origin it is kept. Raises InvalidInput, naming the
+    photograph.
     """
     distortion = distortion or Distortion()
     coefficients = (*distortion.coefficients, *(0.0,) * (COEFFICIENTS - len(distortion.coefficients)))
@@ -63,6 +69,9 @@ def posed(
         raise _refusal(
             f"The camera of {name} is invalid: {size[0]:g} x {size[1]:g} px with a focal length of {focal[0]:g} x {focal[1]:g} px."
         )
+    found = _nearest_rotation(rotation, name)
+    if position is not None and found is not rotation and np.abs(position).max() > FAR:
+        translation = -found @ np.asarray(position, np.float64)
     return Camera(
         name=name,
         width=int(size[0]),
@@ -71,7 +80,7 @@ def posed(
         fy=float(focal[1]),
         cx=float(center[0]),
         cy=float(center[1]),
-        rotation=_nearest_rotation(rotation, name),
+        rotation=found,
         translation=translation,
         distortion=Distortion(distortion.model, tuple(map(float, coefficients))),
     )

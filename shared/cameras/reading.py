@@ -6,21 +6,26 @@ photograph that is listed and missing is reported, but is no error here: Blender
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
-from . import alicevision, bundler, colmap, plain, relievo_json, transforms
+from ..read_files import TooDeep, check_plain, parse_json, read_bytes
+from . import alicevision, bundler, colmap, openmvs, plain, relievo_json, texrecon, transforms
 from .camera import Camera
+from .limits import MOST_JSON_BYTES
 from .photographs import Photographs
 
 _JSON_NAMES = ("cameras.json", "transforms.json", "transforms_train.json", "cameras.sfm", "sfm.json", "sfm.sfm")
 _BUNDLES = ("bundle.out", "bundler.out", "bundle/bundle.out", "bundle/bundler.out")
 _MODELS = (".", "sparse/0", "sparse", "0", "dense/0/sparse", "dense/sparse")  # where COLMAP leaves its models
-_READ = "Supported: COLMAP models, Bundler's bundle.out, Meshroom's cameras.sfm, transforms.json, and Relievo's cameras.json."
+_READ = (
+    "Supported: COLMAP models, Bundler's bundle.out, Meshroom's cameras.sfm, transforms.json, OpenMVS's scene.mvs, "
+    "texrecon's .cam files, and Relievo's cameras.json."
+)
+_START_BYTES = 256  # of a file, by which it is recognised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,7 @@ def read(path: Path | str, images_dir: Path | None = None, *, files: Sequence[Pa
     """
     source = _detect(Path(path))
     photographs = Photographs(source.folder, images_dir, files)
-    cameras = _parse(source, photographs)
+    cameras = _parse_safely(source, photographs)
     found = tuple(photographs.find(camera.name) for camera in cameras)
     if not cameras:
         if photographs.missing:
@@ -85,6 +90,26 @@ def files_of(path: Path | str) -> tuple[Path, ...]:
     return _detect(Path(path)).files
 
 
+def _parse_safely(source: _Source, photographs: Photographs) -> list[Camera]:
+    """A document of another shape than its reader expects is a file's fault, not a defect of the reader."""
+    try:
+        return _parse(source, photographs)
+    except RecursionError as error:
+        raise _too_deep(source.files[0]) from error
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise InvalidInput(
+            f"{source.files[0]} is damaged: it is not what its format says ({type(error).__name__}: {error}).",
+            hint="Export it again.",
+            field="cameras",
+        ) from error
+
+
+def _too_deep(path: Path) -> InvalidInput:
+    return InvalidInput(
+        f"{path} is nested too deeply to be a camera file.", hint="Export the cameras again.", field="cameras"
+    )
+
+
 def _parse(source: _Source, photographs: Photographs) -> list[Camera]:
     path = source.files[0]
     if source.document is not None:
@@ -97,27 +122,44 @@ def _parse(source: _Source, photographs: Photographs) -> list[Camera]:
         return colmap.parse(path.parent)
     if source.format == "Bundler":
         return bundler.parse(path, photographs)
+    if source.format == "OpenMVS":
+        return openmvs.parse(path, photographs)
+    if source.format == "texrecon":
+        return texrecon.parse(source.files, photographs)
     return plain.parse(source.files, photographs)
 
 
 def _detect(path: Path) -> _Source:
     if path.is_dir():
         return _detect_folder(path)
-    if not path.is_file():
-        raise InvalidInput(f"{path} does not exist.", hint=_READ, field="cameras")
-    with open(path, "rb") as file:
-        start = file.read(256)
+    start = _start_of(path)
     if not start:
         raise InvalidInput(f"{path} is empty (0 bytes).", field="cameras")
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+    text = start.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")  # marks of UTF-8 and UTF-16
+    if text[:1] in (b"{", b"["):
         return _detect_json(path)
-    if start.startswith(b"# Bundle file"):
+    if text.startswith(b"# Bundle file"):
         return _Source("Bundler", (path, bundler.list_of(path)))
+    if start.startswith((openmvs.SIGNATURE, openmvs.OWN_SIGNATURE)):
+        return _Source("OpenMVS", (path,))
+    if path.suffix.lower() == texrecon.SUFFIX:
+        return _Source("texrecon", (path,))
     if path.name in ("cameras.txt", "images.txt", "cameras.bin", "images.bin"):
         return _colmap(path.parent)
     if path.suffix == ".txt" and plain.is_plain(path):
         return _Source("plain", (path,))
     raise InvalidInput(f"{path} is not a recognised camera file.", hint=_READ, field="cameras")
+
+
+def _start_of(path: Path) -> bytes:
+    try:
+        check_plain(path, field="cameras")
+        with open(path, "rb") as file:
+            return file.read(_START_BYTES)
+    except (FileNotFoundError, ValueError) as error:
+        raise InvalidInput(f"{path} does not exist.", hint=_READ, field="cameras") from error
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.", field="cameras") from error
 
 
 def _colmap(folder: Path) -> _Source:
@@ -136,13 +178,27 @@ def _detect_folder(folder: Path) -> _Source:
     cameras = plain.files(folder) or plain.files(folder / "cameras") or plain.files(folder / "images")
     if cameras:
         return _Source("plain", tuple(cameras))
+    for place in (folder, folder / "images"):
+        if cams := texrecon.files(place):
+            return _Source("texrecon", tuple(cams))
+    scenes = sorted(path for path in folder.glob("*.mvs") if path.is_file())
+    if len(scenes) == 1:
+        return _detect(scenes[0])
+    if scenes:
+        raise InvalidInput(
+            f"{folder} has {len(scenes)} OpenMVS scenes: {', '.join(path.name for path in scenes[:3])}.",
+            hint="Name the one to read, such as scene.mvs.",
+            field="cameras",
+        )
     raise InvalidInput(f"There are no cameras in the folder {folder}.", hint=_READ, field="cameras")
 
 
 def _detect_json(path: Path) -> _Source:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError) as error:
+        document = parse_json(read_bytes(path, field="cameras", most=MOST_JSON_BYTES))
+    except TooDeep as error:
+        raise _too_deep(path) from error
+    except ValueError as error:
         raise InvalidInput(
             f"{path} is damaged or cut short: it is not JSON ({error}).", hint="Export it again.", field="cameras"
         ) from error

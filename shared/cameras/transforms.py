@@ -19,6 +19,8 @@ from .pose import OPENGL, inverted, posed
 _PERSPECTIVES = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE"}
 _FISHEYES = {"OPENCV_FISHEYE", "FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE"}
 
+_OTHERS = {"is_latlong", "latlong", "is_equirectangular", "equirectangular", "is_orthographic", "orthographic"}
+
 
 def parse(document: Mapping[str, Any], path: str, photographs: Photographs) -> list[Camera]:
     """A camera a frame, in their order. One without a size in the file whose photograph is missing is left out."""
@@ -41,6 +43,7 @@ def _camera(frame: Mapping[str, Any], path: str, photographs: Photographs) -> Ca
         center=(number(frame, "cx", what, size[0] / 2), number(frame, "cy", what, size[1] / 2)),
         rotation=OPENGL @ rotation,
         translation=OPENGL @ translation,
+        position=matrix[:3, 3],
         distortion=_distortion(frame, name, what),
     )
 
@@ -69,13 +72,33 @@ def _focal_px(frame: Mapping[str, Any], size: tuple[float, float], what: str) ->
 
 def _distortion(frame: Mapping[str, Any], name: str, what: str) -> Distortion:
     model = text(frame, "camera_model", what, "").upper()
-    k1, k2, k3, k4, p1, p2 = (number(frame, key, what, 0.0) for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
+    _refuse_other_projections(frame, name)
+    k1, k2, k3, k4, p1, p2 = _coefficients(frame, what)
     if model in _FISHEYES or (not model and frame.get("is_fisheye") is True):
         return Distortion(FISHEYE, (k1, k2, k3, k4))
-    if (model and model not in _PERSPECTIVES) or k4:
+    if (model and model not in _PERSPECTIVES) or k4 or any(number(frame, key, what, 0.0) for key in ("k5", "k6")):
+        extra = "" if model and model not in _PERSPECTIVES else " with a k4, k5 or k6"
         raise InvalidInput(
-            f"The camera of {name} is of the model {model or 'OPENCV'}{' with a k4' if k4 else ''}, which is not supported.",
+            f"The camera of {name} is of the model {model or 'OPENCV'}{extra}, which is not supported.",
             hint="Supported: OPENCV, PINHOLE and OPENCV_FISHEYE.",
             field="cameras",
         )
     return Distortion(PERSPECTIVE, (k1, k2, p1, p2, k3))
+
+
+def _coefficients(frame: Mapping[str, Any], what: str) -> tuple[float, ...]:
+    """k1 k2 k3 k4 p1 p2: by name, or in that order in nerfstudio's distortion_params."""
+    if frame.get("distortion_params") is not None:
+        return tuple(numbers(frame, "distortion_params", 6, what).tolist())
+    return tuple(number(frame, key, what, 0.0) for key in ("k1", "k2", "k3", "k4", "p1", "p2"))
+
+
+def _refuse_other_projections(frame: Mapping[str, Any], name: str) -> None:
+    """What instant-ngp marks by a field of its own rather than by the camera_model."""
+    found = next((key for key in frame if key.startswith("ftheta_") or (key in _OTHERS and frame[key] is True)), "")
+    if found:
+        raise InvalidInput(
+            f"The camera of {name} has {found}: a projection that is not supported.",
+            hint="Supported: OPENCV, PINHOLE and OPENCV_FISHEYE.",
+            field="cameras",
+        )

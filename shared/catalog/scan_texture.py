@@ -53,7 +53,7 @@ class ScanTextureParams:
         "missing",
         label="Unwrap",
         group="UVs",
-        help="Whether the mesh gets new UVs: only if it has none, never, or always",
+        help="Whether the mesh gets new UVs: only where it has none, never, or always",
         labels={"missing": "If It Has No UVs", "never": "Never", "always": "Always"},
     )
     mips: bool = param(

@@ -7,29 +7,33 @@ later. Every message names the photograph or the part of the mesh that it is abo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
+from backend.algorithms.scan.missing_uvs import unwrap_missing
 from backend.algorithms.scan.views import Maps, ScanView
 from backend.files.meshes.unwrapping import unwrap
 from backend.files.photographs import size_of
 from backend.ops.surface.charts import overlap_share, stray_triangles, tile_numbers
 from shared.arrays import Array
 from shared.cameras.camera import Camera, from_array
-from shared.cameras.flips import FLIPS, fitting_flip
+from shared.cameras.flips import FLIPS, MOST_POINTS, fitting_flip, shares_in_frame
 from shared.catalog.scan_texture import ScanTextureParams
 from shared.errors import InvalidInput
 
 OVERLAP_WORTH_TELLING = 0.005
+NAMED = 4  # materials in a sentence
+APART = 1000.0  # distance of cameras and mesh by their size, from where they are of two coordinate systems
 MOST_ASPECT = 1.02  # photograph and UV map may differ this much in width to height
 
 
 @dataclass(eq=False)
 class Scan:
-    """mesh: [N, 3, 5] with UVs, or None where only UV maps are known. tiles: UDIM numbers, in order."""
+    """mesh: [N, 3, 5] with UVs, or None where only UV maps are known. tiles: UDIM numbers, in order. origin: the point [3] that
+    the mesh, and all else here, is counted from."""
 
     views: list[ScanView]
     mesh: np.ndarray | None
@@ -38,6 +42,7 @@ class Scan:
     unwrapped: bool = False
     overlap: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
 
 def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
@@ -46,7 +51,8 @@ def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
         Array(image.kind, np.ascontiguousarray(image.values), image.attributes) for image in inputs["images"]
     )
     mesh = _checked_mesh(inputs.get("mesh"), "mesh")
-    occluders = _checked_mesh(inputs.get("occluders"), "occluders")
+    origin = origin_of(inputs.get("mesh"))
+    occluders = _moved(_checked_mesh(inputs.get("occluders"), "occluders"), origin_of(inputs.get("occluders")) - origin)
     warnings: list[str] = []
     unwrapped = False
     if mesh is not None:
@@ -62,16 +68,37 @@ def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
                 "each photograph.",
                 field=missing,
             )
-        views = _views_of_cameras(images, inputs, mesh)
+        views = _views_of_cameras(images, inputs, mesh, origin)
         tiles = sorted(set(tile_numbers(mesh).tolist()) - {0})
     if mesh is not None and not inputs.get("uv_maps"):
         strays = stray_triangles(mesh)
         if strays:
             warnings.append(f"{strays} of the {len(mesh)} triangles reach beyond the texture's border.")
-    scan = Scan(views, mesh, occluders, tiles, unwrapped, warnings=warnings)
+    scan = Scan(views, mesh, occluders, tiles, unwrapped, warnings=warnings, origin=origin)
     if mesh is not None:
-        scan.overlap = _overlap(mesh, warnings)
+        materials = [] if unwrapped else inputs["mesh"].attributes.get("materials_sharing_uvs", [])
+        scan.overlap = _overlap(mesh, warnings, [str(name) for name in materials])
     return scan
+
+
+def origin_of(given: Array | None) -> np.ndarray:
+    """The point [3] float64 that a mesh is counted from (backend/files/meshes/frames.py); 0 where it has none."""
+    origin = np.zeros(3) if given is None else np.asarray(given.attributes.get("origin", (0.0, 0.0, 0.0)), object)
+    try:
+        origin = origin.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput("The origin of the mesh is not three numbers.", field="mesh") from error
+    if origin.shape != (3,) or not np.isfinite(origin).all():
+        raise InvalidInput("The origin of the mesh is not three finite numbers.", field="mesh")
+    return origin
+
+
+def _moved(mesh: np.ndarray | None, shift: np.ndarray) -> np.ndarray | None:
+    if mesh is None or not shift.any():
+        return mesh
+    moved = mesh.copy()
+    moved[..., :3] = mesh[..., :3].astype(np.float64) + shift
+    return moved
 
 
 def _checked_mesh(given: Array | None, port: str) -> np.ndarray | None:
@@ -103,14 +130,25 @@ def _with_uvs(
             hint='Unwrap it in Blender, or set Unwrap to "If It Has No UVs".',
             field="mesh",
         )
+    if without and params.unwrap == "missing":
+        mesh, where = unwrap_missing(mesh)
+        warnings.append(f"{without} of the {len(mesh)} triangles had no UVs and were unwrapped; {where}.")
+        return mesh, True
     if without:
         warnings.append(f"{without} of the {len(mesh)} triangles have no UVs and get no texture.")
     return mesh, False
 
 
-def _overlap(mesh: np.ndarray, warnings: list[str]) -> float:
+def _overlap(mesh: np.ndarray, warnings: list[str], materials: Sequence[str]) -> float:
     share = overlap_share(_in_one_tile(mesh))
-    if share > OVERLAP_WORTH_TELLING:
+    if share > OVERLAP_WORTH_TELLING and materials:
+        named = ", ".join(materials[:NAMED]) + (f" and {len(materials) - NAMED} more" if len(materials) > NAMED else "")
+        warnings.append(
+            f"{share:.1%} of the UVs' area lies under more than one triangle, for the materials {named} use the same part of the "
+            "texture: their colours are mixed. Use --unwrap always (in Blender: Unwrap, Always) for one texture that has room for "
+            "all of them, or texture each material's mesh by itself."
+        )
+    elif share > OVERLAP_WORTH_TELLING:
         warnings.append(
             f"{share:.1%} of the UVs' area lies under more than one triangle: those share their texels. "
             "Unwrap again where that is not meant."
@@ -132,8 +170,11 @@ def _in_one_tile(mesh: np.ndarray) -> np.ndarray:
 # Photographs with cameras ---------------------------------------------------------------------------------------------
 
 
-def _views_of_cameras(images: Sequence[Array], inputs: Mapping[str, Any], mesh: np.ndarray) -> list[ScanView]:
-    cameras = from_array(inputs["cameras"])
+def _views_of_cameras(
+    images: Sequence[Array], inputs: Mapping[str, Any], mesh: np.ndarray, origin: np.ndarray
+) -> list[ScanView]:
+    given = from_array(inputs["cameras"])
+    cameras = _about(given, origin)
     ordered = _matched(images, cameras)
     masks = _per_photograph(inputs.get("masks"), len(images), "masks", "mask")
     views = []
@@ -148,8 +189,15 @@ def _views_of_cameras(images: Sequence[Array], inputs: Mapping[str, Any], mesh: 
             )
         mask = _mask(masks, _place(images, image), (camera.height, camera.width), name)
         views.append(ScanView(index, name, image, camera.width, camera.height, camera=camera, mask=mask))
-    _check_convention(cameras, mesh)
+    _check_convention(given, mesh, origin)
     return views
+
+
+def _about(cameras: Sequence[Camera], origin: np.ndarray) -> Sequence[Camera]:
+    """The cameras in a world that is counted from the origin; in float64, so that metres far from 0 lose nothing."""
+    if not origin.any():
+        return cameras
+    return [replace(camera, translation=camera.translation + camera.rotation @ origin) for camera in cameras]
 
 
 def _matched(images: Sequence[Array], cameras: Sequence[Camera]) -> list[Array]:
@@ -183,13 +231,30 @@ def _place(images: Sequence[Array], image: Array) -> int:
     return next(place for place, other in enumerate(images) if other is image)
 
 
-def _check_convention(cameras: Sequence[Camera], mesh: np.ndarray) -> None:
+def _check_convention(cameras: Sequence[Camera], mesh: np.ndarray, origin: np.ndarray) -> None:
     points = mesh[..., :3].reshape(-1, 3)
+    if origin.any():  # conventions turn the world about its own origin
+        points = points[:: -(-len(points) // MOST_POINTS)].astype(np.float64) + origin
+    _check_same_place(cameras, points)
     flip = fitting_flip(cameras, points)
     if flip:
         raise InvalidInput(
             f"The mesh projects outside the photographs' frames; it would be inside if {FLIPS[flip]}.",
             hint=f"Turn them with --flip {flip}, or import them in Blender with the Convention {flip}.",
+            field="cameras",
+        )
+
+
+def _check_same_place(cameras: Sequence[Camera], points: np.ndarray) -> None:
+    """Raises where the mesh stands in map coordinates and the cameras do not, or the other way round."""
+    points = points[:: -(-len(points) // MOST_POINTS)].astype(np.float64)
+    centers = np.array([camera.center for camera in cameras])
+    away = float(np.linalg.norm(np.median(centers, axis=0) - np.median(points, axis=0)))
+    size = float(np.linalg.norm(np.ptp(points, axis=0)) + np.linalg.norm(np.ptp(centers, axis=0)))
+    if away > APART * size and not shares_in_frame(cameras, points[:MOST_POINTS]).any():
+        raise InvalidInput(
+            f"The cameras stand {away:.7g} m from the mesh, which none of them sees: the two are not in one coordinate system.",
+            hint="Export both with the same offset, or both without one.",
             field="cameras",
         )
 

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from backend.files.meshes.plain_text import with_newlines, with_points
 from backend.files.meshes.polygons import BrokenMesh, Polygons, with_vertex_uvs, without_uvs
 
+_LINES = re.compile(rb"^[^#\n]*$", re.MULTILINE)
 _HEADER = re.compile(r"(ST)?(C)?(N)?OFF\b")
 
 
 def decode(data: bytes) -> Polygons:
     """Raises BrokenMesh for a header that is none, lines that are no numbers and a file that ends early."""
-    lines = _lines(data)
+    lines = _lines(with_points(with_newlines(data), _LINES))
     head = next(lines, "")
     header = _HEADER.match(head)
     if header is None or "BINARY" in head:

@@ -1,14 +1,16 @@
 """PLY, the Stanford format: ascii and binary of either byte order, UVs a vertex (s t, u v, texture_u texture_v) or a corner of a
-face (MeshLab's texcoord list). Colours, normals and other elements are passed over.
+face (MeshLab's texcoord list), faces or triangle strips. Colours, normals and other elements are passed over.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from backend.files.meshes.compiling import njit
+from backend.files.meshes.plain_text import with_points
 from backend.files.meshes.polygons import BrokenMesh, Polygons, with_vertex_uvs, without_uvs
 
 _TYPES = {
@@ -19,6 +21,8 @@ _TYPES = {
 _ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">"}
 _UV_NAMES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"))
 _FACE_NAMES = ("vertex_indices", "vertex_index")
+_MARK = b"\xef\xbb\xbf"  # of UTF-8, which an editor leaves
+_EVERYTHING = re.compile(rb".+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,11 @@ class _Columns:
 
 def decode(data: bytes) -> Polygons:
     """Raises BrokenMesh for a header that is none and for a body that ends early."""
+    data = data.removeprefix(_MARK)
     encoding, elements, body = _header(data)
     found: dict[str, _Columns] = {}
     if encoding == "ascii":
-        tokens, at = _numbers(data[body:]), 0
+        tokens, at = _numbers(with_points(data[body:], _EVERYTHING)), 0
         for element in elements:
             found[element.name], at = _read_text(tokens, at, element)
     else:
@@ -60,7 +65,8 @@ def decode(data: bytes) -> Polygons:
 def _header(data: bytes) -> tuple[str, list[_Element], int]:
     """Encoding, elements and where the body starts."""
     end = data.find(b"end_header")
-    body = data.find(b"\n", end) + 1
+    newline = b"\r" if data[3:4] == b"\r" and data[4:5] != b"\n" else b"\n"  # old Macs end lines with \r alone
+    body = data.find(newline, end) + 1
     if not data.startswith(b"ply") or end < 0 or body == 0:
         raise BrokenMesh("has no PLY header")
     encoding, elements = "", []
@@ -94,17 +100,57 @@ def _polygons(found: dict[str, _Columns]) -> Polygons:
     if not all(axis in vertices.numbers for axis in "xyz"):
         raise BrokenMesh("has no vertices with x, y and z")
     positions = np.column_stack([vertices.numbers[axis] for axis in "xyz"])
-    named = [name for name in _FACE_NAMES if name in faces.lists]
-    sizes, corners = faces.lists[named[0]] if named else (np.empty(0, np.int64), np.empty(0, np.int64))
-    corners = corners.astype(np.int64)
-    if "texcoord" in faces.lists:
+    sizes, corners = _corners(faces)
+    strips = _strips(found.get("tristrips", _Columns()))
+    if "texcoord" in faces.lists and not len(strips):
         uv_sizes, uvs = faces.lists["texcoord"]
-        return Polygons(positions, sizes, corners, uvs[: len(uvs) // 2 * 2].reshape(-1, 2), _wedges(sizes, uv_sizes))
+        polygons = Polygons(
+            positions, sizes, corners, uvs[: len(uvs) // 2 * 2].reshape(-1, 2), _wedges(sizes, uv_sizes)
+        )
+        return _with_textures(polygons, faces)
+    sizes = np.concatenate([sizes, np.full(len(strips), 3)])
+    corners = np.concatenate([corners, strips.ravel()])
     for names in _UV_NAMES:
         if all(name in vertices.numbers for name in names):
             uvs = np.column_stack([vertices.numbers[name] for name in names])
             return with_vertex_uvs(positions, uvs, sizes, corners)
     return without_uvs(positions, sizes, corners)
+
+
+def _corners(faces: _Columns) -> tuple[np.ndarray, np.ndarray]:
+    """Sizes and corners of the faces; a list of another name is taken where it is the only one."""
+    others = [name for name in faces.lists if name != "texcoord"]
+    named = [name for name in _FACE_NAMES if name in faces.lists] or (others if len(others) == 1 else [])
+    if not named and faces.lists:
+        raise BrokenMesh(f"has faces with the lists {', '.join(faces.lists)}; vertex_indices is missing")
+    sizes, corners = faces.lists[named[0]] if named else (np.empty(0, np.int64), np.empty(0, np.int64))
+    return sizes, corners.astype(np.int64)
+
+
+def _strips(columns: _Columns) -> np.ndarray:
+    """[N, 3] of triangle strips: -1 begins a new one, every second triangle is turned, those without area are joints."""
+    named = [name for name in _FACE_NAMES if name in columns.lists]
+    if not named:
+        return np.empty((0, 3), np.int64)
+    sizes, values = columns.lists[named[0]]
+    joined = np.insert(values.astype(np.int64), np.cumsum(sizes)[:-1], -1)  # each row begins a new strip
+    if len(joined) < 3:
+        return np.empty((0, 3), np.int64)
+    last_break = np.maximum.accumulate(np.where(joined < 0, np.arange(len(joined)), -1))
+    triangles = np.stack([joined[:-2], joined[1:-1], joined[2:]], axis=1)
+    turned = (np.arange(len(triangles)) - last_break[:-2] - 1) % 2 == 1
+    triangles[turned] = triangles[turned][:, [1, 0, 2]]
+    a, b, c = triangles.T
+    return triangles[(triangles >= 0).all(axis=1) & (a != b) & (b != c) & (c != a)]
+
+
+def _with_textures(polygons: Polygons, faces: _Columns) -> Polygons:
+    """MeshLab's number of a texture per face stands for a material."""
+    numbers = faces.numbers.get("texnumber")
+    if numbers is None or not len(numbers) or numbers.min() == numbers.max():
+        return polygons
+    kept, which = np.unique(numbers, return_inverse=True)
+    return replace(polygons, materials=tuple(f"texture {int(number)}" for number in kept), face_materials=which)
 
 
 def _wedges(sizes: np.ndarray, uv_sizes: np.ndarray) -> np.ndarray:

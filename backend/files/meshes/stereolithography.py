@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
+from backend.files.meshes.plain_text import with_newlines, with_points
 from backend.files.meshes.polygons import BrokenMesh, Polygons, without_uvs
 
 _HEADER, _COUNT = 80, 4
 _ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attributes", "<u2")])
+_VERTEX_LINES = re.compile(rb"\bvertex[ \t].*$", re.MULTILINE)
 
 
 def decode(data: bytes) -> Polygons:
@@ -19,7 +23,7 @@ def decode(data: bytes) -> Polygons:
             return _bare(np.frombuffer(data, _ROW, count, body)["corners"].reshape(-1, 3))
     if not _is_text(data):
         raise BrokenMesh("is not an STL file, or ends before its triangles")
-    words = data.split()
+    words = with_points(with_newlines(data), _VERTEX_LINES).split()
     places = [index for index, word in enumerate(words) if word == b"vertex"]
     try:
         rows = np.array([words[index + 1 : index + 4] for index in places], dtype=np.float64).reshape(-1, 3)
@@ -32,7 +36,9 @@ def decode(data: bytes) -> Polygons:
 
 def _is_text(data: bytes) -> bool:
     """Binary files may begin with `solid` as well, so the first facet must follow."""
-    return data.lstrip()[:5] == b"solid" and (b"facet" in data[:1024] or b"endsolid" in data[:1024])
+    return data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")[:5].lower() == b"solid" and (
+        b"facet" in data[:1024] or b"endsolid" in data[:1024]
+    )
 
 
 def _bare(corners: np.ndarray) -> Polygons:

@@ -18,11 +18,12 @@ GUTTER_PX = 8  # between charts: three mip levels stay apart
 MOST_GUTTER_SHARE = 1 / 128  # of the side: a small texture must not be all gutter
 
 
-def unwrap(mesh: np.ndarray, *, size: int = 2048) -> np.ndarray:
+def unwrap(mesh: np.ndarray, *, size: int = 2048, keep_aspect: bool = False) -> np.ndarray:
     """The mesh with new UVs 0..1 at every corner: float32 [N, 3, 5], the triangles and their positions as they were.
 
     mesh: [N, 3, 5], its UVs are not looked at. size: side of the texture in pixels, for which the distance between
-    charts is chosen. Corners at one place count as one vertex. A triangle without area gets a single point of the
+    charts is chosen. keep_aspect: leave an atlas that is not square as it is, its longer side 1, instead of stretching it to the
+    square. Corners at one place count as one vertex. A triangle without area gets a single point of the
     texture that belongs to it as well as to any other. The same mesh gives the same UVs. Raises InvalidInput where
     nothing can be unfolded.
     """
@@ -47,6 +48,8 @@ def unwrap(mesh: np.ndarray, *, size: int = 2048) -> np.ndarray:
             hint="Unwrap it in Blender (UV > Smart UV Project) and use it with its UVs.",
             field="mesh",
         )
+    if keep_aspect:
+        uvs = uvs * (np.array([atlas.width, atlas.height], np.float32) / max(atlas.width, atlas.height))
     unfolded = np.array(mesh, dtype=np.float32)
     unfolded[:, :, 3:] = uvs[order]
     logger.info(

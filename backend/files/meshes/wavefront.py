@@ -1,4 +1,5 @@
-"""Wavefront OBJ: vertices, texture coordinates and polygons, each corner with its own UV. Objects, groups and materials are joined.
+"""Wavefront OBJ: vertices, texture coordinates and polygons, each corner with its own UV. Objects, groups and materials are joined;
+the names of several materials are kept.
 
 Curves, lines, points and normals are passed over. v runs up in OBJ, as in MESH. One pass over the bytes counts, a second one
 reads: a million triangles take a fraction of a second.
@@ -6,21 +7,29 @@ reads: a million triangles take a fraction of a second.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 
 from backend.files.meshes.compiling import njit
+from backend.files.meshes.plain_text import with_newlines, with_points
 from backend.files.meshes.polygons import BrokenMesh, Polygons
 
 _SPACE, _NEWLINE, _SLASH, _MINUS, _PLUS, _POINT = (ord(c) for c in " \n/-+.")
 _ZERO, _NINE, _V, _T, _F, _E, _BIG_E = (ord(c) for c in "09vtfeE")
 _POWERS = 10.0 ** np.arange(23)  # exact in float64
 _MOST_DIGITS = 18  # of a mantissa that an int64 holds
+_NUMBER_LINES = re.compile(rb"^[ \t]*v[tn]?[ \t].*$", re.MULTILINE)
+_MATERIAL_LINES = re.compile(rb"^[ \t]*usemtl[ \t]+(.*?)[ \t]*$", re.MULTILINE)
 
 
 def decode(data: bytes) -> Polygons:
     """Raises BrokenMesh for lines that are cut short and for faces of anything but numbers."""
+    data = with_newlines(data)
     if b"\\\n" in data or b"\\\r\n" in data:
         data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")  # a line goes on behind a backslash
+    data = with_points(data, _NUMBER_LINES)
     text = np.frombuffer(data + b"\n", np.uint8)
     vertices, textures, faces, corners = _count(text)
     polygons = Polygons(
@@ -33,7 +42,20 @@ def decode(data: bytes) -> Polygons:
     line = _parse(text, polygons.positions, polygons.uvs, polygons.sizes, polygons.corners, polygons.uv_corners)
     if line:
         raise BrokenMesh(f"cannot be understood in line {line}")
-    return polygons
+    return _with_materials(polygons, data)
+
+
+def _with_materials(polygons: Polygons, data: bytes) -> Polygons:
+    """The faces after each usemtl have its material; those before the first have the one named ""."""
+    found = list(_MATERIAL_LINES.finditer(data)) if b"usemtl" in data else []
+    numbers: dict[str, int] = {"": 0}
+    chosen = [numbers.setdefault(line.group(1).decode("utf-8", "replace"), len(numbers)) for line in found]
+    if len(numbers) <= 2:
+        return polygons
+    starts = np.array([0, *(line.start() for line in found)])
+    text = np.frombuffer(data, np.uint8)
+    faces = [_count(np.append(text[a:b], np.uint8(_NEWLINE)))[2] for a, b in zip(starts, [*starts[1:], len(text)])]
+    return replace(polygons, materials=tuple(numbers), face_materials=np.repeat([0, *chosen], faces))
 
 
 @njit(cache=True)

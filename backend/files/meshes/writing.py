@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 WRITTEN = (".obj", ".glb")
 UDIM = "<UDIM>"  # stands for the tile's number in a texture's name
+PLAIN = "untextured"  # the material of triangles without UVs beside others
 _FLOAT, _UINT = 5126, 5125  # glTF's component types
 _VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
 
@@ -53,21 +54,38 @@ def write(array: Array, path: str | Path, *, pictures: Mapping[str, str] = Mappi
             hint=f"Available: {', '.join(WRITTEN)}.",
             field=str(path),
         )
-    parts = list(_by_material(array.values, pictures))
+    parts = [part for part in _by_material(array.values, pictures) if len(part[1])]
+    _tell_bare(path, array.values)
+    origin = np.asarray(array.attributes.get("origin", (0.0, 0.0, 0.0)), np.float64)
     if path.suffix.lower() == ".obj":
         material_file = path.with_suffix(".mtl")
         if pictures:
-            write_bytes(material_file, _materials(material for material, _ in parts).encode())
-        write_bytes(path, _wavefront(parts, material_file.name))
+            plain = "".join(f"\nnewmtl {PLAIN}\nKd 0.5 0.5 0.5\n" for material, _ in parts if not material)
+            write_bytes(material_file, (_materials(material for material, _ in parts if material) + plain).encode())
+        write_bytes(path, _wavefront(parts, material_file.name, origin))
     else:
-        write_bytes(path, _glb(parts, path.parent))
+        write_bytes(path, _glb(parts, path.parent, origin))
+
+
+def _tell_bare(path: Path, mesh: np.ndarray) -> None:
+    bare = int(np.isnan(mesh[:, :, 3:]).any(axis=(1, 2)).sum())
+    what = f"{len(mesh)} triangles" if bare == len(mesh) else f"{bare} of the {len(mesh)} triangles"
+    if bare:
+        logger.warning("%s: %s have no UVs and are written without", path.name, what)
 
 
 Pictures = Mapping[str, str]  # file names by map; empty for a bare mesh
 
 
 def _by_material(mesh: np.ndarray, pictures: Pictures) -> Iterator[tuple[Pictures, np.ndarray]]:
-    """Each material's picture files and the triangles that it is for, tiles in rising order."""
+    """Each material's picture files and the triangles that it is for, tiles in rising order; last those without UVs, which no
+    picture fits."""
+    bare = np.isnan(mesh[:, :, 3:]).any(axis=(1, 2))
+    if bare.any():
+        if not bare.all():
+            yield from _by_material(mesh[~bare], pictures)
+        yield {}, mesh[bare]
+        return
     if not any(UDIM in name for name in pictures.values()):
         yield pictures, mesh
         return
@@ -104,46 +122,54 @@ def _material(pictures: Pictures) -> str:
     return Path(name).stem.replace(" ", "_")
 
 
-def _wavefront(parts: list[tuple[Pictures, np.ndarray]], material_file: str) -> bytes:
+def _wavefront(parts: list[tuple[Pictures, np.ndarray]], material_file: str, origin: np.ndarray) -> bytes:
     mesh = np.concatenate([triangles for _, triangles in parts])
     places, corners = weld(mesh[:, :, :3])
-    textured = not np.isnan(mesh[:, :, 3:]).any()
     out = io.StringIO()
-    if parts[0][0]:
+    if any(pictures for pictures, _ in parts):
         out.write(f"mtllib {material_file}\n")
-    _rows(out, "v", places)
-    columns = [corners + 1]
-    if textured:
-        uvs, uv_corners = weld(mesh[:, :, 3:])
+    _rows(out, "v", places, origin)
+    faces, with_uvs = corners.reshape(-1, 3) + 1, ~np.isnan(mesh[:, :, 3:]).any(axis=(1, 2))
+    uv_faces = np.zeros_like(faces)
+    if with_uvs.any():
+        uvs, uv_corners = weld(mesh[with_uvs][:, :, 3:])
         _rows(out, "vt", uvs)
-        columns.append(uv_corners + 1)
-    else:
-        logger.warning("%d triangles have no UVs: the OBJ has none", len(mesh))
-    faces, begin = np.stack(columns, axis=-1).reshape(len(mesh), -1), 0
-    line = "f " + " ".join(["/".join(["%d"] * len(columns))] * 3)
+        uv_faces[with_uvs] = uv_corners.reshape(-1, 3) + 1
+    begin, has_material = 0, False
     for pictures, triangles in parts:
         if pictures:
             out.write(f"usemtl {_material(pictures)}\n")
-        np.savetxt(out, faces[begin : begin + len(triangles)], fmt=line)
+        elif has_material:
+            out.write(f"usemtl {PLAIN}\n")
+        has_material = has_material or bool(pictures)
+        own = slice(begin, begin + len(triangles))
+        columns = [faces[own], uv_faces[own]] if with_uvs[own].all() else [faces[own]]
+        line = "f " + " ".join(["/".join(["%d"] * len(columns))] * 3)
+        np.savetxt(out, np.stack(columns, axis=-1).reshape(len(triangles), -1), fmt=line)
         begin += len(triangles)
     return out.getvalue().encode()
 
 
-def _rows(out: io.StringIO, word: str, values: np.ndarray) -> None:
-    np.savetxt(out, values, fmt=f"{word} " + " ".join(["%.9g"] * values.shape[1]))  # 9 digits carry a float32 whole
+def _rows(out: io.StringIO, word: str, values: np.ndarray, origin: np.ndarray | None = None) -> None:
+    form = "%.9g"  # 9 digits carry a float32 whole
+    if origin is not None and origin.any():
+        form = f"%.{min(max(8 - int(np.floor(np.log10(np.abs(values).max(initial=1e-9)))), 0), 12)}f"
+        values = values.astype(np.float64) + origin
+    np.savetxt(out, values, fmt=f"{word} " + " ".join([form] * values.shape[1]))
 
 
 # GLB ----------------------------------------------------------------------------------------------------------------------------
 
 
-def _glb(parts: list[tuple[Pictures, np.ndarray]], folder: Path) -> bytes:
-    """One primitive per material, in one buffer. glTF repeats textures, so that UDIM tiles need no shift."""
+def _glb(parts: list[tuple[Pictures, np.ndarray]], folder: Path, origin: np.ndarray) -> bytes:
+    """One primitive per material, in one buffer. glTF repeats textures, so that UDIM tiles need no shift. Positions are float32:
+    what they are counted from is the node's translation."""
     binary = bytearray()
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "Relievo"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
+        "nodes": [{"mesh": 0, "translation": origin.tolist()} if origin.any() else {"mesh": 0}],
         "meshes": [{"primitives": []}],
         "accessors": [],
         "bufferViews": [],
@@ -171,8 +197,6 @@ def _primitive(document: dict[str, Any], binary: bytearray, triangles: np.ndarra
     if textured:
         uvs = vertices[:, 3:] * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)  # glTF's v runs down
         attributes["TEXCOORD_0"] = _accessor(document, binary, uvs, _VERTEX_BUFFER)
-    else:
-        logger.warning("%d triangles have no UVs: the GLB has none", len(triangles))
     return {"attributes": attributes, "indices": _accessor(document, binary, corners.astype("<u4"), _INDEX_BUFFER)}
 
 
