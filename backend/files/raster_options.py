@@ -65,7 +65,8 @@ def from_json(said: Any) -> RasterOptions:
     size = said.pop("raw_size", None)
     if size is not None:
         said["raw_size"] = parse_size(size if isinstance(size, str) else "x".join(map(str, size)), "--raw-size")
-    return RasterOptions(**{name: str(v) if name != "raw_size" else v for name, v in said.items()})
+    words: dict[str, Any] = {name: value if name == "raw_size" else str(value) for name, value in said.items()}
+    return RasterOptions(**words)
 
 
 def parse_size(text: str, option: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, MASK, NORMAL_MAP,
 from ..shared.arrays import height_map as make_height_map
 from ..shared.classes import Classes, nearest_class
 from ..shared.errors import InvalidInput
+from ..shared.heights import implausible, likely_cause, place, undeclared_nodata
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,28 @@ def height_map(image: bpy.types.Image, *, pixel_size_m: float, scale: float = 1.
     """Red times scale plus offset_m, metres. An image of 8 bits a channel gives 256 steps and a warning in the log."""
     if has_eight_bits(image):
         log.warning("The image %r has 8 bits per channel: its heights come in steps of %g m.", image.name, scale / 255)
-    values = _stored(image)[..., 0].astype(np.float64) * scale + offset_m
+    stored = _stored(image)[..., 0]
+    values = stored.astype(np.float64) * scale + offset_m
+    _warn_of_heights(image, stored, values)
     return make_height_map(values, pixel_size_m)
+
+
+def _warn_of_heights(image: bpy.types.Image, stored: np.ndarray, values: np.ndarray) -> None:
+    """Words in the log about values that stand for no data and heights that no world has, as the reader of files has them."""
+    known = np.isfinite(stored)
+    if has_eight_bits(image) or not known.any():
+        return
+    for found in undeclared_nodata(stored, known):
+        log.warning(
+            "The image %r has %.7g in %d pixels (%s), which seems to stand for no data and makes pits or peaks.",
+            *(image.name, found.value, np.count_nonzero(found.hole), place(found.hole)),
+        )
+        known = known & ~found.hole
+    if not known.any():
+        return
+    low, high = float(values[known].min()), float(values[known].max())
+    if implausible(low, high):
+        log.warning("The image %r: %s: %s.", image.name, implausible(low, high), likely_cause(low, high))
 
 
 def mask(image: bpy.types.Image) -> Array:

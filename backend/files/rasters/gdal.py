@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -38,7 +39,7 @@ ESRI_NODATA = -9999.0  # of an ASCII grid that declares none (ArcGIS, "Esri ASCI
 MAX_BANDS = 4
 _SPARSE = ("GTiff",)
 _BESIDE = (".hdr", ".prj", ".stx", ".clr", ".blw", ".sta")
-_ENVIRONMENT = {
+_ENVIRONMENT: dict[str, Any] = {
     "GDAL_PAM_ENABLED": "NO",  # no .aux.xml is read, none left beside the user's file
     "GDAL_NUM_THREADS": "1",
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no .ovr or .msk, which any driver may open
@@ -163,10 +164,10 @@ def _read(dataset: DatasetReader, bands: list[int], nodata: float | None) -> tup
     """([H, W, bands] as stored, [H, W] holes)."""
     if dataset.driver in RAW_DRIVERS or (dataset.driver == "AAIGrid" and dataset.nodatavals[0] is None):
         values = np.ascontiguousarray(np.moveaxis(dataset.read(bands), 0, 2))
-        absent = np.zeros(values.shape[:2], bool) if nodata is None else (values == nodata).any(axis=2)
+        absent = np.zeros(values.shape[:2], bool) if nodata is None else np.asarray((values == nodata).any(axis=2))
         return values, absent
     masked = dataset.read(bands, masked=True)
-    return np.ascontiguousarray(np.moveaxis(masked.data, 0, 2)), np.ma.getmaskarray(masked).any(axis=0)
+    return np.ascontiguousarray(np.moveaxis(masked.data, 0, 2)), np.asarray(np.ma.getmaskarray(masked).any(axis=0))
 
 
 def _check_scales(path: Path, scales: list[tuple[float, float]]) -> None:

@@ -11,6 +11,7 @@ import logging
 import math
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import rasterio.crs
@@ -122,9 +123,10 @@ def _projected(georeference: Georeference, x: float, y: float) -> GroundPixel | 
     ys = [y + sign * dy for _, dy in steps for sign in (-1, 1)]
     try:
         geographic = rasterio.crs.CRS.from_wkt(base)
-        lon, lat = rasterio.warp.transform(
+        found: Any = rasterio.warp.transform(
             rasterio.crs.CRS.from_wkt(units.horizontal(georeference.crs)), geographic, xs, ys
         )
+        lon, lat = found  # two lists, as no heights are given
     except Exception:  # GDAL's errors are private classes of rasterio's, without a common public base
         lon = lat = [math.nan] * 4
     degrees = _degrees(base)

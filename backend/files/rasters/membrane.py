@@ -8,6 +8,8 @@ together, exactly.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
@@ -29,7 +31,8 @@ def fill(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
     values: float32 [H, W]; what holes contain is not looked at, be it NaN. hole: [H, W] bool, not True everywhere.
     """
     filled = np.where(hole, np.float32(0.0), values).astype(np.float32)
-    numbered, count = ndimage.label(hole)
+    labelled: Any = ndimage.label(hole)  # typed as a number alone
+    numbered, count = labelled
     if not count:
         return filled
     sizes = np.bincount(numbered.ravel(), minlength=count + 1)
@@ -80,7 +83,7 @@ def _solve(filled: np.ndarray, cells: np.ndarray) -> None:
         pairs.append((np.flatnonzero(unknown), at[unknown]))
     first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
     matrix = sparse.csc_matrix((np.full(first.size, -1.0), (first, second)), (cells.size, cells.size))
-    solved = spsolve(matrix + sparse.diags(degree).tocsc(), known, permc_spec="MMD_AT_PLUS_A")
+    solved: Any = spsolve(matrix + sparse.diags(degree).tocsc(), known, permc_spec="MMD_AT_PLUS_A")
     flat[cells] = np.atleast_1d(solved)
 
 
@@ -95,7 +98,7 @@ def _relaxed(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
     pads = ((0, -rows % block), (0, -columns % block))
     free = [np.pad(hole, pads, constant_values=True)]
     for _ in range(levels):
-        free.append(_blocks(free[-1]).all(axis=(1, 3)))
+        free.append(np.asarray(_blocks(free[-1]).all(axis=(1, 3))))
     rim = ndimage.binary_dilation(hole) & ~hole
     middle, relief = float(values[rim].mean(dtype=np.float64)), float(np.ptp(values[rim]))
     heights = np.pad(np.where(hole, np.float32(0.0), values - np.float32(middle)), pads)

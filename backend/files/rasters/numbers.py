@@ -38,9 +38,9 @@ def load_npy(path: Path) -> Pixels:
             f"{path} is an archive of several arrays (.npz).", hint="Save one array with numpy.save.", field=str(path)
         )
     stored = _rows_and_columns(path, stored)
-    px.check_size(path, *stored.shape[:2])
+    px.check_size(path, stored.shape[0], stored.shape[1])
     px.check_dtype(path, stored.dtype)
-    px.check_claim(path, *stored.shape[:2], stored.dtype.itemsize * stored.shape[2], sparse=False)
+    px.check_claim(path, stored.shape[0], stored.shape[1], stored.dtype.itemsize * stored.shape[2], sparse=False)
     values = np.array(stored)
     return Pixels(values=values, hole=not_finite(values), format="npy", eight_bits=values.dtype.itemsize == 1)
 

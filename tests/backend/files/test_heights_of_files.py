@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import OpenEXR
@@ -34,7 +35,15 @@ def terrain() -> np.ndarray:
 
 
 def tif(
-    path: Path, values: np.ndarray, *, crs="EPSG:32632", transform=UTM, scale=1.0, offset=0.0, unit="", nodata=None
+    path: Path,
+    values: np.ndarray,
+    *,
+    crs: Any = "EPSG:32632",
+    transform=UTM,
+    scale=1.0,
+    offset=0.0,
+    unit="",
+    nodata=None,
 ) -> Path:
     save_tif(path, values, crs=crs, transform=transform, nodata=nodata)
     with rasterio.open(path, "r+") as file:
