@@ -112,21 +112,30 @@ class Inbox:
             connection = self._connections.get(descriptor)
         if connection is None or connection.client == client:
             return connection
-        if connection.is_greeted:  # a message of the connection that had the descriptor before was taken for its first
-            self._connections.drop(connection, "its messages carry two routing ids")
+        # Two routing ids over one descriptor: the last words of the connection that had it before, or the first of this one, for
+        # which such words were taken. libzmq numbers clients as they come, so that the higher number is the later one.
+        if connection.client and (
+            self._is_chosen(client)
+            or (not self._is_chosen(connection.client) and self._number(client) < self._number(connection.client))
+        ):
             return None
+        self._connections.demote(connection)
         connection.client = client
         return connection
 
     def has_chosen_id(self, connection: Connection) -> bool:
         """Whether the connection has announced its routing id: libzmq's own are numbered as clients come."""
-        client = connection.client
+        return self._is_chosen(connection.client)
+
+    def _is_chosen(self, client: bytes) -> bool:
         if len(client) != 5 or client[0]:
             return True
-        number = (int.from_bytes(client[1:], "big") - self._first_number) % NUMBERS
-        if number >= self._connections.count_accepted:  # it may have come since we looked
+        if self._number(client) >= self._connections.count_accepted:  # it may have come since we looked
             self._follow()
-        return number >= self._connections.count_accepted
+        return self._number(client) >= self._connections.count_accepted
+
+    def _number(self, client: bytes) -> int:
+        return (int.from_bytes(client[1:], "big") - self._first_number) % NUMBERS
 
     def _put(self, frames: Frames, now: float) -> None:
         connection = self._connection_of(frames)

@@ -44,10 +44,10 @@ class _Waiting:
 class SendQueue:
     """The messages of every client, by its ROUTER identity."""
 
-    def __init__(self, socket: zmq.Socket, on_gone: Callable[[bytes], None]) -> None:
-        """on_gone is called with a client whose connection has ended, or must end since it reads nothing."""
+    def __init__(self, socket: zmq.Socket, on_silent: Callable[[bytes], None]) -> None:
+        """on_silent is called with a client whose connection must end since it reads nothing."""
         self._socket = socket
-        self._on_gone = on_gone
+        self._on_silent = on_silent
         self._waiting: dict[bytes, _Waiting] = {}
 
     def reply(self, client: bytes, message: Message, handoff: Handoff | None = None) -> None:
@@ -57,7 +57,8 @@ class SendQueue:
         self._flush_replies(client, waiting)
         if len(waiting.replies) > MAX_WAITING_REPLIES:
             log.warning("a client has %d answers waiting and reads none; it is dropped", len(waiting.replies))
-            self._lose(client)
+            self.forget(client)
+            self._on_silent(client)
 
     def send_event(self, client: bytes, topic: Topic, frames: Frames) -> None:
         """Send a message that the next one of its topic replaces if that comes before it could be sent."""
@@ -121,12 +122,8 @@ class SendQueue:
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
-            self._lose(client)
+            self.forget(client)  # its connection has ended, as the monitor says too
             return False
         if is_large and tracker is not None:
             waiting.large.append((tracker, size))
         return True
-
-    def _lose(self, client: bytes) -> None:
-        self.forget(client)
-        self._on_gone(client)

@@ -280,7 +280,7 @@ class Server:
     def _drop_client(self, client: bytes) -> None:
         for connection in self._connections:
             if connection.client == client:
-                self._connections.drop(connection, "it does not read its answers, or has gone")
+                self._connections.drop(connection, "it does not read its answers")
 
     def _timeout_ms(self) -> int:
         tick_ms = (
@@ -306,7 +306,8 @@ class Server:
                 return
             connection, frames = found
             try:
-                self._answer(connection, frames)
+                if frames[0].bytes == connection.client:  # else it is of the connection that had the descriptor before
+                    self._answer(connection, frames)
             except Exception:  # nothing that a client sends may end the loop, or keep others from their answers
                 log.exception("a request could not be answered")
             connection.taken += bytes_on_wire(frames)

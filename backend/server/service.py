@@ -10,7 +10,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.runtime import registry
@@ -20,14 +20,15 @@ from backend.server.background import Background, as_relievo_error
 from backend.server.connections import Connection, Connections
 from backend.server.job import Job, error_json
 from backend.server.lifecycle import Lifecycle
-from backend.server.scheduler import MAX_QUEUED, MAX_QUEUED_PER_OWNER
+from backend.server.quotas import Quotas
+from backend.server.result_arrays import bytes_by_frame, in_memory
+from backend.server.scheduler import MAX_QUEUED_PER_OWNER
 from backend.server.send_queue import SendQueue
 from shared.algorithm import AlgorithmSpec, Arrays, check_inputs
 from shared.codec import MAX_ARRAYS, MAX_TOTAL_BYTES
 from shared.devices import check_name
 from shared.errors import (
     AccessDenied,
-    InternalError,
     InvalidInput,
     ProtocolError,
     QueueFull,
@@ -35,7 +36,7 @@ from shared.errors import (
     VersionMismatch,
     error_from_code,
 )
-from shared.handoff import MIN_BYTES, Handoff, mapped_file, read_values
+from shared.handoff import MIN_BYTES, Handoff
 from shared.jobs import JobState
 from shared.messages import (
     Accepted,
@@ -62,9 +63,7 @@ from shared.version import PROTOCOL, PROTOCOL_MAJOR, VERSION
 log = logging.getLogger(__name__)
 
 MAX_LISTED_JOBS = 256  # in one Status, whose header has its limit
-MAX_QUEUED_PER_USER = MAX_QUEUED // 2  # less where there are more than two users
 MAX_DEFERRED = 256  # requests about one job that is being stored
-MAX_KNOWN_OWNERS = 4096
 
 Reply = Callable[[Message], None]
 
@@ -107,7 +106,7 @@ class Service:
         self._starter = starter
         self._on_shutdown = on_shutdown
         self._pending: dict[str, _Pending] = {}
-        self._users: dict[str, str] = {}  # by owner, of those that have said Hello
+        self._quotas = Quotas(lifecycle.scheduler, len(access.users))
         self._reading: set[Connection] = set()  # whose results are being read
         self._digests = {spec.name: spec.digest for spec in registry.algorithms()}
 
@@ -179,7 +178,7 @@ class Service:
                     ),
                 )
             case Shutdown():
-                self._check_shutdown(owner)
+                self._quotas.check_shutdown(owner, self._starter, self._coming)
                 self._reply(connection, message, Goodbye())
                 self._on_shutdown()
             case _:
@@ -208,9 +207,9 @@ class Service:
                 field="protocol",
             )
         owner = self._access.owner_of(user, _uuid(message.owner, "owner"))
-        if not was_greeted and not self._connections.make_room(frozenset(self._clients_with_work())):
+        if not was_greeted and not self._connections.make_room(self._clients_with_work()):
             raise QueueFull("As many clients are connected as can be.", hint="Close one of them, or try again later.")
-        self._remember(owner, user)
+        self._quotas.remember(owner, user)
         connection.owner, connection.user = owner, user
         return Welcome(
             protocol=PROTOCOL,
@@ -223,43 +222,14 @@ class Service:
             handoff=self._store.handoff_offer,
         )
 
-    def _clients_with_work(self) -> list[bytes]:
-        """The routing ids of clients whose owners have a job that waits, runs or is being stored."""
-        busy = {job.owner for job in self._lifecycle.scheduler.jobs.values() if not job.state.is_final}
-        busy |= {pending.owner for pending in self._pending.values()}
-        return [connection.client for connection in self._connections.greeted if connection.owner in busy]
+    @property
+    def _coming(self) -> list[str]:
+        """The owners of the jobs that are being stored."""
+        return [pending.owner for pending in self._pending.values()]
 
-    def _remember(self, owner: str, user: str) -> None:
-        if len(self._users) >= MAX_KNOWN_OWNERS:
-            kept = {job.owner for job in self._lifecycle.scheduler.jobs.values()}
-            self._users = {known: of for known, of in self._users.items() if known in kept}
-        self._users[owner] = user
-
-    def _check_shutdown(self, owner: str) -> None:
-        others = sum(job.owner != owner and not job.state.is_final for job in self._lifecycle.scheduler.jobs.values())
-        others += sum(pending.owner != owner for pending in self._pending.values())
-        if others and owner != self._starter:
-            raise AccessDenied(
-                f"{'1 job of other clients waits or runs' if others == 1 else f'{others} jobs of other clients wait or run'}; "
-                "only the client that started this backend can end it now.",
-                hint="Wait until they have finished, or stop the backend's process.",
-            )
-
-    def _check_room(self, owner: str) -> None:
-        """Raises QueueFull where this owner, this user or all together have as many jobs waiting as may wait."""
-        scheduler = self._lifecycle.scheduler
-        scheduler.check_room(owner, sum(pending.owner == owner for pending in self._pending.values()))
-        hint = "Wait for some to finish, or cancel them."
-        waiting = scheduler.queued_count + len(self._pending)
-        if waiting >= MAX_QUEUED:
-            raise QueueFull(f"{waiting} jobs of all clients are already queued.", hint=hint)
-        most = min(MAX_QUEUED_PER_USER, MAX_QUEUED // len(self._access.users))
-        if waiting >= most:  # only then is it worth counting
-            user = self._users.get(owner)
-            owners = [job.owner for job in scheduler.jobs.values() if job.state is JobState.QUEUED]
-            owners += [pending.owner for pending in self._pending.values()]
-            if sum(self._users.get(other) == user for other in owners) >= most:
-                raise QueueFull(f"{most} jobs with your token are already queued, by all its clients.", hint=hint)
+    def _clients_with_work(self) -> frozenset[bytes]:
+        busy = self._quotas.busy_owners(self._coming)
+        return frozenset(connection.client for connection in self._connections.greeted if connection.owner in busy)
 
     def _submit(self, connection: Connection, owner: str, message: Submit) -> None:
         job_id = _uuid(message.job, "job")
@@ -276,7 +246,7 @@ class Service:
             self._discard_arrays(message)
             reply(self._accepted(self._own_job(owner, job_id)))
             return
-        self._check_room(owner)
+        self._quotas.check_room(owner, self._coming)
         spec = registry.find_algorithm(message.algorithm)
         if message.digest and message.digest != spec.digest:
             raise VersionMismatch(
@@ -337,15 +307,15 @@ class Service:
             self._reply(connection, message, Result(job=job.id, recipe=stored.recipe, arrays=arrays), handoff)
 
         is_trusted = self._store.is_trusted(job.id)
-        if is_trusted and _bytes_by_frame(stored.arrays, handoff) < MIN_BYTES:
-            answer(_in_memory(stored.arrays, handoff))
+        if is_trusted and bytes_by_frame(stored.arrays, handoff) < MIN_BYTES:
+            answer(in_memory(stored.arrays, handoff))
             return
         read: list[Arrays] = []
 
         def work() -> None:
             if not is_trusted:
                 self._store.check_result(job.id)
-            read.append(_in_memory(stored.arrays, handoff))
+            read.append(in_memory(stored.arrays, handoff))
 
         def then(error: RelievoError | None) -> None:
             self._reading.discard(connection)
@@ -408,33 +378,6 @@ def _same_uuid(text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         return text
-
-
-def _goes_by_file(values: Any, handoff: Handoff | None) -> bool:
-    return handoff is not None and values.nbytes >= MIN_BYTES and mapped_file(values) is not None
-
-
-def _bytes_by_frame(arrays: Arrays, handoff: Handoff | None) -> int:
-    return sum(a.values.nbytes for given in arrays.values() for a in given if not _goes_by_file(a.values, handoff))
-
-
-def _in_memory(arrays: Arrays, handoff: Handoff | None) -> Arrays:
-    """The arrays with everything read that goes by frame: a mapped file that becomes shorter would end the process that sends it.
-
-    Raises InternalError for a file that cannot be read whole.
-    """
-    try:
-        return {
-            port: tuple(
-                array if _goes_by_file(array.values, handoff) else replace(array, values=read_values(array.values))
-                for array in given
-            )
-            for port, given in arrays.items()
-        }
-    except OSError as error:
-        raise InternalError(
-            f"The result's files cannot be read: {error.strerror or error}.", hint="Run the job again."
-        ) from error
 
 
 def _not_yours(job_id: str) -> AccessDenied:

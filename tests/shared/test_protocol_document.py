@@ -12,8 +12,9 @@ import pytest
 
 from backend.server import connections, inbox, server
 from backend.server.lifecycle import CANCEL_GRACE_S, KEEP_GRACE_S
+from backend.server.quotas import MAX_QUEUED_PER_USER
 from backend.server.scheduler import MAX_QUEUED, MAX_QUEUED_PER_OWNER
-from backend.server.service import MAX_LISTED_JOBS, MAX_QUEUED_PER_USER
+from backend.server.service import MAX_LISTED_JOBS
 from backend.server.store import MAX_AGE_S, MAX_BYTES
 from shared import codec, handoff
 from shared.arrays import height_map

@@ -336,6 +336,22 @@ def test_a_session_ends_with_its_connection(backend: BackendProcess) -> None:
     client.close()
 
 
+def test_the_last_words_of_one_connection_are_not_taken_for_the_next_ones(backend: BackendProcess) -> None:
+    """A new connection has the descriptor of one that has just ended, whose messages still wait to be dealt with."""
+    for _ in range(10):
+        hasty = Peer(backend.endpoint)
+        for number in range(300):
+            hasty.socket.send_multipart([MAGIC, b'{"type":"' + b"x" * 5000 + b'"}'])
+            if number == 200:
+                hasty.socket.poll(1)
+        hasty.socket.setsockopt(zmq.LINGER, 200)
+        hasty.socket.close()
+        hasty.close()
+        client = backend.client()
+        assert answers(client)
+        client.close()
+
+
 # Logs ---------------------------------------------------------------------------------------------------------------
 
 
