@@ -23,7 +23,7 @@ from .settings.feeds import Feed
 from .shared.algorithm import AlgorithmSpec, find
 from .shared.catalog import algorithms
 from .shared.errors import InvalidInput
-from .shared.params import parse
+from .shared.params import completed, parse
 from .shared.recipe import check_recipe
 from .units import metres_per_unit
 from .writers import table
@@ -103,10 +103,13 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
     writer = table.of(spec)
     if target and writer.goes_on_mesh:
         given = _onto(spec, given, target)
-    fed = {port: Feed(entry["algorithm"], entry["params"]) for port, entry in scene.get("feeds", {}).items()}
+    fed = {
+        port: Feed(entry["algorithm"], completed(find(algorithms(), entry["algorithm"]).params, entry["params"]))
+        for port, entry in scene.get("feeds", {}).items()
+    }
     return Request(
         spec=spec,
-        params={**recipe["params"], **(changes or {})},
+        params={**completed(spec.params, recipe["params"]), **(changes or {})},
         sources=given,
         feeds=fed,
         output=scene.get("output") or writer.items[0][0],

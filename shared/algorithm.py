@@ -65,7 +65,9 @@ class AlgorithmSpec:
     scene, the "surface" of a mesh (textures, materials), a "painting", or only "maps" (images). devices: kinds of devices that
     the engine runs on, the one that "auto" takes first. devices_for: from parameters to those of `devices` that such a job runs
     on, the preferred first, where that is not always the same. weights: pretrained weights that it may ask job.weights() for,
-    by their names in shared/weights.py. Raises DeclarationError for a device, form, kind or weight that does not exist.
+    by their names in shared/weights.py. repeats: earlier versions whose recipes this one repeats to the byte, because whatever has
+    changed depends on a parameter with a value `before` (shared.params.completed). Raises DeclarationError for a device, form,
+    kind or weight that does not exist.
     """
 
     name: str
@@ -82,6 +84,7 @@ class AlgorithmSpec:
     weights: tuple[str, ...] = ()
     presets: tuple[Preset, ...] = ()
     version: int = 1
+    repeats: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_spec(self, Port, Preset, SHOWN_BY)

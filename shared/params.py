@@ -38,6 +38,7 @@ class _Description:
     labels: Mapping[str, str]
     numbers: Mapping[str, int]
     role: Role
+    before: Any
 
 
 def param(
@@ -55,6 +56,7 @@ def param(
     labels: Mapping[str, str] | None = None,
     numbers: Mapping[str, int] | None = None,
     role: Role = "",
+    before: Any = None,
 ) -> Any:
     """A parameter of a frozen dataclass.
 
@@ -67,6 +69,9 @@ def param(
     parameter without knowing its name: "size" (pixels along a side of the output), "pixel_size" (metres per pixel), "seed", or
     "count" (how much work: steps, strokes, passes). Presets leave sizes, pixel sizes and seeds alone; warm-up and tests make
     sizes and counts small.
+
+    before: for a parameter that a later version has added, the value under which the engine computes what it computed without
+    it, where that is not the default: see completed().
     """
     description = _Description(
         label=label,
@@ -81,6 +86,7 @@ def param(
         labels=dict(labels or {}),
         numbers=dict(numbers or {}),
         role=role,
+        before=before,
     )
     return dataclasses.field(default=default, metadata={_KEY: description})
 
@@ -90,7 +96,7 @@ class Param:
     """One parameter, resolved: what every surface (wire, command line, Blender, reference page) reads.
 
     type is "bool", "int", "float", "str" or "choice"; choices are (value, label) pairs and empty unless type is "choice";
-    numbers holds the number that Blender saves for each of them. role: see param().
+    numbers holds the number that Blender saves for each of them. role, before: see param().
     """
 
     name: str
@@ -108,6 +114,7 @@ class Param:
     choices: tuple[tuple[str, str], ...]
     numbers: tuple[int, ...] = ()
     role: Role = ""
+    before: Any = None
 
 
 _TYPES: dict[type, TypeName] = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -158,6 +165,7 @@ def _resolve(field: dataclasses.Field, annotation: Any) -> Param:
         choices=choices,
         numbers=_numbers(field.name, choices, meta.numbers),
         role=meta.role,
+        before=meta.before,
     )
 
 
@@ -233,6 +241,19 @@ def parse(params_type: type[P], values: Mapping[str, Any]) -> P:
             raise InvalidParameter(f"Unknown parameter {name!r}.", hint=suggestion(name, known), field=name)
         checked[name] = check_value(known[name], value)
     return params_type(**checked)
+
+
+def completed(params_type: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a recipe or of a stored job, with those that a later version has added.
+
+    Such a record names every parameter of the version that wrote it (to_json). One that lacks only parameters with a value
+    `before` is older than those, and takes them at that value: it gives the same result as it did. What lacks others was written
+    by hand and comes back as it is: what it does not name takes its default.
+    """
+    missing = [parameter for parameter in describe(params_type) if parameter.name not in values]
+    if any(parameter.before is None for parameter in missing):
+        return dict(values)
+    return {**values, **{parameter.name: parameter.before for parameter in missing}}
 
 
 def to_json(params: Any) -> dict[str, Any]:

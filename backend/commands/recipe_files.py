@@ -50,7 +50,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def check_version(spec: AlgorithmSpec, recipe: Mapping[str, Any]) -> None:
     """Warns where this version cannot promise the same bytes."""
-    if recipe.get("algorithm_version", spec.version) != spec.version:
+    if recipe.get("algorithm_version", spec.version) not in (spec.version, *spec.repeats):
         logger.warning(
             "The recipe was made by version %s of %s; this is version %s, whose result may differ.",
             recipe.get("algorithm_version"),

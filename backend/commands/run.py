@@ -22,7 +22,7 @@ from shared.algorithm import AlgorithmSpec, Arrays, Port
 from shared.arrays import CAMERAS, PHOTOGRAPH, REPORT, Array
 from shared.cameras.flips import FLIPS, apply_flip
 from shared.errors import InvalidInput, InvalidParameter
-from shared.params import parse, to_json, with_role
+from shared.params import completed, parse, to_json, with_role
 
 if TYPE_CHECKING:
     from backend.runtime.compute import Computed
@@ -197,9 +197,10 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     preset = getattr(options, "preset", None)
     base = dict(spec.preset(preset).values) if preset else {}
     if recipe:
-        base = {**recipe["params"], **base}
-        for name in [name for name, value in values.items() if recipe["params"].get(name) != value]:
-            logger.warning("%s is %s in this run; the recipe has %s.", name, values[name], recipe["params"].get(name))
+        recorded = completed(spec.params, recipe["params"])
+        base = {**recorded, **base}
+        for name in [name for name, value in values.items() if recorded.get(name) != value]:
+            logger.warning("%s is %s in this run; the recipe has %s.", name, values[name], recorded.get(name))
     params = to_json(parse(spec.params, base | values))
     if recipe:
         recipe_files.check_version(spec, recipe)
@@ -305,7 +306,7 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar, scratch: Pa
     from backend.runtime.compute import compute, job_seed
     from backend.runtime.context import JobContext
 
-    params = parse(spec.params, request["params"])
+    params = parse(spec.params, completed(spec.params, request["params"]))
     job = JobContext(
         seed=job_seed(params),
         device=request["device"],

@@ -27,7 +27,7 @@ from shared.devices import AUTO
 from shared.errors import RelievoError, UnknownAlgorithm, WorkerDied, error_from_code
 from shared.jobs import JobState
 from shared.messages import Finished, Progress
-from shared.params import parse
+from shared.params import completed, parse
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +108,10 @@ class Lifecycle:
         else:
             if was_running:
                 job.move(JobState.QUEUED)
-            if job.algorithm in self._kinds:  # an older version may have known other devices, or none
-                job.kinds = list(job_kinds(registry.find_algorithm(job.algorithm), job.params))
+            if job.algorithm in self._kinds:  # an older version may have known other devices, and fewer parameters
+                spec = registry.find_algorithm(job.algorithm)
+                job.params = completed(spec.params, job.params)
+                job.kinds = list(job_kinds(spec, job.params))
             self.scheduler.add(job)
             if not job.state.is_final and job.algorithm not in self._kinds:
                 gone = UnknownAlgorithm(f"This backend has no algorithm {job.algorithm!r} any more.")

@@ -19,6 +19,7 @@ from ..settings import properties
 from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
+from ..shared.params import completed
 from ..writers import paintings, report, table, textures
 from .engines import run
 from .reporting import reports_errors
@@ -130,7 +131,7 @@ class RELIEVO_OT_settings_from_terrain(MadeOperator, bpy.types.Operator):
         recipe = self.recipe(context)
         spec = find(algorithms(), recipe["algorithm"])
         typed.settings(context.scene).algorithm = spec.name
-        properties.write(context.scene, spec, recipe["params"])
+        properties.write(context.scene, spec, completed(spec.params, recipe["params"]))
         return {"FINISHED"}
 
 

@@ -17,7 +17,7 @@ from ..shared.catalog import algorithms
 from ..shared.params import Param, with_role
 from ..units import metres_per_unit
 from ..writers import table
-from . import pickers, property_table
+from . import older_files, pickers, property_table
 
 
 def parameter_annotations(spec: AlgorithmSpec, *, scene_units: bool) -> dict[str, Any]:
@@ -34,6 +34,7 @@ def _algorithm_groups(spec: AlgorithmSpec) -> list[type]:
         annotations[f"from_{port.name}"] = bpy.props.PointerProperty(type=group)
         if port.many:
             annotations[f"more_{port.name}"] = bpy.props.CollectionProperty(type=group)
+    annotations[older_files.VERSION] = older_files.annotation()
     return [*sources, type(f"RELIEVO_PG_{spec.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})]
 
 
@@ -128,9 +129,11 @@ def register() -> None:
     for group in _registered:
         bpy.utils.register_class(group)
     bpy.types.Scene.relievo = bpy.props.PointerProperty(type=_registered[-1])  # pyright: ignore[reportAttributeAccessIssue]  # made here
+    older_files.register()
 
 
 def unregister() -> None:
+    older_files.unregister()
     del bpy.types.Scene.relievo  # pyright: ignore[reportAttributeAccessIssue]  # made here
     for group in reversed(_registered):
         bpy.utils.unregister_class(group)
