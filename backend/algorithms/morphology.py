@@ -1,41 +1,42 @@
 """Relief transfer: gives a height map the landforms of one or more exemplars (docs: "Relief transfer").
 
 The default method is sliced Wasserstein transport on height patches that takes turns with drainage
-(backend.algorithms.relief.relief_transfer); the feature losses of 2024 are in backend.algorithms.relief.feature_transfer. Inputs
-are brought to one pixel size and checked here, and the result is given its relief. Knows no socket, no file and no
-Blender.
+(backend.algorithms.relief.relief_transfer); the feature losses of 2024 are in backend.algorithms.relief.feature_transfer.
+backend.algorithms.relief.scale decides at which scale and pixel size map and exemplars meet; here the result is given its relief
+and its level. Knows no socket, no file and no Blender.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.relief.relief_transfer import DROP_M, TransferSettings, resample, transfer_relief
+from backend.algorithms.relief.relief_transfer import DROP_M, TransferSettings, transfer_relief
+from backend.algorithms.relief.scale import at_level, plan
 from backend.files import exemplars as shipped
+from backend.ops.resampling import resize
 from backend.ops.terrain.drainage import drain
 from backend.runtime.context import JobContext
 from shared.arrays import Array, height_map
 from shared.catalog.morphology import MorphologyParams
 from shared.errors import InvalidInput
 
-LEAST_MAP_SIDE = 16
-LEAST_EXEMPLAR_SIDE = 20  # pixels of the height map: less has no room for a few different 7 x 7 patches
-MOST_EXEMPLAR_SIDE = 16384
 PROGRESS_STEPS = 1000
+Settled = Callable[[Tensor], Tensor]  # heights as they are computed -> as they are given back, but not drained
 
 
 def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
     """inputs: height (HEIGHT_MAP), exemplar (HEIGHT_MAPs, any number), classes (CLASS_MAP or None). Returns height
     (HEIGHT_MAP).
 
-    Exemplars of another pixel size are resampled to the height map's, antialiased where that is coarser; where it
-    is finer they come out smooth at the smallest scales, for detail that was not measured is not invented. Without
-    classes several exemplars are pooled.
+    Exemplars of another pixel size are resampled to the height map's, antialiased where that is coarser. Where it is finer
+    they are scaled down to it (scale "fit", on maps smaller than their landforms), or come out smooth at the smallest scales,
+    for detail that was not measured is not invented. Without classes several exemplars are pooled.
     """
     layout: Array = inputs["height"]
     height = _transferred(params, layout, inputs, job)
@@ -46,24 +47,25 @@ def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) ->
 
 def _transferred(params: MorphologyParams, layout: Array, inputs: Mapping[str, Any], job: JobContext) -> Tensor:
     """The new height map [H, W] float32 m on the job's device."""
-    if min(layout.values.shape) < LEAST_MAP_SIDE:
-        raise InvalidInput(
-            f"The height map is {_size(layout.values)}; relief transfer needs at least {LEAST_MAP_SIDE} pixels "
-            f"to each side.",
-            field="height",
-        )
-    given = tuple(inputs.get("exemplar") or ())
-    exemplars = [
-        _at_pixel_size(exemplar, layout.pixel_size_m).to(job.device)
-        for exemplar in given or (shipped.load(params.landform),)
-    ]
-    classes = _checked_classes(inputs.get("classes"), layout.values.shape, len(exemplars))
-    at_device = None if classes is None else _tensor(classes).to(job.device)
+    given = tuple(inputs.get("exemplar") or ()) or (shipped.load(params.landform),)
+    planned = plan(layout, given, params.scale, legacy=params.legacy)
+    classes = _checked_classes(inputs.get("classes"), layout.values.shape, len(given))
+    exemplars = [exemplar.to(job.device) for exemplar in planned.exemplars(given)]
+    whole = _tensor(layout.values).to(job.device)
+    at_device = None if classes is None else planned.classes(_tensor(classes).to(job.device))
+    if planned.pixel_size_m != layout.pixel_size_m:
+        params = replace(params, landform_px=params.landform_px * layout.pixel_size_m / planned.pixel_size_m)
+
+    def settled(height: Tensor) -> Tensor:
+        """At the map's size, scale, relief and level."""
+        height = height if height.shape == whole.shape else resize(height, whole.shape)
+        height = height if planned.factor == 1.0 else height * planned.factor
+        height = _with_relief(height, params.relief) if params.relief > 0 else height
+        return at_level(height, whole, params.level)
+
     transfer = _transport if params.method == "sliced-wasserstein" else _features
-    height = transfer(params, _tensor(layout.values).to(job.device), exemplars, at_device, job)
-    if params.relief > 0:
-        height = _with_relief(height, params.relief)
-    return drain(height, drop=DROP_M) if params.drainage else height
+    height = settled(transfer(params, planned.layout(whole), exemplars, at_device, settled, job))
+    return drain(height, drop=DROP_M * planned.factor) if params.drainage else height
 
 
 def _tensor(values: np.ndarray) -> Tensor:
@@ -71,54 +73,36 @@ def _tensor(values: np.ndarray) -> Tensor:
 
 
 def _transport(
-    params: MorphologyParams, layout: Tensor, exemplars: list[Tensor], classes: Tensor | None, job: JobContext
-) -> Tensor:
+    params: MorphologyParams, layout: Tensor, exemplars: list[Tensor], classes: Tensor | None, settled: Settled,
+    job: JobContext,
+) -> Tensor:  # fmt: skip
     settings = TransferSettings(
         steps=params.steps, filters=2 * -(-params.filters // 2), landform_px=params.landform_px, layout=params.layout,
-        drainage=params.drainage,
+        drainage=params.drainage, legacy=params.legacy,
     )  # fmt: skip
 
     def observe(share: float, stage: str, height: Callable[[], Tensor]) -> bool:
         job.step(int(share * (PROGRESS_STEPS - 1)), PROGRESS_STEPS, stage)
-        job.preview(height=height)
+        job.preview(height=lambda: settled(height()))
         return not job.finish_early
 
     return transfer_relief(layout, exemplars, settings, job.generator, classes=classes, observe=observe)
 
 
 def _features(
-    params: MorphologyParams, layout: Tensor, exemplars: list[Tensor], classes: Tensor | None, job: JobContext
-) -> Tensor:
+    params: MorphologyParams, layout: Tensor, exemplars: list[Tensor], classes: Tensor | None, settled: Settled,
+    job: JobContext,
+) -> Tensor:  # fmt: skip
     from backend.algorithms.relief import feature_transfer  # only here: it brings networks
 
     weights = None
     if classes is not None:
         weights = torch.nn.functional.one_hot(classes.long(), len(exemplars)).movedim(-1, 0)[None].float()
     maps = [exemplar[None, None] for exemplar in exemplars]
-    return feature_transfer.transfer(params, layout[None, None], maps, weights, job)[0, 0].detach()
-
-
-def _at_pixel_size(exemplar: Array, pixel_size_m: float) -> Tensor:
-    """The exemplar's heights at the map's pixel size; InvalidInput where that leaves less than a few patches."""
-    ratio = exemplar.pixel_size_m / pixel_size_m
-    size = tuple(round(side * ratio) for side in exemplar.values.shape)
-    become = (
-        f"An exemplar of {_size(exemplar.values)} at {exemplar.pixel_size_m:g} m per pixel becomes {size[1]} x {size[0]}"
-        f" at the height map's {pixel_size_m:g} m"
+    made = feature_transfer.transfer(
+        params, layout[None, None], maps, weights, job, shown=lambda height: settled(height[0, 0])
     )
-    if min(size) < LEAST_EXEMPLAR_SIDE:
-        raise InvalidInput(
-            f"{become}; at least {LEAST_EXEMPLAR_SIDE} are needed.",
-            hint="Use a larger exemplar, or check the pixel size of both maps.",
-            field="exemplar",
-        )
-    if max(size) > MOST_EXEMPLAR_SIDE:
-        raise InvalidInput(
-            f"{become}; at most {MOST_EXEMPLAR_SIDE} are allowed.",
-            hint="Check the pixel size of both maps, or crop the exemplar.",
-            field="exemplar",
-        )
-    return resample(_tensor(exemplar.values), size)
+    return made[0, 0].detach()
 
 
 def _checked_classes(classes: Array | None, shape: tuple[int, int], exemplars: int) -> np.ndarray | None:

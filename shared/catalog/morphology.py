@@ -50,7 +50,24 @@ class MorphologyParams:
         min=0.0,
         max=9000.0,
         unit="m",
-        help="Height difference between the highest and lowest points; 0 keeps the exemplar's own heights and slopes",
+        help="Height difference between the highest and lowest points; 0 keeps the exemplar's own slopes, and its heights"
+        " where it is not scaled",
+    )
+    scale: Literal["fit", "true"] = param(
+        "fit",
+        label="Scale",
+        help="Where the map is smaller than the exemplar's landforms, scale the exemplar down to the map's pixels, heights too;"
+        " or keep its true metres",
+        labels={"fit": "Fit to Map", "true": "True Metres"},
+        before="true",
+    )
+    level: Literal["auto", "map", "exemplar"] = param(
+        "auto",
+        label="Level",
+        help="Elevations: the map's own where it has heights below 0, so that what lies under the sea stays there, else the"
+        " exemplar's; or always one of them",
+        labels={"auto": "Automatic", "map": "The Map's", "exemplar": "The Exemplar's"},
+        before="exemplar",
     )
     drainage: bool = param(True, label="Drain", help="Let water run off everywhere, without pits")
     steps: int = param(
@@ -71,6 +88,14 @@ class MorphologyParams:
         step=2,
         help="Random directions compared in each step; rounded up to an even number",
         group="Transport",
+    )
+    legacy: bool = param(
+        False,
+        label="As in Version 0.1",
+        help="Small maps keep a rough frame inside their border, small exemplars repeat, flat maps become a ramp, and coarse"
+        " exemplars are enlarged to the map's pixels",
+        group="Transport",
+        before=True,
     )
     method: Literal["sliced-wasserstein", "gram", "channel-statistics", "histogram", "spatial"] = param(
         "sliced-wasserstein",
@@ -230,6 +255,8 @@ SPEC = AlgorithmSpec(
     icon="RNDCURVE",
     params=MorphologyParams,
     number=1,
+    version=2,  # without `legacy`, small maps have no frame inside their border
+    repeats=(1,),
     makes="terrain",
     devices=("cpu", "cuda"),
     devices_for=_devices_for,

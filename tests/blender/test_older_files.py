@@ -288,6 +288,22 @@ def test_the_saved_settings_make_the_saved_terrain(name):
     assert_same(heights(found), kept, made.name, device=recipe["device"])
 
 
+def test_parameters_that_came_later_change_nothing_in_an_older_file():
+    opened("morphology")
+    group = bpy.context.scene.relievo.morphology
+    assert (group.scale, group.level, group.legacy) == ("true", "exemplar", True)
+    fresh = bpy.data.scenes.new("Fresh").relievo.morphology
+    assert (fresh.scale, fresh.level, fresh.legacy) == ("fit", "auto", False)
+
+
+def test_a_file_of_this_version_keeps_its_defaults(tmp_path):
+    bpy.context.scene.relievo.morphology.steps = 7
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    group = bpy.context.scene.relievo.morphology
+    assert (group.steps, group.scale, group.level, group.legacy) == (7, "fit", "auto", False)
+
+
 @pytest.mark.parametrize(("name", "datablock"), OBJECTS)
 def test_the_sidebar_takes_a_terrains_settings(name, datablock):
     saved = result(name, datablock)

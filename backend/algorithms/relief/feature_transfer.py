@@ -61,14 +61,20 @@ class Level:
 
 
 def transfer(
-    params: MorphologyParams, height: Tensor, exemplars: Sequence[Tensor], class_weights: Tensor | None, job: JobContext
+    params: MorphologyParams,
+    height: Tensor,
+    exemplars: Sequence[Tensor],
+    class_weights: Tensor | None,
+    job: JobContext,
+    *,
+    shown: Callable[[Tensor], Tensor] = lambda height: height,
 ) -> Tensor:
     """Give `height` the landforms of the exemplars.
 
     height: [1, 1, H, W] m, on job.device. exemplars: [1, 1, h, w] m each, at the same pixel size, sides >= 32
-    px. class_weights: [1, E, H, W], each exemplar's part of each pixel, or None to pool the exemplars. Returns
-    [1, 1, H, W] float32 m, of the exemplars' mean and relief. Raises InvalidInput, InvalidParameter,
-    JobCancelled.
+    px. class_weights: [1, E, H, W], each exemplar's part of each pixel, or None to pool the exemplars. shown: from
+    such a map to the one that a preview shows. Returns [1, 1, H, W] float32 m, of the exemplars' mean and relief. Raises
+    InvalidInput, InvalidParameter, JobCancelled.
     """
     rule, loss = formula(params.formula), style_loss(params.method)
     if loss.name not in rule.losses:
@@ -87,7 +93,7 @@ def transfer(
     before: Level | None = None
 
     def in_metres(values: Tensor) -> Tensor:
-        return resize(unframed(values), height.shape[2], height.shape[3]) * span + low
+        return shown(resize(unframed(values), height.shape[2], height.shape[3]) * span + low)
 
     for level in levels:
         targets = [resize(exemplar, *_scaled_size(exemplar, level)) for exemplar in scaled]

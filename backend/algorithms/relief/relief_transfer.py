@@ -24,9 +24,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from backend.algorithms.relief import margins
+from backend.algorithms.relief.speckles import without_speckles
+from backend.algorithms.relief.starts import layout_or_hills, with_mirror_images
 from backend.ops.adam import Adam
 from backend.ops.dispatch import kernel_threads
 from backend.ops.moments import mean, variance
@@ -43,7 +45,6 @@ LAYOUT_SIGMA_PX = 16.0
 ONE_THREAD_PX = 96 * 96
 CHEAP_PX = 256 * 256
 SPECTRUM_PX = 160 * 160  # smaller maps hold too few waves of each length to know a spectrum by
-SPECKLE_LEVEL = 0.995
 SOFT_BORDER_PX = 3.0  # deviation of the blend between two classes
 DROP_M = 1e-3
 ADAM_DECAY = (0.9, 0.98)
@@ -58,7 +59,8 @@ class TransferSettings:
     """steps: of transport a level. landform_px: the largest landform taken from the exemplar, in pixels of the map.
 
     layout 0..1: how firmly heights averaged over LAYOUT_SIGMA_PX stay the user's. drainage: whether water must run
-    off. spectrum 0..1: how far towards the exemplars' power spectrum each turn goes.
+    off. spectrum 0..1: how far towards the exemplars' power spectrum each turn goes. legacy: as in version 0.1, without margins,
+    mirror images and hills on flat layouts.
     """
 
     steps: int = 40
@@ -75,6 +77,7 @@ class TransferSettings:
     stride: int = 1
     sharpen: float = 0.2
     spectrum: float = 0.5
+    legacy: bool = False
 
 
 def transfer_relief(
@@ -90,7 +93,12 @@ def transfer_relief(
     `layout`."""
     shape = (layout.shape[0], layout.shape[1])
     units = _Units.of(exemplars)
-    normal = [units.normal(exemplar) for exemplar in exemplars]
+    normal = [[units.normal(exemplar)] for exemplar in exemplars]
+    margin = 0
+    if not settings.legacy:
+        layout = layout_or_hills(layout, settings.landform_px, generator)
+        normal = with_mirror_images([exemplar for (exemplar,) in normal], layout.numel())
+        margin = margins.margin_for(shape)
     labels = torch.zeros(shape, dtype=torch.uint8, device=layout.device) if classes is None else classes
     ratios = level_ratios(shape, [(e.shape[0], e.shape[1]) for e in exemplars], settings.landform_px)
     sizes = [(max(8, round(shape[0] * ratio)), max(8, round(shape[1] * ratio))) for ratio in ratios]
@@ -102,10 +110,13 @@ def transfer_relief(
     height, field, going = None, None, True
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
     for number, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
-        at_level = [resample(e, [max(8, round(side * ratio)) for side in e.shape]) for e in normal]
-        groups = [at_level] if classes is None else [[exemplar] for exemplar in at_level]
-        level = _Level(groups, nearest(labels, size), ratio, settings)
-        target = match_values(resample(layout, size), at_level)
+        at_level = [
+            [resample(e, [max(8, round(side * ratio)) for side in e.shape]) for e in images] for images in normal
+        ]
+        pooled = [exemplar for images in at_level for exemplar in images]
+        groups = [pooled] if classes is None else at_level
+        level = _Level(groups, nearest(labels, size), ratio, settings, margin)
+        target = match_values(resample(layout, size), pooled)
         height = target if height is None else resample(height, size)
         height = level.hold_layout(height, target)
         field = level.field(field, ratios[number - 1] if number else ratio, rng)
@@ -143,13 +154,21 @@ class _Units:
 
 
 class _Level:
-    """One level of the pyramid: groups of exemplars and where they apply, at its size, and the three steps."""
+    """One level of the pyramid: groups of exemplars and where they apply, at its size, and the three steps.
 
-    def __init__(self, groups: list[list[Tensor]], labels: Tensor, ratio: float, settings: TransferSettings) -> None:
-        self._groups, self._labels, self._ratio, self._settings = groups, labels, ratio, settings
+    What it is given and gives back has its size; the steps see a margin beyond. Effort is counted without the margin.
+    """
+
+    def __init__(
+        self, groups: list[list[Tensor]], labels: Tensor, ratio: float, settings: TransferSettings, margin: int
+    ) -> None:
+        self._groups, self._ratio, self._settings, self._margin = groups, ratio, settings, margin
+        self._pixels = labels.numel()
+        self._counted = margins.framed(labels, margin) if margin else labels if len(groups) > 1 else None
+        self._labels = labels = margins.extended_labels(labels, margin)
         self._atlas = patch_match.Atlas.of(groups)
         self._spectrum = None
-        if settings.spectrum > 0 and len(groups) == 1 and labels.numel() / ratio**2 >= SPECTRUM_PX:
+        if settings.spectrum > 0 and len(groups) == 1 and self._pixels / ratio**2 >= SPECTRUM_PX:
             self._spectrum = spectrum.measure(groups[0], settings.landform_px * ratio)
         self._shares: list[Tensor | None] = [None]
         if len(groups) > 1:
@@ -159,12 +178,12 @@ class _Level:
     def field(
         self, coarser: patch_match.Field | None, coarser_ratio: float, rng: np.random.Generator
     ) -> patch_match.Field:
-        cheap = self._labels.numel() <= CHEAP_PX
+        cheap = self._pixels <= CHEAP_PX
         stride = self._settings.stride if cheap else 2 * self._settings.stride
         shape = (self._labels.shape[0], self._labels.shape[1])
         if coarser is None:
             return patch_match.Field.random(shape, self._atlas, self._labels, stride, rng)
-        return coarser.resized(shape, self._atlas, self._labels, stride, self._ratio / coarser_ratio)
+        return coarser.resized(shape, self._atlas, self._labels, stride, self._ratio / coarser_ratio, self._margin)
 
     def hold_layout(self, height: Tensor, target: Tensor) -> Tensor:
         """Move the low band of the heights towards that of the target."""
@@ -177,7 +196,17 @@ class _Level:
         self, height: Tensor, field: patch_match.Field, generator: torch.Generator, level: int, watch: Watch
     ) -> tuple[Tensor, patch_match.Field, bool]:
         """The map and its field after this level, and whether to go on."""
-        rounds = self._settings.rounds if height.numel() <= CHEAP_PX else 1
+        height, field, going = self._run(
+            margins.extended(height, self._margin), field, generator, level,
+            lambda share, stage, state: watch(share, stage, margins.inner(state, self._margin)),
+        )  # fmt: skip
+        return margins.inner(height, self._margin), field, going
+
+    def _run(
+        self, height: Tensor, field: patch_match.Field, generator: torch.Generator, level: int, watch: Watch
+    ) -> tuple[Tensor, patch_match.Field, bool]:
+        """run() on the map with its margin."""
+        rounds = self._settings.rounds if self._pixels <= CHEAP_PX else 1
         for turn in range(rounds):
             sweeps = 12 if level == 0 and turn == 0 else 4
             height, field = patch_match.reconstruct(height, field, sweeps=sweeps, seed=level * 8 + turn)
@@ -191,11 +220,10 @@ class _Level:
     ) -> tuple[Tensor, bool]:
         """Adam on the patches, taking turns with the spectrum and drainage."""
         settings = self._settings
-        pixels = height.numel()
+        pixels = self._pixels
         steps = steps_at(pixels, settings.steps)
         first_rate = rate_at(pixels / self._ratio**2, settings.rate)
         row_step = 1 if pixels < 40000 else 4 if pixels <= CHEAP_PX else 8
-        labels = self._labels if len(self._groups) > 1 else None
         adam = Adam([height], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR, patch=PATCH)
         direction = torch.empty_like(height)
         for step in range(steps):
@@ -203,7 +231,7 @@ class _Level:
             for s, share in enumerate(self._shares):
                 sliced_wasserstein.ascent(
                     height, banks[step % len(banks)][s], row_first=step % row_step, row_step=row_step,
-                    labels=labels, label=s, weight=share, out=direction,
+                    labels=self._counted, label=s, weight=share, out=direction,
                 )  # fmt: skip
             adam.step([height], [direction], first_rate * (1 - (1 - LAST_RATE) * step / steps))
             if (step + 1) % settings.drain_every == 0:
@@ -221,7 +249,7 @@ class _Level:
         settings = self._settings
         whiten = filter_bank.whitening(self._groups[0][0], settings.sharpen)
         banks = []
-        for n in range(settings.banks if self._labels.numel() <= CHEAP_PX else settings.banks // 2):
+        for n in range(settings.banks if self._pixels <= CHEAP_PX else settings.banks // 2):
             broad = max(2, settings.filters - 2 * settings.derivatives)
             filters = torch.cat([
                 filter_bank.derivative_filters(settings.derivatives, generator),
@@ -241,29 +269,6 @@ def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], l
     least = max(PATCH / landform_px, LEAST_MAP_PX / min(shape), LEAST_EXEMPLAR_PX / min(min(e) for e in exemplars))
     levels = max(0, math.floor(math.log(min(least, 1.0)) / math.log(LEVEL_RATIO) + 1e-9))
     return [LEVEL_RATIO**n for n in range(levels, -1, -1)]
-
-
-def without_speckles(height: Tensor, exemplars: Sequence[Tensor]) -> Tensor:
-    """Lower cells that stand above their eight neighbours further than nearly any of the exemplars, and raise those below.
-
-    Transport of the rarest second differences now and then stacks them on one cell, which a low sun shows as a speckle.
-    """
-    tallest, deepest = (
-        max(0.0, max(float(np.quantile(_prominence(sign * e).cpu().numpy(), SPECKLE_LEVEL)) for e in exemplars))
-        for sign in (1, -1)
-    )
-    return height - (_prominence(height) - tallest).clamp_min(0) + (_prominence(-height) - deepest).clamp_min(0)
-
-
-def _prominence(height: Tensor) -> Tensor:
-    """Height above the highest of the eight neighbours [H, W], negative for most cells."""
-    rows, columns = height.shape
-    padded = F.pad(height[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
-    around = [padded[r : r + rows, c : c + columns] for r in range(3) for c in range(3) if (r, c) != (1, 1)]
-    highest = around[0].clone()
-    for neighbour in around[1:]:
-        torch.maximum(highest, neighbour, out=highest)
-    return height - highest
 
 
 def steps_at(pixels: int, steps: int) -> int:

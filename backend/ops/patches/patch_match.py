@@ -82,13 +82,22 @@ class Field:
         x = generator.integers(x0, x1 + 1, dtype=np.int32)
         return Field(atlas, groups, stride, *(torch.from_numpy(v).to(atlas.values.device) for v in (y, x)))
 
-    def resized(self, shape: tuple[int, int], atlas: Atlas, labels: Tensor, stride: int, ratio: float) -> Field:
-        """The same matches on a map and an atlas that are `ratio` times as large."""
+    def resized(
+        self, shape: tuple[int, int], atlas: Atlas, labels: Tensor, stride: int, ratio: float, margin: int = 0
+    ) -> Field:
+        """The same matches on a map and an atlas that are `ratio` times as large.
+
+        margin: pixels beyond each border that both maps have on top of what is `ratio` times as large.
+        """
         groups = _patch_groups(shape, labels, stride)
         rows, columns = (
-            (torch.arange(count, device=groups.device, dtype=torch.float64) * stride / (ratio * self.stride))
+            (
+                (torch.arange(count, device=groups.device, dtype=torch.float64) * stride - margin)
+                / (ratio * self.stride)
+                + margin / self.stride
+            )
             .long()
-            .clamp_max(coarse - 1)
+            .clamp(0, coarse - 1)
             for count, coarse in zip(groups.shape, self.y.shape, strict=True)
         )
         y, x, used = (values[rows[:, None], columns[None]] for values in (self.y, self.x, self.groups))

@@ -232,7 +232,9 @@ def test_bad_input_is_told() -> None:
     with pytest.raises(InvalidInput, match="at least 20"):
         transfer(good, [height_map(good, 1.0)])
     with pytest.raises(InvalidInput, match="at most 16384"):
-        transfer(good, [height_map(good, 30000.0)])
+        transfer(good, [height_map(good, 30.0), height_map(good, 30000.0)], scale="true")
+    with pytest.raises(InvalidInput, match="no room on less than 480000 m"):
+        transfer(good, [height_map(good, 30000.0)], scale="true")
     with pytest.raises(InvalidInput, match="class map"):
         transfer(good, good, classes=Array(CLASS_MAP, np.zeros((3, 3), np.uint8)))
     with pytest.raises(InvalidInput, match="contains class 1"):
