@@ -6,17 +6,17 @@ glTF wants roughness in the green and metalness in the blue channel of one pictu
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import rasterio.errors
 from PIL import Image
 
+from backend.files.rasters import gdal
 from shared.errors import InvalidInput
+from shared.plain_files import require_plain
 
 _CLAMP_TO_EDGE, _LINEAR, _LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
 _PACKED = {"ambient_occlusion": 0, "roughness": 1, "metallic": 2}  # by channel
@@ -78,6 +78,7 @@ def _pack(pictures: Mapping[str, Path]) -> bytes:
 
 def embeddable(path: Path) -> tuple[bytes, str]:
     """A picture's bytes as glTF takes them, and their media type: PNG and JPEG only, and viewers expect 8 bits."""
+    require_plain(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -92,10 +93,8 @@ def embeddable(path: Path) -> tuple[bytes, str]:
 def _levels_8(path: Path) -> np.ndarray:
     """uint8 [channels, H, W] of a picture with 8 or 16 bits."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(path) as source:
-                levels = source.read()
+        with gdal.opened(path) as source:
+            levels = source.read()
     except (OSError, rasterio.errors.RasterioError) as error:
         raise _refused(path, str(error)) from error
     if levels.dtype == np.uint8:
