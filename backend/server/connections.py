@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import socket
 import struct
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +32,7 @@ STRANGERS_BYTES = 32 << 20  # that all of them may hold together
 CLIENT_BYTES = MAX_TOTAL_BYTES + (64 << 20)  # on their way from one client, encryption and headers included
 CLIENTS_BYTES = 2 * MAX_TOTAL_BYTES  # of all clients together
 CHECK_INTERVAL_S = 0.02
+LAST_WORDS_S = 0.5
 EVENTS_A_TURN = 300
 FRAME_OVERHEAD_BYTES = 64  # encryption and framing take up to 42
 _BYTES_RECEIVED = 128  # offset of tcpi_bytes_received in Linux's struct tcp_info
@@ -53,6 +56,9 @@ class Connection:
     heard: float = 0.0
     taken: int = 0
     before: int = 0
+    refusals: int = 0
+    is_mute: bool = False
+    closes_at: float = math.inf
 
     @property
     def is_greeted(self) -> bool:
@@ -110,7 +116,9 @@ class Connections:
         for connection in strangers[: max(len(strangers) - self._max_strangers, 0)]:
             self.drop(connection, "too many connections have not said Hello")
         for connection in strangers:
-            if now - connection.since > HELLO_WITHIN_S:
+            if now > connection.closes_at:
+                self.drop(connection, "what it sends instead of a Hello is no message")
+            elif now - connection.since > HELLO_WITHIN_S:
                 self.drop(connection, f"no Hello came within {HELLO_WITHIN_S:g} s")
         self._bound_bytes([c for c in strangers if not c.is_dropped], STRANGER_BYTES, STRANGERS_BYTES, whole=True)
         self._bound_bytes([c for c in open_ones if c.is_greeted], CLIENT_BYTES, CLIENTS_BYTES, whole=False)
@@ -139,6 +147,11 @@ class Connections:
         if connection.peer is not None and _peer(connection.fd) == connection.peer:
             with _borrowed(connection.fd) as borrowed:
                 borrowed.shutdown(socket.SHUT_RDWR)
+
+    def close_soon(self, connection: Connection) -> None:
+        """Hear no more of it, and drop it once libzmq has had the time to send what it was told."""
+        connection.is_mute = True
+        connection.closes_at = time.monotonic() + LAST_WORDS_S
 
     def demote(self, connection: Connection) -> None:
         """It has to say Hello again, within the time and the bytes that a new connection has."""

@@ -7,6 +7,8 @@ Takes messages from the ROUTER socket, whole and never more than a bounded numbe
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,17 +18,19 @@ import zmq
 
 from backend.server.bind import NUMBERS
 from backend.server.connections import Connection, Connections
-from shared.codec import MAX_ARRAYS, MAX_HEADER_BYTES
+from shared.codec import MAX_ARRAYS
 
 log = logging.getLogger(__name__)
 
 MESSAGES_A_TURN = 256  # taken from libzmq before anything else gets its turn
-PARTS_A_TURN = 20_000
+TAKE_S = 0.005
 MAX_PARTS = MAX_ARRAYS + 2
 MAX_WAITING = 16_384  # messages of one client
-MAX_WAITING_IN_ALL = 65_536
-MAX_WAITING_HEADER_BYTES = 64 << 20  # of one client
+MAX_WAITING_BYTES = 24 << 20  # of their headers and small frames; large ones are counted with the connection
+MAX_WAITING_BYTES_IN_ALL = 64 << 20
+_FRAME_BYTES, _LARGE_BYTES = 512, 64 << 10  # what a frame costs beside its content
 COST_HALVES_S = 1.0
+MAX_ENDED = 4096
 MAX_LOOKS = 8  # at what has happened to connections, for a message of one that is not known yet
 
 Frames = list[zmq.Frame]
@@ -38,7 +42,7 @@ class _Line:
 
     connection: Connection
     frames: deque[Frames] = field(default_factory=deque)
-    header_bytes: int = 0
+    held_bytes: int = 0
     cost_s: float = 0.0
 
 
@@ -57,23 +61,21 @@ class Inbox:
         self._first_number = first_number
         self._lines: dict[Connection, _Line] = {}
         self._costs_at = 0.0
+        self._held_bytes = 0
+        self._ended: dict[bytes, None] = {}  # routing ids of the latest connections that have ended, oldest first
         self._is_skipping = False  # the rest of a message that has too many parts
-
-    def __len__(self) -> int:
-        return sum(len(line.frames) for line in self._lines.values())
 
     def take(self, now: float) -> None:
         """Take what has come from libzmq, up to a limit."""
-        parts = 0
+        until = time.perf_counter() + TAKE_S
         for _ in range(MESSAGES_A_TURN):
             try:
                 frames, is_whole = self._take_message()
             except zmq.Again:
                 return
-            parts += len(frames)
             if is_whole and len(frames) > 1:
                 self._put(frames, now)
-            if parts > PARTS_A_TURN:
+            if time.perf_counter() > until:
                 return
 
     def _take_message(self) -> tuple[Frames, bool]:
@@ -104,6 +106,8 @@ class Inbox:
         ended: only both together name a connection.
         """
         client, descriptor = frames[0].bytes, _descriptor(frames[1])
+        if client in self._ended:
+            return None
         connection = self._connections.get(descriptor)
         for _ in range(MAX_LOOKS):
             if connection is not None and connection.client in (b"", client):
@@ -120,7 +124,8 @@ class Inbox:
         ):
             return None
         self._connections.demote(connection)
-        connection.client = client
+        connection.client, connection.refusals = client, 0
+        connection.is_mute, connection.closes_at = False, math.inf
         return connection
 
     def has_chosen_id(self, connection: Connection) -> bool:
@@ -139,17 +144,18 @@ class Inbox:
 
     def _put(self, frames: Frames, now: float) -> None:
         connection = self._connection_of(frames)
-        if connection is None or connection.is_dropped:
+        if connection is None or connection.is_dropped or connection.is_mute:
             return  # its last words
         connection.heard = now
         line = self._lines.setdefault(connection, _Line(connection))
         line.frames.append(frames)
-        line.header_bytes += _header_bytes(frames)
-        if len(line.frames) > MAX_WAITING or line.header_bytes > MAX_WAITING_HEADER_BYTES:
+        line.held_bytes += _held_bytes(frames)
+        self._held_bytes += _held_bytes(frames)
+        if len(line.frames) > MAX_WAITING or line.held_bytes > MAX_WAITING_BYTES:
             self._drop(line, "more of its requests wait than may wait")
-        elif len(self) > MAX_WAITING_IN_ALL:
-            longest = max(self._lines.values(), key=lambda line: len(line.frames))
-            self._drop(longest, "too many requests of all clients wait")
+        elif self._held_bytes > MAX_WAITING_BYTES_IN_ALL:
+            largest = max(self._lines.values(), key=lambda line: line.held_bytes)
+            self._drop(largest, "too many requests of all clients wait")
 
     def _drop(self, line: _Line, why: str) -> None:
         self._connections.drop(line.connection, why)
@@ -167,7 +173,8 @@ class Inbox:
                 self.forget(connection)
             elif line.frames and not is_waiting(connection):
                 frames = line.frames.popleft()
-                line.header_bytes -= _header_bytes(frames)
+                line.held_bytes -= _held_bytes(frames)
+                self._held_bytes -= _held_bytes(frames)
                 return connection, frames
         return None
 
@@ -177,13 +184,26 @@ class Inbox:
         if line is not None:
             line.cost_s += seconds
 
+    def note_end(self, connection: Connection) -> None:
+        """The connection has ended; what comes under its routing id from now on is nobody's."""
+        if connection.client:
+            self._ended[connection.client] = None
+            if len(self._ended) > MAX_ENDED:
+                del self._ended[next(iter(self._ended))]
+        if not connection.is_greeted:
+            self.forget(connection)
+
     def forget(self, connection: Connection) -> None:
         """What this connection has sent is not dealt with any more."""
-        self._lines.pop(connection, None)
+        line = self._lines.pop(connection, None)
+        if line is not None:
+            self._held_bytes -= line.held_bytes
 
 
-def _header_bytes(frames: Frames) -> int:
-    return min(len(frames[2]), 2 * MAX_HEADER_BYTES) if len(frames) > 2 else 0
+def _held_bytes(frames: Frames) -> int:
+    sizes = [len(frame) for frame in frames[1:]]
+    small = sum(size for number, size in enumerate(sizes) if size < _LARGE_BYTES or number == 1)
+    return small + _FRAME_BYTES * len(frames)
 
 
 def _descriptor(frame: zmq.Frame) -> int:

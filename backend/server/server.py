@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 TICK_KILLING_MS, TICK_BUSY_MS, TICK_IDLE_MS = 5, 50, 250
 TURN_S = 0.01  # of clients' requests, before what has newly come is looked at, and workers and clocks get their turn
 FAILED_TURN_PAUSE_S = 0.05
+MAX_REFUSALS = 3  # of what comes before Hello, until its connection is closed
 HELLO_BYTES, HELLO_FRAMES = 16 << 10, 2  # of a message before Hello, without the routing id
 FOLDER_INTERVAL_S = 1.0  # between two looks whether the state folder is still there
 
@@ -272,10 +273,9 @@ class Server:
         now = time.monotonic()
         for connection in self._connections.receive(now):
             self._send_queue.forget(connection.client)
+            self._inbox.note_end(connection)
             if connection.is_greeted:
                 self._last_heard = now
-            else:
-                self._inbox.forget(connection)
 
     def _drop_client(self, client: bytes) -> None:
         for connection in self._connections:
@@ -319,6 +319,10 @@ class Server:
         except RelievoError as error:
             log.info("frames that are not a request: %s", error)
             self._service.refuse(connection, error)
+            connection.refusals += not connection.is_greeted
+            if connection.refusals >= MAX_REFUSALS:
+                self._connections.close_soon(connection)
+                self._inbox.forget(connection)
             return
         self._service.handle(connection, message)
         if connection.is_greeted:

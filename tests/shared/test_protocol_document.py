@@ -126,11 +126,12 @@ def test_numbers_of_connections() -> None:
     assert (
         f"that have not said Hello | {connections.MAX_STRANGERS}, each for {connections.HELLO_WITHIN_S:.0f} s" in text
     )
-    assert f"{connections.STRANGER_BYTES // mib} MiB, {connections.STRANGERS_BYTES // mib} MiB together" in text
+    assert f"{connections.STRANGER_BYTES // mib} MiB and {server.MAX_REFUSALS} messages that are none" in text
+    assert f"none; {connections.STRANGERS_BYTES // mib} MiB together" in text
     assert f"that have | {connections.MAX_CLIENTS};" in text
     assert f"frames of a message | {inbox.MAX_PARTS} |" in text
-    assert f"{inbox.MAX_WAITING} of a client, {inbox.MAX_WAITING_IN_ALL} in all" in text
-    assert f"with {inbox.MAX_WAITING_HEADER_BYTES // mib} MiB of headers" in text
+    assert f"{inbox.MAX_WAITING} of a client, with {inbox.MAX_WAITING_BYTES // mib} MiB of headers" in text
+    assert f"headers; {inbox.MAX_WAITING_BYTES_IN_ALL // mib} MiB of headers in all" in text
     assert f"4 GiB and {(connections.CLIENT_BYTES - codec.MAX_TOTAL_BYTES) // mib} MiB of a client" in text
     assert f"{connections.CLIENTS_BYTES >> 30} GiB in all" in text
     assert f"{MAX_QUEUED_PER_OWNER} of an owner and {MAX_QUEUED} in all" in " ".join(text.split())
