@@ -138,7 +138,8 @@ def maps(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 def transfer(layout: np.ndarray, exemplar: np.ndarray, **settings: Any) -> np.ndarray:
     """Ours, through the public call; the lock on the layout is off, for the peers have none."""
-    values = {"height": layout, "exemplar": [exemplar], "layout": 0.0, "seed": 1} | settings
+    values = {"height": layout, "exemplar": [exemplar], "layout": 0.0, "level": "exemplar", "seed": 1}
+    values |= settings
     return backend.run("morphology", pixel_size_m=1.0, device="cpu", **values)["height"].values
 
 

@@ -65,7 +65,13 @@ def measure(name: str, seed: int, options: argparse.Namespace) -> dict:
     real, layout = load(options.data / f"{name}.tif"), noise(seed)
     began = time.perf_counter()
     made = backend.run(
-        "morphology", height=layout, exemplar=[real], pixel_size_m=PIXEL_SIZE_M, seed=seed, device="cpu"
+        "morphology",
+        height=layout,
+        exemplar=[real],
+        pixel_size_m=PIXEL_SIZE_M,
+        level="exemplar",
+        seed=seed,
+        device="cpu",
     )["height"].values
     seconds = time.perf_counter() - began
     figures = terrain_statistics.compare(made, real, PIXEL_SIZE_M, layout)
