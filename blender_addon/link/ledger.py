@@ -15,6 +15,8 @@ import uuid
 from pathlib import Path
 from typing import IO, Any
 
+from ..shared.read_files import parse_json
+
 if os.name == "nt":
     import msvcrt
 else:
@@ -63,7 +65,7 @@ class Ledger:
         found = {}
         for path in sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
             try:
-                entry = json.loads(path.read_text(encoding="utf-8"))
+                entry = parse_json(path.read_bytes())
                 if not isinstance(entry, dict):
                     raise ValueError("not an object")
                 found[path.stem] = entry

@@ -14,6 +14,7 @@ from typing import Any
 import bpy
 
 from ..shared.errors import InvalidInput
+from ..shared.read_files import parse_json
 from ..shared.recipe import check_recipe
 from ..units import metres_per_unit
 
@@ -32,7 +33,7 @@ def recipe_on(item: bpy.types.ID | None) -> dict[str, Any] | None:
     if not isinstance(text, str):
         return None
     try:
-        return check_recipe(json.loads(text))
+        return check_recipe(parse_json(text))
     except (ValueError, InvalidInput):
         return None
 

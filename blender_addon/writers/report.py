@@ -6,7 +6,6 @@ shown as it is, so that an engine needs no reader of its own. The JSON itself li
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Any
 import bpy
 
 from ..shared.arrays import Array
+from ..shared.read_files import parse_json
 
 KEY = "relievo_report"  # custom property of the datablock that it is about: the report as JSON
 TEXT_KEY = "relievo_report_text"  # name of the text datablock that tells it
@@ -99,7 +99,7 @@ def text_of(item: bpy.types.ID) -> bpy.types.Text | None:
 @lru_cache(maxsize=8)
 def parse(text_json: str) -> Report:
     """Raises ValueError, TypeError or KeyError for JSON that is no report."""
-    values = json.loads(text_json)
+    values = parse_json(text_json)
     if not isinstance(values, dict):
         raise ValueError("a report is a JSON object")
     return Report(
@@ -130,7 +130,7 @@ def to_text(text_json: str, name: str) -> str:
     """A report as a person reads it: the summary, a line for each photograph, then whatever else it says."""
     lines = [name, "=" * len(name)]
     try:
-        values = json.loads(text_json)
+        values = parse_json(text_json)
     except ValueError:
         return "\n".join([*lines, text_json]) + "\n"
     rest, found = values, Report()
