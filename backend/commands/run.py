@@ -167,12 +167,12 @@ def _epilog(spec: AlgorithmSpec) -> str:
     lines += [""] if kinds else []
     if CAMERAS.name in kinds:
         lines += [
-            "Supported cameras: COLMAP, Bundler, Meshroom (.sfm), NeRF (transforms.json), OpenMVS (.mvs), texrecon (.cam), "
-            "Relievo's cameras.json."
+            "Supported cameras: COLMAP, Bundler, Meshroom (.sfm), NeRF (transforms.json), OpenMVS (.mvs),",
+            "texrecon (.cam), Relievo's cameras.json.",
         ]
         lines += ["Supported photographs: JPEG, PNG, TIFF, WebP; meshes: OBJ, PLY, OFF, glTF, STL."]
     if any(port.kind.attributes for port in spec.inputs):
-        lines += ["Supported files: GeoTIFF, SRTM .hgt, 16-bit PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy, raw .r16."]
+        lines += ["Supported files: GeoTIFF, SRTM .hgt, PNG, EXR, ESRI ASCII grid, ENVI .bil, .npy, .r16."]
         lines += ["An exemplar can be given by its name (see list) in place of a file."]
     return "\n".join(lines)
 

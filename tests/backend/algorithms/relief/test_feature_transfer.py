@@ -255,7 +255,7 @@ def vgg_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WeightFile:
             torch.nn.init.zeros_(parameter)
     path = tmp_path / "vgg.pth"
     torch.save(dict(network.state_dict()) | {"classifier.0.weight": torch.zeros(1)}, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     file = replace(VGG19, file=path.name, sha256=digest, size_bytes=path.stat().st_size)
     monkeypatch.setattr(context, "WEIGHTS", {"vgg19": file})
     monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path))
