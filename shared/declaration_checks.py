@@ -20,8 +20,19 @@ if TYPE_CHECKING:
 RESERVED = frozenset(
     {"algorithm", "preset", "on_progress"}  # keywords of backend.run()
     | {"bl_rna", "items", "keys", "name", "type"}  # attributes of every property group and operator in Blender
-    | {"debug", "device", "dry_run", "fill_nodata", "flip", "format", "height_range", "help", "out", "quiet"}
-    | {"recipe", "skip_missing", "threads", "views"}  # options of the command line
+    | {"debug", "device", "dry_run", "encoding", "fill_nodata", "flip", "format", "height_range", "height_unit", "help"}
+    | {
+        "layer",
+        "nodata",
+        "out",
+        "quiet",
+        "raw_size",
+        "raw_type",
+        "recipe",
+        "skip_missing",
+        "threads",
+        "views",
+    }  # options of `run`
 )
 """Names that no port and no parameter may have."""
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from backend.files.rasters import gdal
 from shared.errors import InvalidInput
-from shared.plain_files import require_plain
+from shared.plain_files import is_special, require_plain
 
 _CLAMP_TO_EDGE, _LINEAR, _LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
 _PACKED = {"ambient_occlusion": 0, "roughness": 1, "metallic": 2}  # by channel
@@ -78,7 +78,8 @@ def _pack(pictures: Mapping[str, Path]) -> bytes:
 
 def embeddable(path: Path) -> tuple[bytes, str]:
     """A picture's bytes as glTF takes them, and their media type: PNG and JPEG only, and viewers expect 8 bits."""
-    require_plain(path)
+    if is_special(path):
+        require_plain(path)
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import backend
+from backend.commands.flags import PARAM, PORT
 from backend.commands.run import parser
 from backend.runtime import registry
 from shared.catalog import ALGORITHMS
@@ -99,11 +100,14 @@ def test_bytes_are_not_taken_for_linear_light() -> None:
             backend.run("toy_painting", image=np.zeros((4, 4, 3), np.uint8))
 
 
+def is_of_engine(destination: str) -> bool:
+    return destination.startswith((PORT, PARAM))
+
+
 def test_options_of_the_command_are_reserved() -> None:
     """Or an engine's own option of that name would end every `run` with argparse's error."""
+    shared_with_engines = {"pixel_size", "size"}  # where an engine has a parameter of that name, its option is that
     for spec in (*ALGORITHMS, *toy_engines.SPECS):
-        options = {action.dest for action in parser(spec)._actions}
-        own = {name for name in options if ":" in name} | {
-            "pixel_size"
-        }  # where an engine has a pixel size, that is the option
-        assert options - own <= RESERVED
+        options = [action.option_strings for action in parser(spec)._actions if not is_of_engine(action.dest)]
+        names = {name.lstrip("-").replace("-", "_") for given in options for name in given if name.startswith("--")}
+        assert names - shared_with_engines <= RESERVED
