@@ -97,7 +97,7 @@ class Handoff:
 
     def take(self, name: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         """A read-only view of the file of that name. Raises ProtocolError for a name that is none, or a file of
-        another size.
+        another size, which is removed.
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ProtocolError(f"{str(name)[:80]!r} is not the name of a handoff file.")
@@ -105,6 +105,7 @@ class Handoff:
         try:
             status = path.lstat()
             if not stat.S_ISREG(status.st_mode) or status.st_size != math.prod(shape) * dtype.itemsize:
+                _remove(path)  # nobody else knows its name
                 raise ProtocolError(f"The handed-over file {name} is not what its description says.")
             values = map_values(path, dtype, shape, "r")
         except (OSError, ValueError) as error:  # ValueError: it has become shorter since

@@ -141,7 +141,9 @@ def test_a_recipe_repeats(repeated: tuple[str, Path, str]) -> None:
     made = VERSION_0_1 / "runs" / name / "made"
     assert {path.name for path in out.iterdir()} == {*(path.name for path in made.iterdir()), "recipe.json"}
     if is_the_same_processor():
-        assert said == "", "nothing that would give another result"
+        # one recipe has a height range beside a map of metres, which had no effect in version 0.1 either; that is said now
+        more = [line for line in said.splitlines() if not line.endswith("--height-range is not applied.")]
+        assert more == [], "nothing that would give another result"
     for path in made.iterdir():
         if path.suffix == ".npy":
             assert_same(np.load(out / path.name), np.load(path), f"{name}: {path.name}")

@@ -5,16 +5,21 @@ A clock that is set forward by a week must not make every result a week old. No 
 
 from __future__ import annotations
 
+import sys
 import time
 
-_BOOT_CLOCK = getattr(
-    time, "CLOCK_BOOTTIME", None
-)  # goes on while a laptop sleeps, as Linux's monotonic clock does not
+if sys.platform == "linux":
+    # goes on while a laptop sleeps, as Linux's monotonic clock does not
 
+    def counted_s() -> float:
+        """Seconds since some moment; never set, never backwards."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-def counted_s() -> float:
-    """Seconds since some moment; never set, never backwards."""
-    return time.clock_gettime(_BOOT_CLOCK) if _BOOT_CLOCK is not None else time.monotonic()
+else:
+
+    def counted_s() -> float:
+        """Seconds since some moment; never set, never backwards."""
+        return time.monotonic()
 
 
 class Clock:

@@ -11,6 +11,7 @@ import faulthandler
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,7 +57,7 @@ class Stopping:
         with contextlib.suppress(OSError):  # a full disk: then there are no stacks to read, and all else works
             self._path.unlink(missing_ok=True)
             self._stacks = os.fdopen(open_new(self._path), "wb", buffering=0)
-        if self._stacks is not None and hasattr(faulthandler, "register"):
+        if self._stacks is not None and sys.platform != "win32":
             faulthandler.register(signal.SIGUSR1, file=self._stacks, all_threads=True)
         self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
@@ -66,7 +67,7 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self._stacks is not None:
-            if hasattr(faulthandler, "unregister"):
+            if sys.platform != "win32":
                 faulthandler.unregister(signal.SIGUSR1)
             self._stacks.close()
             with contextlib.suppress(OSError):

@@ -129,7 +129,8 @@ def _wavefront(parts: list[tuple[Pictures, np.ndarray]], material_file: str, ori
     if any(pictures for pictures, _ in parts):
         out.write(f"mtllib {material_file}\n")
     _rows(out, "v", places, origin)
-    faces, with_uvs = corners.reshape(-1, 3) + 1, ~np.isnan(mesh[:, :, 3:]).any(axis=(1, 2))
+    faces = corners.reshape(-1, 3) + 1
+    with_uvs: np.ndarray = ~np.isnan(mesh[:, :, 3:]).any(axis=(1, 2))
     uv_faces = np.zeros_like(faces)
     if with_uvs.any():
         uvs, uv_corners = weld(mesh[with_uvs][:, :, 3:])

@@ -235,6 +235,7 @@ def test_a_handed_over_file_that_shrinks_fails_its_job_alone(backend: BackendPro
         assert backend.popen.poll() is None
     peer.handoff = None
     assert isinstance(peer.result(peer.submit()), Result)
+    assert [path.name for path in (backend.state_dir / "handoff").iterdir()] == ["proof"]
 
 
 def test_a_result_that_shrinks_fails_its_fetch_alone(backend: BackendProcess, peer: Peer) -> None:
