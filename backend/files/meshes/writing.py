@@ -130,7 +130,7 @@ def _wavefront(parts: list[tuple[Pictures, np.ndarray]], material_file: str, ori
         out.write(f"mtllib {material_file}\n")
     _rows(out, "v", places, origin)
     faces = corners.reshape(-1, 3) + 1
-    with_uvs: np.ndarray = ~np.isnan(mesh[:, :, 3:]).any(axis=(1, 2))
+    with_uvs = np.asarray(np.isfinite(mesh[:, :, 3:]).all(axis=(1, 2)))
     uv_faces = np.zeros_like(faces)
     if with_uvs.any():
         uvs, uv_corners = weld(mesh[with_uvs][:, :, 3:])
