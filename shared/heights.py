@@ -82,7 +82,7 @@ def implausible(low_m: float, high_m: float) -> str:
     """ "from -481 to 65054 m, which no world has" and what the likely cause is; "" for heights of a world. Metres."""
     if low_m >= LOWEST_M and high_m <= HIGHEST_M:
         return ""
-    return f"its heights run from {low_m:.7g} to {high_m:.7g} m, which no known world has"
+    return f"its heights run from {low_m:.7g} to {high_m:.7g} m, beyond any known terrain"
 
 
 def likely_cause(low: float, high: float) -> str:

@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM end a command within a second, whatever it does.
 
-Python heeds a signal between two of its own steps, by an exception that clears away what is half done. A call into compiled code
-may last for many seconds: where the command has not ended by itself after GRACE_S, a thread clears away and ends the process. Code
-that keeps Python's lock keeps the thread from running, too; then a second process does it, which has waited for that.
+Python handles a signal between two bytecode instructions, by an exception that removes unfinished files. A call into compiled code
+may last for many seconds: if the command has not ended after GRACE_S, a thread removes the files and ends the process. Code that
+holds Python's global lock stops that thread, too; then a second process, which waits for this, kills the first.
 """
 
 from __future__ import annotations
