@@ -126,7 +126,9 @@ def _by_faces(name: str, heights: np.ndarray, pixel_size_m: float):
     mesh.loops.foreach_set("vertex_index", corners.ravel())
     mesh.polygons.foreach_set("loop_start", np.arange(0, 4 * faces, 4, dtype=np.int32))
     mesh.update(calc_edges=True)
-    grid._set_uv(mesh, (np.arange(columns) + 0.5) / columns, 1.0 - (np.arange(rows) + 0.5) / rows)  # the same for both
+    u, v = (np.arange(columns) + 0.5) / columns, 1.0 - (np.arange(rows) + 0.5) / rows
+    for _ in grid._uv_in_steps(mesh, u, v):  # the same for both
+        pass
     mesh.shade_smooth()
     return mesh
 
