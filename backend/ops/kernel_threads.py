@@ -1,9 +1,11 @@
-"""Spreads a compiled kernel over threads: pieces of its outermost loop, each a call that holds no lock of Python's.
+"""Spreads a compiled kernel over threads: by Python's threads or by numba's.
 
-For kernels that run for milliseconds. numba's own parallel=True takes longer to compile than most kernels do: it makes a
-function of each loop, which is optimised by itself, in its wrapper, and in the kernel. What is called thousands of times for less
-(the texels' accumulation, bending, the alignment's sums) has it all the same, as a thin loop around a function that is compiled
-by itself: handing a call over to Python's threads costs about 0.1 ms, numba's loop a tenth of that.
+run_in_threads hands pieces of the outermost loop to Python's threads, each a call that does not hold the interpreter's lock. For
+kernels that run for many milliseconds: a call costs about 0.1 ms, and nothing is compiled but the kernel itself.
+
+parallel_loop is for what is called hundreds or thousands of times: numba's threads take a call in a hundredth of a millisecond.
+numba makes a function of each loop, optimised by itself, in its wrapper and in the kernel, which takes longer to compile than
+most kernels do; so the decorated function is a thin loop around a function that is compiled by itself.
 
 What a kernel computes for a number must depend on that number alone, so that no byte depends on the number of threads. That
 number is numba's (numba.set_num_threads) either way.
@@ -18,8 +20,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
+from numba import njit
 
 PIECES_PER_THREAD = 2  # more than one, so that nobody waits long for a thread that the system has set aside
+
+
+def parallel_loop(driver: Callable[..., Any]) -> Any:
+    """Compile a function whose loops over numba.prange run on numba's threads; everything else in it stays on the caller's.
+
+    Without that restriction numba makes a parallel loop of each array expression and each np.zeros as well, which costs more
+    in a small kernel than it gains, compile time included.
+    """
+    others = ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion")
+    return njit(cache=True, error_model="numpy", parallel={"prange": True, **dict.fromkeys(others, False)})(driver)
 
 
 def run_in_threads(kernel: Callable[..., Any], count: int, *args: Any, pieces: int = 0) -> list[Any]:

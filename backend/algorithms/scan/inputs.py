@@ -17,7 +17,7 @@ from backend.algorithms.scan.missing_uvs import unwrap_missing
 from backend.algorithms.scan.views import Maps, ScanView
 from backend.files.meshes.unwrapping import unwrap
 from backend.files.photographs import size_of
-from backend.ops.surface.charts import overlap_share, stray_triangles, tile_numbers
+from backend.ops.surface.charts import overlap_share, tiles_and_strays
 from shared.arrays import Array
 from shared.cameras.camera import Camera, from_array
 from shared.cameras.flips import FLIPS, MOST_POINTS, fitting_flip, shares_in_frame
@@ -69,9 +69,8 @@ def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
                 field=missing,
             )
         views = _views_of_cameras(images, inputs, mesh, origin)
-        tiles = sorted(set(tile_numbers(mesh).tolist()) - {0})
-    if mesh is not None and not inputs.get("uv_maps"):
-        strays = stray_triangles(mesh)
+        numbers, strays = tiles_and_strays(mesh)
+        tiles = sorted(set(numbers.tolist()) - {0})
         if strays:
             warnings.append(f"{strays} of the {len(mesh)} triangles reach beyond the texture's border.")
     scan = Scan(views, mesh, occluders, tiles, unwrapped, warnings=warnings, origin=origin)

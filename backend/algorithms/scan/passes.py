@@ -97,6 +97,7 @@ class Passes:
         ]
         self.correction = no_correction(len(scan.views))
         self._layout: CellColors | None = None
+        self._shown = torch.empty(0, device=self.device)
         self._measured = False  # whether the last pass had a texture to compare with
 
     @property
@@ -125,9 +126,9 @@ class Passes:
         for view, frame in self.stream.frames(self.scan.views, reduction):
             photograph, seen, sizes = self.photographs[view.index], 0, []
             for strip in self.stream.strips(frame, reduction):
-                counted = strip.weights > 0
-                seen += int(torch.count_nonzero(counted))
-                sizes.append(strip.footprint[counted][::16].cpu().numpy())
+                counted = strip.footprint[strip.weights > 0]
+                seen += len(counted)
+                sizes.append(counted[::16].cpu().numpy())
                 cells.add(strip.uv, strip.weights, strip.pixels)
             share = seen / max(frame.pixels.shape[0] * frame.pixels.shape[1], 1)
             if share < LEAST_SEEN:
@@ -216,7 +217,7 @@ class Passes:
                 evidence = Evidence(photograph.displacement, reduction, self.device)
             total: Residuals | None = None
             for strip in self.stream.strips(frame, reduction, photograph.displacement):
-                model = None if evidence is None else torch.full(strip.pixels.shape, torch.nan, device=self.device)
+                model = None if evidence is None else self._nothing_shown(strip.pixels.shape)
                 found = sheets.accumulate(
                     strip, gain, offset, loss=loss, threshold=knee, gradient=self.params.gradient_weight,
                     photograph=view.index if count else None, shown=model,
@@ -230,6 +231,12 @@ class Passes:
                 self.progress.advance(strip.weights.numel(), stage)
             photograph.last = total
             photograph.proposed = None if evidence is None else evidence.step(self._most_px(view))
+
+    def _nothing_shown(self, shape: torch.Size) -> Tensor:
+        """[rows, W, 3] NaN, good until the next one is asked for: memory that is written anew is slower than memory kept."""
+        if self._shown.shape != shape:
+            self._shown = torch.empty(shape, device=self.device)
+        return self._shown.fill_(torch.nan)
 
     def _most_px(self, view: ScanView) -> float:
         return self.params.most_shift / 100 * max(view.width, view.height)

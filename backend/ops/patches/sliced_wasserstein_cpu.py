@@ -14,9 +14,9 @@ that they must equal.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from backend.ops.kernel_threads import run_in_threads
+from backend.ops.kernel_threads import parallel_loop
 
 TILE_ROWS, TILE_COLUMNS = 32, 256
 _FIRST_COLUMN = np.int64(0)  # a bare 0 is a type of its own, for which numba compiles a function once more
@@ -78,24 +78,30 @@ def projection_extent(image, filters):
     """Lowest and highest projection on each filter: two arrays [K]."""
     low = np.full((ROW_BLOCKS, filters.shape[0]), np.inf, np.float32)
     high = np.full((ROW_BLOCKS, filters.shape[0]), -np.inf, np.float32)
-    run_in_threads(_extent_of_blocks, ROW_BLOCKS, image, filters, low, high)
+    _extents(image, filters, low, high)
     return low.min(axis=0), high.max(axis=0)
 
 
-@njit(cache=True, nogil=True, fastmath=FUSED, error_model="numpy")
-def _extent_of_blocks(begin, end, image, filters, low, high):
+@parallel_loop
+def _extents(image, filters, low, high):
+    for block in prange(ROW_BLOCKS):
+        _extent_of_block(block, image, filters, low[block], high[block])
+
+
+@njit(cache=True, fastmath=FUSED, error_model="numpy")
+def _extent_of_block(block, image, filters, low, high):
     count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
     first, second = np.empty(count, np.float32), np.empty(count, np.float32)
-    for block in range(begin, end):
-        for y in range(block, rows, ROW_BLOCKS):
-            for k in range(0, bank, 2):
-                _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
-                low[block, k] = min(low[block, k], first.min())
-                high[block, k] = max(high[block, k], first.max())
-                low[block, k + 1] = min(low[block, k + 1], second.min())
-                high[block, k + 1] = max(high[block, k + 1], second.max())
+    for y in range(block, rows, ROW_BLOCKS):
+        for k in range(0, bank, 2):
+            _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
+            low[k] = min(low[k], first.min())
+            high[k] = max(high[k], first.max())
+            low[k + 1] = min(low[k + 1], second.min())
+            high[k + 1] = max(high[k + 1], second.max())
 
 
+@parallel_loop
 def projection_histogram(image, filters, low, scale, bins, row_first, row_step, labels, label):
     """Counts int32 [K, bins] of the projections of every row_step-th row of patches, from row_first on.
 
@@ -105,37 +111,35 @@ def projection_histogram(image, filters, low, scale, bins, row_first, row_step, 
     counts = np.zeros(
         (ROW_BLOCKS, filters.shape[0], bins), np.int32
     )  # a map of 2^31 patches would be needed to overflow
-    run_in_threads(
-        _histogram_of_blocks, ROW_BLOCKS, image, filters, low, scale, bins, row_first, row_step, labels, label, counts
-    )
-    return counts.sum(axis=0, dtype=np.int32)
+    for block in prange(ROW_BLOCKS):
+        _histogram_of_block(block, image, filters, low, scale, row_first, row_step, labels, label, counts[block])
+    for block in range(1, ROW_BLOCKS):
+        counts[0] += counts[block]
+    return counts[0]
 
 
-@njit(cache=True, nogil=True, fastmath=FUSED, error_model="numpy")
-def _histogram_of_blocks(
-    begin, end, image, filters, low, scale, bins, row_first, row_step, labels, label, counts
-):  # fmt: skip
+@njit(cache=True, fastmath=FUSED, error_model="numpy")
+def _histogram_of_block(block, image, filters, low, scale, row_first, row_step, labels, label, counts):
     count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
-    zero, top = np.float32(0), np.float32(bins - 1)
+    zero, top = np.float32(0), np.float32(counts.shape[1] - 1)
     first, second = np.empty(count, np.float32), np.empty(count, np.float32)
-    for block in range(begin, end):
-        for y in range(row_first + block * row_step, rows, ROW_BLOCKS * row_step):
-            for k in range(0, bank, 2):
-                _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
-                low_first, low_second, scale_first, scale_second = low[k], low[k + 1], scale[k], scale[k + 1]
+    for y in range(row_first + block * row_step, rows, ROW_BLOCKS * row_step):
+        for k in range(0, bank, 2):
+            _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
+            low_first, low_second, scale_first, scale_second = low[k], low[k + 1], scale[k], scale[k + 1]
+            for c in range(count):
+                first[c] = min(max((first[c] - low_first) * scale_first, zero), top)
+                second[c] = min(max((second[c] - low_second) * scale_second, zero), top)
+            if labels.size == 0:
+                counts_first, counts_second = counts[k], counts[k + 1]
                 for c in range(count):
-                    first[c] = min(max((first[c] - low_first) * scale_first, zero), top)
-                    second[c] = min(max((second[c] - low_second) * scale_second, zero), top)
-                if labels.size == 0:
-                    counts_first, counts_second = counts[block, k], counts[block, k + 1]
-                    for c in range(count):
-                        counts_first[int(first[c])] += 1
-                        counts_second[int(second[c])] += 1
-                else:
-                    for c in range(count):
-                        if labels[y + 3, c + 3] == label:
-                            counts[block, k, int(first[c])] += 1
-                            counts[block, k + 1, int(second[c])] += 1
+                    counts_first[int(first[c])] += 1
+                    counts_second[int(second[c])] += 1
+            else:
+                for c in range(count):
+                    if labels[y + 3, c + 3] == label:
+                        counts[k, int(first[c])] += 1
+                        counts[k + 1, int(second[c])] += 1
 
 
 @njit(cache=True)
@@ -175,41 +179,41 @@ def _transport(values, low, scale, table, top):
         values[c] = edge + (f - np.float32(j)) * (table[j + 1] - edge)
 
 
+@parallel_loop
 def add_gradient(image, filters, low, scale, table, weight, out):
     """out [H, W] += sum over filters and patches of weight * displacement * filter: the way down, minus the gradient.
 
     weight [H, W] holds a factor for each patch, at its centre; pass an array of shape (0, 0) for 1 everywhere.
     """
-    down, across = -(-image.shape[0] // TILE_ROWS), -(-image.shape[1] // TILE_COLUMNS)
-    run_in_threads(_gradient_of_tiles, down * across, image, filters, low, scale, table, weight, out)
-
-
-@njit(cache=True, nogil=True, fastmath=FUSED, error_model="numpy")
-def _gradient_of_tiles(begin, end, image, filters, low, scale, table, weight, out):
     height, width = image.shape
-    bank, bins = filters.shape[0], table.shape[1] - 1
-    top = np.float32(bins) * np.float32(1.0 - 1e-6)
     across = (width + TILE_COLUMNS - 1) // TILE_COLUMNS
-    for tile in range(begin, end):
+    for tile in prange((height + TILE_ROWS - 1) // TILE_ROWS * across):
         y0, x0 = (tile // across) * TILE_ROWS, (tile % across) * TILE_COLUMNS
         y1, x1 = min(height, y0 + TILE_ROWS), min(width, x0 + TILE_COLUMNS)
-        top_row, bottom_row = max(0, y0 - 6), min(height - 6, y1)  # patches that reach into the tile
-        left, right = max(0, x0 - 6), min(width - 6, x1)
-        rows, count, shift = bottom_row - top_row, right - left, left - (x0 - 6)
-        first = np.zeros((rows, x1 - x0 + 6), np.float32)
-        second = np.zeros((rows, x1 - x0 + 6), np.float32)
-        for k in range(0, bank, 2):
+        _gradient_of_tile(y0, y1, x0, x1, image, filters, low, scale, table, weight, out)
+
+
+@njit(cache=True, fastmath=FUSED, error_model="numpy")
+def _gradient_of_tile(y0, y1, x0, x1, image, filters, low, scale, table, weight, out):
+    bank, bins = filters.shape[0], table.shape[1] - 1
+    top = np.float32(bins) * np.float32(1.0 - 1e-6)
+    top_row, bottom_row = max(0, y0 - 6), min(image.shape[0] - 6, y1)  # patches that reach into the tile
+    left, right = max(0, x0 - 6), min(image.shape[1] - 6, x1)
+    rows, count, shift = bottom_row - top_row, right - left, left - (x0 - 6)
+    first = np.zeros((rows, x1 - x0 + 6), np.float32)
+    second = np.zeros((rows, x1 - x0 + 6), np.float32)
+    for k in range(0, bank, 2):
+        for r in range(rows):
+            a, b = first[r, shift : shift + count], second[r, shift : shift + count]
+            _project_row(image, filters, k, top_row + r, left, count, a, b)
+            _transport(a, low[k], scale[k], table[k], top)
+            _transport(b, low[k + 1], scale[k + 1], table[k + 1], top)
+            if weight.size:
+                for c in range(count):
+                    a[c] *= weight[top_row + r + 3, left + c + 3]
+                    b[c] *= weight[top_row + r + 3, left + c + 3]
+        for i in range(7):
             for r in range(rows):
-                a, b = first[r, shift : shift + count], second[r, shift : shift + count]
-                _project_row(image, filters, k, top_row + r, left, count, a, b)
-                _transport(a, low[k], scale[k], table[k], top)
-                _transport(b, low[k + 1], scale[k + 1], table[k + 1], top)
-                if weight.size:
-                    for c in range(count):
-                        a[c] *= weight[top_row + r + 3, left + c + 3]
-                        b[c] *= weight[top_row + r + 3, left + c + 3]
-            for i in range(7):
-                for r in range(rows):
-                    y = top_row + r + i
-                    if y0 <= y < y1:
-                        _spread_row(out[y, x0:x1], first[r], second[r], filters, k, i, x1 - x0)
+                y = top_row + r + i
+                if y0 <= y < y1:
+                    _spread_row(out[y, x0:x1], first[r], second[r], filters, k, i, x1 - x0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from backend.ops.kernel_threads import parallel_loop
 from backend.ops.photos.constants import COLUMNS, PAIRS
 from backend.ops.simd import (
     divide,
@@ -32,7 +33,7 @@ _PITCH = BLOCK + LANES  # of a decoded row: a column more to each side, and what
 _SUMS = 15  # of a column of pixels: g g (3) by the share of row (3), g r (2) by the share of row (2), weight, weighted residual²
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_loop
 def accumulate(model, pixels, scale, gain, offset, weights, knee, cell, first_row, first, last, cells):
     """Add rows first to last - 1 of a strip to cells float64 [gy - 1, gx - 1, COLUMNS].
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from backend.ops.kernel_threads import parallel_loop
+
 CHUNK = 8  # rows that a thread takes at a time
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_loop
 def bend(
     uv, footprint, stretch, weights, same_chart, nodes, cell, first_row, above, rows, new_uv, new_footprint, new_weights
 ):

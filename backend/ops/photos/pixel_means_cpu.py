@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from backend.ops.kernel_threads import run_in_threads
+from backend.ops.kernel_threads import parallel_loop
+
+CHUNK = 8  # rows that a thread takes at a time
 
 
+@parallel_loop
 def means(pixels, times, result):
     """result [h, w, 3], written: means of times x times of pixels [H, W, 3] uint8 or uint16; a half is rounded up."""
-    run_in_threads(_mean_rows, result.shape[0], pixels, times, result)
+    rows = result.shape[0]
+    for chunk in prange((rows + CHUNK - 1) // CHUNK):
+        _mean_rows(chunk * CHUNK, min((chunk + 1) * CHUNK, rows), pixels, times, result)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _mean_rows(begin, end, pixels, times, result):
     count = np.uint64(times * times)
     sums = np.empty(3 * result.shape[1], np.uint64)

@@ -6,9 +6,11 @@ Every row belongs to one thread, so that no byte depends on their number.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from backend.ops.kernel_threads import run_in_threads
+from backend.ops.kernel_threads import parallel_loop, run_in_threads
+
+CHUNK = 4  # rows that a thread takes at a time
 
 
 def slopes(uv, footprint, stretch, most_jump):
@@ -54,17 +56,20 @@ def _smaller(uv, y, x, dy, dx):
     return best_u, best_v
 
 
+@parallel_loop
 def reduce_maps(
     uv, depth, facing, footprint, stretch, times, same_chart, out_uv, out_depth, out_facing, out_footprint, out_stretch
 ):
     """Means of times x times pixels of drawn maps; NaN where a block sees nothing somewhere, or two charts."""
-    run_in_threads(
-        _reduce_rows, out_depth.shape[0],
-        uv, depth, facing, footprint, stretch, times, same_chart, out_uv, out_depth, out_facing, out_footprint, out_stretch,
-    )  # fmt: skip
+    rows = out_depth.shape[0]
+    for chunk in prange((rows + CHUNK - 1) // CHUNK):
+        _reduce_rows(
+            chunk * CHUNK, min((chunk + 1) * CHUNK, rows), uv, depth, facing, footprint, stretch, times, same_chart,
+            out_uv, out_depth, out_facing, out_footprint, out_stretch,
+        )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _reduce_rows(
     begin, end, uv, depth, facing, footprint, stretch, times, same_chart, out_uv, out_depth, out_facing, out_footprint,
     out_stretch,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from backend.ops.kernel_threads import run_in_threads
+from backend.ops.kernel_threads import parallel_loop
 
 _FIRST = np.int64(0)  # a bare 0 is a type of its own, for which numba compiles a function once more
 WORD = 8  # flags that are looked at together
+CHUNK = 16  # rows that a thread takes at a time
 
 
 @njit(cache=True)
@@ -40,16 +41,19 @@ def _is_no_slope(depth, y, x, dy, dx, step):
     return abs(beside - here) > np.float32(2) * steepest + step * max(here, beside)
 
 
+@parallel_loop
 def silhouettes(depth, facing, step, reach, distances):
     """Along its row, how far each pixel is from a seen one beside which the surface ends or another hides it.
 
     distances: uint8 [h, W], written, at most `reach` (which may be 255). step: the least relative change of 1/z that counts
     as a break. Depths may be NaN throughout.
     """
-    run_in_threads(_silhouette_rows, distances.shape[0], depth, facing, step, reach, distances)
+    rows = distances.shape[0]
+    for chunk in prange((rows + CHUNK - 1) // CHUNK):
+        _silhouette_rows(chunk * CHUNK, min((chunk + 1) * CHUNK, rows), depth, facing, step, reach, distances)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _silhouette_rows(begin, end, depth, facing, step, reach, distances):
     height, width = distances.shape
     own, suspects = np.zeros(width // WORD + 1, np.uint64), np.zeros(width // WORD + 1, np.uint64)
@@ -121,18 +125,21 @@ def _spread(flags, reach, distances):
             distances[before + k] = k
 
 
+@parallel_loop
 def weigh(facing, footprint, distances, radius, power, least_facing, least_weight, weights):
     """weights [h, W] float32, written: 0 where nothing is seen, else cos^power, faded towards silhouettes within radius px.
 
     distances: as from silhouettes with a reach of ceil(radius) + 1.
     """
-    run_in_threads(
-        _weigh_rows, weights.shape[0],
-        facing, footprint, distances, radius, power, least_facing, least_weight, weights,
-    )  # fmt: skip
+    rows = weights.shape[0]
+    for chunk in prange((rows + CHUNK - 1) // CHUNK):
+        _weigh_rows(
+            chunk * CHUNK, min((chunk + 1) * CHUNK, rows),
+            facing, footprint, distances, radius, power, least_facing, least_weight, weights,
+        )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _weigh_rows(begin, end, facing, footprint, distances, radius, power, least_facing, least_weight, weights):
     height, width = weights.shape
     reach = int(np.ceil(radius))
@@ -176,7 +183,7 @@ def _fade(nearest, most, least, weights):
         weights[k] *= np.float32(1) if nearest[k] >= most else share
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_loop
 def frame(weights, mask, has_mask, pixels, top, saturated, dim, first_row, height, border):
     """Fade weights [rows, W] towards the photograph's border, by its mask, and where its sensor was full. In place.
 

@@ -31,18 +31,12 @@ def tile_numbers(mesh: np.ndarray) -> np.ndarray:
     nearest of them; one that is further out than OVERREACH takes none, nor does one without UVs. Raises InvalidInput,
     naming their number, where more than STRAY_SHARE of the triangles are such.
     """
-    return _place_in_tiles(mesh)[0]
+    return tiles_and_strays(mesh)[0]
 
 
-def stray_triangles(mesh: np.ndarray) -> int:
-    """How many triangles have UVs that are not wholly in their tile: what reaches over takes the texture's border, or none.
-
-    Raises what tile_numbers raises.
-    """
-    return _place_in_tiles(mesh)[1]
-
-
-def _place_in_tiles(mesh: np.ndarray) -> tuple[np.ndarray, int]:
+def tiles_and_strays(mesh: np.ndarray) -> tuple[np.ndarray, int]:
+    """tile_numbers, and how many triangles have UVs that are not wholly in their tile: what reaches over takes the
+    texture's border, or none. Raises what tile_numbers raises."""
     uv = mesh[..., 3:].astype(np.float64)
     has_uv = ~np.isnan(uv).any(axis=(1, 2))
     cell = np.zeros((len(mesh), 2))
@@ -83,10 +77,12 @@ def tile_origin(tile: np.ndarray | int) -> np.ndarray:
     return np.stack([index % 10, index // 10], axis=-1).astype(np.float64)
 
 
-def in_tile(mesh: np.ndarray, tile: int) -> np.ndarray:
-    """The triangles of one tile, float32 [n, 3, 5], their UVs moved into 0..1, which strays reach over. Raises what
-    tile_numbers raises."""
-    chosen = mesh[tile_numbers(mesh) == tile].copy()
+def in_tile(mesh: np.ndarray, tiles: np.ndarray, tile: int) -> np.ndarray:
+    """The triangles of one tile, float32 [n, 3, 5], their UVs moved into 0..1, which strays reach over.
+
+    tiles: [N], tile_numbers(mesh).
+    """
+    chosen = mesh[tiles == tile].copy()
     chosen[..., 3:] = chosen[..., 3:].astype(np.float64) - tile_origin(tile)
     return chosen
 

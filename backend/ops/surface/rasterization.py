@@ -81,6 +81,8 @@ class SurfaceMap:
 
     def rows(self, first: int, last: int) -> SurfaceMap:
         """Rows first to last - 1, sharing memory."""
+        if first == 0 and last == self.depth.shape[0]:
+            return self
         return SurfaceMap(**{field.name: getattr(self, field.name)[first:last] for field in fields(SurfaceMap)})
 
 

@@ -26,10 +26,11 @@ class SeamEdges:
     uv_a, uv_b [E, 2, 2] float64: ends, then u and v. tile_a, tile_b [E] int32. length_m [E]. inward_a, inward_b [E, 2]: the
     change of UV a metre of the surface, straight away from the edge into its triangle. foot_a, foot_b [E]: where along
     the edge (0 to 1) the triangle's third corner stands. height_a_m, height_b_m [E]: how far away it stands. chart_a,
-    chart_b [E] int32: of the triangles. mesh, numbers: the MESH and its charts.
+    chart_b [E] int32: of the triangles. mesh, tiles, numbers: the MESH, its triangles' tiles and charts.
     """
 
     mesh: np.ndarray
+    tiles: np.ndarray
     numbers: np.ndarray
     chart_a: np.ndarray
     chart_b: np.ndarray
@@ -100,7 +101,7 @@ def find_seams(mesh: np.ndarray, edges: SharedEdges | None = None) -> SeamEdges:
     numbers = chart_numbers(mesh, edges)
     chart_a, chart_b = numbers[edges.triangle_a[seam]], numbers[edges.triangle_b[seam]]
     return SeamEdges(
-        *(mesh, numbers, chart_a, chart_b, a[0], b[0], a[1], b[1], a[2], a[3], b[3], a[4], b[4], a[5], b[5])
+        *(mesh, tiles, numbers, chart_a, chart_b, a[0], b[0], a[1], b[1], a[2], a[3], b[3], a[4], b[4], a[5], b[5])
     )
 
 
@@ -173,9 +174,8 @@ def seam_rows(
 
 def _chart_maps(edges: SeamEdges, size: int) -> dict[int, np.ndarray]:
     """The charts of every tile that has a seam, [size, size] int32 by tile."""
-    tiles = tile_numbers(edges.mesh)
     return {
-        int(tile): chart_map(in_tile(edges.mesh, int(tile)), size, edges.numbers[tiles == tile])
+        int(tile): chart_map(in_tile(edges.mesh, edges.tiles, int(tile)), size, edges.numbers[edges.tiles == tile])
         for tile in np.union1d(edges.tile_a, edges.tile_b)
     }
 

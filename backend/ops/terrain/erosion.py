@@ -121,9 +121,9 @@ def incise_and_settle(
     for _ in range(SETTLING_ROUNDS):
         settling = _settling(height, lowered, flow, rate, law.deposition, impl)
         again = incise(height, flow, law, rate, settling=settling, impl=impl)
-        moved = float((again - lowered).abs().max())
+        moved = float((again - lowered).abs_().max())
         lowered = again
-        if moved <= SETTLED * float((lowered - height).abs().max()):
+        if moved <= SETTLED * float((lowered - height).abs_().max()):
             break
     return lowered, settling
 

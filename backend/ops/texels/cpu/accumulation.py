@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from backend.ops.kernel_threads import run_in_threads
+from backend.ops.kernel_threads import parallel_loop, run_in_threads
 from backend.ops.simd import (
     add,
     divide,
@@ -293,7 +293,7 @@ def accumulate(cells, table, texture, coarse, uv, footprint, weight, color, tone
     return sums.sum(0)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_loop
 def _accumulate_phases(
     cells, table, texture, coarse, finest, more, places, footprint, weight, tint, tones, loss, threshold, solve,
     starts, runs, order, bounds, sums, shown,

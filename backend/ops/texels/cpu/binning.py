@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from backend.ops.kernel_threads import parallel_loop
 from backend.ops.simd import njit_no_refcount, peek, poke
 from backend.ops.texels.cpu.look_up import ONE
 
@@ -68,7 +69,7 @@ def find_runs(tiles, first, count, runs):
     return found
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_loop
 def bin_pixels(uv, footprint, weight, size, tile, across):
     """Sort the pixels of a strip into tiles; across: tiles in a row.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from backend.ops.kernel_threads import parallel_loop
 from backend.ops.simd import njit_no_refcount, peek, poke
 from backend.ops.texels.constants import REACH
 from backend.ops.texels.cpu.binning import GROUPS, PHASES
@@ -59,7 +60,7 @@ def count_tile(touched, number, drawn, side, row, column, low, high):
                     touched[at, column + x, 0] += 1
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@parallel_loop
 def mark_coverage(touched, number, size, levels, tile, uv, footprint, starts, runs, order, bounds):
     """Count photograph `number` (1 to 65535) in touched [h, h, 2] uint16: photographs so far, and the last one's number.
 
