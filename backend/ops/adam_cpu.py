@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from backend.ops.kernel_threads import parallel_loop
-
-CHUNK = 16  # rows that a thread takes at a time
+from backend.ops.kernel_threads import run_in_threads
 
 
-@parallel_loop
 def adam_step(image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square, patch):
     """One step of Adam (Kingma and Ba 2015, algorithm 1) along `ascent`, in place; all arrays float32 [H, W].
 
     patch: the side of the patches that `ascent` was gathered from; near the edge the step is as short as the pixel's share
     of them.
     """
-    rows = image.shape[0]
-    for chunk in prange((rows + CHUNK - 1) // CHUNK):
-        _adam_rows(
-            chunk * CHUNK, min((chunk + 1) * CHUNK, rows), image, ascent, mean, square, rate, floor,
-            decay_mean, decay_square, correct_mean, correct_square, patch,
-        )  # fmt: skip
+    run_in_threads(
+        _adam_rows, image.shape[0],
+        image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square, patch,
+    )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _adam_rows(
     begin, end, image, ascent, mean, square, rate, floor, decay_mean, decay_square, correct_mean, correct_square, patch
 ):  # fmt: skip

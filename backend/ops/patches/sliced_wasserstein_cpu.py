@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from backend.ops.kernel_threads import parallel_loop
+from backend.ops.kernel_threads import parallel_loop, run_in_threads
 
 TILE_ROWS, TILE_COLUMNS = 32, 256
 _FIRST_COLUMN = np.int64(0)  # a bare 0 is a type of its own, for which numba compiles a function once more
@@ -78,27 +78,30 @@ def projection_extent(image, filters):
     """Lowest and highest projection on each filter: two arrays [K]."""
     low = np.full((ROW_BLOCKS, filters.shape[0]), np.inf, np.float32)
     high = np.full((ROW_BLOCKS, filters.shape[0]), -np.inf, np.float32)
-    _extents(image, filters, low, high)
+    run_in_threads(_extent_of_blocks, ROW_BLOCKS, image, filters, low, high)
     return low.min(axis=0), high.max(axis=0)
 
 
-@parallel_loop
-def _extents(image, filters, low, high):
-    for block in prange(ROW_BLOCKS):
-        _extent_of_block(block, image, filters, low[block], high[block])
-
-
-@njit(cache=True, fastmath=FUSED, error_model="numpy")
-def _extent_of_block(block, image, filters, low, high):
+@njit(cache=True, nogil=True, fastmath=FUSED, error_model="numpy")
+def _extent_of_blocks(begin, end, image, filters, low, high):
     count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
     first, second = np.empty(count, np.float32), np.empty(count, np.float32)
-    for y in range(block, rows, ROW_BLOCKS):
-        for k in range(0, bank, 2):
-            _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
-            low[k] = min(low[k], first.min())
-            high[k] = max(high[k], first.max())
-            low[k + 1] = min(low[k + 1], second.min())
-            high[k + 1] = max(high[k + 1], second.max())
+    for block in range(begin, end):
+        for y in range(block, rows, ROW_BLOCKS):
+            for k in range(0, bank, 2):
+                _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
+                _widen(first, low[block], high[block], k)
+                _widen(second, low[block], high[block], k + 1)
+
+
+@njit(cache=True)
+def _widen(values, low, high, k):
+    """Make low[k] and high[k] take in all values."""
+    least, most = low[k], high[k]
+    for value in values:
+        least = value if value < least else least
+        most = value if value > most else most
+    low[k], high[k] = least, most
 
 
 @parallel_loop
@@ -112,10 +115,21 @@ def projection_histogram(image, filters, low, scale, bins, row_first, row_step, 
         (ROW_BLOCKS, filters.shape[0], bins), np.int32
     )  # a map of 2^31 patches would be needed to overflow
     for block in prange(ROW_BLOCKS):
-        _histogram_of_block(block, image, filters, low, scale, row_first, row_step, labels, label, counts[block])
-    for block in range(1, ROW_BLOCKS):
-        counts[0] += counts[block]
-    return counts[0]
+        _histogram_of_block(
+            np.int64(block), image, filters, low, scale, row_first, row_step, labels, label, counts[block]
+        )
+    return _added(counts)
+
+
+@njit(cache=True)
+def _added(counts):
+    """By hand: numba compiles the message of an error that cannot happen into a sum of arrays, which takes two seconds."""
+    total = counts[0]
+    for block in range(1, counts.shape[0]):
+        for k in range(total.shape[0]):
+            for b in range(total.shape[1]):
+                total[k, b] += counts[block, k, b]
+    return total
 
 
 @njit(cache=True, fastmath=FUSED, error_model="numpy")

@@ -50,7 +50,9 @@ def accumulate(model, pixels, scale, gain, offset, weights, knee, cell, first_ro
             owners[span], sums[span],
         )  # fmt: skip
     for span in range(len(owners)):
-        cells[owners[span]] += sums[span]
+        for column in range(cells.shape[1]):
+            for k in range(COLUMNS):
+                cells[owners[span], column, k] += sums[span, column, k]
 
 
 @njit(cache=True)
