@@ -18,7 +18,8 @@ from .inputs import scan_sources, sources
 from .inputs.sources import Source
 from .link.job_records import Job
 from .link.session import Session
-from .settings import feeds, map_extent, properties
+from .placing import places
+from .settings import feeds, map_extent, map_limits, properties
 from .settings.feeds import Feed
 from .shared.algorithm import AlgorithmSpec, find
 from .shared.catalog import algorithms
@@ -27,7 +28,7 @@ from .shared.params import completed, parse
 from .shared.recipe import check_recipe
 from .units import metres_per_unit
 from .writers import table
-from .writers.record import recipe_on
+from .writers.record import recipe_on as recipe_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +69,10 @@ def why_not(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
     scene = context.scene
     try:
         picked = sources.collect(scene, spec, sources.selected(context))
-        map_extent.check(scene, spec, picked, properties.read(scene, spec))
     except InvalidInput as error:
         return str(error)
-    return ""
+    error = map_limits.found(scene, spec, picked)
+    return "" if error is None else str(error)
 
 
 def selected_mesh(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
@@ -138,7 +139,7 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     Raises InvalidInput or InvalidParameter and leaves everything as it was.
     """
     parse(request.spec.params, request.params)  # before the first of several jobs is sent
-    map_extent.check(context.scene, request.spec, request.sources, request.params)
+    map_limits.check(context.scene, request.spec, request.sources, request.params)
     arrays = sources.read_all(request.sources, request.spec, context, request.params)
     fed = {port: (feed, *feeds.output_of(request.spec, port, feed)) for port, feed in request.feeds.items()}
     running = {
@@ -147,7 +148,9 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     }
     target = _target(request)
     place = map_extent.middle(context, request.spec, request.sources) if target is None else None
-    covered = [] if place is None else _covered(context.scene, map_extent.item_of(request.spec, request.sources), place)
+    below = map_extent.item_of(request.spec, request.sources)
+    covered = [] if place is None else places.covered(context.scene, below, place)
+    width = _width(context, request)
     purpose = {
         "generation": generation,
         "output": request.output,
@@ -155,10 +158,9 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
         "feed_recipes": {port: feed.to_json() for port, feed in request.feeds.items()},
-        "location": list(
-            place or free_place(context.scene, tuple(context.scene.cursor.location), _width(context, request))
-        ),
-        "covers": [[item.name, item.session_uid] for item in covered],
+        "location": list(place or places.free(context.scene, tuple(context.scene.cursor.location), width)),
+        "width": width,
+        "covers": places.noted(covered),
         "pressed_on": request.pressed_on,
         "target": target.name if target is not None else "",
         "target_uid": target.session_uid if target is not None else 0,
@@ -179,35 +181,10 @@ def _uv_layer(target: bpy.types.Object | None) -> str:
     return layer.name if layer is not None else ""
 
 
-def free_place(scene: bpy.types.Scene, wanted: tuple[float, float, float], width: float = 0.0) -> list[float]:
-    """The wanted place, or one beside the terrains that stand on it: two surfaces in one place show neither. width: of what is
-    going to stand there, Blender units, where it is known.
-    """
-    place = list(wanted)
-    terrains = [item for item in scene.objects if recipe_on(item) is not None]
-    while (standing := next((item for item in terrains if _is_at(item, place, reach=width / 2)), None)) is not None:
-        place[0] = standing.location.x + max(0.55 * (standing.dimensions.x + width), 1.1 * standing.dimensions.x, 1.1)
-    return place
-
-
 def _width(context: bpy.types.Context, request: Request) -> float:
     """Of the terrain that a request makes, in Blender units; 0 where it is not known beforehand."""
     size = map_extent.extent(context.scene, request.spec, request.sources, request.params)
     return size.columns * size.pixel_size_m / metres_per_unit(context.scene) if size is not None else 0.0
-
-
-def _covered(
-    scene: bpy.types.Scene, source: bpy.types.Object | None, place: tuple[float, float, float]
-) -> list[bpy.types.Object]:
-    """What a terrain lies over that stands where its source does: the source, and earlier terrains in the same place."""
-    terrains = [item for item in scene.objects if recipe_on(item) is not None and _is_at(item, list(place), share=0.01)]
-    return [*([source] if source is not None else []), *(item for item in terrains if item != source)]
-
-
-def _is_at(item: bpy.types.Object, place: list[float], *, share: float = 0.5, reach: float = 0.0) -> bool:
-    """Whether an object's middle is within this share of its width and depth, and reach, of a place, seen from above."""
-    apart = [abs(a - b) for a, b in zip(item.location.to_tuple(), place, strict=True)]
-    return apart[0] < share * item.dimensions.x + reach and apart[1] < share * item.dimensions.y + reach
 
 
 def recipe_of(job: Job) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Port:
 
     classes: for a CLASS_MAP, the name and the sRGB colour (0..1) of each class by its number; a picture's colours are matched to
     the nearest of them. reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader offers.
+    least_px: pixels that a map needs on each side; the engine itself refuses less, this is for saying so before.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Port:
     many: bool = False
     classes: tuple[tuple[str, tuple[float, float, float]], ...] = ()
     reads: tuple[str, ...] = ()
+    least_px: int = 1
 
     def __post_init__(self) -> None:
         check_port(self, SOURCES)

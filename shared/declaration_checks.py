@@ -50,6 +50,14 @@ def check_port(port: Port, sources: Iterable[str]) -> None:
         )
     if port.classes and (port.kind is not CLASS_MAP or len(port.classes) > 256):
         raise DeclarationError(f"Port {port.name!r} declares classes; only a CLASS_MAP may, and at most 256.")
+    if (
+        not isinstance(port.least_px, int)
+        or port.least_px < 1
+        or (port.least_px > 1 and port.kind.axes[:2] != ("H", "W"))
+    ):
+        raise DeclarationError(
+            f"Port {port.name!r} declares least_px {port.least_px!r}; it is 1 or more, and for maps only."
+        )
     _check_is_tuple(f"Port {port.name!r}", "reads", port.reads, str)
     for source in port.reads:
         if source not in sources:

@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 
 from .. import typed
+from ..placing import previews
 from ..readers import exemplars, table
 from ..readers.source import Source, from_json, is_engine
 from ..readers.table import read
@@ -65,8 +66,14 @@ def from_text(text: str) -> Source:
 
 
 def selected(context: bpy.types.Context) -> bpy.types.Object | None:
-    """What a person has selected: the active object, or where that is no mesh, the one mesh that is selected beside it."""
+    """What a person has selected: the active object, or where that is no mesh, the one mesh that is selected beside it.
+
+    While a preview is shown, that is still what it hides: for a view, nothing hidden is active or selected.
+    """
     active = context.active_object
+    if active is None and (behind := context.view_layer.objects.active) is not None and previews.was_selected(behind):
+        return behind
+    active = previews.stands_for(active) if active is not None else None
     if active is not None and active.type == "MESH":
         return active
     meshes = [item for item in context.selected_objects or () if item.type == "MESH"]
@@ -147,7 +154,7 @@ def automatic(
     A result of the engine itself stands for what it was made from: Generate, pressed twice, takes the same source twice. Raises
     InvalidInput. Cheap: for draw().
     """
-    if active is not None and active.type == "MESH" and active.select_get():
+    if active is not None and active.type == "MESH" and (active.select_get() or previews.was_selected(active)):
         again = made_from(spec, port, active)
         if again is None or again.kind == "object":
             return _from_mesh(settings, bpy.data.objects[again.name] if again is not None else active)

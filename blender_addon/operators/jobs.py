@@ -8,7 +8,7 @@ import bpy
 
 from .. import pump, requests
 from ..link.job_records import Job
-from ..placing import previews, results, viewport
+from ..placing import places, previews, results, viewport
 from ..shared.errors import InvalidInput, UnknownJob
 from ..shared.version import PROTOCOL, VERSION
 from .engines import run
@@ -71,7 +71,7 @@ class RELIEVO_OT_place_job(JobOperator, bpy.types.Operator):
             raise InvalidInput("A result can only be placed in Object Mode.", hint="Leave the current mode first.")
         job.error = None
         job.purpose["covers"] = []
-        job.purpose["location"] = requests.free_place(context.scene, tuple(context.scene.cursor.location))
+        job.purpose["location"] = places.free(context.scene, tuple(context.scene.cursor.location))
         results.place(pump.session(), job, pump.generation(), anywhere=True)
         if job.error is not None:
             raise job.error

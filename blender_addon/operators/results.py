@@ -182,6 +182,9 @@ class RELIEVO_OT_show_source(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     hidden: bpy.props.BoolProperty(name="Hide", description="Hide it instead", options={"SKIP_SAVE"})
+    name: bpy.props.StringProperty(
+        name="Object", description="Which of what lies below; empty for all", options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -192,7 +195,8 @@ class RELIEVO_OT_show_source(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        covering.show(covering.below(typed.present(context.active_object)), hidden=self.hidden)
+        below = covering.below(typed.present(context.active_object))
+        covering.show([item for item in below if self.name in ("", item.name)], hidden=self.hidden)
         return {"FINISHED"}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bpy
 
 from .. import requests, typed
-from ..placing import viewport
+from ..placing import places, viewport
 from ..readers import images as drawn
 from ..shared.errors import InvalidInput
 from ..writers import images, stage, table, terrain
@@ -128,7 +128,7 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
         scale, offset_m = (self.high_m - self.low_m, self.low_m) if self.meaning == "RANGE" else (1.0, 0.0)
         columns = max(1, typed.size(image)[0])
         heights = drawn.height_map(image, pixel_size_m=self.width_m / columns, scale=scale, offset_m=offset_m)
-        x, y, z = requests.free_place(context.scene, tuple(context.scene.cursor.location))
+        x, y, z = places.free(context.scene, tuple(context.scene.cursor.location))
         recipe = requests.recipe_on(image)
         made = terrain.make(
             {"height": heights},

@@ -34,9 +34,16 @@ def cover(made: bpy.types.Object, below: Sequence[bpy.types.Object]) -> None:
 
 
 def below(made: bpy.types.Object) -> list[bpy.types.Object]:
-    """What is hidden under a terrain, or was until it was shown beside it. Cheap enough for draw(): names, no geometry."""
-    by = made.session_uid
-    return [item for item in bpy.data.objects if KEY in item and item != made and _cover_of(item) in (by, made.name)]
+    """What is hidden under a terrain, or was until it was shown beside it, from its surface down: what it covers itself, and then
+    what that covers. Cheap enough for draw(): names, no geometry.
+    """
+    covered = [item for item in bpy.data.objects if KEY in item]
+    found, last = [], [made]
+    while last:
+        names = {over.session_uid for over in last} | {over.name for over in last}
+        last = [item for item in covered if _cover_of(item) in names and item != made and item not in found]
+        found += last
+    return found
 
 
 def _cover_of(item: bpy.types.Object) -> int | str:
@@ -51,16 +58,31 @@ def show(items: Sequence[bpy.types.Object], *, hidden: bool) -> None:
 
 
 def uncover() -> bool:
-    """Show what lay under a terrain that a person has deleted. True when there was something."""
-    there = {item.session_uid for item in bpy.data.objects} if _covering else set()
-    gone = {uid for uid, by in _covering.items() if by not in there}
-    for item in [item for item in bpy.data.objects if item.session_uid in gone] if gone else []:
-        if KEY in item:  # undone, it is seen and has none
+    """Show what lay under a terrain that a person has deleted, unless another lies over both. True when there was something."""
+    there = {item.session_uid: item for item in bpy.data.objects} if _covering else {}
+    gone = {uid: _next_over(by, there) for uid, by in _covering.items() if by not in there}
+    for uid, over in gone.items():
+        item = there.get(uid)
+        if item is None or KEY not in item:  # undone, it is seen and has none
+            continue
+        if over is None:
             del item[KEY]
             _set_hidden(item, False)
-    for uid in gone:
-        del _covering[uid]
+        else:
+            item[KEY] = over.name
+    for uid, over in gone.items():
+        if over is None or uid not in there:
+            del _covering[uid]
+        else:
+            _covering[uid] = over.session_uid
     return bool(gone)
+
+
+def _next_over(by: int, there: dict[int, bpy.types.Object]) -> bpy.types.Object | None:
+    """What lies over a terrain that is gone, None for nothing."""
+    while by not in there and by in _covering:
+        by = _covering[by]
+    return there.get(by)
 
 
 def remember() -> None:

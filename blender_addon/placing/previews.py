@@ -16,7 +16,7 @@ import bpy
 
 from ..link.job_records import Job
 from ..writers import preview_objects, record, table
-from . import covering, viewport
+from . import covering, places, viewport
 
 TAG = "relievo_preview"  # custom property of a stand-in: the job's id
 HIDES = "relievo_hides"  # and the names of the objects that it hides, one in a line
@@ -72,6 +72,8 @@ def _create(job: Job, preview: Any) -> bool:
     target = record.find(bpy.data.objects, job.purpose.get("target", ""), job.purpose.get("target_uid", 0))
     if look is None or (target is not None and target.name not in bpy.context.view_layer.objects):
         return False
+    if target is None:
+        places.renew(job)
     before = _shared_datablocks()
     made = look.make(f"{job.label} (preview)", job.purpose, target)
     if made is None:
@@ -154,6 +156,22 @@ def stood_for(item: bpy.types.Object | None) -> str:
     """The object's name if a stand-in hides it at present, else ""."""
     hidden = {entry.uid for stand_in in _stand_ins.values() for entry in stand_in.hides}
     return item.name if item is not None and item.session_uid in hidden else ""
+
+
+def stands_for(item: bpy.types.Object) -> bpy.types.Object | None:
+    """What a stand-in stands for: the first object that it hides. The object itself where it is no stand-in, None where one hides
+    nothing."""
+    stand_in = next((entry for entry in _stand_ins.values() if entry.uid == item.session_uid), None)
+    if stand_in is None:
+        return item
+    entries = (record.find(bpy.data.objects, entry.name, entry.uid) for entry in stand_in.hides)
+    return next((hidden for hidden in entries if hidden is not None), None)
+
+
+def was_selected(item: bpy.types.Object) -> bool:
+    """Whether the object was selected and active until a stand-in hid it, as it is at present."""
+    entries = (entry for stand_in in _stand_ins.values() for entry in stand_in.hides)
+    return any(entry.uid == item.session_uid and entry.was_selected and entry.was_active for entry in entries)
 
 
 # What it stands in for -----------------------------------------------------------------------------------------------

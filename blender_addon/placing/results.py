@@ -22,7 +22,7 @@ from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
 from ..writers import record, table, textures
 from ..writers.table import Preparing, Result, Writer
-from . import covering, previews, viewport
+from . import covering, places, previews, viewport
 
 log = logging.getLogger(__name__)
 
@@ -171,6 +171,8 @@ def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
     writer, purpose = writer_of(job), job.purpose
     stood = previews.end(job)
     target = None if as_new else find_target(job)
+    if target is None:
+        places.renew(job)
     result = replace(_result_of(job, target), prepared=_preparing.pop(job.id).made)
     if stood:
         result = replace(result, location=stood)

@@ -36,6 +36,7 @@ def show_image(image: bpy.types.Image) -> None:
         bpy.ops.wm.window_new()
         area = windows[-1].screen.areas[0]
         area.type = "IMAGE_EDITOR"
+        area.spaces.active.show_region_ui = True  # what is in the image, which may be heights that all look white
     typed.of(area.spaces.active, bpy.types.SpaceImageEditor).image = image
 
 

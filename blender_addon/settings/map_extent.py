@@ -1,4 +1,4 @@
-"""The map that a terrain engine is going to work on: how large it is, where in the scene it lies, and what that rules out.
+"""The map that a terrain engine is going to work on: how large it is, and where in the scene it lies.
 
 All of it is known from sizes alone, before an input is read or a job is sent: draw() and poll() ask at every redraw, so nothing
 here looks at a vertex or a pixel but middle().
@@ -17,18 +17,13 @@ from .. import typed
 from ..readers import exemplars, meshes
 from ..readers.source import Source
 from ..shared.algorithm import AlgorithmSpec, Port, find
-from ..shared.arrays import HEIGHT_MAP
 from ..shared.catalog import algorithms
-from ..shared.errors import InvalidInput
 from ..shared.params import with_role
 from ..units import metres_per_unit
 from . import properties
 
 Sources = Mapping[str, tuple[Source, ...]]
 IN_SCENE = ("object", "materials", "objects")  # kinds of sources that lie somewhere: in a mesh, or over one
-
-LEAST_ROOM_PX = 16  # pixels of an exemplar at true metres that have to fit on the map's shorter side
-COARSER = 2.0  # from this ratio of pixel sizes on, an engine computes at the exemplar's
 
 
 @dataclass(frozen=True)
@@ -55,11 +50,12 @@ def port_of(spec: AlgorithmSpec) -> Port | None:
 
 def item_of(spec: AlgorithmSpec, given: Sources) -> bpy.types.Object | None:
     """The mesh that the map is read from, None where it comes from elsewhere."""
-    source = _source(spec, given)
+    source = source_of(spec, given)
     return bpy.data.objects.get(source.name) if source is not None and source.kind in IN_SCENE else None
 
 
-def _source(spec: AlgorithmSpec, given: Sources) -> Source | None:
+def source_of(spec: AlgorithmSpec, given: Sources) -> Source | None:
+    """Where a terrain engine's map comes from, None where nothing is given."""
     port = port_of(spec)
     entries = given.get(port.name, ()) if port is not None and spec.makes == "terrain" else ()
     return entries[0] if entries else None
@@ -81,18 +77,19 @@ def extent(
         values, pixel = {**properties.read(scene, spec), **(params or {})}, with_role(spec.parameters, "pixel_size")
         columns, rows = (int(values[side.name]) for side in sides)
         return Extent(rows, columns, float(values[pixel[0].name]) if pixel else 1.0)
-    source = _source(spec, given)
-    return _extent_of(scene, source) if source is not None else None
+    source = source_of(spec, given)
+    return extent_of(scene, source) if source is not None else None
 
 
-def _extent_of(scene: bpy.types.Scene, source: Source) -> Extent | None:
+def extent_of(scene: bpy.types.Scene, source: Source) -> Extent | None:
+    """The size of the map that a source becomes, None where it is not known beforehand."""
     if source.kind in IN_SCENE and (item := bpy.data.objects.get(source.name)) is not None:
         return _seen_from_above(scene, item, int(source.options.get("resolution_px", 512)))
     if source.kind == "image" and (image := bpy.data.images.get(source.name)) is not None:
         columns, rows = typed.size(image)
         return Extent(rows, columns, float(source.options.get("width_m", 10000.0)) / columns) if columns else None
     if source.kind == "exemplar":
-        return _landscape(source.name)
+        return landscape(source.name)
     if source.kind == "engine":
         return extent(scene, find(algorithms(), source.name), {})
     return None
@@ -109,7 +106,8 @@ def _seen_from_above(scene: bpy.types.Scene, item: bpy.types.Object, longest_px:
     return Extent(rows, columns, pixel * metres_per_unit(scene))
 
 
-def _landscape(name: str) -> Extent | None:
+def landscape(name: str) -> Extent | None:
+    """The size of a landscape that ships."""
     side, pixel = exemplars.size_of(name)
     return Extent(side, side, pixel) if side else None
 
@@ -122,7 +120,7 @@ def middle(context: bpy.types.Context, spec: AlgorithmSpec, given: Sources) -> t
 
     None for a source that lies nowhere. Reads the mesh's vertices.
     """
-    item, source = item_of(spec, given), _source(spec, given)
+    item, source = item_of(spec, given), source_of(spec, given)
     if item is None or source is None:
         return None
     depsgraph = context.evaluated_depsgraph_get()
@@ -130,39 +128,3 @@ def middle(context: bpy.types.Context, spec: AlgorithmSpec, given: Sources) -> t
     scale = metres_per_unit(typed.present(context.scene))
     x_m, y_m = where.middle_m
     return x_m / scale, y_m / scale, 0.0
-
-
-# What that rules out --------------------------------------------------------------------------------------------------
-
-
-def check(scene: bpy.types.Scene, spec: AlgorithmSpec, given: Sources, params: Mapping[str, Any]) -> None:
-    """Raises InvalidInput for exemplars at true metres that have no room on the map: the backend would refuse the job."""
-    scale = next((parameter for parameter in spec.parameters if _is_scale(parameter)), None)
-    if scale is None or params.get(scale.name) != "true":
-        return
-    ground, sizes = extent(scene, spec, given), _exemplar_sizes(spec, given, params)
-    if ground is None or not sizes or any(size is None for size in sizes):
-        return
-    finest = min(size.pixel_size_m for size in sizes if size is not None)
-    if finest >= COARSER * ground.pixel_size_m and ground.side_m < LEAST_ROOM_PX * finest:
-        raise InvalidInput(
-            f"The map is only {ground.side_m:.3g} m wide, and at true metres a pixel of the exemplar is {finest:.3g} m: its "
-            f"landforms have no room on less than {LEAST_ROOM_PX * finest:.3g} m.",
-            hint=f"Set {scale.label} to {dict(scale.choices).get('fit', 'Fit to Map')}.",
-            field=scale.name,
-        )
-
-
-def _is_scale(parameter: Any) -> bool:
-    return parameter.type == "choice" and {value for value, _ in parameter.choices} == {"fit", "true"}
-
-
-def _exemplar_sizes(spec: AlgorithmSpec, given: Sources, params: Mapping[str, Any]) -> list[Extent | None]:
-    """Of all exemplars: those that are given, or the landscape that a setting names."""
-    port = next((port for port in spec.inputs if port.many and port.kind is HEIGHT_MAP), None)
-    entries = given.get(port.name, ()) if port is not None else ()
-    scene = typed.present(bpy.context.scene)
-    if entries:
-        return [_extent_of(scene, source) for source in entries]
-    named = (params.get(parameter.name) for parameter in spec.parameters if parameter.type == "choice")
-    return [_landscape(name) for name in named if name in exemplars.names()]

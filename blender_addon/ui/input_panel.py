@@ -111,6 +111,8 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             self._draw_engine(column, context, engine)
         if index == 0 and settings.source in ("IMAGE", "MATERIALS", "OBJECTS"):
             _draw_palette(column, port, settings.source)
+        if index == 0:
+            size_lines.draw_limit(column, size_lines.limit(context, spec), port.name)
 
     def _draw_image(
         self, column: bpy.types.UILayout, spec: AlgorithmSpec, port: Port, settings: Any, index: int

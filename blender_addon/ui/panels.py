@@ -6,8 +6,6 @@ draw() reads settings and the session's records and does nothing else: no I/O, n
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 
 from .. import pump, requests, typed
@@ -19,7 +17,7 @@ from ..settings import properties, property_table
 from ..shared.algorithm import AlgorithmSpec, find
 from ..shared.catalog import algorithms
 from ..shared.jobs import JobState
-from ..shared.params import Param, with_role
+from ..shared.params import with_role
 from ..writers import table
 from . import failures, input_panel, result_panel, size_lines
 from .connection_panel import draw_connection, wrapped
@@ -57,7 +55,10 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
         column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
         seeds = properties.seeds_of(spec)
-        _draw_parameters(column, group, [p for p in spec.parameters if not p.group and p not in seeds])
+        found = size_lines.limit(context, spec)
+        for parameter in (p for p in spec.parameters if not p.group and p not in seeds):
+            column.prop(group, property_table.property_name(parameter))
+            size_lines.draw_limit(column, found, parameter.name)
         if len(with_role(spec.parameters, "size")) == 2:
             size_lines.draw(typed.present(self.layout), context, spec)
         names = dict.fromkeys(parameter.group for parameter in spec.parameters if parameter.group)
@@ -66,12 +67,8 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
             header.label(text=name)
             if body is not None:
                 body.use_property_split, body.use_property_decorate = True, False
-                _draw_parameters(body.column(), group, [p for p in spec.parameters if p.group == name])
-
-
-def _draw_parameters(layout: bpy.types.UILayout, group: Any, parameters: list[Param]) -> None:
-    for parameter in parameters:
-        layout.prop(group, property_table.property_name(parameter))
+                for parameter in (p for p in spec.parameters if p.group == name):
+                    body.prop(group, property_table.property_name(parameter))
 
 
 class RELIEVO_MT_presets(bpy.types.Menu):

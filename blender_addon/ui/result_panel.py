@@ -67,13 +67,12 @@ def _draw_state(box: bpy.types.UILayout, item: bpy.types.Object) -> None:
     if item.display_type == "BOUNDS" and terrain.is_heavy(item):
         wrapped(box, f"Drawn as its box: {len(typed.mesh(item).vertices) / 1e6:.1f} million vertices", "INFO")
         box.operator("relievo.draw_in_full", icon="SHADING_SOLID")
-    if below := covering.below(item):
-        is_hidden = below[0].hide_render
-        text = f"{'Show' if is_hidden else 'Hide'} {below[0].name}" + (
-            f" and {len(below) - 1} More" if below[1:] else ""
-        )
-        icon = "HIDE_ON" if is_hidden else "HIDE_OFF"
-        box.operator("relievo.show_source", text=text, icon=icon).hidden = not is_hidden
+    below = covering.below(item)
+    for under in dict.fromkeys([*below[:1], *below[-1:]]):  # the last result, and what the first was made from
+        is_hidden = under.hide_render
+        text = f"{'Show' if is_hidden else 'Hide'} {under.name}"
+        button = box.operator("relievo.show_source", text=text, icon="HIDE_ON" if is_hidden else "HIDE_OFF")
+        button.hidden, button.name = not is_hidden, under.name
 
 
 def _newest(item: bpy.types.Object, spec: AlgorithmSpec) -> Job | None:

@@ -1,4 +1,6 @@
-"""How many vertices and how much memory a terrain is going to take, drawn under its size and, where it is much, beside Generate."""
+"""How many vertices and how much memory a terrain is going to take, drawn under its size and, where it is much, beside Generate;
+and what cannot work on a map of that size, under the input or the setting that has to be changed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import bpy
 
 from .. import typed
 from ..inputs import sources
-from ..settings import map_extent, properties
+from ..settings import map_extent, map_limits, properties
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.errors import InvalidInput
 from ..writers import table
@@ -17,14 +19,18 @@ from .connection_panel import wrapped
 def cost(context: bpy.types.Context, spec: AlgorithmSpec) -> Cost | None:
     """Of what Generate is going to make with the present settings; None where that is not known beforehand."""
     scene = typed.present(context.scene)
-    try:
-        given = sources.collect(scene, spec, sources.selected(context))
-    except InvalidInput:
-        given = {}
-    extent = map_extent.extent(scene, spec, given)
+    extent = map_extent.extent(scene, spec, _given(context, spec))
     if extent is None:
         return None
     return table.of(spec).cost(properties.result_choice(scene, spec), extent.rows, extent.columns)
+
+
+def _given(context: bpy.types.Context, spec: AlgorithmSpec) -> map_extent.Sources:
+    """The sources that are picked; none where one is missing."""
+    try:
+        return sources.collect(typed.present(context.scene), spec, sources.selected(context))
+    except InvalidInput:
+        return {}
 
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec) -> None:
@@ -32,6 +38,17 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, spec: Algorithm
     found = cost(context, spec)
     if found is not None:
         layout.label(text=found.sentence, icon="ERROR" if found.is_heavy else "BLANK1")
+
+
+def limit(context: bpy.types.Context, spec: AlgorithmSpec) -> InvalidInput | None:
+    """What cannot work with the present inputs and settings, None where all can. Its field is the port or parameter to change."""
+    return map_limits.found(typed.present(context.scene), spec, _given(context, spec))
+
+
+def draw_limit(layout: bpy.types.UILayout, found: InvalidInput | None, field: str) -> None:
+    """Nothing where it is another field's."""
+    if found is not None and found.field == field:
+        wrapped(layout, str(found), "ERROR")
 
 
 def draw_warning(layout: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec) -> None:

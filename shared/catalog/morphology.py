@@ -9,6 +9,8 @@ from ..algorithm import AlgorithmSpec, Port, Preset
 from ..arrays import CLASS_MAP, HEIGHT_MAP
 from ..params import param
 
+LEAST_MAP_SIDE = 16  # pixels: less has no room for landforms
+
 
 @dataclass(frozen=True, kw_only=True)
 class MorphologyParams:
@@ -262,7 +264,13 @@ SPEC = AlgorithmSpec(
     devices_for=_devices_for,
     weights=("vgg19",),
     inputs=(
-        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The map whose layout is kept"),
+        Port(
+            name="height",
+            kind=HEIGHT_MAP,
+            label="Height",
+            help="The map whose layout is kept",
+            least_px=LEAST_MAP_SIDE,
+        ),
         Port(
             name="exemplar",
             kind=HEIGHT_MAP,

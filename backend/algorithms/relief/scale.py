@@ -18,11 +18,11 @@ from torch import Tensor
 from backend.algorithms.relief.relief_transfer import resample
 from backend.ops.resampling import nearest, resize
 from shared.arrays import Array
+from shared.catalog.morphology import LEAST_MAP_SIDE
 from shared.errors import InvalidInput
 
 log = logging.getLogger(__name__)
 
-LEAST_MAP_SIDE = 16
 LEAST_EXEMPLAR_SIDE = 20  # pixels: less has no room for a few different 7 x 7 patches
 MOST_EXEMPLAR_SIDE = 16384
 ENOUGH_PX = 2**20  # of an exemplar, to know how wide its landforms are

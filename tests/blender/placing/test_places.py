@@ -9,6 +9,7 @@ import pytest
 from blender_addon import pump, requests
 from blender_addon.inputs import sources
 from blender_addon.placing import covering, previews, results
+from blender_addon.settings import map_limits
 from blender_addon.settings.feeds import Feed
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.catalog import ALGORITHMS
@@ -74,6 +75,10 @@ def choose(engine: str, **settings: object) -> None:
 
 def source_of(item: bpy.types.Object) -> dict:
     return requests.recipe_on(item)["scene"]["sources"]["height"][0]
+
+
+def sources_of(engine: str) -> dict:
+    return sources.collect(bpy.context.scene, find(ALGORITHMS, engine), bpy.context.active_object)
 
 
 def generate() -> bpy.types.Object:
@@ -214,6 +219,59 @@ def test_what_cannot_work_is_said_before_generate() -> None:
     assert bpy.ops.relievo.generate.poll()
 
 
+def test_a_map_of_too_few_pixels_is_said_under_its_size() -> None:
+    """By how much to raise it, too, and that is enough; the engine is not asked."""
+    item = hill("Lane", 100.0, (0.0, 0.0, 0.0))
+    item.scale[1] = 2.0
+    bpy.context.view_layer.update()
+    choose("morphology", steps=1)
+    settings = bpy.context.scene.relievo.morphology.from_height
+    settings.resolution = 512
+    sentence = "Height: the map is only 512 x 11 pixels; at least 16 are needed on each side. Raise Resolution to"
+    assert not bpy.ops.relievo.generate.poll()
+    under = paper.draw(panels.input_panel.RELIEVO_PT_inputs)
+    assert sentence in " ".join(under), under
+    assert sentence in " ".join(paper.draw(panels.RELIEVO_PT_generate))
+    with pytest.raises(RuntimeError, match="only 512 x 11 pixels"):
+        bpy.ops.relievo.morphology(height="Lane")
+    assert not pump.session().jobs
+    error = map_limits.found(bpy.context.scene, find(ALGORITHMS, "morphology"), sources_of("morphology"))
+    settings.resolution = int(error.hint.split()[-2])
+    assert bpy.ops.relievo.generate.poll()
+    assert len(generate().data.vertices) >= 16 * settings.resolution
+    choose("hydrology", steps=1)
+    assert bpy.ops.relievo.generate.poll(), "an engine that needs no more"
+
+
+@pytest.mark.parametrize("source", ["IMAGE", "NOISE"])
+def test_so_is_that_of_an_image_and_of_new_noise(source: str) -> None:
+    scene = bpy.context.scene.relievo
+    choose("morphology")
+    scene.morphology.from_height.source = source
+    scene.morphology.from_height.image = bpy.data.images.new("Strip", 200, 15, float_buffer=True)
+    scene.noise.width_px, scene.noise.height_px = 200, 15
+    under = " ".join(paper.draw(panels.input_panel.RELIEVO_PT_inputs))
+    assert "the map is only 200 x 15 pixels; at least 16 are needed on each side" in under
+    assert not bpy.ops.relievo.generate.poll()
+
+
+def test_an_exemplar_that_is_too_small_for_a_continent_is_said_under_its_setting() -> None:
+    hill("Continent", 3e6, (0.0, 0.0, 0.0))
+    choose("morphology")
+    said = " ".join(paper.draw(panels.RELIEVO_PT_settings))
+    assert "The exemplar is only" in said
+    assert not bpy.ops.relievo.generate.poll()
+    bpy.context.scene.relievo.morphology.from_height.resolution = 8192
+    assert bpy.ops.relievo.generate.poll()
+
+
+def test_a_scale_without_room_is_said_under_the_setting() -> None:
+    hill("Sculpt", 2.7, (0.0, 0.0, 0.0))
+    choose("morphology", scale="true")
+    said = paper.draw(panels.RELIEVO_PT_settings)
+    assert said[said.index("Scale") + 1].startswith("The map is only")
+
+
 # While it runs, and afterwards ----------------------------------------------------------------------------------------
 
 
@@ -237,6 +295,58 @@ def test_deleting_a_preview_cancels_its_job() -> None:
     step_until(lambda: job.state is JobState.CANCELLED, "the cancel")
     assert not source.hide_get()
     assert preview_of(job) is None
+
+
+def test_while_a_preview_is_shown_its_source_is_what_is_selected() -> None:
+    """A preview hides what was selected: Generate, pressed meanwhile, takes that and neither the preview nor something new."""
+    source, spec = hill("Hill", 400.0, (0.0, 0.0, 0.0)), find(ALGORITHMS, "hydrology")
+    choose("hydrology", steps=1)
+    given = {"height": (sources.Source("object", "Hill", {"resolution_px": SIDE_PX}),)}
+    job = submit({"steps": 1000, "step_s": 0.05}, sources=given, preview=True)
+    preview = step_until(lambda: preview_of(job), "the preview") or preview_of(job)
+    assert not source.select_get()
+    assert "Selected: Hill" in lines()
+    assert requests.from_settings(bpy.context, spec).sources["height"][0].name == "Hill"
+    bpy.context.view_layer.objects.active = preview
+    preview.select_set(True)
+    assert requests.from_settings(bpy.context, spec).sources["height"][0].name == "Hill"
+    pump.session().cancel(job)
+    step_until(lambda: job.is_settled, "the cancel")
+
+
+def test_two_jobs_in_the_queue_do_not_end_in_one_place() -> None:
+    """Over a source the later result covers the earlier one; without one it stands beside it."""
+    given = {
+        "height": (sources.Source("object", hill("Hill", 400.0, (0.0, 0.0, 0.0)).name, {"resolution_px": SIDE_PX}),)
+    }
+    jobs = [submit({"steps": 1, "seed": seed}, sources=given) for seed in (1, 2)]
+    step_until(lambda: all(job.applied for job in jobs), "both results")
+    first, second = (results.find_shown(job) for job in jobs)
+    assert first.location == second.location
+    assert (first.hide_get(), second.hide_get()) == (True, False)
+    apart = [submit({"steps": 1, "seed": seed}) for seed in (1, 2)]
+    step_until(lambda: all(job.applied for job in apart), "both results")
+    first, second = (results.find_shown(job) for job in apart)
+    assert abs(first.location.x - second.location.x) > 0.5 * (first.dimensions.x + second.dimensions.x)
+
+
+def test_the_first_source_can_be_shown_over_later_results_and_stays_below_them() -> None:
+    source = hill("Hill", 400.0, (0.0, 0.0, 0.0))
+    choose("hydrology", steps=1)
+    made = [generate() for _ in range(3)]
+    names = [item.name for item in made]
+    assert [line for line in lines() if line.startswith("Show ")] == [f"Show {names[1]}", "Show Hill"]
+    bpy.ops.relievo.show_source(name="Hill")
+    assert [item.hide_get() for item in (source, *made)] == [False, True, True, False]
+    bpy.ops.relievo.show_source(name="Hill", hidden=True)
+    bpy.data.objects.remove(made[0])
+    pump.step()
+    assert source.hide_get(), "another result lies over it"
+    for item in made[:0:-1]:
+        bpy.data.objects.remove(item)
+        pump.step()
+    assert not source.hide_get()
+    assert covering.KEY not in source
 
 
 def test_an_undo_in_mid_job_cancels_nothing() -> None:
