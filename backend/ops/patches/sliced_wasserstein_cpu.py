@@ -156,7 +156,7 @@ def _histogram_of_block(block, image, filters, low, scale, row_first, row_step, 
                         counts[k + 1, int(second[c])] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def transport_table(counts, quantiles, low, scale):
     """Displacement T(v) - v at the bin edges, float32 [K, bins + 1]; T = inverse target distribution of the own
     distribution.

@@ -11,7 +11,7 @@ from numba import njit
 from backend.ops.simd import peek, poke
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def gather_cells(uv, weights, pixels, scale, left, bottom, width, side, sums):
     """Add a strip's colours to sums float64 [tiles * side * side, 4]: weight, and weighted decoded colour.
 
@@ -31,7 +31,7 @@ def gather_cells(uv, weights, pixels, scale, left, bottom, width, side, sums):
                 sums[cell, 1 + k] += weight * scale * pixels[i, j, k]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def alternate(photograph, cell, weight, color, per_channel, with_bias, knee, prior, rounds, gain, bias, cells):
     """Colours of cells and gain and bias [P, 3] of photographs in turn, in place: color = gain * cell + bias.
 
@@ -126,7 +126,7 @@ def _add_to_sums(cell, robust, color, means, sums):
     sums[4] += product
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def regress(sums, per_channel, with_bias, prior, gain, bias):
     """Gain and bias [3], in place, from sums [3, 5]: weight, model, color, model², model color."""
     if not sums[0, 0] > 0:
@@ -155,7 +155,7 @@ def regress(sums, per_channel, with_bias, prior, gain, bias):
         gain[k] = min(max(gain[k], 0.1), 10.0)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def fix_gauge(gain, bias, sums):
     """Make the weighted geometric mean of the gains 1 and the weighted mean of the biases 0, channel by channel.
 

@@ -17,7 +17,7 @@ from backend.ops.surface.constants import SUBTEXELS
 STRIP_ROWS = 64
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _sort_into_strips(corners, rows):
     """starts [strips + 1], members: the triangles of strip s, ascending, are members[starts[s] : starts[s + 1]]."""
     strips = (rows + STRIP_ROWS - 1) // STRIP_ROWS

@@ -60,7 +60,7 @@ def _note_strips(batch, first, last):
         last[j] = np.int32(bottom) // BAND if shows else 0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def bin_triangles(first, last, strips):
     """The triangles of each strip: starts int64 [strips + 1] into members int32, the mesh's order kept in each strip."""
     starts = np.zeros(strips + 1, np.int64)

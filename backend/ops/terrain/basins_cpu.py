@@ -14,7 +14,7 @@ from numba import njit
 from backend.ops.terrain.routing_cpu import NONE, offsets
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def basin_labels(codes):
     """Labels [H*W] int32: 0 for cells that reach the edge, 1.. for the basins of the pits, and the pits [P] int64."""
     rows, cols = codes.shape
@@ -83,7 +83,7 @@ def _pass_bits(height, label, r, c, rows, cols):
     return np.uint8(codes | ((open_ >> 6) & 1) << 5 | ((open_ >> 5) & 1) << 6 | ((open_ >> 4) & 1) << 7)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def pass_bits(height, labels):
     """For each cell [H, W] uint8 the neighbours over which water may leave its basin: candidates for lowest passes."""
     rows, cols = height.shape
@@ -149,7 +149,7 @@ def _comes_first(a, b, flow, step):
     return a > b  # then the last listed is visited first
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def basin_tree(height, codes, labels, bits, basins):
     """The lowest passes that join all basins with the outside: the minimum spanning tree of Cordonnier et al. (2019).
 
@@ -224,7 +224,7 @@ def basin_tree(height, codes, labels, bits, basins):
     return edges[:count]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def carve_basins(codes, labels, pits, edges):
     """Turn round, in place, the flow from each basin's pass to its pit, so that the pit drains over the pass."""
     cols = codes.shape[1]

@@ -4,7 +4,8 @@ Both walk the grid with one binary heap whose keys are single 64-bit integers: t
 float32 in the upper half, the cell index in the lower. Comparing integers is fast, and because no two keys are
 equal the order of the walk, and so every byte of the result, is fixed. Cells on the edge of the grid are outlets.
 
-These kernels know only flat arrays; arguments are checked in backend.ops.terrain.depressions.
+The kernels release Python's lock: on a large map one call takes seconds, in which an interrupt must still be handled.
+They know only flat arrays; arguments are checked in backend.ops.terrain.depressions.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _sift_down(heap, size):
     heap[position] = key
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def order_bits(height):
     """Flat int64 keys [N] whose upper 32 bits sort as the float32 heights do and whose lower 32 are the cell index."""
     bits = height.ravel().view(np.int32)
@@ -60,7 +61,7 @@ def order_bits(height):
     return keys
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def priority_flood(height, epsilon):
     """Raise every cell of `height` [H, W] float32 in place to the lowest level from which it drains to the edge.
 
@@ -125,7 +126,7 @@ def priority_flood(height, epsilon):
     return raised
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def undrained(height):
     """Mask [H, W] of the inner cells none of whose eight neighbours is strictly lower (pits and flats)."""
     rows, cols = height.shape
@@ -150,7 +151,7 @@ def pit_cells(height, mask):
     return found[np.argsort(order_bits(height)[found], kind="stable")]  # by NumPy: numba compiles its sort for seconds
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _find_pits(height, mask, found):
     """pit_cells without their order, into found; how many."""
     rows, cols = height.shape
@@ -195,7 +196,7 @@ def _find_pits(height, mask, found):
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def breach_pits(height, pits, epsilon, max_cost, max_length, wander, seed):
     """Carve a channel from each pit to lower ground, in place on `height` [H, W] float32; returns how many failed.
 

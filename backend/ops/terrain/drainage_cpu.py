@@ -14,7 +14,7 @@ from numba import njit
 from backend.ops.terrain.depressions_cpu import INDEX_MASK, _sift_down, _sift_up, order_bits
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def drainage_tree(height):
     """order, parent: int32 [N] flat cells, each after its parent; parent -1 at the edge.
 
@@ -60,7 +60,7 @@ def drainage_tree(height):
     return order, parent
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def settle(height, order, parent, cut_share, drop):
     """(1 - cut_share) * (least surface above) + cut_share * (greatest surface below) that falls by drop to each
     parent.

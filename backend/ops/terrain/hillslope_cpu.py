@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def diffuse(height, number):
     """Heights [H, W] float64 after one step; `number` is diffusivity * time / pixel_size^2."""
     rows, cols = height.shape

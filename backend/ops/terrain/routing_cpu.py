@@ -39,7 +39,7 @@ def hash_bits(cell, seed):
     return finalise64(h * _GOLDEN)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def steepest_receivers(height, pixel_size):
     """Direction codes [H, W] of steepest descent on `height` [H, W] float64 (O'Callaghan and Mark 1984, "D8")."""
     rows, cols = height.shape
@@ -82,7 +82,7 @@ def steepest_receivers(height, pixel_size):
     return codes
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def random_receivers(height, pixel_size, jitter, seed):
     """Direction codes [H, W] where each falling slope is first shortened by up to the share `jitter` 0..1 at random.
 
@@ -112,7 +112,7 @@ def random_receivers(height, pixel_size, jitter, seed):
     return codes
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def donor_counts(codes):
     """How many neighbours drain into each cell, [H, W] uint8."""
     rows, cols = codes.shape
@@ -138,7 +138,7 @@ def donor_counts(codes):
     return counts
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def drainage_order(codes, donors):
     """Cells in an order that puts donors before receivers, [N] int32, and the cells draining through each, [N] int32.
 
@@ -173,7 +173,7 @@ def drainage_order(codes, donors):
     return order, upstream
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def accumulate(codes, order, source):
     """Sum of `source` [N] float64 over each cell and all cells that drain through it."""
     flow = codes.ravel()
@@ -186,7 +186,7 @@ def accumulate(codes, order, source):
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def spread_cells(height):
     """Cells draining through each cell [H, W] float64 when water goes to all lower neighbours (Quinn et al. 1991).
 

@@ -14,7 +14,7 @@ from backend.ops.terrain.constants import POWERS_TABLE as TABLE
 from backend.ops.terrain.routing_cpu import NONE, offsets
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def area_powers(cells, cell_area, exponent):
     """(cells * cell_area)^exponent, [N] float64, for the whole or fractional numbers of cells [N] drained."""
     table = np.empty(TABLE)
@@ -28,7 +28,7 @@ def area_powers(cells, cell_area, exponent):
     return powers
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def incise(height, supply, codes, order, rate, pixel_size, slope_exponent, steepest, lakes):
     """Heights [H, W] float64 after one step of dz/dt = -K A^m S^n, implicit in the slope (Braun and Willett 2013).
 
@@ -97,7 +97,7 @@ def solve_fall(before, factor, n):
     return x
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def settling(before, after, codes, order, upstream, rate, deposition):
     """Metres [N] float64 that settle on each cell out of what was worn away upstream (Yuan et al. 2019, eq. 5).
 

@@ -87,6 +87,17 @@ def test_every_row_of_the_table_names_a_kernel_and_its_types() -> None:
         assert entry.seconds >= 0
 
 
+@pytest.mark.parametrize("name", sorted({f"{entry.kernel.module}.{entry.kernel.function}" for entry in table()}))
+def test_a_kernel_releases_pythons_lock(name: str) -> None:
+    """Otherwise the thread that ends an interrupted command waits for the kernel, and the process has to be killed. Kernels on
+    numba's own threads keep the lock, because not every threading layer of numba bears two callers at once."""
+    import importlib
+
+    module, function = name.rsplit(".", 1)
+    options = getattr(importlib.import_module(module), function).targetoptions
+    assert options.get("nogil") or options.get("parallel"), f"{name}: njit(nogil=True) is missing"
+
+
 COLD = """
 import hashlib, sys
 from numba.core import event

@@ -70,7 +70,7 @@ def _count_seen_rows(begin, end, cells, table):
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def coarsen(fine, fine_side, coarse, coarse_start, coarse_side, result):
     """The matrix and right sides of the next coarser grid, whose texels stand for 2 x 2 of this one's: P' A P, P' b.
 
