@@ -27,11 +27,14 @@ log = logging.getLogger(__name__)
 MAX_STRANGERS = 64  # connections that have not said Hello, half-open ones among them
 MAX_CLIENTS = 128  # connections that have
 HELLO_WITHIN_S = 10.0
-STRANGER_BYTES = 4 << 20  # that a connection may send before it has said Hello
-STRANGERS_BYTES = 32 << 20  # that all of them may hold together
+STRANGER_BYTES = 64 << 10  # that a connection may send before it has said Hello
+STRANGERS_BYTES = 2 << 20  # that all of them may hold together
 CLIENT_BYTES = MAX_TOTAL_BYTES + (64 << 20)  # on their way from one client, encryption and headers included
 CLIENTS_BYTES = 2 * MAX_TOTAL_BYTES  # of all clients together
-CHECK_INTERVAL_S = 0.02
+SMALL_BYTES = 1 << 20  # that a client may have sent, and we not read, while what we read of it is small messages
+SMALL_BYTES_IN_ALL = 4 << 20  # of all clients together
+REST_S = 5.0  # that an owner whose connection was dropped for that may not come in
+CHECK_INTERVAL_S = 0.01
 LAST_WORDS_S = 0.5
 EVENTS_A_TURN = 300
 FRAME_OVERHEAD_BYTES = 64  # encryption and framing take up to 42
@@ -42,7 +45,8 @@ _BYTES_RECEIVED = 128  # offset of tcpi_bytes_received in Linux's struct tcp_inf
 class Connection:
     """One connection. fd: libzmq's, never closed here. client: its routing id, b"" before its first message. owner, user: who
     it has said to be, with a right token. taken: bytes of its messages that are dealt with. before: what it had sent when it
-    was last made a stranger.
+    was last made a stranger. read, small: when libzmq last had no message for us, what it had sent; and the bytes of headers,
+    small frames and their upkeep that were read since.
     """
 
     fd: int
@@ -56,6 +60,8 @@ class Connection:
     heard: float = 0.0
     taken: int = 0
     before: int = 0
+    read: int = 0
+    small: int = 0
     refusals: int = 0
     is_mute: bool = False
     closes_at: float = math.inf
@@ -75,6 +81,8 @@ class Connections:
         self.socket = router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self._by_fd: dict[int, Connection] = {}
         self._next_check = 0.0
+        self._is_all_read = False
+        self._resting: dict[str, float] = {}  # owners, and until when
         self.count_accepted = 0
 
     def __iter__(self) -> Iterator[Connection]:
@@ -106,6 +114,10 @@ class Connections:
                 self._by_fd[fd] = Connection(fd, _peer(fd), now, heard=now)
         return ended
 
+    def note_all_read(self) -> None:
+        """libzmq has no message for us now. It may have a part of one."""
+        self._is_all_read = True
+
     def check(self, now: float) -> None:
         """Drop what is over the limits. Cheap when it is called often."""
         if now < self._next_check:
@@ -120,15 +132,18 @@ class Connections:
                 self.drop(connection, "what it sends instead of a Hello is no message")
             elif now - connection.since > HELLO_WITHIN_S:
                 self.drop(connection, f"no Hello came within {HELLO_WITHIN_S:g} s")
-        self._bound_bytes([c for c in strangers if not c.is_dropped], STRANGER_BYTES, STRANGERS_BYTES, whole=True)
-        self._bound_bytes([c for c in open_ones if c.is_greeted], CLIENT_BYTES, CLIENTS_BYTES, whole=False)
+        received = {c: _bytes_received(c.fd) for c in open_ones if not c.is_dropped}
+        # of strangers all that they have ever sent counts, of clients what the server has not taken yet
+        held = {c: max(size - c.before, 0) for c, size in received.items() if not c.is_greeted}
+        self._bound_bytes(held, STRANGER_BYTES, STRANGERS_BYTES)
+        clients = {c: size for c, size in received.items() if c.is_greeted}
+        self._bound_bytes({c: max(size - c.taken, 0) for c, size in clients.items()}, CLIENT_BYTES, CLIENTS_BYTES)
+        self._bound_small_messages(clients)
 
-    def _bound_bytes(self, connections: list[Connection], of_one: int, of_all: int, *, whole: bool) -> None:
-        """whole: count all that a connection has ever sent, not only what the server has not taken yet."""
-        held = {c: max(_bytes_received(c.fd) - (c.before if whole else c.taken), 0) for c in connections}
+    def _bound_bytes(self, held: dict[Connection, int], of_one: int, of_all: int) -> None:
         for connection, size in held.items():
             if size > of_one:
-                self.drop(connection, f"it has sent more than {of_one >> 20} MiB")
+                self.drop(connection, f"it has sent more than {of_one >> 10} KiB")
         total = sum(size for connection, size in held.items() if not connection.is_dropped)
         for connection in sorted(held, key=held.__getitem__, reverse=True):
             if total <= of_all:
@@ -136,6 +151,26 @@ class Connections:
             if not connection.is_dropped:
                 total -= held[connection]
                 self.drop(connection, f"all connections together hold more than {of_all >> 20} MiB")
+
+    def _bound_small_messages(self, received: dict[Connection, int]) -> None:
+        """Drop who sends small messages faster than they are read: libzmq keeps all of them, at several times their size.
+
+        A large array that is on its way counts for nothing here: until it has come, nothing waits to be read.
+        """
+        if self._is_all_read:
+            self._is_all_read = False
+            for connection, count in received.items():
+                connection.read, connection.small = count, 0
+            return
+        unread = {
+            c: count - c.read for c, count in received.items() if c.small > SMALL_BYTES // 16 and not c.is_dropped
+        }
+        total = sum(unread.values())
+        for connection in sorted(unread, key=unread.__getitem__, reverse=True):
+            is_over = unread[connection] > SMALL_BYTES and connection.small > SMALL_BYTES
+            if is_over or total > SMALL_BYTES_IN_ALL:
+                total -= unread[connection]
+                self.drop_flooding(connection, "its small messages come faster than they can be read")
 
     def drop(self, connection: Connection, why: str) -> None:
         """Shut the connection down; libzmq then closes it, and receive() reports it. What it sent is not answered any more."""
@@ -147,6 +182,18 @@ class Connections:
         if connection.peer is not None and _peer(connection.fd) == connection.peer:
             with _borrowed(connection.fd) as borrowed:
                 borrowed.shutdown(socket.SHUT_RDWR)
+
+    def drop_flooding(self, connection: Connection, why: str) -> None:
+        """Drop it, and let nobody of its owner in for a while."""
+        now = time.monotonic()
+        self._resting = {owner: until for owner, until in self._resting.items() if until > now}
+        if connection.owner:
+            self._resting[connection.owner] = now + REST_S
+        self.drop(connection, why)
+
+    def is_resting(self, owner: str) -> bool:
+        """Whether a connection of this owner was dropped for flooding a moment ago."""
+        return self._resting.get(owner, 0.0) > time.monotonic()
 
     def close_soon(self, connection: Connection) -> None:
         """Hear no more of it, and drop it once libzmq has had the time to send what it was told."""

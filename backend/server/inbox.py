@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import zmq
 
@@ -23,8 +22,9 @@ from shared.codec import MAX_ARRAYS
 log = logging.getLogger(__name__)
 
 MESSAGES_A_TURN = 256  # taken from libzmq before anything else gets its turn
-TAKE_S = 0.005
+TAKE_S = 0.01
 MAX_PARTS = MAX_ARRAYS + 2
+MAX_STRANGER_PARTS = 64  # of a message before Hello
 MAX_WAITING = 16_384  # messages of one client
 MAX_WAITING_BYTES = 24 << 20  # of their headers and small frames; large ones are counted with the connection
 MAX_WAITING_BYTES_IN_ALL = 64 << 20
@@ -41,7 +41,7 @@ class _Line:
     """The messages of one connection that wait. cost_s: processing time that it has had lately."""
 
     connection: Connection
-    frames: deque[Frames] = field(default_factory=deque)
+    messages: deque[tuple[Frames, int]] = field(default_factory=deque)  # with the bytes that each holds
     held_bytes: int = 0
     cost_s: float = 0.0
 
@@ -63,41 +63,47 @@ class Inbox:
         self._costs_at = 0.0
         self._held_bytes = 0
         self._ended: dict[bytes, None] = {}  # routing ids of the latest connections that have ended, oldest first
-        self._is_skipping = False  # the rest of a message that has too many parts
+        self._is_skipping = False  # the rest of a message that nobody reads
 
     def take(self, now: float) -> None:
         """Take what has come from libzmq, up to a limit."""
         until = time.perf_counter() + TAKE_S
         for _ in range(MESSAGES_A_TURN):
             try:
-                frames, is_whole = self._take_message()
+                if self._is_skipping:
+                    self._skip()
+                else:
+                    self._take_message(now)
             except zmq.Again:
+                self._connections.note_all_read()
                 return
-            if is_whole and len(frames) > 1:
-                self._put(frames, now)
             if time.perf_counter() > until:
                 return
 
-    def _take_message(self) -> tuple[Frames, bool]:
-        """One message, [routing id, frame, ...], and whether that is all of it; of one with too many parts only a piece."""
-        frames: Frames = []
-        while True:
-            frame: Any = self._router.recv(zmq.NOBLOCK, copy=False)  # the parts of a message come all together
-            frames.append(frame)
-            if not frame.more:
-                is_whole, self._is_skipping = not self._is_skipping, False
-                return frames, is_whole
-            if len(frames) > MAX_PARTS:
-                if not self._is_skipping:
-                    self._refuse_long(frames)
+    def _take_message(self, now: float) -> None:
+        """One message, [routing id, frame, ...]. Whose it is shows in the first two; the rest of what nobody reads is skipped."""
+        frames: Frames = [self._router.recv(zmq.NOBLOCK, copy=False)]  # the parts of a message come all together
+        while frames[-1].more:
+            frames.append(self._router.recv(zmq.NOBLOCK, copy=False))
+            if len(frames) == 2:
+                connection = self._connection_of(frames)
+                if connection is None or connection.is_dropped or connection.is_mute:  # its last words
+                    self._is_skipping = frames[-1].more
+                    return
+                most = MAX_PARTS if connection.is_greeted else MAX_STRANGER_PARTS
+            if len(frames) > most and frames[-1].more:
+                self._drop_flooding(connection, f"a message has more than {most} frames")
                 self._is_skipping = True
-                return frames, False
+                return
+        if len(frames) > 1:
+            self._put(connection, frames, now)
 
-    def _refuse_long(self, frames: Frames) -> None:
-        connection = self._connection_of(frames)
-        if connection is not None:
-            self._connections.drop(connection, f"a message has more than {MAX_PARTS} frames")
-            self.forget(connection)
+    def _skip(self) -> None:
+        """Take more of a message that nobody reads."""
+        for _ in range(MAX_PARTS):
+            if not self._router.recv(zmq.NOBLOCK, copy=False).more:
+                self._is_skipping = False
+                return
 
     def _connection_of(self, frames: Frames) -> Connection | None:
         """The connection that a message came over, by descriptor and routing id; None where it has ended.
@@ -142,24 +148,23 @@ class Inbox:
     def _number(self, client: bytes) -> int:
         return (int.from_bytes(client[1:], "big") - self._first_number) % NUMBERS
 
-    def _put(self, frames: Frames, now: float) -> None:
-        connection = self._connection_of(frames)
-        if connection is None or connection.is_dropped or connection.is_mute:
-            return  # its last words
+    def _put(self, connection: Connection, frames: Frames, now: float) -> None:
         connection.heard = now
+        size = _held_bytes(frames)
+        connection.small += size
         line = self._lines.setdefault(connection, _Line(connection))
-        line.frames.append(frames)
-        line.held_bytes += _held_bytes(frames)
-        self._held_bytes += _held_bytes(frames)
-        if len(line.frames) > MAX_WAITING or line.held_bytes > MAX_WAITING_BYTES:
-            self._drop(line, "more of its requests wait than may wait")
+        line.messages.append((frames, size))
+        line.held_bytes += size
+        self._held_bytes += size
+        if len(line.messages) > MAX_WAITING or line.held_bytes > MAX_WAITING_BYTES:
+            self._drop_flooding(connection, "more of its requests wait than may wait")
         elif self._held_bytes > MAX_WAITING_BYTES_IN_ALL:
             largest = max(self._lines.values(), key=lambda line: line.held_bytes)
-            self._drop(largest, "too many requests of all clients wait")
+            self._drop_flooding(largest.connection, "too many requests of all clients wait")
 
-    def _drop(self, line: _Line, why: str) -> None:
-        self._connections.drop(line.connection, why)
-        self.forget(line.connection)
+    def _drop_flooding(self, connection: Connection, why: str) -> None:
+        self._connections.drop_flooding(connection, why)
+        self.forget(connection)
 
     def next(self, now: float, is_waiting: Callable[[Connection], bool]) -> tuple[Connection, Frames] | None:
         """The message to deal with now: of the client that has had least time lately, of those that need not wait."""
@@ -169,12 +174,12 @@ class Inbox:
                 line.cost_s /= 2.0
         for line in sorted(self._lines.values(), key=lambda line: line.cost_s):
             connection = line.connection
-            if connection.is_dropped or (connection.has_ended and not line.frames):
+            if connection.is_dropped or (connection.has_ended and not line.messages):
                 self.forget(connection)
-            elif line.frames and not is_waiting(connection):
-                frames = line.frames.popleft()
-                line.held_bytes -= _held_bytes(frames)
-                self._held_bytes -= _held_bytes(frames)
+            elif line.messages and not is_waiting(connection):
+                frames, size = line.messages.popleft()
+                line.held_bytes -= size
+                self._held_bytes -= size
                 return connection, frames
         return None
 

@@ -21,7 +21,16 @@ import zmq
 from backend.runtime import registry
 from backend.server.access import Access, check_users
 from backend.server.background import Background
-from backend.server.bind import Parent, bind, check_address, first_number, raise_file_limit, router_socket, use_curve
+from backend.server.bind import (
+    Parent,
+    bind,
+    check_address,
+    first_number,
+    raise_file_limit,
+    router_socket,
+    server_context,
+    use_curve,
+)
 from backend.server.connections import Connection, Connections, bytes_on_wire
 from backend.server.inbox import Frames, Inbox
 from backend.server.lifecycle import Lifecycle
@@ -166,7 +175,7 @@ class Server:
         self._store = store
         self._stopping = stopping
         self._connection_files = connection_files
-        self._context = zmq.Context()
+        self._context = server_context()
         self._session = str(uuid.uuid4())
         self._handoff = store.handoff
         self._last_heard = 0.0

@@ -17,7 +17,7 @@ from backend.runtime import registry
 from backend.server import clock
 from backend.server.access import Access
 from backend.server.background import Background, as_relievo_error
-from backend.server.connections import Connection, Connections
+from backend.server.connections import REST_S, Connection, Connections
 from backend.server.job import Job, error_json
 from backend.server.lifecycle import Lifecycle
 from backend.server.quotas import Quotas
@@ -207,6 +207,11 @@ class Service:
                 field="protocol",
             )
         owner = self._access.owner_of(user, _uuid(message.owner, "owner"))
+        if self._connections.is_resting(owner):
+            raise QueueFull(
+                "This client was cut off: it sent requests faster than they can be read.",
+                hint=f"It may come back {REST_S:g} s after that.",
+            )
         if not was_greeted and not self._connections.make_room(self._clients_with_work()):
             raise QueueFull("As many clients are connected as can be.", hint="Close one of them, or try again later.")
         self._quotas.remember(owner, user)

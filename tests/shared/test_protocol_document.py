@@ -126,7 +126,11 @@ def test_numbers_of_connections() -> None:
     assert (
         f"that have not said Hello | {connections.MAX_STRANGERS}, each for {connections.HELLO_WITHIN_S:.0f} s" in text
     )
-    assert f"{connections.STRANGER_BYTES // mib} MiB and {server.MAX_REFUSALS} messages that are none" in text
+    assert f"{connections.STRANGER_BYTES >> 10} KiB, {inbox.MAX_STRANGER_PARTS} frames of a message" in text
+    assert f"message and {server.MAX_REFUSALS} messages that are none" in text
+    small, small_in_all = connections.SMALL_BYTES // mib, connections.SMALL_BYTES_IN_ALL // mib
+    assert f"headers and small frames | {small} MiB of a client, {small_in_all} MiB in all" in text
+    assert f"say Hello again after {connections.REST_S:g} s" in text
     assert f"none; {connections.STRANGERS_BYTES // mib} MiB together" in text
     assert f"that have | {connections.MAX_CLIENTS};" in text
     assert f"frames of a message | {inbox.MAX_PARTS} |" in text
