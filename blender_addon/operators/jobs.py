@@ -11,6 +11,7 @@ from ..link.job_records import Job
 from ..placing import places, previews, results, viewport
 from ..shared.errors import InvalidInput, UnknownJob
 from ..shared.version import PROTOCOL, VERSION
+from ..writers import images
 from .engines import run
 from .reporting import reports_errors
 
@@ -111,6 +112,8 @@ class RELIEVO_OT_show_job(JobOperator, bpy.types.Operator):
             viewport.frame(made)
         elif isinstance(data, bpy.types.Image):
             viewport.show_image(data)
+            if shown_as := images.how_it_is_shown(data):
+                self.report({"INFO"}, f"{shown_as}. Sidebar (N) > Relievo says what is in it")
         elif data is not None:
             self.report({"INFO"}, f"It is the material {data.name}: give it to a mesh under Material Properties")
         else:

@@ -36,8 +36,14 @@ def show_image(image: bpy.types.Image) -> None:
         bpy.ops.wm.window_new()
         area = windows[-1].screen.areas[0]
         area.type = "IMAGE_EDITOR"
-        area.spaces.active.show_region_ui = True  # what is in the image, which may be heights that all look white
     typed.of(area.spaces.active, bpy.types.SpaceImageEditor).image = image
+    if bpy.app.background:
+        return  # there is no view to fit it in
+    window = next(window for window in windows if area in window.screen.areas[:])
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    override = bpy.context.temp_override(window=window, area=area, region=region)
+    with override:  # pyright: ignore[reportGeneralTypeIssues]  # its __enter__ is not declared
+        bpy.ops.image.view_all(fit_view=True)
 
 
 def frame(made: bpy.types.Object) -> None:

@@ -48,8 +48,8 @@ class RELIEVO_PT_image(bpy.types.Panel):
         if pixel_size_m := images.pixel_size_of(image):
             size += f", {pixel_size_m:.4g} m each"
         layout.label(text=size, icon="BLANK1")
-        if kind in ("HEIGHT_MAP", "AREA_MAP", "THICKNESS_MAP"):
-            wrapped(layout, "Data image: values above 1 display as white", "INFO")
+        if shown_as := images.how_it_is_shown(image):
+            wrapped(layout, shown_as, "INFO")
         if texture_images.WHITE_KEY in image:
             layout.label(text=f"White = {image[texture_images.WHITE_KEY]} photographs", icon="BLANK1")
         self._draw_recipe(layout, image)

@@ -36,6 +36,12 @@ def pixel_size_of(image: bpy.types.Image) -> float:
     return float(image.get(_PIXEL_SIZE_KEY, 0.0))
 
 
+def how_it_is_shown(image: bpy.types.Image) -> str:
+    """Why an image made here may look white or black all over, "" for one that looks like what it holds."""
+    in_units = kind_of(image) in ("HEIGHT_MAP", "AREA_MAP", "THICKNESS_MAP")
+    return "Data image: values above 1 display as white" if in_units else ""
+
+
 def build(name: str, array: Array, into: bpy.types.Image | None = None) -> bpy.types.Image:
     """The array as a packed 32-bit float image, value for value; a single channel fills red, green and blue.
 

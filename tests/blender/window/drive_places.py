@@ -90,6 +90,10 @@ def relief_of_a_sculpt(settings):
     made = bpy.context.active_object
     assert (made.location.xy - item.location.xy).length < 0.02, "it stands where its source stands"
     assert item.hide_get()
+    drive.shade("MATERIAL")
+    yield 8.0
+    shot("23-result-shaded")
+    drive.shade("SOLID")
     bpy.ops.relievo.generate()
     yield settled
     assert bpy.context.active_object.location == made.location
@@ -98,6 +102,19 @@ def relief_of_a_sculpt(settings):
     shot("24-true-metres")
     assert not bpy.ops.relievo.generate.poll()
     settings.morphology.scale = "fit"
+    for _ in range(4):
+        bpy.ops.relievo.vary()
+        bpy.ops.relievo.generate()
+    yield settled
+    yield 1.0
+    shot("24-sixth-result")
+    assert [other.name for other in bpy.data.objects if other.type == "MESH" and other.visible_get()] == [
+        bpy.context.active_object.name
+    ]
+    bpy.ops.relievo.show_source(name=item.name)
+    yield 1.0
+    shot("24-beside-its-source")
+    bpy.ops.relievo.show_source(name=item.name, hidden=True)
     bpy.ops.relievo.generate()
     yield lambda: any(previews.TAG in other for other in bpy.data.objects) or settled()
     preview = next(other for other in bpy.data.objects if previews.TAG in other)
@@ -108,6 +125,36 @@ def relief_of_a_sculpt(settings):
     yield settled
     print("deleted preview:", newest_job().sentence)
     shot("25-deleted")
+
+
+def a_boulder_and_a_lane(settings):
+    """A sculpted ball, of which the upper half is seen, and a mesh that is too narrow for its resolution."""
+    bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=6, radius=1.35, location=(12.0, 0.0, 0.0))
+    ball = bpy.context.active_object
+    ball.name = "Boulder"
+    positions = np.empty((len(ball.data.vertices), 3), np.float32)
+    ball.data.vertices.foreach_get("co", positions.ravel())
+    positions *= 1.0 + 0.08 * np.sin(5 * positions).prod(axis=1, keepdims=True)
+    ball.data.vertices.foreach_set("co", positions.ravel())
+    ball.data.update()
+    yield from selected_and_made("boulder")
+    assert (bpy.context.active_object.location.xy - ball.location.xy).length < 0.05
+    lane = sculpt(4.0, (20.0, 0.0, 0.0))
+    lane.scale[1] = 0.12
+    drive.frame_selected()
+    yield 1.0
+    shot("26-lane")
+    assert not bpy.ops.relievo.generate.poll()
+
+
+def selected_and_made(name: str):
+    drive.frame_selected()
+    yield 1.0
+    shot(f"26-{name}-selected")
+    bpy.ops.relievo.generate()
+    yield settled
+    yield 1.0
+    shot(f"26-{name}-result")
 
 
 def images_and_show(settings):
@@ -160,6 +207,7 @@ def session():
     yield lambda: pump.session().connection.is_ready
     settings = bpy.context.scene.relievo
     yield from relief_of_a_sculpt(settings)
+    yield from a_boulder_and_a_lane(settings)
     yield from images_and_show(settings)
     yield from a_large_terrain(settings)
 
