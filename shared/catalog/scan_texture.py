@@ -56,6 +56,13 @@ class ScanTextureParams:
         help="Whether the mesh gets new UVs: only where it has none, never, or always",
         labels={"missing": "If It Has No UVs", "never": "Never", "always": "Always"},
     )
+    legacy: bool = param(
+        False,
+        label="As in Version 0.1",
+        group="UVs",
+        help="Parts without UVs beside others with UVs get no texture, and the report has the words of version 0.1",
+        before=True,
+    )
     mips: bool = param(
         True,
         label="Fill Margins",
@@ -330,6 +337,8 @@ SPEC = AlgorithmSpec(
     icon="OUTLINER_OB_CAMERA",
     params=ScanTextureParams,
     number=3,
+    version=2,  # without `legacy`, parts without UVs are unwrapped beside the others
+    repeats=(1,),
     makes="surface",
     devices=("cpu", "cuda"),
     weights=("vgg19",),

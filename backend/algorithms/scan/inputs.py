@@ -75,8 +75,10 @@ def open_scan(params: ScanTextureParams, inputs: Mapping[str, Any]) -> Scan:
             warnings.append(f"{strays} of the {len(mesh)} triangles reach beyond the texture's border.")
     scan = Scan(views, mesh, occluders, tiles, unwrapped, warnings=warnings, origin=origin)
     if mesh is not None:
-        materials = [] if unwrapped else inputs["mesh"].attributes.get("materials_sharing_uvs", [])
-        scan.overlap = _overlap(mesh, warnings, [str(name) for name in materials])
+        scan.overlap = overlap_share(_in_one_tile(mesh))
+        if scan.overlap > OVERLAP_WORTH_TELLING:
+            say = _overlap_in_version_1 if params.legacy else _overlap
+            warnings.append(say(scan.overlap, _materials_sharing_uvs(inputs["mesh"], mesh)))
     return scan
 
 
@@ -129,7 +131,7 @@ def _with_uvs(
             hint='Unwrap it in Blender, or set Unwrap to "If It Has No UVs".',
             field="mesh",
         )
-    if without and params.unwrap == "missing":
+    if without and params.unwrap == "missing" and not params.legacy:
         mesh, where = unwrap_missing(mesh)
         warnings.append(f"{without} of the {len(mesh)} triangles had no UVs and were unwrapped; {where}.")
         return mesh, True
@@ -138,21 +140,33 @@ def _with_uvs(
     return mesh, False
 
 
-def _overlap(mesh: np.ndarray, warnings: list[str], materials: Sequence[str]) -> float:
-    share = overlap_share(_in_one_tile(mesh))
-    if share > OVERLAP_WORTH_TELLING and materials:
-        named = ", ".join(materials[:NAMED]) + (f" and {len(materials) - NAMED} more" if len(materials) > NAMED else "")
-        warnings.append(
-            f"{share:.1%} of the UVs' area lies under more than one triangle, for the materials {named} use the same part of the "
-            "texture: their colours are mixed. Use --unwrap always (in Blender: Unwrap, Always) for one texture that has room for "
-            "all of them, or texture each material's mesh by itself."
+def _materials_sharing_uvs(given: Array, mesh: np.ndarray) -> list[str]:
+    """Their names, where the mesh that was given keeps the UVs that it has."""
+    known = np.isfinite(given.values[..., 3:]).all(axis=(1, 2))
+    keeps = np.array_equal(given.values[known, :, 3:], mesh[known, :, 3:])
+    return [str(name) for name in given.attributes.get("materials_sharing_uvs", ())] if keeps else []
+
+
+def _overlap(share: float, materials: Sequence[str]) -> str:
+    what = f"{share:.1%} of the UVs' area lies under more than one triangle"
+    if not materials:
+        return (
+            f"{what}: those share their texels. Where that is not meant, use --unwrap always (in Blender: Unwrap, Always) or "
+            "unwrap the mesh again."
         )
-    elif share > OVERLAP_WORTH_TELLING:
-        warnings.append(
-            f"{share:.1%} of the UVs' area lies under more than one triangle: those share their texels. "
-            "Unwrap again where that is not meant."
-        )
-    return float(share)
+    named = ", ".join(materials[:NAMED]) + (f" and {len(materials) - NAMED} more" if len(materials) > NAMED else "")
+    return (
+        f"{what}, because the materials {named} use the same part of the texture: their colours are mixed. Use --unwrap always "
+        "(in Blender: Unwrap, Always) for one texture that has room for all of them, or texture each material's mesh by itself."
+    )
+
+
+def _overlap_in_version_1(share: float, _: Sequence[str]) -> str:
+    """Bytes of a report, as recipes of version 1 repeat them."""
+    return (
+        f"{share:.1%} of the UVs' area lies under more than one triangle: those share their texels. "
+        "Unwrap anew where that is not meant."
+    )
 
 
 def _in_one_tile(mesh: np.ndarray) -> np.ndarray:

@@ -16,9 +16,10 @@ from backend.algorithms.scan.missing_uvs import unwrap_missing
 from backend.ops.surface.charts import overlap_share, tile_numbers
 from shared.arrays import MESH, Array
 from shared.cameras import to_array
-from shared.catalog.scan_texture import ScanTextureParams
+from shared.catalog.scan_texture import SPEC, ScanTextureParams
 from shared.errors import InvalidInput
-from tests.support.small_scan import SmallScan, hills, small_scan
+from shared.params import completed, parse, to_json
+from tests.support.small_scan import SmallScan, hills, paint, small_scan
 
 SIZE = 64
 ORIGIN = np.array([432123.0, 5206789.0, 412.0])
@@ -116,6 +117,33 @@ def test_a_run_says_once_what_became_of_parts_without_uvs(scan: SmallScan) -> No
     assert np.isfinite(made["mesh"].values).all()
 
 
+# Recipes of version 1 ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_recipe_of_version_1_leaves_parts_without_uvs_bare_in_the_words_of_its_report(scan: SmallScan) -> None:
+    recorded = to_json(ScanTextureParams(size=SIZE))
+    del recorded["legacy"]
+    as_it_was = parse(ScanTextureParams, completed(ScanTextureParams, recorded))
+    twice = np.concatenate([partly_bare(), hills() - np.float32([0, 0, 0.4, 0, 0])])
+    inputs = scan.inputs(mesh=Array(MESH, twice, {"materials_sharing_uvs": ["red", "blue"]}))
+    before, now = open_scan(as_it_was, inputs), open_scan(ScanTextureParams(size=SIZE), inputs)
+    assert before.mesh is not None
+    np.testing.assert_array_equal(before.mesh, twice)
+    share = f"{before.overlap:.1%} of the UVs' area lies under more than one triangle"
+    assert before.warnings == [
+        "20 of the 400 triangles have no UVs and get no texture.",
+        f"{share}: those share their texels. Unwrap anew where that is not meant.",
+    ]
+    assert not before.unwrapped
+    assert now.mesh is not None
+    assert np.isfinite(now.mesh).all()
+
+
+def test_recipes_of_version_1_are_repeated_and_so_give_no_warning() -> None:
+    assert SPEC.version > 1
+    assert 1 in SPEC.repeats
+
+
 # Materials -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -123,6 +151,44 @@ def test_materials_over_one_uv_square_are_named_with_the_way_out(scan: SmallScan
     twice = np.concatenate([scan.mesh, hills() - np.float32([0, 0, 0.4, 0, 0])])
     inputs = scan.inputs(mesh=Array(MESH, twice, {"materials_sharing_uvs": ["red", "blue"]}))
     warnings = open_scan(ScanTextureParams(), inputs).warnings
-    assert "the materials red, blue use the same part" in " ".join(warnings)
+    assert "because the materials red, blue use the same part" in " ".join(warnings)
     assert "--unwrap always" in " ".join(warnings)
     assert not open_scan(ScanTextureParams(unwrap="always"), inputs).warnings
+
+
+def test_uvs_over_each_other_within_one_material_are_told_with_the_way_out_too(scan: SmallScan) -> None:
+    twice = np.concatenate([scan.mesh, hills() - np.float32([0, 0, 0.4, 0, 0])])
+    (warning,) = open_scan(ScanTextureParams(), scan.inputs(mesh=Array(MESH, twice))).warnings
+    assert "100.0% of the UVs' area" in warning
+    assert "--unwrap always" in warning
+
+
+def test_materials_are_named_also_where_parts_without_uvs_were_unwrapped(scan: SmallScan) -> None:
+    twice = np.concatenate([partly_bare(), hills() - np.float32([0, 0, 0.4, 0, 0])])
+    inputs = scan.inputs(mesh=Array(MESH, twice, {"materials_sharing_uvs": ["red", "blue"]}))
+    assert "because the materials red, blue use" in " ".join(open_scan(ScanTextureParams(), inputs).warnings)
+
+
+def test_the_way_out_gives_the_right_colours(scan: SmallScan) -> None:
+    """A square of two materials, each with UVs over the whole texture: mixed as it is, right with --unwrap always."""
+    halves, is_right = scan.mesh.copy(), scan.mesh[..., 0].mean(axis=1) > 0
+    low, high = np.float32(0.03), np.float32(0.97)
+    halves[..., 3] = (halves[..., 3] - low) * 2 - (high - low) * is_right[:, None] + low
+    assert halves[..., 3].min() == pytest.approx(0.03, abs=1e-5)
+    assert halves[..., 3].max() == pytest.approx(0.97, abs=1e-5)
+    found = {}
+    for unwrap in ("missing", "always"):
+        made = backend.run(
+            "scan_texture", device="cpu", size=128, unwrap=unwrap, **scan.inputs(mesh=Array(MESH, halves))
+        )
+        found[unwrap] = color_psnr(made["texture"][0].values, made["mesh"].values, scan.mesh)
+        assert ("--unwrap always" in warnings_of(made)) == (unwrap == "missing")
+    assert found["missing"] < 18, found
+    assert found["always"] > 28, found
+
+
+def color_psnr(texture: np.ndarray, mesh: np.ndarray, true: np.ndarray) -> float:
+    """Of the texture's nearest texels at the triangles' centroids, in dB; true: the same triangles with the UVs of the formula."""
+    size, (u, v) = len(texture), mesh[..., 3:].mean(axis=1).T
+    shown = texture[np.int64((1 - v) * size), np.int64(u * size)] / 65535
+    return float(-10 * np.log10(np.mean((shown - paint(true[..., 3:].mean(axis=1))) ** 2)))
