@@ -21,7 +21,7 @@ from shared.read_files import MIB, read_bytes
 logger = logging.getLogger(__name__)
 
 _DECODERS: dict[str, Callable[[Path, bytes], Polygons]] = {
-    ".obj": lambda _, data: wavefront.decode(data),
+    ".obj": lambda path, data: wavefront.decode(data, path.parent),
     ".ply": lambda _, data: stanford.decode(data),
     ".off": lambda _, data: geomview.decode(data),
     ".stoff": lambda _, data: geomview.decode(data),

@@ -1,5 +1,5 @@
 """Wavefront OBJ: vertices, texture coordinates and polygons, each corner with its own UV. Objects, groups and materials are joined;
-the names of several materials are kept.
+the names of several materials are kept. UVs are those at which the materials show their textures (wavefront_materials.py).
 
 Curves, lines, points and normals are passed over. v runs up in OBJ, as in MESH. One pass over the bytes counts, a second one
 reads: a million triangles take a fraction of a second.
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from backend.files.meshes import wavefront_materials
 from backend.files.meshes.compiling import njit
 from backend.files.meshes.plain_text import with_newlines, with_points
 from backend.files.meshes.polygons import BrokenMesh, Polygons
@@ -21,11 +23,15 @@ _ZERO, _NINE, _V, _T, _F, _E, _BIG_E = (ord(c) for c in "09vtfeE")
 _POWERS = 10.0 ** np.arange(23)  # exact in float64
 _MOST_DIGITS = 18  # of a mantissa that an int64 holds
 _NUMBER_LINES = re.compile(rb"^[ \t]*v[tn]?[ \t].*$", re.MULTILINE)
-_MATERIAL_LINES = re.compile(rb"^[ \t]*usemtl[ \t]+(.*?)[ \t]*$", re.MULTILINE)
+_MATERIAL_LINES = re.compile(rb"^[ \t]*usemtl[ \t]+(.*?)[ \t\r]*$", re.MULTILINE)
+_LIBRARY_LINES = re.compile(rb"^[ \t]*mtllib[ \t]+(.*?)[ \t\r]*$", re.MULTILINE)
 
 
-def decode(data: bytes) -> Polygons:
-    """Raises BrokenMesh for lines that are cut short and for faces of anything but numbers."""
+def decode(data: bytes, folder: Path | None = None) -> Polygons:
+    """folder: where the material files that it names are looked for; without it none is read.
+
+    Raises BrokenMesh for lines that are cut short, for faces of anything but numbers, and for material files that are none.
+    """
     data = with_newlines(data)
     if b"\\\n" in data or b"\\\r\n" in data:
         data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")  # a line goes on behind a backslash
@@ -42,20 +48,28 @@ def decode(data: bytes) -> Polygons:
     line = _parse(text, polygons.positions, polygons.uvs, polygons.sizes, polygons.corners, polygons.uv_corners)
     if line:
         raise BrokenMesh(f"cannot be understood in line {line}")
-    return _with_materials(polygons, data)
+    return _with_materials(polygons, data, folder)
 
 
-def _with_materials(polygons: Polygons, data: bytes) -> Polygons:
+def _with_materials(polygons: Polygons, data: bytes, folder: Path | None) -> Polygons:
     """The faces after each usemtl have its material; those before the first have the one named ""."""
     found = list(_MATERIAL_LINES.finditer(data)) if b"usemtl" in data else []
+    libraries = [_text(line) for line in _LIBRARY_LINES.finditer(data)] if found and b"mtllib" in data else []
     numbers: dict[str, int] = {"": 0}
-    chosen = [numbers.setdefault(line.group(1).decode("utf-8", "replace"), len(numbers)) for line in found]
-    if len(numbers) <= 2:
+    chosen = [numbers.setdefault(_text(line), len(numbers)) for line in found]
+    placements = wavefront_materials.placements(libraries, folder) if folder is not None and libraries else {}
+    if len(numbers) <= 2 and not placements:
         return polygons
     starts = np.array([0, *(line.start() for line in found)])
     text = np.frombuffer(data, np.uint8)
     faces = [_count(np.append(text[a:b], np.uint8(_NEWLINE)))[2] for a, b in zip(starts, [*starts[1:], len(text)])]
-    return replace(polygons, materials=tuple(numbers), face_materials=np.repeat([0, *chosen], faces))
+    of_faces = np.repeat([0, *chosen], faces)
+    polygons = wavefront_materials.placed(polygons, tuple(numbers), of_faces, placements)
+    return polygons if len(numbers) <= 2 else replace(polygons, materials=tuple(numbers), face_materials=of_faces)
+
+
+def _text(line: re.Match[bytes]) -> str:
+    return line.group(1).decode("utf-8", "replace")
 
 
 @njit(cache=True)
