@@ -15,7 +15,7 @@ from backend.algorithms.relief.starts import layout_or_hills, with_mirror_images
 from backend.files import exemplars
 from shared.arrays import height_map
 
-SIDE, INSIDE_PX = 96, 12
+SIDE, INSIDE_PX, EXEMPLAR = 96, 12, 192
 FLAT = np.full((SIDE, SIDE), 50.0, np.float32)
 
 
@@ -24,8 +24,10 @@ def noise(seed: int) -> np.ndarray:
 
 
 def transferred(layout: np.ndarray, **values: Any) -> np.ndarray:
-    given = height_map(layout, 30.0)
-    return backend.run("morphology", height=given, device="cpu", **{"seed": 1, "steps": 12, **values})["height"].values
+    """With a corner of the exemplar that ships, which takes less time than all of it."""
+    exemplar = height_map(exemplars.load("alpine").values[:EXEMPLAR, :EXEMPLAR], 30.0)
+    run = {"exemplar": [exemplar], "seed": 1, "device": "cpu", **values}
+    return backend.run("morphology", height=height_map(layout, 30.0), **run)["height"].values
 
 
 def roughness_at_border(height: np.ndarray) -> np.ndarray:
@@ -41,11 +43,13 @@ def roughness_at_border(height: np.ndarray) -> np.ndarray:
 
 
 def test_there_is_no_frame_inside_the_border() -> None:
-    """Of crops of the exemplar the ratios are 1.05 with a deviation of 0.25; version 0.1 made 6 of them."""
-    layouts = [FLAT, noise(1), noise(2)]
-    rings = np.mean([roughness_at_border(transferred(layout)) for layout in layouts], axis=0)
-    assert rings.max() < 1.6, rings
-    assert roughness_at_border(transferred(FLAT, legacy=True)).max() > 3.0, "what is looked at would not show a frame"
+    """Of crops of the exemplar the ratios are 1.05 with a deviation of 0.25; version 0.1 made 3.7 of them here."""
+    new, flat, old = (
+        roughness_at_border(transferred(layout, steps=8, legacy=legacy))
+        for layout, legacy in ((noise(2), False), (FLAT, False), (noise(2), True))
+    )
+    assert max(new.max(), flat.max()) < 1.5, (new, flat)
+    assert old.max() > 3.0, "what is looked at would not show a frame"
 
 
 def test_a_margin_continues_slopes() -> None:
@@ -64,7 +68,8 @@ def test_a_margin_continues_slopes() -> None:
 def test_a_flat_map_becomes_hills_of_its_seed_and_no_ramp() -> None:
     y, _ = np.mgrid[0:SIDE, 0:SIDE]
     first, second, ramp = (
-        transferred(FLAT * 0, seed=seed, legacy=legacy, steps=4) for seed, legacy in ((1, False), (2, False), (1, True))
+        transferred(FLAT * 0, seed=seed, legacy=legacy, steps=2, filters=8)
+        for seed, legacy in ((1, False), (2, False), (1, True))
     )
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.7
     for made, is_ramp in ((first, False), (second, False), (ramp, True)):
