@@ -294,6 +294,9 @@ def test_parameters_that_came_later_change_nothing_in_an_older_file():
     assert (group.scale, group.level, group.legacy) == ("true", "exemplar", True)
     fresh = bpy.data.scenes.new("Fresh").relievo.morphology
     assert (fresh.scale, fresh.level, fresh.legacy) == ("fit", "auto", False)
+    opened("scan")
+    assert bpy.context.scene.relievo.scan_texture.legacy
+    assert not bpy.data.scenes.new("Fresh").relievo.scan_texture.legacy
 
 
 def test_a_file_of_this_version_keeps_its_defaults(tmp_path):
