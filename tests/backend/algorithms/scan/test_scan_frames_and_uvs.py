@@ -165,6 +165,7 @@ def test_uvs_over_each_other_within_one_material_are_told_with_the_way_out_too(s
 
 def test_materials_are_named_also_where_parts_without_uvs_were_unwrapped(scan: SmallScan) -> None:
     twice = np.concatenate([partly_bare(), hills() - np.float32([0, 0, 0.4, 0, 0])])
+    twice[..., 3:] *= 0.5  # which leaves room for the parts without UVs
     inputs = scan.inputs(mesh=Array(MESH, twice, {"materials_sharing_uvs": ["red", "blue"]}))
     assert "because the materials red, blue use" in " ".join(open_scan(ScanTextureParams(), inputs).warnings)
 
@@ -183,7 +184,7 @@ def test_the_way_out_gives_the_right_colours(scan: SmallScan) -> None:
         )
         found[unwrap] = color_psnr(made["texture"][0].values, made["mesh"].values, scan.mesh)
         assert ("--unwrap always" in warnings_of(made)) == (unwrap == "missing")
-    assert found["missing"] < 18, found
+    assert found["missing"] < 20, found
     assert found["always"] > 28, found
 
 
