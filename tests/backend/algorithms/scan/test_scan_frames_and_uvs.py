@@ -95,7 +95,7 @@ def test_parts_without_uvs_get_room_beside_the_others() -> None:
 
 
 def test_where_there_is_no_room_the_whole_mesh_is_unwrapped() -> None:
-    mesh = np.concatenate([hills(), partly_bare(200) + np.float32([0, 0, 1, 0, 0])])
+    mesh = np.concatenate([hills(), partly_bare(200) + np.array([0, 0, 1, 0, 0], np.float32)])
     made, where = unwrap_missing(mesh)
     assert "the whole mesh has new UVs" in where
     assert np.isfinite(made).all()
@@ -124,7 +124,7 @@ def test_a_recipe_of_version_1_leaves_parts_without_uvs_bare_in_the_words_of_its
     recorded = to_json(ScanTextureParams(size=SIZE))
     del recorded["legacy"]
     as_it_was = parse(ScanTextureParams, completed(ScanTextureParams, recorded))
-    twice = np.concatenate([partly_bare(), hills() - np.float32([0, 0, 0.4, 0, 0])])
+    twice = np.concatenate([partly_bare(), hills() - np.array([0, 0, 0.4, 0, 0], np.float32)])
     inputs = scan.inputs(mesh=Array(MESH, twice, {"materials_sharing_uvs": ["red", "blue"]}))
     before, now = open_scan(as_it_was, inputs), open_scan(ScanTextureParams(size=SIZE), inputs)
     assert before.mesh is not None
@@ -148,7 +148,7 @@ def test_recipes_of_version_1_are_repeated_and_so_give_no_warning() -> None:
 
 
 def test_materials_over_one_uv_square_are_named_with_the_way_out(scan: SmallScan) -> None:
-    twice = np.concatenate([scan.mesh, hills() - np.float32([0, 0, 0.4, 0, 0])])
+    twice = np.concatenate([scan.mesh, hills() - np.array([0, 0, 0.4, 0, 0], np.float32)])
     inputs = scan.inputs(mesh=Array(MESH, twice, {"materials_sharing_uvs": ["red", "blue"]}))
     warnings = open_scan(ScanTextureParams(), inputs).warnings
     assert "because the materials red, blue use the same part" in " ".join(warnings)
@@ -157,14 +157,14 @@ def test_materials_over_one_uv_square_are_named_with_the_way_out(scan: SmallScan
 
 
 def test_uvs_over_each_other_within_one_material_are_told_with_the_way_out_too(scan: SmallScan) -> None:
-    twice = np.concatenate([scan.mesh, hills() - np.float32([0, 0, 0.4, 0, 0])])
+    twice = np.concatenate([scan.mesh, hills() - np.array([0, 0, 0.4, 0, 0], np.float32)])
     (warning,) = open_scan(ScanTextureParams(), scan.inputs(mesh=Array(MESH, twice))).warnings
     assert "100.0% of the UVs' area" in warning
     assert "--unwrap always" in warning
 
 
 def test_materials_are_named_also_where_parts_without_uvs_were_unwrapped(scan: SmallScan) -> None:
-    twice = np.concatenate([partly_bare(), hills() - np.float32([0, 0, 0.4, 0, 0])])
+    twice = np.concatenate([partly_bare(), hills() - np.array([0, 0, 0.4, 0, 0], np.float32)])
     twice[..., 3:] *= 0.5  # which leaves room for the parts without UVs
     inputs = scan.inputs(mesh=Array(MESH, twice, {"materials_sharing_uvs": ["red", "blue"]}))
     assert "because the materials red, blue use" in " ".join(open_scan(ScanTextureParams(), inputs).warnings)
