@@ -21,7 +21,13 @@ from typing import Any
 
 import numba
 from numba import njit
+from numba.core.cpu_options import ParallelOptions
 
+# an object, not a dict: numba empties the dict that it is given as it compiles, and the next signature would get all of it
+_PRANGE_ALONE = ParallelOptions({
+    "prange": True, "comprehension": False, "reduction": False, "inplace_binop": False, "setitem": False, "numpy": False,
+    "stencil": False, "fusion": False,
+})  # fmt: skip
 PIECES_PER_THREAD = 2  # more than one, so that nobody waits long for a thread that the system has set aside
 
 
@@ -31,8 +37,7 @@ def parallel_loop(driver: Callable[..., Any]) -> Any:
     Without that restriction numba makes a parallel loop of each array expression and each np.zeros as well, which costs more
     in a small kernel than it gains, compile time included.
     """
-    others = ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion")
-    return njit(cache=True, error_model="numpy", parallel={"prange": True, **dict.fromkeys(others, False)})(driver)
+    return njit(cache=True, error_model="numpy", parallel=_PRANGE_ALONE)(driver)  # pyright: ignore[reportArgumentType]
 
 
 def run_in_threads(kernel: Callable[..., Any], count: int, *args: Any, pieces: int = 0) -> list[Any]:
