@@ -30,10 +30,10 @@ def node_step(
     band[0] += length_scale
     side = data_scale * force - length_scale * nodes.ravel()
     _add_bends(band, side, nodes, bend_scale)
-    _, step, failed = lapack.dpbsv(band, side, lower=1, overwrite_ab=1)
+    _, step, failed = lapack.dpbsv(band, side, lower=1, overwrite_ab=1)  # pyright: ignore[reportAttributeAccessIssue]
     if failed:
         raise np.linalg.LinAlgError("the normal equations of a displacement are not positive definite")
-    quadratic = step @ blas.dsbmv(len(data) - 1, 1.0, data, step, lower=1)
+    quadratic = step @ blas.dsbmv(len(data) - 1, 1.0, data, step, lower=1)  # pyright: ignore[reportAttributeAccessIssue]
     return step.reshape(nodes.shape), float(quadratic), float(force @ step)
 
 
