@@ -25,7 +25,7 @@ TERRAINS = {
 }  # fmt: skip
 SIDES = (128, 256, 384)
 MOST_SIDE = 512  # of an exemplar: the middle of a terrain
-RINGS, INSIDE_PX = 4, 12
+RINGS = 4
 CROPS = 8
 NOISE_SEED = 11
 LIMIT = 1.6  # a ring this much rougher than the inside shows as a frame
@@ -83,14 +83,14 @@ def measure(name: str, side: int, options: argparse.Namespace) -> list[dict[str,
 def figures(
     name: str, side: int, method: str, maps: list[np.ndarray], real: np.ndarray, pixel_size_m: float
 ) -> dict[str, Any]:
-    from backend.measures.terrain_statistics import distribution_error, slope, spectrum_error
+    from backend.measures.terrain_statistics import border_roughness, distribution_error, slope, spectrum_error
 
     slopes = slope(real, pixel_size_m)
     row = {
         "terrain": name,
         "side": side,
         "method": method,
-        "rings": np.mean([roughness_at_border(height) for height in maps], axis=0).tolist(),
+        "rings": np.mean([border_roughness(height, RINGS) for height in maps], axis=0).tolist(),
         "slope": float(np.mean([distribution_error(slope(height, pixel_size_m), slopes) for height in maps])),
         "spectrum": float(np.mean([spectrum_error(height, real, pixel_size_m) for height in maps])),
     }
@@ -115,18 +115,6 @@ def print_row(row: dict[str, Any]) -> None:
         f"{row['terrain']:<15}{row['side']:>5}  {row['method']:<8}{rings:<28}{row['slope']:>8.3f}{row['spectrum']:>10.3f}",
         flush=True,
     )
-
-
-def roughness_at_border(height: np.ndarray) -> np.ndarray:
-    """The mean second difference across each of the first rings of pixels that have one, over that inside, [RINGS]."""
-    values = height.astype(np.float64)
-    down, across = np.abs(np.diff(values, 2, axis=0)), np.abs(np.diff(values, 2, axis=1))
-    inside = (down[INSIDE_PX:-INSIDE_PX].mean() + across[:, INSIDE_PX:-INSIDE_PX].mean()) / 2
-    rings = [
-        np.mean([down[ring].mean(), down[-1 - ring].mean(), across[:, ring].mean(), across[:, -1 - ring].mean()])
-        for ring in range(RINGS)
-    ]
-    return np.array(rings) / inside
 
 
 def load(path: Path) -> np.ndarray:

@@ -21,6 +21,7 @@ LEVELS = 8192
 LAYOUT_SIGMA_PX = 16.0
 COPY_PATCH = 15
 COPY_CORRELATION = 0.98
+INSIDE_PX = 12  # from the border: what is farther in is not its frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +142,19 @@ def log_area(height: np.ndarray) -> np.ndarray:
     """
     filled = fill_depressions(_float32(height), epsilon_m=1e-3)
     return np.log10(np.maximum(drainage_area(filled, 1.0).double().numpy(), 1.0))
+
+
+def border_roughness(height: np.ndarray, rings: int = 4) -> np.ndarray:
+    """[rings], outermost first: the mean second difference across each ring of pixels inside the border that has one, over that
+    farther inside. Near 1 where nothing tells where the border is."""
+    values = height.astype(np.float64)
+    down, across = np.abs(np.diff(values, 2, axis=0)), np.abs(np.diff(values, 2, axis=1))
+    inside = (down[INSIDE_PX:-INSIDE_PX].mean() + across[:, INSIDE_PX:-INSIDE_PX].mean()) / 2
+    found = [
+        np.mean([down[ring].mean(), down[-1 - ring].mean(), across[:, ring].mean(), across[:, -1 - ring].mean()])
+        for ring in range(rings)
+    ]
+    return np.array(found) / inside
 
 
 def _float32(height: np.ndarray) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Where a terrain goes: over its source, or beside the terrains that stand there already.
 
-It is asked when a job is sent and again when its preview and its result come: a job that was sent earlier may have put its own
-there by then.
+Looked up when a job is sent, and again when its preview and its result arrive: by then a job sent earlier may have put its own
+result there.
 """
 
 from __future__ import annotations
