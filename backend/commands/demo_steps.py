@@ -23,7 +23,7 @@ import numpy as np
 
 from backend.commands import recipe_files
 from backend.files import rasters
-from backend.files.rasters.writing import storage_error
+from backend.files.whole_files import storage_error
 from backend.setup import environment, installing
 from shared import digests
 from shared.arrays import height_map

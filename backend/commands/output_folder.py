@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from backend.commands import formats, recipe_files
 from backend.files import kinds
 from backend.files.rasters.georeference import Georeference, from_attributes
-from backend.files.rasters.writing import storage_error, write_bytes
+from backend.files.whole_files import storage_error, write_bytes
 from shared.algorithm import AlgorithmSpec
 from shared.arrays import MESH, TEXTURE, TEXTURE_SET, Array
 from shared.texture_set import maps_of

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.files.kinds import Reading, Writing
-from backend.files.rasters.writing import storage_error
+from backend.files.whole_files import storage_error
 from shared import cameras
 from shared.arrays import Array
 from shared.cameras.flips import apply_flip

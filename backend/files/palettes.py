@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backend.files.kinds import Reading, Writing
-from backend.files.rasters.writing import write_bytes
+from backend.files.whole_files import write_bytes
 from shared.arrays import PALETTE, Array, check
 from shared.errors import InvalidInput
 from shared.read_files import MIB, parse_json, read_bytes

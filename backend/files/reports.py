@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.files.kinds import Writing
-from backend.files.rasters.writing import write_bytes
+from backend.files.whole_files import write_bytes
 from shared.arrays import Array
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backend.files.kinds import Reading, Writing
-from backend.files.rasters.writing import write_bytes
+from backend.files.whole_files import write_bytes
 from shared.arrays import STROKES, Array, check
 from shared.errors import InvalidInput
 from shared.read_files import MIB, check_plain, parse_json, read_bytes

@@ -17,7 +17,7 @@ import numpy as np
 
 from backend.files import rasters
 from backend.files.kinds import ENDINGS, Reading, Writing
-from backend.files.rasters.writing import write_bytes
+from backend.files.whole_files import write_bytes
 from shared import texture_set
 from shared.arrays import COLOR_IMAGE, MASK, NORMAL_MAP, Array, ArrayKind, check
 from shared.errors import InvalidInput

@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor
 
-from backend.files.rasters.writing import storage_error, write_bytes
+from backend.files.whole_files import storage_error, write_bytes
 from shared.errors import InvalidInput
 
 

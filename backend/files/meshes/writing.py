@@ -19,7 +19,7 @@ import numpy as np
 from backend.files.kinds import Writing
 from backend.files.meshes.gltf_material import add_material, append
 from backend.files.meshes.unwrapping import weld
-from backend.files.rasters.writing import write_bytes
+from backend.files.whole_files import write_bytes
 from shared.arrays import Array
 from shared.errors import InvalidInput
 

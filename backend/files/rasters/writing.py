@@ -5,13 +5,10 @@ The same array makes the same bytes: no date, no host, no thread count goes into
 
 from __future__ import annotations
 
-import errno
 import io
 import json
-import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +23,16 @@ from rasterio.io import MemoryFile
 from backend.files.kinds import Writing
 from backend.files.rasters.formats import EXR_PIXEL_SIZE, PNG_COMMENT
 from backend.files.rasters.georeference import Georeference
+from backend.files.whole_files import put, whole
 from shared import png
 from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, TEXTURE, UV_MAP, Array
 from shared.cameras.views import uv_to_channels
-from shared.errors import InvalidInput, StorageFull
+from shared.errors import InvalidInput
 from shared.srgb import linear_to_srgb, srgb_to_linear
 
 JPEG_QUALITY = 95
 ROWS_AT_ONCE = 256  # in double precision, so that a large map has no double of itself
 _SRGB = (TEXTURE, COLOR_IMAGE)
-NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def write_port(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any]]:
@@ -63,63 +60,14 @@ def write(
             hint=f"Available: {', '.join(_ENCODERS)}.",
             field=str(path),
         )
-    with _whole(path) as temporary:
+    with whole(path) as temporary:
         return encoder(array, temporary, georeference)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place when all has gone well, and is gone when not."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise storage_error(path, error) from error
-    except RuntimeError as error:  # OpenEXR's only exception
-        raise StorageFull(
-            f"{path} could not be written ({error}).", hint="Is there space on the disk?", field=str(path)
-        ) from error
-    finally:
-        with suppress(OSError):  # it was moved, or its folder is none
-            temporary.unlink()
-
-
-def storage_error(path: Path, error: OSError) -> StorageFull | InvalidInput:
-    """The project's error for what the file system said."""
-    if error.errno in NO_ROOM:
-        return StorageFull(
-            f"{path} could not be written: the disk is full.", hint="Free some space and run it again.", field=str(path)
-        )
-    return InvalidInput(
-        f"{path} cannot be written: {error.strerror or error}.",
-        hint="Choose another folder with --out.",
-        field=str(path),
-    )
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Bytes into a file, whole or not at all. Raises as write() does."""
-    with _whole(path) as temporary:
-        _put(temporary, content)
-
-
-def _put(path: Path, *parts: bytes) -> None:
-    _put_all(path, parts)
-
-
-def _put_all(path: Path, parts: Iterable[bytes]) -> None:
-    with open(path, "wb") as file:
-        for part in parts:
-            file.write(part)
-        file.flush()
-        os.fsync(file.fileno())  # a full disk may show only here
 
 
 def _npy(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array.values), allow_pickle=False)
-    _put(path, buffer.getvalue())
+    put(path, [buffer.getvalue()])
     return {}
 
 
@@ -151,7 +99,7 @@ def _tif(array: Array, path: Path, georeference: Georeference | None) -> dict[st
     elif "pixel_size_m" in array.attributes:
         size_m = array.pixel_size_m
         options["transform"] = Affine(size_m, 0.0, 0.0, 0.0, -size_m, size_m * values.shape[0])
-    _put(path, _gdal("GTiff", values, array.kind.unit, options))
+    put(path, [_gdal("GTiff", values, array.kind.unit, options)])
     return {}
 
 
@@ -160,12 +108,12 @@ def _png(array: Array, path: Path, georeference: Georeference | None) -> dict[st
     note: dict[str, Any] = {"offset": offset, "scale": scale}
     if "pixel_size_m" in array.attributes:
         note["pixel_size_m"] = array.pixel_size_m
-    _put_all(path, png.encode(levels, comment=json.dumps({PNG_COMMENT: note}), srgb=array.kind in _SRGB))
+    put(path, png.encode(levels, comment=json.dumps({PNG_COMMENT: note}), srgb=array.kind in _SRGB))
     return {"offset": offset, "scale": scale}
 
 
 def _png_8(array: Array, path: Path, georeference: Georeference | None) -> dict[str, Any]:
-    _put_all(path, png.encode(_bytes_of(array), srgb=array.kind in _SRGB))
+    put(path, png.encode(_bytes_of(array), srgb=array.kind in _SRGB))
     return {"offset": 0.0, "scale": 1.0 / 255.0}
 
 
@@ -173,7 +121,7 @@ def _jpg(array: Array, path: Path, georeference: Georeference | None) -> dict[st
     """Colours at every pixel (no chroma subsampling): a texture is looked at from nearer than a photograph."""
     buffer = io.BytesIO()
     Image.fromarray(_bytes_of(array)).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    _put(path, buffer.getvalue())
+    put(path, [buffer.getvalue()])
     return {}
 
 
