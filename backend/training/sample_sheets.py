@@ -1,0 +1,46 @@
+"""Sheets by which a person judges a terrain model while it learns: classes, made and real ground side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.training.data import light
+
+PALETTE = (
+    (17, 141, 215),
+    (225, 227, 155),
+    (127, 173, 123),
+    (60, 120, 70),
+    (185, 122, 87),
+    (150, 150, 150),
+    (245, 245, 250),
+)
+
+
+def sheet(
+    shares: Tensor,
+    made_px: Tensor,
+    real_px: Tensor,
+    color: Tensor | None,
+    real_color: Tensor | None,
+    *,
+    exaggeration: float,
+) -> np.ndarray:
+    """One row per map: classes, made relief, real relief, and where there is colour the made albedo and the real picture.
+
+    shares [B, classes, H, W]; heights in pixels [B, 1, H, W]; colours 0..1. uint8 [rows, columns, 3].
+    """
+    table = torch.tensor(PALETTE, device=shares.device)[shares.argmax(1)]
+    parts = [table.float() / 255.0, _relief(made_px, exaggeration), _relief(real_px, exaggeration)]
+    parts += [picture.permute(0, 2, 3, 1) for picture in (color, real_color) if picture is not None]
+    rows = torch.cat(parts, dim=2).flatten(0, 1)
+    return (rows.clamp(0, 1) * 255.0).round().byte().cpu().numpy()
+
+
+def _relief(height_px: Tensor, exaggeration: float) -> Tensor:
+    """Hillshade 0..1 [B, H, W, 3], light from the north-west."""
+    towards = torch.tensor((-0.5, -0.5, 0.70710678), device=height_px.device)
+    shade = (light.normals(height_px, exaggeration) * towards[:, None, None]).sum(1).clamp(0.0, 1.0)
+    return shade[..., None].expand(-1, -1, -1, 3)
