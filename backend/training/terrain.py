@@ -66,6 +66,7 @@ class TerrainTrainingParams:
     width: float = param(
         1.0, label="Width", help="Channels of the generator, relative to the default", min=0.1, max=4.0
     )
+    length: int = param(12000, label="Length", help="Steps over which the learning rate falls", min=1, role="count")
     judge_width: int = param(
         48, label="Judge Width", help="Channels of the discriminators' first layer", min=4, max=256
     )
@@ -228,8 +229,8 @@ class Terrain(Training):
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def _set_rates(self, number: int) -> None:
-        """A short rise, then a cosine fall to a tenth over the length of the training that is usual."""
-        share = min(1.0, number / self.steps)
+        """A short rise, then a cosine fall to a tenth."""
+        share = min(1.0, number / self.params.length)
         factor = min(1.0, (number + 1) / 200) * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * share)))
         for adam, ratio in ((self._adam, 1.0), (self._judges_adam, 1.3)):
             for group in adam.param_groups:
