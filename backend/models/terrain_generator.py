@@ -38,10 +38,13 @@ class ClassAffine(nn.Module):
 
     def forward(self, values: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
         """values [B, C, h, w], shares [B, classes, h, w], noise [B, 1, h, w]; values of the same shape, activated."""
-        values = values * torch.rsqrt(values.square().mean(1, keepdim=True) + EPSILON)
+        size = torch.rsqrt(values.square().mean(1, keepdim=True) + EPSILON).to(
+            values.dtype
+        )  # autocast makes it float32
         table = torch.cat([self.scale, self.offset, self.strength])[:, :, None, None].to(values.dtype)
         scale, offset, strength = F.conv2d(shares, table).chunk(3, dim=1)
-        return F.leaky_relu(values * scale + offset + strength * noise, SLOPE)
+        values = torch.addcmul(offset, values * size, scale)
+        return F.leaky_relu(torch.addcmul(values, strength, noise.to(values.dtype)), SLOPE)
 
 
 class Block(nn.Module):

@@ -219,7 +219,8 @@ class Terrain(Training):
         made, actual = responses.transpose(0, 1).reshape(FORMS, 2, -1).unbind(1)
         places = _places_per_class(classes, FORM_PIXELS)
         pairs = [
-            part[:, places].reshape(FORMS, class_maps.CLASSES, FORM_PIXELS).sort(-1).values for part in (made, actual)
+            part.index_select(1, places).reshape(FORMS, class_maps.CLASSES, FORM_PIXELS).sort(-1).values
+            for part in (made, actual)
         ]
         return (pairs[0] - pairs[1]).abs().mean()
 
