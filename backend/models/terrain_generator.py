@@ -94,11 +94,22 @@ class TerrainGenerator(nn.Module):
                 values = F.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)
             size = (int(values.shape[2]), int(values.shape[3]))
             values = block(values, pyramid[level], [noise(2 * level + k, 1, size) for k in (1, 2)])
-            with torch.autocast(values.device.type, enabled=False):  # eight bits of bfloat16 would be seen as steps
-                part = F.conv2d(values.float(), head.weight.float(), head.bias.float(), padding=1)
+            part = self._part(head, values, finest=level == len(self.blocks) - 1)
             height = part if height is None else part + F.interpolate(height, scale_factor=2, mode="bicubic")
         assert height is not None
         return height, torch.sigmoid(self.color(values).float()) if self.color is not None else None
+
+    def _part(self, head: nn.Conv2d, values: Tensor, *, finest: bool) -> Tensor:
+        """A level's part of the heights, float32: eight bits of bfloat16 would be seen as steps.
+
+        At the finest level, where parts are small, a training need not pay for that.
+        """
+        if finest and self.training:
+            return head(values).float()
+        with torch.autocast(values.device.type, enabled=False):
+            return F.conv2d(
+                values.float(), head.weight.float(), head.bias.float() if head.bias is not None else None, padding=1
+            )
 
 
 def reach() -> int:

@@ -39,6 +39,7 @@ from shared.params import param
 
 LOW_PX = 16
 R1_EVERY = 16
+R1 = 800.0  # per mean square of the gradient of all patches' logits over the pixels
 WARM_STEPS = 1500  # from which on the discriminators have their full say
 FORMS = 24  # filters of the sliced Wasserstein distance
 FORM_PIXELS = 4096  # pixels compared per class
@@ -184,11 +185,14 @@ class Terrain(Training):
     def _judges_step(
         self, number: int, batch: Batch, shares: Tensor, turned: tuple[Tensor, Tensor | None, Tensor]
     ) -> Tensor:
-        real = batch.height.detach()
+        real = batch.height.detach()  # shares its values, but takes no gradient from the batch
         penal = number % R1_EVERY == 0
-        real.requires_grad_(penal)
+        picture = batch.color.detach() if batch.color is not None else None
+        for part in (real, picture):
+            if part is not None:
+                part.requires_grad_(penal)
         with self._autocast():
-            logits = self._judge(real, batch.color, shares, lit=False)
+            logits = self._judge(real, picture, shares, lit=False)
             height, color, turned_shares = turned
             made = self._judge(height.detach(), None if color is None else color.detach(), turned_shares)
             loss = discriminator_loss(logits, made)
@@ -201,7 +205,6 @@ class Terrain(Training):
         self._judges_adam.zero_grad()
         total.backward()
         self._judges_adam.step()
-        real.requires_grad_(False)
         return loss
 
     def _low_loss(self, height: Tensor, color: Tensor | None, batch: Batch) -> Tensor:
