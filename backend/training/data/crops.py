@@ -26,6 +26,8 @@ ORIGIN_STEP = 24
 FLAT_PX = 0.7  # range of heights in pixels below which a crop is flat: nine of ten are passed over
 REGIONAL_UNIT = 4.0  # pixels per unit of height: slopes of mountains come to about 0.1
 CONTINENTAL_UNIT_M = 500.0
+METRE_STEP_M = 1.0  # SRTM has whole metres
+GLOBE_STEP_M = 33.0  # the global map was eight bits deep
 EQUATOR_M = 40_075_017.0
 
 
@@ -65,7 +67,9 @@ class RegionalCrops:
                 hint="Smaller crops need smaller maps: --side.",
             )  # fmt: skip
         self._scales = torch.tensor([regional_scale(pixel) for _, pixel in maps], device=device)
-        in_pixels = [torch.from_numpy(height / pixel) for height, pixel in maps]
+        in_pixels = [
+            without_steps(torch.from_numpy(height)[None, None], METRE_STEP_M)[0, 0] / pixel for height, pixel in maps
+        ]
         self._heights = torch.cat([height.flatten() for height in in_pixels]).to(device)
         self._relative = torch.cat([_relative(height.to(device)).flatten() for height in in_pixels])
         starts = np.cumsum([0] + [height.numel() for height in in_pixels])
@@ -169,6 +173,11 @@ class Window:
 
     def columns(self, count: int) -> slice:
         return slice(round((self.west + 180.0) / 360.0 * count), round((self.east + 180.0) / 360.0 * count))
+
+
+def without_steps(height_m: Tensor, step_m: float) -> Tensor:
+    """Heights [B, 1, H, W] as smooth as their rounding to `step_m` allows: terraces in plains would be learned as landforms."""
+    return class_maps.blur(height_m, 2.0).maximum(height_m - step_m / 2).minimum(height_m + step_m / 2)
 
 
 def to_unit(height_m: Tensor) -> Tensor:
