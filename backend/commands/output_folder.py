@@ -1,7 +1,7 @@
 """The folder that results go into: all of them, or none.
 
 Everything is written into a hidden folder first and moved when the last byte is on the disk: a run that fails, is interrupted or
-meets a full disk leaves what was there before.
+meets a full disk leaves what was there before, and no empty folder either.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from backend.commands import formats, recipe_files
+from backend.commands.interruption import remove_empty
 from backend.files import kinds
 from backend.files.rasters.georeference import Georeference, from_attributes
 from backend.files.whole_files import storage_error, write_bytes
@@ -32,13 +33,16 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.made: tuple[Path, ...] = ()  # the folders that were not there before, the innermost first
         self._stage: Path | None = None
 
     def __enter__(self) -> OutputFolder:
         try:
+            self.made = tuple(folder for folder in (self.path, *self.path.parents) if not folder.exists())
             self.path.mkdir(parents=True, exist_ok=True)
             self._stage = Path(tempfile.mkdtemp(prefix=".relievo-", dir=self.path))
         except OSError as error:
+            remove_empty(self.made)
             raise storage_error(self.path, error) from error
         return self
 
@@ -47,6 +51,7 @@ class OutputFolder:
     ) -> None:
         if self._stage is not None:
             shutil.rmtree(self._stage, ignore_errors=True)
+        remove_empty(self.made)
 
     @property
     def stage(self) -> Path:

@@ -273,7 +273,7 @@ def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     from backend.runtime.kernel_compiler import compiling_aside, stage_of
 
     opened, bar = OutputFolder(Path(request["out"])), Bar(spec.label, quiet=quiet)
-    with opened as folder, ended_promptly(folder.stage), bar:
+    with opened as folder, ended_promptly(folder.stage, folder.made), bar:
         with compiling_aside(report=lambda done, total, left: bar(done, total, stage_of(done, total), left)):
             computed, arrays, seconds = _compute(spec, request, bar, folder.scratch)
         bar(1, 1, "writing files")
@@ -303,9 +303,11 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar, scratch: Pa
     arrays = {name: given for name, given in arrays.items() if given}
     tell_profiles(arrays)
     bar(0, 1, "loading the engine")
-    from backend.runtime.compute import compute, job_seed
-    from backend.runtime.context import JobContext
+    from backend.runtime.kernel_compiler import signals_held
 
+    with signals_held():  # torch starts in C++, where an exception of a signal handler can abort the process
+        from backend.runtime.compute import compute, job_seed
+        from backend.runtime.context import JobContext
     params = parse(spec.params, completed(spec.params, request["params"]))
     job = JobContext(
         seed=job_seed(params),

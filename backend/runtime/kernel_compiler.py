@@ -246,8 +246,9 @@ def compiling_aside(engine: str = "", report: Report | None = None) -> Iterator[
 def _numba_asks_first() -> Iterator[None]:
     """Within, numba's cache asks `load_or_have_compiled`, and signals are held while numba compiles here all the same."""
     try:
-        from numba.core import event
-        from numba.core.caching import FunctionCache
+        with signals_held():
+            from numba.core import event
+            from numba.core.caching import FunctionCache
     except Exception:  # whatever a broken numba raises: no kernel will be compiled
         yield
         return

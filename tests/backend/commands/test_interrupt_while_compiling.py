@@ -64,7 +64,7 @@ def test_a_signal_while_compiling_ends_the_command_at_once(turn: int, tmp_path: 
         code = process.wait(30)
         assert time.monotonic() - sent_s < AT_ONCE_S
         assert code == (128 + signal.SIGTERM if turn % 2 else 130), lines
-        assert not any(path.is_file() for path in (tmp_path / "out").rglob("*"))
+        assert not (tmp_path / "out").exists()
         assert "Traceback" not in "".join(lines)
         assert "Exception ignored" not in "".join(lines)
         assert not group_lives(process.pid)
