@@ -115,7 +115,8 @@ def transfer_relief(
         ]
         pooled = [exemplar for images in at_level for exemplar in images]
         groups = [pooled] if classes is None else at_level
-        level = _Level(groups, nearest(labels, size), ratio, settings, margin)
+        beyond = margin if number + 1 == len(ratios) else 0
+        level = _Level(groups, nearest(labels, size), ratio, settings, beyond)
         target = match_values(resample(layout, size), pooled)
         height = target if height is None else resample(height, size)
         height = level.hold_layout(height, target)
@@ -156,7 +157,8 @@ class _Units:
 class _Level:
     """One level of the pyramid: groups of exemplars and where they apply, at its size, and the three steps.
 
-    What it is given and gives back has its size; the steps see a margin beyond. Effort is counted without the margin.
+    What it is given and gives back has its size; patches are matched and moved with a margin beyond. Effort is counted without the
+    margin.
     """
 
     def __init__(
@@ -164,7 +166,7 @@ class _Level:
     ) -> None:
         self._groups, self._ratio, self._settings, self._margin = groups, ratio, settings, margin
         self._pixels = labels.numel()
-        self._counted = margins.framed(labels, margin) if margin else labels if len(groups) > 1 else None
+        self._counted = margins.counted(labels, margin) if margin else labels if len(groups) > 1 else None
         self._labels = labels = margins.extended_labels(labels, margin)
         self._atlas = patch_match.Atlas.of(groups)
         self._spectrum = None
@@ -235,13 +237,21 @@ class _Level:
                 )  # fmt: skip
             adam.step([height], [direction], first_rate * (1 - (1 - LAST_RATE) * step / steps))
             if (step + 1) % settings.drain_every == 0:
-                if self._spectrum and step + 1 < steps:
-                    height = spectrum.match(height, self._spectrum, settings.spectrum)
-                if settings.drainage:
-                    height = drain(height, cut_share=settings.cut_share)
+                height = self._corrected(height, last=step + 1 == steps)
             if not watch(0.3 + 0.7 * (step + 1) / steps, "transporting relief", height):
                 return height, False
         return height, True
+
+    def _corrected(self, height: Tensor, *, last: bool) -> Tensor:
+        """The map with its margin, nearer to the exemplars' spectrum but for the last time, and drained. Only what lies within the
+        margin is: its mirror image would turn each valley that leaves the map into a basin."""
+        settings = self._settings
+        part = margins.inner(height, self._margin)
+        if self._spectrum and not last:
+            part = spectrum.match(part, self._spectrum, settings.spectrum)
+        if settings.drainage:
+            part = drain(part, cut_share=settings.cut_share)
+        return margins.with_inner(height, part, self._margin)
 
     def _banks(self, generator: torch.Generator) -> list[list[sliced_wasserstein.FilterBank]]:
         """banks x groups; every second bank is whitened a little: fine relief varies less than height and would be

@@ -87,15 +87,11 @@ class Field:
     ) -> Field:
         """The same matches on a map and an atlas that are `ratio` times as large.
 
-        margin: pixels beyond each border that both maps have on top of what is `ratio` times as large.
+        margin: pixels beyond each border that the new map has on top of what is `ratio` times as large.
         """
         groups = _patch_groups(shape, labels, stride)
         rows, columns = (
-            (
-                (torch.arange(count, device=groups.device, dtype=torch.float64) * stride - margin)
-                / (ratio * self.stride)
-                + margin / self.stride
-            )
+            ((torch.arange(count, device=groups.device, dtype=torch.float64) * stride - margin) / (ratio * self.stride))
             .long()
             .clamp(0, coarse - 1)
             for count, coarse in zip(groups.shape, self.y.shape, strict=True)

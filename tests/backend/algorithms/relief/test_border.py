@@ -14,6 +14,7 @@ from backend.algorithms.relief import margins
 from backend.algorithms.relief.starts import layout_or_hills, with_mirror_images
 from backend.files import exemplars
 from backend.measures.terrain_statistics import border_roughness
+from backend.ops.patches.sliced_wasserstein import held_out_distance
 from shared.arrays import height_map
 
 SIDE, EXEMPLAR = 96, 192
@@ -24,34 +25,74 @@ def noise(seed: int) -> np.ndarray:
     return gaussian_filter(np.random.default_rng(seed).standard_normal((SIDE, SIDE)), 8.0).astype(np.float32) * 900
 
 
-def transferred(layout: np.ndarray, **values: Any) -> np.ndarray:
+def transferred(heights: np.ndarray, **values: Any) -> np.ndarray:
     """With a corner of the exemplar that ships, which takes less time than all of it."""
     exemplar = height_map(exemplars.load("alpine").values[:EXEMPLAR, :EXEMPLAR], 30.0)
     run = {"exemplar": [exemplar], "seed": 1, "device": "cpu", **values}
-    return backend.run("morphology", height=height_map(layout, 30.0), **run)["height"].values
+    return backend.run("morphology", height=height_map(heights, 30.0), **run)["height"].values
 
 
 def test_there_is_no_frame_inside_the_border() -> None:
-    """Of crops of the exemplar the ratios are 1.05 with a deviation of 0.25; version 0.1 made 3.7 of them here."""
+    """Of crops of the exemplar the ratios are 1.05 with a deviation of 0.25; version 0.1 made 3.7 of them here. The limit is that
+    of benchmarks/morphology_border.py."""
     new, flat, old = (
-        border_roughness(transferred(layout, steps=8, legacy=legacy))
+        border_roughness(transferred(layout, steps=20, legacy=legacy))
         for layout, legacy in ((noise(2), False), (FLAT, False), (noise(2), True))
     )
-    assert max(new.max(), flat.max()) < 1.5, (new, flat)
+    assert max(new.max(), flat.max()) < 1.6, (new, flat)
     assert old.max() > 3.0, "what is looked at would not show a frame"
 
 
-def test_a_margin_continues_slopes() -> None:
-    rows, columns = torch.meshgrid(torch.arange(9.0), torch.arange(12.0), indexing="ij")
-    plane = 3 * rows - 2 * columns
+def test_no_thorn_stands_up_at_a_falling_corner() -> None:
+    """Hills that fall steeply to one corner. With slopes continued beyond the border, and so twice at corners, the corner stood 2.7
+    and 1.0 of its neighbourhood's steepest steps above all of it."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE] / (SIDE - 1)
+    falling = (900 * (0.3 * np.sin(5 * x) * np.cos(4 * y) - 3 * (x * y) ** 4)).astype(np.float32)
+    for seed in (0, 2):
+        made = transferred(falling, seed=seed, steps=8)
+        for across, down in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
+            part = made[::down, ::across][:20, :20].astype(np.float64)
+            corner = part[:4, :4].copy()
+            part[:4, :4] = np.nan
+            above, below = corner.max() - np.nanmax(part), np.nanmin(part) - corner.min()
+            assert max(above, below) < 0.9 * np.nanmax(np.abs(np.diff(part, axis=0))), (seed, across, down)
+
+
+def test_a_margin_mirrors_and_its_patches_do_not_count() -> None:
+    plane = 3 * torch.arange(9.0)[:, None] - 2 * torch.arange(12.0)[None]
     wide = margins.extended(plane, 6)
-    assert wide.shape == (21, 24)
     assert torch.equal(margins.inner(wide, 6), plane)
-    assert torch.equal(wide.diff(dim=0), torch.full((20, 24), 3.0))
-    assert torch.equal(wide.diff(dim=1), torch.full((21, 23), -2.0))
+    assert torch.equal(wide[:6], wide[7:13].flip(0))
+    assert torch.equal(wide[:, :6], wide[:, 7:13].flip(1))
+    assert wide.aminmax() == plane.aminmax(), "no height beyond those of the map, at corners either"
+    assert torch.equal(margins.inner(margins.with_inner(wide, plane + 1, 6), 6), plane + 1)
+    counted = margins.counted(torch.ones(9, 12, dtype=torch.uint8), 6)
+    assert torch.equal((counted == 1).nonzero()[[0, -1]], torch.tensor([[9, 9], [11, 14]]))
+    assert int((counted == 1).sum()) == 3 * 6, "as many as there are 7 x 7 patches wholly on the map"
     labels = torch.tensor([[0, 1], [2, 3]], dtype=torch.uint8)
     assert margins.extended_labels(labels, 1).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
     assert margins.margin_for((512, 512)) == 0 < margins.margin_for((511, 512))
+
+
+def test_the_patches_are_spread_as_in_version_0_1() -> None:
+    """By the distance of patches through filters that the transport did not see: with a margin at every level it was 5 to 7 times
+    that of version 0.1 at 128 pixels."""
+    exemplar = exemplars.load("alpine").values[:SIDE, :SIDE]
+    new, old = (
+        held_out_distance(made / exemplar.std(), exemplar / exemplar.std())
+        for made in (
+            transferred(
+                noise(5),
+                exemplar=[height_map(exemplar, 30.0)],
+                layout=0.0,
+                scale="true",
+                level="exemplar",
+                legacy=legacy,
+            )
+            for legacy in (False, True)
+        )
+    )
+    assert new < 1.7 * old, (new, old)
 
 
 def test_a_flat_map_becomes_hills_of_its_seed_and_no_ramp() -> None:
