@@ -22,6 +22,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -49,6 +50,7 @@ def main(argv: list[str]) -> int:
         variant=chosen or environments.variant_for_this_machine(),
         wheels=wheels,
     )
+    began = time.monotonic()
     try:
         python = ensure(environment, _Report())
     except RelievoError as error:
@@ -57,7 +59,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("relievo: Interrupted. The next run continues from here.", file=sys.stderr)
         return 130
-    return _hand_over([str(python), "-m", "backend", *argv])
+    return _hand_over([str(python), "-m", "backend", *argv], time.monotonic() - began)
 
 
 def _own_options(argv: list[str]) -> tuple[str, Path | None, list[str]]:
@@ -120,10 +122,11 @@ class _Report:
             print(text, file=sys.stderr, flush=True)
 
 
-def _hand_over(command: list[str]) -> int:
+def _hand_over(command: list[str], set_up_s: float) -> int:
     """The backend's command line in the environment's Python, from the user's own folder."""
     environ = dict(os.environ)
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), environ.get("PYTHONPATH", "")]))
+    environ["RELIEVO_SET_UP_S"] = str(set_up_s)  # `test` tells what each of its parts takes
     if os.name == "nt":
         return subprocess.call(command, env=environ)
     os.execve(command[0], command, environ)

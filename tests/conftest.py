@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import build_addon
 
+importlib.import_module("backend")  # before torch: it says how torch's threads wait for one another, which is read once
 build_addon.link()  # blender_addon/shared, so that the add-on's modules can be imported where they lie
 
 from tests.support.backend_process import BackendProcess, Peer  # noqa: E402  # needs the link where it imports the add-on

@@ -1,7 +1,8 @@
 """Tests inside Blender: run with the Python of a .venv-blender-* environment, in a fresh, empty file each.
 
 The suite runs on every Blender the add-on supports; what differs between them is compat.py's business and never a
-test's.
+test's. What touches bpy is tested in each of them. Tests of numbers that the backend computes, of the wire and of the
+installation are marked any_version, and `relievo.py test` runs them in one.
 """
 
 from __future__ import annotations

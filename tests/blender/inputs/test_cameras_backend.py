@@ -141,6 +141,7 @@ def test_an_orthographic_and_a_bent_camera_together_are_drawn_by_blender(scan, t
     assert_is_its_own_uv(*textured())
 
 
+@pytest.mark.any_version
 def test_the_bent_pictures_of_these_tests_are_bent(scan, tmp_path):
     item = eye(1, scan, sensor_fit="HORIZONTAL")
     photograph(item, scan, tmp_path / "bent.png", lens=BARREL)

@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NOISE = find(ALGORITHMS, "noise")
 SMALL = {"width_px": 48, "height_px": 32, "octaves": 3}
 PATIENCE_S = 60.0
+pytestmark = pytest.mark.any_version  # blender_addon/link imports no bpy
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -348,6 +348,7 @@ def test_a_result_waits_until_edit_mode_is_left():
     step_until(lambda: job.applied, "the placing")
 
 
+@pytest.mark.any_version
 def test_the_backend_killed_in_mid_job_costs_nothing():
     job = submit({"steps": 20, "step_s": 0.1, "noise": 2.0, "seed": 3})
     step_until(lambda: job.done > 1, "the job to run")

@@ -171,6 +171,7 @@ def test_every_operator_says_what_it_does():
                 assert all(word[0].isupper() for word in words), value.bl_label
 
 
+@pytest.mark.any_version
 def test_no_module_imports_torch_or_the_backend():
     code = (
         "import sys, pkgutil, importlib, blender_addon\n"
