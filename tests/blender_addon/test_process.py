@@ -41,7 +41,9 @@ def test_install_broken_off_resumed_started_killed_and_removed(tmp_path: Path):
 
     first = Installer(tmp_path, variant="cpu")
     first.start()
-    wait_until(lambda: first.poll().stage == "Installing PyTorch" and first.poll().line, 300)
+    wait_until(
+        lambda: first.poll().stage.startswith(("Installing", "Testing")), 300
+    )  # a stage may be over before it is seen
     first.cancel()
     assert first.poll().error is not None
     assert first.poll().error.code == "cancelled"

@@ -23,6 +23,7 @@ from backend.files import rasters
 from shared.arrays import height_map
 from shared.catalog import ALGORITHMS
 from shared.errors import InvalidParameter
+from tests.support import prepared_python
 from tests.support.probe_algorithms import ProbeParams
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -36,13 +37,7 @@ HEAVY = ("torch", "numba", "rasterio", "zmq", "scipy", "OpenEXR", "rich")
 
 
 def relievo(*words: object, cwd: Path = REPOSITORY, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "backend", *map(str, words)],
-        cwd=cwd,
-        env=ENVIRON | environ,
-        capture_output=True,
-        text=True,
-    )
+    return prepared_python.run(words, cwd=cwd, env=ENVIRON | environ)
 
 
 def refused(*words: object, code: int = 2, **options) -> str:
@@ -141,7 +136,7 @@ def test_bad_input_files(height_file, tmp_path):
     assert "does not exist" in refused("run", "probe", "--height", tmp_path / "no.tif", "--out", tmp_path / "o")
     height_file.write_bytes(height_file.read_bytes()[:900])
     assert "cut short" in refused("run", "probe", "--height", height_file, "--out", tmp_path / "o")
-    assert not list((tmp_path / "o").iterdir())
+    assert not (tmp_path / "o").exists()
 
 
 # run -----------------------------------------------------------------------------------------------------------------

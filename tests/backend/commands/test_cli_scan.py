@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from shared.cameras import Camera, read, write
 from shared.cameras.flips import apply_flip
 from shared.catalog.scan_texture import SPEC
 from shared.errors import InvalidParameter
+from tests.support import prepared_python
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ENVIRON = {**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100", "NUMBA_NUM_THREADS": "2"}
@@ -33,9 +33,7 @@ QUICK = ("--size", "64", "--passes", "2", "--alignment", "none", "--threads", "2
 
 
 def relievo(*words: object, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "backend", *map(str, words)], cwd=cwd, env=ENVIRON, capture_output=True, text=True
-    )
+    return prepared_python.run(words, cwd=cwd, env=ENVIRON)
 
 
 def refused(*words: object) -> str:
