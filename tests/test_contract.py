@@ -22,7 +22,7 @@ from shared.catalog import ALGORITHMS
 from shared.catalog.extra import EXTRA_ALGORITHMS
 from shared.messages import Cancel, Fetch, Result
 from shared.params import Param, check_value, parse, to_json, with_role
-from tests.support import toy_engines
+from tests.support import prepared_python, toy_engines
 from tests.support.backend_process import ROOT, BackendProcess, Peer, wait_for
 
 SIDE = 64
@@ -315,7 +315,7 @@ def write_input(path: Path, given: tuple[Array, ...]) -> Path:
 @every_algorithm
 def test_the_command_line_gives_the_same_arrays_as_a_call(spec: AlgorithmSpec, tmp_path: Path) -> None:
     inputs = tiny_inputs(spec)
-    command = [sys.executable, "-m", "backend", "run", spec.name, "--out", str(tmp_path / "out"), "--device", "cpu"]
+    command = ["run", spec.name, "--out", str(tmp_path / "out"), "--device", "cpu"]
     command += ["--format", *dict.fromkeys(file_kind(port.kind).formats[0] for port in spec.outputs)]
     for name, given in inputs.items():
         command += [f"--{name.replace('_', '-')}", str(input_file(tmp_path, name, given))]
@@ -323,7 +323,8 @@ def test_the_command_line_gives_the_same_arrays_as_a_call(spec: AlgorithmSpec, t
             command += ["--pixel-size", str(given[0].pixel_size_m)]
     for name, value in tiny_params(spec).items():
         command += [f"--{name.replace('_', '-')}", str(value)]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    done = prepared_python.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
     for name, array in parts_of(run(spec, inputs)).items():
         written = tmp_path / "out" / f"{name.split('.')[0]}{ENDINGS[file_kind(array.kind).formats[0]]}"
         if array.kind is MESH:

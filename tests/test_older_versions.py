@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support import prepared_python
 from tests.support.backend_process import ROOT, BackendProcess, Fetch, Message, Peer, Query, refusal, wait_for
 from tests.support.older_version import VERSION_0_1, assert_same, is_the_same_processor, read_json
 
@@ -121,10 +122,7 @@ def repeat(name: str, folder: Path, *more: object) -> tuple[Path, str]:
     here = Path(shutil.copytree(VERSION_0_1 / "runs" / name, folder / "moved"))
     shutil.rmtree(here / "made")
     words = ["run", "--recipe", here / "recipe.json", "--out", folder / "out", "--device", "cpu", "--threads", 2, *more]
-    done = subprocess.run(
-        [*COMMAND_LINE, *map(str, words), "--quiet"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    )  # fmt: skip
+    done = prepared_python.run([*words, "--quiet"], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     return folder / "out", done.stderr
 

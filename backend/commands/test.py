@@ -29,8 +29,9 @@ SLOW = ["--durations=10", "--durations-min=3"]  # names the slow tests of each p
 # folders of tests that are a part of their own; what is in none of them is the last part, so that nothing is left out
 PARTS = (
     ("tests/backend/server", "tests/backend/runtime"),
-    ("tests/backend/algorithms",),
-    ("tests/backend/ops", "tests/backend/files"),
+    ("tests/backend/algorithms", "tests/backend/ops"),
+    ("tests/backend/commands", "tests/backend/setup"),
+    ("tests/backend/files", "tests/backend/training", "tests/backend/models"),
 )
 WHOLE_SUITE = "4.5"  # the Blender that also runs the tests marked any_version, if it is among those chosen
 
@@ -91,7 +92,7 @@ def main(argv: Sequence[str]) -> int:
     results = [*_set_up(checks), *_run_all(checks)]
     print()
     for result in results:
-        print(f"{'ok    ' if result.is_ok else 'FAILED'}  {result.name:<28}{result.seconds:6.0f} s")
+        print(f"{'ok    ' if result.is_ok else 'FAILED'}  {result.name:<36}{result.seconds:6.0f} s")
     return DONE if all(result.is_ok for result in results) else FAILED
 
 
@@ -121,7 +122,7 @@ def _tests(extra: Sequence[str]) -> list[Check]:
         return [Check("tests", [*pytest, "tests", *extra], kernels=True)]
     named = [folder for folders in PARTS for folder in folders]
     rest = Check("tests, the others", [*pytest, "tests", *(f"--ignore={folder}" for folder in named)], kernels=True)
-    names = [" and ".join(Path(folder).name for folder in folders) for folders in PARTS]
+    names = [", ".join(Path(folder).name for folder in folders) for folders in PARTS]
     parts = [Check(f"tests of {name}", [*pytest, *folders], kernels=True) for name, folders in zip(names, PARTS)]
     return [rest, *parts]
 

@@ -126,6 +126,7 @@ IN_EVERY_BLENDER = [
 @pytest.mark.parametrize(
     ("size", "fit"),
     [pytest.param(*lens, marks=() if lens in IN_EVERY_BLENDER else pytest.mark.any_version) for lens in LENSES],
+    ids=lambda value: value if isinstance(value, str) else f"{value[0]}x{value[1]}",
 )
 def test_every_pixel_is_the_same_through_any_lens(tmp_path: Path, size: tuple[int, int], fit: str) -> None:
     """Shifted lenses, every sensor fit, pictures wider and higher than their sensor; near and far; from all sides."""
