@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ importlib.import_module("backend")  # before torch: it says how torch's threads 
 build_addon.link()  # blender_addon/shared, so that the add-on's modules can be imported where they lie
 
 from tests.support.backend_process import BackendProcess, Peer  # noqa: E402  # needs the link where it imports the add-on
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell's background job ignores Ctrl-C, and so would every process that the tests of Ctrl-C start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if importlib.util.find_spec("hypothesis"):  # Blender's environments have none
     from hypothesis import settings

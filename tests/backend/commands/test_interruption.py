@@ -55,7 +55,10 @@ def test_a_signal_ends_it(tmp_path: Path, work: str, number: signal.Signals, cod
     time.sleep(0.3)  # the second process is there
     began = time.monotonic()
     process.send_signal(number)
-    _, told = process.communicate(timeout=20)
+    try:
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()  # or a test that fails leaves it behind
     assert time.monotonic() - began < 1.5  # below 1 s on a machine that does nothing else
     is_killed = "lock" in work  # nobody else can say more
     assert process.returncode == (-signal.SIGKILL if is_killed else code)
