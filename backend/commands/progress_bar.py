@@ -1,7 +1,7 @@
 """The progress bar of the command line: a stage in plain words, how far, how long still.
 
-On a terminal one line that changes; in a log a line when the stage changes, at most one every two seconds. Writes to stderr:
-stdout belongs to results.
+On a terminal one line that changes; in a log a line when the stage changes or a tenth more is done, at most one every two seconds.
+Writes to stderr: stdout belongs to results.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ class Bar:
     def __init__(self, title: str, *, quiet: bool = False) -> None:
         self._title, self._quiet = title, quiet
         self._progress = None
-        self._logged_s, self._logged_stage = time.monotonic(), ""  # what is done within the interval needs no log
+        self._logged = ("", 0)  # the stage, and how many tenths were done
+        self._logged_s = time.monotonic()  # what is done within the interval needs no log
 
     def __enter__(self) -> Bar:
         if not self._quiet and sys.stderr.isatty():
@@ -52,9 +53,10 @@ class Bar:
 
     def _log(self, fraction: float, stage: str) -> None:
         now = time.monotonic()
-        if stage == self._logged_stage or now - self._logged_s < LOG_INTERVAL_S:
+        new = (stage, int(10 * fraction))
+        if new == self._logged or now - self._logged_s < LOG_INTERVAL_S:
             return
-        self._logged_s, self._logged_stage = now, stage
+        self._logged_s, self._logged = now, new
         sys.stderr.write(f"{self._title}: {stage} ({fraction:.0%})\n")
         sys.stderr.flush()
 

@@ -270,11 +270,11 @@ def _threads(wanted: int | None) -> int | None:
 
 def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
     from backend.commands.output_folder import OutputFolder
-    from backend.runtime.kernel_compiler import compiling_aside, stage_of
+    from backend.runtime.kernel_compiler import STAGE, compiling_aside
 
     opened, bar = OutputFolder(Path(request["out"])), Bar(spec.label, quiet=quiet)
     with opened as folder, ended_promptly(folder.stage, folder.made), bar:
-        with compiling_aside(report=lambda done, total, left: bar(done, total, stage_of(done, total), left)):
+        with compiling_aside(report=lambda done, total, left: bar(done, total, STAGE, left)):
             computed, arrays, seconds = _compute(spec, request, bar, folder.scratch)
         bar(1, 1, "writing files")
         paths = folder.write(spec, request, computed, arrays)

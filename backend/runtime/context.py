@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from backend.runtime import device as devices
-from backend.runtime.kernel_compiler import stage_of
+from backend.runtime.kernel_compiler import STAGE
 from shared.errors import InternalError, JobCancelled
 from shared.weights import WEIGHTS
 
@@ -99,7 +99,7 @@ class JobContext:
             self._started_s += now - max(self._reported_s, self._started_s)
         self._reported_s = now
         if self._on_progress is not None:
-            self._on_progress(done, total, stage_of(done, total), remaining_s)
+            self._on_progress(done, total, STAGE, remaining_s)
 
     @property
     def finish_early(self) -> bool:

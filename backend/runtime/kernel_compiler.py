@@ -35,9 +35,7 @@ _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 Report = Callable[[int, int, "float | None"], None]  # parts done, parts in all, seconds that remain; may raise
 
 
-def stage_of(done: int, total: int) -> str:
-    """What a progress line says while kernels are compiled."""
-    return f"compiling kernels (once): {done} of {total}"
+STAGE = "preparing for the first run"  # what a progress line says while kernels are compiled, in words of the interface
 
 
 @dataclass(frozen=True)

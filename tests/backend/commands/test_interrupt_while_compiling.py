@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.runtime.kernel_compiler import STAGE
+
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 120.0  # until the first kernel is asked for, on a machine that does much else
 AT_ONCE_S = 3.0  # what a person waits for is below 1 s where the machine does nothing else
@@ -41,7 +43,7 @@ def start(folder: Path, cache: Path) -> tuple[subprocess.Popen[str], list[str], 
         assert process.stderr is not None
         for line in process.stderr:
             lines.append(line)
-            if "compiling kernels (once)" in line:
+            if STAGE in line:
                 compiling.set()
 
     threading.Thread(target=listen, daemon=True).start()
