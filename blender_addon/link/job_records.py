@@ -71,6 +71,17 @@ class Job:
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
+    def sentences(self) -> tuple[str, ...]:
+        """Its state in a few plain words, and the same without the time that remains where that is known."""
+        full = self.sentence
+        left = self._left
+        return (full, full.removesuffix(left)) if left and full.endswith(left) else (full,)
+
+    @property
+    def _left(self) -> str:
+        return "" if self.remaining_s is None else f", {format_seconds(self.remaining_s)} left"
+
+    @property
     def sentence(self) -> str:
         """Its state in a few plain words."""
         if self.error is not None:
@@ -93,8 +104,7 @@ class Job:
             return "sending"
         if self.state is JobState.QUEUED:
             return f"waits, {self.position} before it" if self.position else "waits for its turn"
-        left = "" if self.remaining_s is None else f", {format_seconds(self.remaining_s)} left"
-        return f"{self.stage or 'starting'}, {self.fraction:.0%}{left}".replace("%", " %")
+        return f"{self.stage or 'starting'}, {self.fraction:.0%}{self._left}".replace("%", " %")
 
     def take(self, message: Message) -> JobState | None:
         """Note what a message says of this job; the final state, where the backend has come to one."""

@@ -116,11 +116,16 @@ def _find_shown(job: Job, datablocks: bpy.types.bpy_prop_collection) -> Any:
 
 def sentence_of(job: Job) -> str:
     """The job's own words, or what its result waits for."""
+    return sentences_of(job)[0]
+
+
+def sentences_of(job: Job) -> tuple[str, ...]:
+    """The same, and in fewer words where there are such."""
     if (share := preparing_share(job)) is not None:
-        return f"placing it in the scene, {share:.0%}".replace("%", " %")
+        return (f"placing it in the scene, {share:.0%}".replace("%", " %"),)
     if job.awaits_placing and bpy.context.mode != "OBJECT":
-        return "ready: leave the current mode to place it"
-    return job.sentence
+        return ("ready: leave the current mode to place it", "ready, leave this mode to place it", "leave this mode")
+    return job.sentences
 
 
 # By the form of the result ----------------------------------------------------------------------------------------

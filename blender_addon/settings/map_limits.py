@@ -82,9 +82,8 @@ def _check_room(port: Port, ground: Extent, sizes: list[Extent], scale: Param, p
     if params.get(scale.name) != "true" or finest < COARSER * ground.pixel_size_m or ground.side_m >= least_px * finest:
         return
     raise InvalidInput(
-        f"The map is only {ground.side_m:.3g} m wide, and at true metres a pixel of the exemplar is {finest:.3g} m: its "
-        f"landforms have no room on less than {least_px * finest:.3g} m.",
-        hint=f"Set {scale.label} to {dict(scale.choices).get('fit', 'Fit to Map')}.",
+        f"The map is only {_metres(ground.side_m)} wide; {dict(scale.choices)['true']} needs {_metres(least_px * finest)}.",
+        hint=f"Set {scale.label} to {dict(scale.choices)['fit']}.",
         field=scale.name,
     )
 
@@ -96,11 +95,16 @@ def _check_exemplars(ground: Extent, sizes: list[Extent], fields: list[str]) -> 
     for size, field in zip(sizes, fields, strict=True):
         if round(size.side_m / ground.pixel_size_m) < LEAST_EXEMPLAR_PX:
             raise InvalidInput(
-                f"The exemplar is only {size.side_m:.3g} m wide, and a pixel of the map is {ground.pixel_size_m:.3g} m: its "
-                f"landforms cannot be seen on less than {LEAST_EXEMPLAR_PX * ground.pixel_size_m:.3g} m.",
+                f"The exemplar is only {_metres(size.side_m)} wide, and a pixel of the map is {_metres(ground.pixel_size_m)}: its "
+                f"landforms cannot be seen on less than {_metres(LEAST_EXEMPLAR_PX * ground.pixel_size_m)}.",
                 hint="Use a larger exemplar, or a map of finer pixels.",
                 field=field,
             )
+
+
+def _metres(length: float) -> str:
+    """ "2.71 m", "48,000 m": three digits that count, never a power of ten."""
+    return f"{float(f'{length:.3g}'):,.10g} m"
 
 
 def _is_scale(parameter: Param) -> bool:

@@ -10,6 +10,7 @@ from .. import typed
 from ..link.backend_status import LinkState, selftest_sentence
 from ..link.connection import Connection
 from ..link.session import Session
+from .text_fit import on_a_bar, one_line, wrapped
 
 # (operator, label, icon) that mends a state of the connection
 _MENDING = {
@@ -28,27 +29,6 @@ _STATE_ICONS = {
     LinkState.CONNECTING: "SORTTIME",
     LinkState.INSTALLING: "SORTTIME",
 }
-LETTER_PX, MARGIN_PX = 6.4, 62.0  # a letter of Blender's interface font at scale 1, and what a box and an icon take
-
-
-def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
-    """A sentence over as many lines as it needs: a label would cut it short."""
-    column = layout.column(align=True)
-    column.scale_y = 0.8
-    width = _letters_a_line()
-    line = ""
-    first = True
-    for word in [*text.split(), None]:
-        if word is not None and len(line) + len(word) < width:
-            line = f"{line} {word}".strip()
-            continue
-        column.label(text=line, icon=typed.icon(icon if first else "BLANK1" if icon != "NONE" else "NONE"))
-        line, first = word or "", False
-
-
-def _letters_a_line() -> int:
-    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
-    return max(20, int((region.width / scale - MARGIN_PX) / LETTER_PX)) if region is not None else 60
 
 
 def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_preferences: bool = False) -> None:
@@ -92,14 +72,8 @@ def _draw_installing(box: bpy.types.UILayout, session: Session) -> None:
     big.operator("relievo.cancel_install", text="Cancel", icon="X")
     box.label(text="Installing the backend", icon="SORTTIME")
     stage, line = (progress.stage, progress.line) if progress is not None else ("Starting", "")
-    box.progress(factor=progress.fraction if progress is not None else 0.0, text=_on_one_line(stage))
-    box.label(text=_on_one_line(line))
-
-
-def _on_one_line(text: str) -> str:
-    """As much of it as the sidebar is wide."""
-    text, width = " ".join(text.split()), _letters_a_line()
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    box.progress(factor=progress.fraction if progress is not None else 0.0, text=on_a_bar([stage]))
+    box.label(text=one_line(line))
 
 
 def _draw_mending(box: bpy.types.UILayout, state: LinkState, action: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..link.job_records import Job
-from .connection_panel import wrapped
+from .text_fit import wrapped
 
 
 def draw(layout: bpy.types.UILayout, job: Job | None) -> None:

@@ -13,7 +13,7 @@ from ..shared.catalog import algorithms
 from ..shared.errors import UnknownAlgorithm
 from ..shared.params import Param, with_role
 from ..writers import images, texture_images
-from .connection_panel import wrapped
+from .text_fit import wrapped
 
 _KINDS = {
     "HEIGHT_MAP": "Heights in metres",

@@ -17,8 +17,8 @@ from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from . import size_lines
-from .connection_panel import wrapped
 from .sidebar import RelievoTab
+from .text_fit import wrapped
 
 
 class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):

@@ -20,8 +20,9 @@ from ..shared.jobs import JobState
 from ..shared.params import with_role
 from ..writers import table
 from . import failures, input_panel, result_panel, size_lines
-from .connection_panel import draw_connection, wrapped
+from .connection_panel import draw_connection
 from .sidebar import RelievoTab
+from .text_fit import on_a_bar, wrapped
 
 # The tab ------------------------------------------------------------------------------------------------------
 
@@ -184,7 +185,7 @@ def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
         row.operator("relievo.keep_job", text="Keep").job = job.id
     row.operator("relievo.cancel_job", text="", icon="X").job = job.id
     share = results.preparing_share(job)
-    column.progress(factor=job.fraction if share is None else share, text=results.sentence_of(job))
+    column.progress(factor=job.fraction if share is None else share, text=on_a_bar(results.sentences_of(job)))
 
 
 def _jobs() -> list[Job]:

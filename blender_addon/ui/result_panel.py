@@ -18,8 +18,8 @@ from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
 from ..writers import paintings, report, terrain, textures
 from . import failures
-from .connection_panel import wrapped
 from .sidebar import RelievoTab
+from .text_fit import wrapped
 
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -135,7 +135,7 @@ class RELIEVO_PT_photographs(RelievoTab, bpy.types.Panel):
         for photograph in found.photographs[:SHOWN]:
             icon = "ERROR" if photograph.is_misfit else "CHECKMARK" if photograph.used else "HIDE_ON"
             column.label(text=photograph.name, icon=icon)
-            column.label(text=photograph.sentence, icon="BLANK1")
+            wrapped(column, photograph.sentence, "BLANK1")
         if len(found.photographs) > SHOWN:
             column.operator(
                 "relievo.open_report", text=f"{len(found.photographs) - SHOWN} More in the Report", icon="TEXT"

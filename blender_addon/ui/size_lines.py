@@ -13,7 +13,7 @@ from ..shared.algorithm import AlgorithmSpec
 from ..shared.errors import InvalidInput
 from ..writers import table
 from ..writers.result_size import Cost
-from .connection_panel import wrapped
+from .text_fit import wrapped
 
 
 def cost(context: bpy.types.Context, spec: AlgorithmSpec) -> Cost | None:
