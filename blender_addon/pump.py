@@ -75,18 +75,26 @@ def _step(budget_s: float) -> tuple[bool, bool]:
 def _step_job(current_session: Session, job: Job) -> bool:
     if previews.was_deleted(job) and job.purpose.get("generation") == _generation:
         previews.end(job)  # who deletes what is being made does not want it
+        previews.hide_again()
         if job.outputs is not None or job.state is JobState.SUCCEEDED:
             current_session.discard(job)
         else:
             current_session.cancel(job)
         return True
     if job.awaits_placing:
-        return results.place(current_session, job, _generation)
+        return _after(results.place(current_session, job, _generation))
     if job.state in (JobState.FAILED, JobState.CANCELLED):
-        return previews.end(job) is not None
+        return _after(previews.end(job) is not None)
     if job.purpose.get("generation") == _generation:
-        return previews.show(job)
+        return previews.show(job, current_session.jobs.values())
     return False
+
+
+def _after(changed: bool) -> bool:
+    """Once something of a job has come or gone, later previews lie over it."""
+    if changed:
+        previews.hide_again()
+    return changed
 
 
 def wait(job: Job) -> None:

@@ -150,7 +150,8 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     place = map_extent.middle(context, request.spec, request.sources) if target is None else None
     below = map_extent.item_of(request.spec, request.sources)
     covered = [] if place is None else places.covered(context.scene, below, place)
-    width = _width(context, request)
+    width, cursor = _width(context, request), tuple(context.scene.cursor.location)
+    waiting = places.rivals(session.jobs.values(), generation)
     purpose = {
         "generation": generation,
         "output": request.output,
@@ -158,7 +159,7 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
         "feed_recipes": {port: feed.to_json() for port, feed in request.feeds.items()},
-        "location": list(place or places.free(context.scene, tuple(context.scene.cursor.location), width)),
+        "location": list(place or places.free(context.scene, cursor, width, waiting)),
         "width": width,
         "covers": places.noted(covered),
         "pressed_on": request.pressed_on,
@@ -183,7 +184,12 @@ def _uv_layer(target: bpy.types.Object | None) -> str:
 
 def _width(context: bpy.types.Context, request: Request) -> float:
     """Of the terrain that a request makes, in Blender units; 0 where it is not known beforehand."""
-    size = map_extent.extent(context.scene, request.spec, request.sources, request.params)
+    scene, port = context.scene, map_extent.port_of(request.spec)
+    feed = request.feeds.get(port.name) if port is not None else None
+    if feed is not None:
+        size = map_extent.extent(scene, find(algorithms(), feed.algorithm), {}, feed.params)
+    else:
+        size = map_extent.extent(scene, request.spec, request.sources, request.params)
     return size.columns * size.pixel_size_m / metres_per_unit(context.scene) if size is not None else 0.0
 
 

@@ -72,7 +72,8 @@ class RELIEVO_OT_place_job(JobOperator, bpy.types.Operator):
             raise InvalidInput("A result can only be placed in Object Mode.", hint="Leave the current mode first.")
         job.error = None
         job.purpose["covers"] = []
-        job.purpose["location"] = places.free(context.scene, tuple(context.scene.cursor.location))
+        waiting = places.rivals(pump.session().jobs.values(), pump.generation(), job)
+        job.purpose["location"] = places.free(context.scene, tuple(context.scene.cursor.location), 0.0, waiting)
         results.place(pump.session(), job, pump.generation(), anywhere=True)
         if job.error is not None:
             raise job.error
@@ -90,6 +91,7 @@ class RELIEVO_OT_forget_job(JobOperator, bpy.types.Operator):
     def execute(self, _context: bpy.types.Context) -> set[str]:
         job = self.find()
         previews.end(job)
+        previews.hide_again()
         results.forget(job)
         pump.session().discard(job)
         pump.redraw()

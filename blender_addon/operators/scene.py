@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import bpy
 
-from .. import requests, typed
+from .. import pump, requests, typed
+from ..link.job_records import Job
 from ..placing import places, viewport
 from ..readers import images as drawn
 from ..shared.errors import InvalidInput
+from ..units import metres_per_unit
 from ..writers import images, stage, table, terrain
 from .reporting import reports_errors
 
@@ -128,7 +130,8 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
         scale, offset_m = (self.high_m - self.low_m, self.low_m) if self.meaning == "RANGE" else (1.0, 0.0)
         columns = max(1, typed.size(image)[0])
         heights = drawn.height_map(image, pixel_size_m=self.width_m / columns, scale=scale, offset_m=offset_m)
-        x, y, z = places.free(context.scene, tuple(context.scene.cursor.location))
+        width = self.width_m / metres_per_unit(typed.present(context.scene))
+        x, y, z = places.free(context.scene, tuple(context.scene.cursor.location), width, _waiting())
         recipe = requests.recipe_on(image)
         made = terrain.make(
             {"height": heights},
@@ -143,6 +146,12 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
         if not bpy.app.background:
             viewport.frame(item)
         return {"FINISHED"}
+
+
+def _waiting() -> list[Job]:
+    """Jobs that have been given a place in this file."""
+    session = pump.current()
+    return places.rivals(session.jobs.values(), pump.generation()) if session is not None else []
 
 
 def edited_image(context: bpy.types.Context) -> bpy.types.Image | None:

@@ -9,6 +9,7 @@ changes and goes.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..link.job_records import Job
 from ..writers import preview_objects, record, table
 from . import covering, places, viewport
 
-TAG = "relievo_preview"  # custom property of a stand-in: the job's id
+TAG = record.PREVIEW_KEY
 HIDES = "relievo_hides"  # and the names of the objects that it hides, one in a line
 INTERVAL_S = 0.1
 IDLE_SHARE = 4.0  # the pause behind an update, in terms of what it took: a big mesh must not fill the main thread
@@ -40,6 +41,10 @@ class _StandIn:
     uid: int
     look: preview_objects.Look
     fingerprint: tuple
+    below: list[
+        list[object]
+    ]  # what it stands for: names and session_uids of its target, or of what its result will cover
+    target_uid: int = 0
     hides: list[_Hidden] = field(default_factory=list)
     next_s: float = 0.0
 
@@ -51,8 +56,10 @@ _brought: set[tuple[str, str]] = (
 _given_up: set[str] = set()  # jobs whose stand-in the user has edited or deleted
 
 
-def show(job: Job) -> bool:
-    """Show the job's latest preview, if it has one and the last is old enough. True when the scene has changed."""
+def show(job: Job, jobs: Iterable[Job]) -> bool:
+    """Show the job's latest preview, if it has one and the last is old enough. True when the scene has changed. jobs: all of the
+    session's, whose places are kept for them.
+    """
     if job.preview is None or job.id in _given_up or bpy.context.mode != "OBJECT":
         return False
     stand_in = _stand_ins.get(job.id)
@@ -60,30 +67,31 @@ def show(job: Job) -> bool:
         return False
     preview, job.preview = job.preview, None
     started = time.monotonic()
-    changed = _create(job, preview) if stand_in is None else _update(job, stand_in, preview)
+    changed = _create(job, preview, jobs) if stand_in is None else _update(job, stand_in, preview)
     if (stand_in := _stand_ins.get(job.id)) is not None:
         now = time.monotonic()
         stand_in.next_s = now + max(INTERVAL_S, IDLE_SHARE * (now - started))
     return changed
 
 
-def _create(job: Job, preview: Any) -> bool:
+def _create(job: Job, preview: Any, jobs: Iterable[Job]) -> bool:
     look = table.of(job.spec).look(preview) if job.spec is not None else None
     target = record.find(bpy.data.objects, job.purpose.get("target", ""), job.purpose.get("target_uid", 0))
     if look is None or (target is not None and target.name not in bpy.context.view_layer.objects):
         return False
     if target is None:
-        places.renew(job)
+        places.renew(job, jobs, preview)
     before = _shared_datablocks()
     made = look.make(f"{job.label} (preview)", job.purpose, target)
     if made is None:
         return False
     made[TAG] = job.id
-    stand_in = _StandIn(made.name, made.session_uid, look, look.fingerprint(made))
+    below = places.noted([target]) if target is not None else list(job.purpose.get("covers", ()))
+    target_uid = 0 if target is None else target.session_uid
+    stand_in = _StandIn(made.name, made.session_uid, look, look.fingerprint(made), below, target_uid)
     if target is not None:
         made.matrix_world = target.matrix_world
-    below = [target] if target is not None else covering.find(job.purpose.get("covers", ()))
-    _hide(stand_in, made, [item for item in below if item.name in bpy.context.view_layer.objects])
+    _hide(stand_in, made, list(_stand_ins.values()))
     _brought.update(_shared_datablocks() - before)
     if job.purpose.get("frame") and target is None and not bpy.app.background:
         viewport.frame(made)
@@ -165,7 +173,8 @@ def stands_for(item: bpy.types.Object) -> bpy.types.Object | None:
     if stand_in is None:
         return item
     entries = (record.find(bpy.data.objects, entry.name, entry.uid) for entry in stand_in.hides)
-    return next((hidden for hidden in entries if hidden is not None), None)
+    first = next((hidden for hidden in entries if hidden is not None), None)
+    return stands_for(first) if first is not None else None  # it may hide another job's stand-in
 
 
 def was_selected(item: bpy.types.Object) -> bool:
@@ -177,14 +186,45 @@ def was_selected(item: bpy.types.Object) -> bool:
 # What it stands in for -----------------------------------------------------------------------------------------------
 
 
-def _hide(stand_in: _StandIn, made: bpy.types.Object, below: list[bpy.types.Object]) -> None:
-    active = bpy.context.view_layer.objects.active
-    for item in below:
-        if item.hide_get():
+def hide_again() -> None:
+    """After a job has ended: what its stand-in has shown again, and what it made, lie below the stand-in of a later job there."""
+    earlier: list[_StandIn] = []
+    for stand_in in _stand_ins.values():
+        if (made := _object_of(stand_in)) is not None:
+            _hide(stand_in, made, earlier)
+        earlier.append(stand_in)
+
+
+def _hide(stand_in: _StandIn, made: bpy.types.Object, earlier: list[_StandIn]) -> None:
+    """Hide what a stand-in stands for, and what earlier jobs have in the same place: their stand-ins and results."""
+    layer = bpy.context.view_layer
+    active = layer.objects.active
+    for item in _below(stand_in, made, earlier):
+        if item.name not in layer.objects or item.hide_get():
             continue  # the user has hidden it, and it stays so afterwards
         stand_in.hides.append(_Hidden(item.name, item.session_uid, item.select_get(), item == active))
         item.hide_set(True)
     made[HIDES] = "\n".join(entry.name for entry in stand_in.hides)
+
+
+def release(items: list[bpy.types.Object]) -> None:
+    """Show objects that stand-ins hide, and leave them so when those go: a result is going to cover them."""
+    for stand_in in _stand_ins.values():
+        for item in items:
+            if any(entry.uid == item.session_uid for entry in stand_in.hides):
+                stand_in.hides = [entry for entry in stand_in.hides if entry.uid != item.session_uid]
+                item.hide_set(False)
+
+
+def _below(stand_in: _StandIn, made: bpy.types.Object, earlier: list[_StandIn]) -> list[bpy.types.Object]:
+    found = covering.find(stand_in.below)
+    if not stand_in.target_uid and found and made.users_scene:
+        found += places.covered(made.users_scene[0], None, made.location.to_tuple())
+    for other in earlier:
+        item = _object_of(other) if other.target_uid == stand_in.target_uid else None
+        if item is not None and (stand_in.target_uid or places.is_at(item, made.location)):
+            found.append(item)
+    return [item for item in found if item != made]
 
 
 def _unhide(stand_in: _StandIn) -> None:

@@ -60,7 +60,7 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
         steps = not (anywhere or bpy.app.background) if in_steps is None else in_steps
         if not _is_prepared(job, as_new=anywhere, at_once=not steps):
             return True
-        made = _build(job, as_new=anywhere)
+        made = _build(job, session, as_new=anywhere)
     except RelievoError as error:
         forget(job)
         job.error = error
@@ -171,13 +171,13 @@ def _result_of(job: Job, target: bpy.types.Object | None) -> Result:
     )
 
 
-def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
+def _build(job: Job, session: Session, *, as_new: bool) -> bpy.types.ID:
     assert job.outputs is not None
     writer, purpose = writer_of(job), job.purpose
     stood = previews.end(job)
     target = None if as_new else find_target(job)
     if target is None:
-        places.renew(job)
+        places.renew(job, session.jobs.values(), job.outputs)
     result = replace(_result_of(job, target), prepared=_preparing.pop(job.id).made)
     if stood:
         result = replace(result, location=stood)
@@ -187,7 +187,9 @@ def _build(job: Job, *, as_new: bool) -> bpy.types.ID:
         return writer.put_on(result, target)
     made = writer.make(result)
     if isinstance(made, bpy.types.Object):
-        covering.cover(made, covering.find(purpose.get("covers", ())))
+        below = covering.find(purpose.get("covers", ()))
+        previews.release([item for item in below if item.name in bpy.context.view_layer.objects])
+        covering.cover(made, below)
         viewport.select(made)
         if purpose.get("frame") and not bpy.app.background:
             viewport.frame(made)

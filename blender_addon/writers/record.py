@@ -19,6 +19,7 @@ from ..shared.recipe import check_recipe
 from ..units import metres_per_unit
 
 RECIPE_KEY = "relievo_recipe"
+PREVIEW_KEY = "relievo_preview"  # of an object that shows a job's preview: the job's id
 COLLECTION = "Relievo"
 
 
