@@ -11,59 +11,35 @@ shared/tools.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import bpy
 
-ADDON_PARENT, ENDPOINT, PICTURES = sys.argv[sys.argv.index("--") + 1 :][:3]
-sys.path[:0] = [ADDON_PARENT, str(Path(__file__).resolve().parents[4] / "shared" / "tools")]
-os.environ["RELIEVO_ENDPOINT"] = ENDPOINT
-os.environ["RELIEVO_DATA"] = str(Path(PICTURES) / "data")
+sys.path.insert(0, str(Path(__file__).parent))
 
-import blender_drive as drive  # noqa: E402
+import opening
+from opening import choose, drive, newest_job, shot, tab_in_an_empty_scene
 
-import blender_addon  # noqa: E402
-from blender_addon import pump  # noqa: E402
+PICTURES = opening.ARGUMENTS[2]
+opening.use_checkout(Path(PICTURES) / "data")
+
 from blender_addon.placing import previews  # noqa: E402
 
 
-def shot(name: str) -> None:
-    drive.shot(str(Path(PICTURES) / f"{name}.png"))
-
-
-def widen_sidebar() -> None:
-    area = drive.view3d()
-    sidebar = next(region for region in area.regions if region.type == "UI")
-    x, y = sidebar.x, drive.window().height - (sidebar.y + sidebar.height // 2)
-    drive.drag([(x, y), (x - 60, y), (x - 120, y)])
-
-
-def newest_job():
-    return list(pump.session().jobs.values())[-1]
-
-
 def session():
-    for other in list(bpy.data.objects):
-        if other.type == "MESH":
-            bpy.data.objects.remove(other)
-    blender_addon.register()
-    yield 1.0
-    yield from drive.open_sidebar("Relievo")
-    widen_sidebar()
-    yield lambda: pump.session().connection.is_ready
+    yield from tab_in_an_empty_scene()
     yield 1.0
     shot("01-ready")
     settings = bpy.context.scene.relievo
-    yield from press(settings, "noise")
+    yield from choose(settings, "noise")
     before = len(bpy.data.objects)
     bpy.ops.relievo.generate()
     yield lambda: newest_job().is_settled and not newest_job().awaits_placing
     yield 1.0
     shot("02-noise")
     assert len(bpy.data.objects) == before + 1, newest_job().sentence
-    yield from press(settings, "morphology")
+    yield from choose(settings, "morphology")
     shot("03-morphology")
     settings.noise.width_px = settings.noise.height_px = 256
     bpy.ops.relievo.generate()
@@ -73,7 +49,7 @@ def session():
     yield lambda: newest_job().is_settled and not newest_job().awaits_placing
     yield 1.0
     shot("05-relief")
-    yield from press(settings, "hydrology")
+    yield from choose(settings, "hydrology")
     settings.hydrology.from_height.source = "OBJECT"
     bpy.ops.relievo.generate()
     yield lambda: newest_job().is_settled and not newest_job().awaits_placing
@@ -84,12 +60,6 @@ def session():
     yield 1.0
     shot("07-undone")
     assert len(bpy.data.objects) == objects - 1, "one result is one step"
-
-
-def press(settings, engine: str):
-    settings.algorithm = engine
-    drive.view3d().tag_redraw()
-    yield 0.7
 
 
 drive.run(session(), timeout=240.0)

@@ -16,38 +16,17 @@ import sys
 from pathlib import Path
 
 import bpy
+import numpy as np
 
-ADDON_PARENT, ENDPOINT, PICTURES = sys.argv[sys.argv.index("--") + 1 :][:3]
-sys.path[:0] = [ADDON_PARENT, str(Path(__file__).resolve().parents[4] / "shared" / "tools")]
-os.environ["RELIEVO_ENDPOINT"] = ENDPOINT
-os.environ["RELIEVO_DATA"] = str(Path(PICTURES) / "data")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import opening
+from opening import choose, drive, newest_job, settled, shot, tab_in_an_empty_scene
+
+PICTURES = opening.ARGUMENTS[2]
+opening.use_checkout(Path(PICTURES) / "data")
 os.environ["RELIEVO_EXTRA_ALGORITHMS"] = "tests.support.toy_engines"
-
-import blender_drive as drive  # noqa: E402
-import numpy as np  # noqa: E402
-
-import blender_addon  # noqa: E402
-from blender_addon import pump  # noqa: E402
 from blender_addon.placing import viewport  # noqa: E402
-
-
-def shot(name: str) -> None:
-    drive.shot(str(Path(PICTURES) / f"{name}.png"))
-
-
-def widen_sidebar() -> None:
-    area = drive.view3d()
-    sidebar = next(region for region in area.regions if region.type == "UI")
-    x, y = sidebar.x, drive.window().height - (sidebar.y + sidebar.height // 2)
-    drive.drag([(x, y), (x - 60, y), (x - 120, y)])
-
-
-def newest_job():
-    return list(pump.session().jobs.values())[-1]
-
-
-def settled() -> bool:
-    return newest_job().is_settled and not newest_job().awaits_placing
 
 
 def painted(name: str, colors: np.ndarray) -> bpy.types.Image:
@@ -81,14 +60,7 @@ def picture() -> bpy.types.Image:
 
 
 def session():
-    for other in list(bpy.data.objects):
-        if other.type == "MESH":
-            bpy.data.objects.remove(other)
-    blender_addon.register()
-    yield 1.0
-    yield from drive.open_sidebar("Relievo")
-    widen_sidebar()
-    yield lambda: pump.session().connection.is_ready
+    yield from tab_in_an_empty_scene()
     drive.shade("MATERIAL")
     settings = bpy.context.scene.relievo
     terrain, surface, painting = settings.toy_terrain, settings.toy_material, settings.toy_painting
@@ -134,12 +106,6 @@ def session():
     bpy.ops.ed.undo()
     yield 1.0
     assert len(bpy.data.images) == images - 2, "one result is one step"
-
-
-def choose(settings, engine: str):
-    settings.algorithm = engine
-    drive.view3d().tag_redraw()
-    yield 0.7
 
 
 def generate():

@@ -16,17 +16,15 @@ from pathlib import Path
 
 import bpy
 
-ZIP, ENDPOINT, PICTURES = sys.argv[sys.argv.index("--") + 1 :][:3]
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "shared" / "tools"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import opening
+from opening import drive, shot
+
+ZIP, ENDPOINT, PICTURES = opening.ARGUMENTS[:3]
 os.environ["RELIEVO_DATA"] = str(Path(PICTURES) / "new-user")
 
-import blender_drive as drive  # noqa: E402
-
 MODULE = "bl_ext.user_default.relievo"
-
-
-def shot(name: str) -> None:
-    drive.shot(str(Path(PICTURES) / f"{name}.png"))
 
 
 def addon(name: str):

@@ -10,7 +10,6 @@ blender_drive.py is looked for beside the repository, in shared/tools.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,30 +17,17 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-ADDON_PARENT, ENDPOINT, PICTURES = sys.argv[sys.argv.index("--") + 1 :][:3]
-sys.path[:0] = [ADDON_PARENT, str(Path(__file__).resolve().parents[4] / "shared" / "tools")]
-os.environ["RELIEVO_ENDPOINT"] = ENDPOINT
-os.environ["RELIEVO_DATA"] = str(Path(PICTURES) / "data")
+sys.path.insert(0, str(Path(__file__).parent))
 
-import blender_drive as drive  # noqa: E402
+import opening
+from opening import drive, newest_job, settled, shot, tab_in_an_empty_scene
 
-import blender_addon  # noqa: E402
-from blender_addon import pump  # noqa: E402
+PICTURES = opening.ARGUMENTS[2]
+opening.use_checkout(Path(PICTURES) / "data")
+
 from blender_addon.placing import previews  # noqa: E402
 
 LONGEST_PAUSE_S = 3.0  # of the window, while a large terrain is placed
-
-
-def shot(name: str) -> None:
-    drive.shot(str(Path(PICTURES) / f"{name}.png"))
-
-
-def newest_job():
-    return list(pump.session().jobs.values())[-1]
-
-
-def settled() -> bool:
-    return newest_job().is_settled and not newest_job().awaits_placing
 
 
 class Pauses:
@@ -194,17 +180,7 @@ def a_large_terrain(settings):
 
 
 def session():
-    for other in list(bpy.data.objects):
-        if other.type == "MESH":
-            bpy.data.objects.remove(other)
-    blender_addon.register()
-    yield 1.0
-    yield from drive.open_sidebar("Relievo")
-    area = drive.view3d()
-    sidebar = next(region for region in area.regions if region.type == "UI")
-    x, y = sidebar.x, drive.window().height - (sidebar.y + sidebar.height // 2)
-    drive.drag([(x, y), (x - 60, y), (x - 120, y)])
-    yield lambda: pump.session().connection.is_ready
+    yield from tab_in_an_empty_scene()
     settings = bpy.context.scene.relievo
     yield from relief_of_a_sculpt(settings)
     yield from a_boulder_and_a_lane(settings)

@@ -10,35 +10,21 @@ beside them; not a pytest file. blender_drive.py is looked for beside the reposi
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import bpy
+from mathutils import Euler
 
-ADDON_PARENT, ENDPOINT, PICTURES, MESH, CAMERAS, IMAGES = sys.argv[sys.argv.index("--") + 1 :][:6]
-sys.path[:0] = [ADDON_PARENT, str(Path(__file__).resolve().parents[4] / "shared" / "tools")]
-os.environ["RELIEVO_ENDPOINT"] = ENDPOINT
-os.environ["RELIEVO_DATA"] = str(Path(PICTURES) / "data")
+sys.path.insert(0, str(Path(__file__).parent))
 
-import blender_drive as drive  # noqa: E402
-from mathutils import Euler  # noqa: E402
+import opening
+from opening import choose, drive, newest_job, settled, shot, tab_in_an_empty_scene
 
-import blender_addon  # noqa: E402
-from blender_addon import pump  # noqa: E402
+PICTURES, MESH, CAMERAS, IMAGES = opening.ARGUMENTS[2:6]
+opening.use_checkout(Path(PICTURES) / "data")
+
 from blender_addon.placing import previews  # noqa: E402
-
-
-def shot(name: str) -> None:
-    drive.shot(str(Path(PICTURES) / f"{name}.png"))
-
-
-def newest_job():
-    return list(pump.session().jobs.values())[-1]
-
-
-def settled() -> bool:
-    return newest_job().is_settled and not newest_job().awaits_placing
 
 
 def load_mesh() -> bpy.types.Object:
@@ -61,19 +47,9 @@ def look(rotation: tuple[float, float, float]) -> None:
 
 
 def session():
-    for other in list(bpy.data.objects):
-        bpy.data.objects.remove(other)
-    blender_addon.register()
-    yield 1.0
-    settings = bpy.context.scene.relievo
-    settings.algorithm = "scan_texture"
-    yield from drive.open_sidebar("Relievo")
-    area = drive.view3d()
-    sidebar = next(region for region in area.regions if region.type == "UI")
-    x, y = sidebar.x, drive.window().height - (sidebar.y + sidebar.height // 2)
-    drive.drag([(x, y), (x - 60, y), (x - 120, y)])
-    yield lambda: pump.session().connection.is_ready
-    yield 1.0
+    yield from tab_in_an_empty_scene(keep=())
+    settings, area = bpy.context.scene.relievo, drive.view3d()
+    yield from choose(settings, "scan_texture")
     shot("31-nothing-yet")
     mesh = load_mesh()
     name = mesh.name

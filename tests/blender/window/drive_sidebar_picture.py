@@ -9,7 +9,6 @@ for beside the repository, in shared/tools. Look at the picture before it is com
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,46 +16,26 @@ from pathlib import Path
 
 import bpy
 
-ADDON_PARENT, ENDPOINT, PICTURE = sys.argv[sys.argv.index("--") + 1 :][:3]
-sys.path[:0] = [ADDON_PARENT, str(Path(__file__).resolve().parents[4] / "shared" / "tools")]
-os.environ["RELIEVO_ENDPOINT"] = ENDPOINT
-os.environ["RELIEVO_DATA"] = tempfile.mkdtemp()
+sys.path.insert(0, str(Path(__file__).parent))
 
-import blender_drive as drive  # noqa: E402
+import opening
+from opening import drive, settled, tab_in_an_empty_scene
 
-import blender_addon  # noqa: E402
-from blender_addon import pump  # noqa: E402
-
-
-def settled() -> bool:
-    job = list(pump.session().jobs.values())[-1]
-    return job.is_settled and not job.awaits_placing
-
-
-def widen_sidebar() -> None:
-    sidebar = next(region for region in drive.view3d().regions if region.type == "UI")
-    x, y = sidebar.x, drive.window().height - (sidebar.y + sidebar.height // 2)
-    drive.drag([(x, y), (x - 35, y), (x - 70, y)])
+PICTURE, DATA = opening.ARGUMENTS[2], Path(tempfile.mkdtemp())
+opening.use_checkout(DATA)
 
 
 def take_view() -> None:
     """The 3D view alone, without the rest of the window."""
     area, height = drive.view3d(), drive.window().height
-    whole = str(Path(os.environ["RELIEVO_DATA"]) / "whole.png")
+    whole = str(DATA / "whole.png")
     drive.shot(whole)
     box = f"{area.width}x{area.height}+{area.x}+{height - area.y - area.height}"
     subprocess.run(["convert", whole, "-crop", box, "+repage", "-strip", PICTURE], check=True)
 
 
 def session():
-    for other in list(bpy.data.objects):
-        if other.type == "MESH":
-            bpy.data.objects.remove(other)
-    blender_addon.register()
-    yield 1.0
-    yield from drive.open_sidebar("Relievo")
-    widen_sidebar()
-    yield lambda: pump.session().connection.is_ready
+    yield from tab_in_an_empty_scene()
     settings = bpy.context.scene.relievo
     settings.noise.width_px = settings.noise.height_px = 768
     bpy.ops.relievo.apply_preset(algorithm="noise", preset="alps-base")
