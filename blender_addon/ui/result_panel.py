@@ -92,8 +92,8 @@ def _draw_texture(
     row.label(text=item.name, icon="TEXTURE")
     if image is not None:
         row.label(text=f"{typed.size(image)[0]} px")
+    box.operator("relievo.regenerate", text="Regenerate").of_texture = True
     row = box.row(align=True)
-    row.operator("relievo.regenerate", text="Regenerate").of_texture = True
     row.operator("relievo.update_terrain").of_texture = True
     row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER").of_texture = True
     row.operator("relievo.copy_recipe", text="", icon="COPYDOWN").of_texture = True

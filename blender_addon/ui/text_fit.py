@@ -12,10 +12,8 @@ import bpy
 
 from .. import typed
 
-LABEL_MARGIN, BAR_MARGIN = (
-    96.0,
-    74.0,
-)  # of the sidebar's width, at scale 1: what a box, its tabs and an icon take; the same without
+LABEL_MARGIN = 96.0  # of the sidebar's width, at scale 1: what boxes, tabs and an icon take
+BAR_MARGIN = 78.0  # the same without the icon
 NO_WINDOW_PX = 400.0  # where nothing is drawn in a region, as in a test
 
 
