@@ -22,16 +22,15 @@ from torch import Tensor
 
 from backend.models.patch_discriminator import MultiScale, discriminator_loss, generator_loss
 from backend.models.terrain_generator import TerrainGenerator, initialise
+from backend.ops.terrain.generator_units import REGIONAL_UNIT_PX, from_continental
 from backend.training.command_line import main as command
 from backend.training.data import class_maps, light
 from backend.training.data.crops import (
     MARGIN_PX,
-    REGIONAL_UNIT,
     Batch,
     ContinentalCrops,
     RegionalCrops,
     Window,
-    from_unit,
 )
 from backend.training.sample_sheets import sheet
 from backend.training.training import Stateful, Training
@@ -154,9 +153,9 @@ class Terrain(Training):
     def _in_pixels(self, height: Tensor, batch: Batch) -> Tensor:
         """Heights in pixels, whatever the model's unit."""
         if not self._continental:
-            return height * REGIONAL_UNIT
+            return height * REGIONAL_UNIT_PX
         pixel_m = 5000.0 * torch.exp2(batch.scale)[:, None, None, None]
-        return from_unit(height) / pixel_m
+        return from_continental(height) / pixel_m
 
     def _turned(
         self, height: Tensor, color: Tensor | None, shares: Tensor, generator: torch.Generator
@@ -173,7 +172,7 @@ class Terrain(Training):
     def _judge(self, height: Tensor, color: Tensor | None, shares: Tensor, lit: bool = True) -> list[Tensor]:
         """Logits of each discriminator. color: albedo, or where `lit` is False a picture with its light."""
         if color is not None and lit:
-            pixels = from_unit(height) / 6000.0
+            pixels = from_continental(height) / 6000.0
             color = (color * light.lambert(pixels).sqrt()).clamp(0.0, 1.2)
         views = []
         for scale in self._judges.scales:

@@ -1,7 +1,6 @@
 """Class maps of real ground, as a person would have painted them: seven classes by rules, grown into blobs of random size.
 
-The classes are those of the default palette (shared/palettes): 0 water, 1 beach and sand, 2 grassland, 3 forest, 4 hills, 5 rock,
-6 snow and ice. Everything works on batches on any device; sizes in pixels.
+The classes are those of shared/terrain_classes.py. Everything works on batches on any device; sizes in pixels.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CLASSES = 7
-WATER, SAND, GRASS, FOREST, HILLS, ROCK, SNOW = range(CLASSES)
+from shared.terrain_classes import FOREST, GRASS, HILLS, ROCK, SAND, SNOW, TERRAIN_CLASSES, WATER
+
+CLASSES = len(TERRAIN_CLASSES)
 FLAT_RANGE = 0.012  # of the heights over five pixels, in pixels: a lake of a 90 m map, levelled to a metre
-SOFT_EDGE_PX = 5  # over which one class passes into another
 
 # sRGB of ground without light, as Natural Earth III draws it
 COLORS = {
@@ -91,10 +90,3 @@ def blobs(classes: Tensor, sigma: float) -> Tensor:
     if sigma <= 0:
         return classes
     return blur(F.one_hot(classes, CLASSES).permute(0, 3, 1, 2).float(), sigma).argmax(1)
-
-
-def shares(classes: Tensor, count: int = CLASSES) -> Tensor:
-    """Shares float32 [B, count, H, W] of classes [B, H, W]: soft over SOFT_EDGE_PX where two meet, so that borders are no steps."""
-    hard = F.one_hot(classes, count).permute(0, 3, 1, 2).float()
-    reach = SOFT_EDGE_PX // 2
-    return F.avg_pool2d(F.pad(hard, (reach,) * 4, mode="replicate"), SOFT_EDGE_PX, 1)

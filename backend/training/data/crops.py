@@ -6,7 +6,6 @@ beyond a border. Nothing here knows a network.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backend.ops.terrain import generator_units
 from backend.training.data import class_maps, pack
 from shared.errors import InvalidInput
 
@@ -24,8 +24,6 @@ NEARBY_PX = 129  # the surroundings in which a place is low or high
 LEAST_RANGE_PX = 4.0  # of heights nearby, in pixels: flat land is low all over
 ORIGIN_STEP = 24
 FLAT_PX = 0.7  # range of heights in pixels below which a crop is flat: nine of ten are passed over
-REGIONAL_UNIT = 4.0  # pixels per unit of height: slopes of mountains come to about 0.1
-CONTINENTAL_UNIT_M = 500.0
 METRE_STEP_M = 1.0  # SRTM has whole metres
 GLOBE_STEP_M = 33.0  # the global map was eight bits deep
 EQUATOR_M = 40_075_017.0
@@ -44,15 +42,6 @@ class Batch:
     scale: Tensor
 
 
-def regional_scale(pixel_size_m: float) -> float:
-    """The pixel size as the model reads it: 0 at 60 m, 1 at 120 m; held to what there are data of."""
-    return math.log2(min(max(pixel_size_m, 30.0), 180.0) / 60.0)
-
-
-def continental_scale(pixel_size_m: float) -> float:
-    return math.log2(min(max(pixel_size_m, 4000.0), 10000.0) / 5000.0)
-
-
 class RegionalCrops:
     """Crops of metric maps, at their own pixel size and at half their size, in all eight orientations."""
 
@@ -66,7 +55,7 @@ class RegionalCrops:
                 f"{folder} has no regional map of {self.canvas} px or more for {split}.", field="data",
                 hint="Smaller crops need smaller maps: --side.",
             )  # fmt: skip
-        self._scales = torch.tensor([regional_scale(pixel) for _, pixel in maps], device=device)
+        self._scales = torch.tensor([generator_units.regional_scale(pixel) for _, pixel in maps], device=device)
         in_pixels = [
             without_steps(torch.from_numpy(height)[None, None], METRE_STEP_M)[0, 0] / pixel for height, pixel in maps
         ]
@@ -84,11 +73,11 @@ class RegionalCrops:
         relative = self._relative[places][:, None]
         sigma, blob_sigma = _strengths(generator)
         classes = class_maps.regional(height, relative, sigma, blob_sigma)
-        inner = _inner(height) / REGIONAL_UNIT
+        inner = _inner(height) / generator_units.REGIONAL_UNIT_PX
         return Batch(
             height=inner - inner.mean((2, 3), keepdim=True),
             color=None,
-            shares=class_maps.shares(classes),
+            shares=generator_units.class_shares(classes, class_maps.CLASSES),
             scale=self._scales[chosen[:, 3].to(device)],
         )
 
@@ -131,9 +120,12 @@ class ContinentalCrops:
         height_m = height_m.clamp_min(0.0) * (1.0 - ((water > 0.9) & (height_m < 60.0)).float())
         sigma, blob_sigma = _strengths(generator)
         classes = class_maps.continental(height_m, color, water, sigma, blob_sigma)
-        scale = torch.full((count,), continental_scale(pixel_m), device=self.device)
+        scale = torch.full((count,), generator_units.continental_scale(pixel_m), device=self.device)
         return Batch(
-            height=_inner(to_unit(height_m)), color=_inner(color), shares=class_maps.shares(classes), scale=scale
+            height=_inner(generator_units.to_continental(height_m)),
+            color=_inner(color),
+            shares=generator_units.class_shares(classes, class_maps.CLASSES),
+            scale=scale,
         )
 
     def _choose(self, count: int, pixel_m: float, generator: torch.Generator) -> Tensor:
@@ -178,16 +170,6 @@ class Window:
 def without_steps(height_m: Tensor, step_m: float) -> Tensor:
     """Heights [B, 1, H, W] as smooth as their rounding to `step_m` allows: terraces in plains would be learned as landforms."""
     return class_maps.blur(height_m, 2.0).maximum(height_m - step_m / 2).minimum(height_m + step_m / 2)
-
-
-def to_unit(height_m: Tensor) -> Tensor:
-    """Continental heights in the model's unit: plains and peaks in one range (a signed square root)."""
-    return torch.sign(height_m) * (height_m.abs() / CONTINENTAL_UNIT_M + 0.04).sqrt() - torch.sign(height_m) * 0.2
-
-
-def from_unit(height: Tensor) -> Tensor:
-    """The inverse of to_unit(), metres."""
-    return torch.sign(height) * ((height.abs() + 0.2).square() - 0.04) * CONTINENTAL_UNIT_M
 
 
 def _halvings(maps: pack.Maps, pixel_size_m: float) -> list[tuple[np.ndarray, float]]:
