@@ -99,7 +99,7 @@ class TerrainGenerator(nn.Module):
         assert height is not None
         return height, torch.sigmoid(self.color(values).float()) if self.color is not None else None
 
-    def _part(self, head: nn.Conv2d, values: Tensor, *, finest: bool) -> Tensor:
+    def _part(self, head: nn.Module, values: Tensor, *, finest: bool) -> Tensor:
         """A level's part of the heights, float32: eight bits of bfloat16 would be seen as steps.
 
         At the finest level, where parts are small, a training need not pay for that.
@@ -107,9 +107,7 @@ class TerrainGenerator(nn.Module):
         if finest and self.training:
             return head(values).float()
         with torch.autocast(values.device.type, enabled=False):
-            return F.conv2d(
-                values.float(), head.weight.float(), head.bias.float() if head.bias is not None else None, padding=1
-            )
+            return head(values.float())
 
 
 def reach() -> int:

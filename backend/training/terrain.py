@@ -13,15 +13,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from backend.models.patch_discriminator import MultiScale, discriminator_loss, generator_loss
-from backend.models.terrain_generator import TerrainGenerator, initialise
+from backend.models.terrain_generator import WIDTHS, Noise, TerrainGenerator, initialise
 from backend.ops.terrain.generator_units import REGIONAL_UNIT_PX, from_continental
 from backend.training.command_line import main as command
 from backend.training.data import class_maps, light
@@ -46,6 +46,9 @@ HELD_OUT = (  # parts of the globe that no training sees: South America, Austral
     Window(south=-57.0, north=14.0, west=-84.0, east=-33.0),
     Window(south=-45.0, north=-9.0, west=111.0, east=156.0),
 )
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +95,13 @@ class Terrain(Training):
             if self._continental
             else RegionalCrops(folder, params.side, device)
         )
-        self._generator = generator_of(params, generator).to(device, memory_format=torch.channels_last)
-        self._average = generator_of(params, None).to(device, memory_format=torch.channels_last).requires_grad_(False)
+        self._generator = _placed(generator_of(params, generator), device)
+        self._average = _placed(generator_of(params, None), device).requires_grad_(False)
         self._average.load_state_dict(self._generator.state_dict())
         channels = 4 + class_maps.CLASSES + (3 if self._continental else 0)
         self._judges = MultiScale(channels, params.judge_width)
         initialise(self._judges, generator)
-        self._judges.to(device, memory_format=torch.channels_last)
+        _placed(self._judges, device)
         fused = {"fused": True} if device.type == "cuda" else {}
         self._adam = torch.optim.Adam(self._generator.parameters(), lr=params.rate, betas=(0.0, 0.99), **fused)
         self._judges_adam = torch.optim.Adam(
@@ -141,10 +144,10 @@ class Terrain(Training):
         self, network: TerrainGenerator, batch: Batch, generator: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
         """Heights with mean 0 where regional, in the model's unit, and albedo, both without the margin."""
-        noise = drawn_noise(batch.shares.shape[0], self.device, generator)
+        chance = drawn_noise(batch.shares.shape[0], self.device, generator)
         shares = batch.shares.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            height, color = network(shares, batch.scale, noise)
+            height, color = network(shares, batch.scale, chance)
         height = _inner(height)
         if not self._continental:
             height = height - height.mean((2, 3), keepdim=True)
@@ -197,10 +200,10 @@ class Terrain(Training):
             loss = discriminator_loss(logits, made)
         total = loss
         if penal:
-            gradient = torch.autograd.grad(sum(part.mean((1, 2, 3)).sum() for part in logits), real, create_graph=True)[
-                0
-            ]
-            total = loss + R1_EVERY * 0.5 * gradient.square().sum((1, 2, 3)).mean()
+            seen = [part for part in (real, picture) if part is not None]
+            everything = torch.stack([part.sum() for part in logits]).sum()
+            gradients = torch.autograd.grad(everything, seen, create_graph=True)
+            total = loss + R1_EVERY * R1 * torch.stack([gradient.square().mean() for gradient in gradients]).sum()
         self._judges_adam.zero_grad()
         total.backward()
         self._judges_adam.step()
@@ -243,7 +246,8 @@ class Terrain(Training):
     def _follow(self, number: int) -> None:
         """The moving average of the weights, over a tenth of the steps so far, a thousand at most."""
         share = max(1e-3, 1.0 / (0.1 * number + 1.0))
-        torch._foreach_lerp_(list(self._average.parameters()), list(self._generator.parameters()), share)
+        for kept, learned in zip(self._average.parameters(), self._generator.parameters(), strict=True):
+            kept.lerp_(learned, share)
 
     @torch.no_grad()
     def sample(self, generator: torch.Generator) -> np.ndarray:
@@ -260,8 +264,6 @@ class Terrain(Training):
 
 def generator_of(params: TerrainTrainingParams, generator: torch.Generator | None) -> TerrainGenerator:
     """The generator, with weights drawn from `generator` where there is one."""
-    from backend.models.terrain_generator import WIDTHS
-
     widths = [max(8, round(channels * params.width / 8) * 8) for channels in WIDTHS]
     network = TerrainGenerator(class_maps.CLASSES, color=params.scale == "continental", widths=widths)
     if generator is not None:
@@ -269,14 +271,19 @@ def generator_of(params: TerrainTrainingParams, generator: torch.Generator | Non
     return network
 
 
-def drawn_noise(count: int, device: torch.device, generator: torch.Generator) -> Any:
+def _placed(network: Network, device: torch.device) -> Network:
+    """The network itself, on the device and with its channels last, which convolutions in bfloat16 are faster with."""
+    return network.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # not in its stubs
+
+
+def drawn_noise(count: int, device: torch.device, generator: torch.Generator) -> Noise:
     """Uniform noise of deviation 1, drawn on the device from a seed of the step's own."""
     source = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
-    def noise(number: int, channels: int, size: tuple[int, int]) -> Tensor:
+    def uniform(number: int, channels: int, size: tuple[int, int]) -> Tensor:
         return (torch.rand(count, channels, *size, device=device, generator=source) - 0.5) * math.sqrt(12.0)
 
-    return noise
+    return uniform
 
 
 def _inner(values: Tensor) -> Tensor:
