@@ -87,7 +87,8 @@ class TerrainGenerator(nn.Module):
         pyramid.reverse()
         rows, columns = (int(side) for side in pyramid[0].shape[2:])
         plane = scale.to(shares.dtype)[:, None, None, None].expand(-1, 1, rows, columns)
-        values = self.start(torch.cat([pyramid[0], plane, noise(0, COARSE_NOISE, (rows, columns))], dim=1))
+        coarsest = torch.cat([pyramid[0], plane, noise(0, COARSE_NOISE, (rows, columns))], dim=1)
+        values = self.start(coarsest.contiguous(memory_format=torch.channels_last))
         height: Tensor | None = None
         for level, (block, head) in enumerate(zip(self.blocks, self.heights, strict=True)):
             if level:

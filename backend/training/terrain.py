@@ -13,12 +13,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from backend.models.patch_discriminator import MultiScale, discriminator_loss, generator_loss
 from backend.models.terrain_generator import WIDTHS, Noise, TerrainGenerator, initialise
@@ -46,9 +46,6 @@ HELD_OUT = (  # parts of the globe that no training sees: South America, Austral
     Window(south=-57.0, north=14.0, west=-84.0, east=-33.0),
     Window(south=-45.0, north=-9.0, west=111.0, east=156.0),
 )
-
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +92,13 @@ class Terrain(Training):
             if self._continental
             else RegionalCrops(folder, params.side, device)
         )
-        self._generator = _placed(generator_of(params, generator), device)
-        self._average = _placed(generator_of(params, None), device).requires_grad_(False)
+        self._generator = generator_of(params, generator).to(device)
+        self._average = generator_of(params, None).to(device).requires_grad_(False)
         self._average.load_state_dict(self._generator.state_dict())
         channels = 4 + class_maps.CLASSES + (3 if self._continental else 0)
         self._judges = MultiScale(channels, params.judge_width)
         initialise(self._judges, generator)
-        _placed(self._judges, device)
+        self._judges.to(device)
         fused = {"fused": True} if device.type == "cuda" else {}
         self._adam = torch.optim.Adam(self._generator.parameters(), lr=params.rate, betas=(0.0, 0.99), **fused)
         self._judges_adam = torch.optim.Adam(
@@ -181,7 +178,10 @@ class Terrain(Training):
         for scale in self._judges.scales:
             maps = [height, shares] if color is None else [height, shares, color * 2.0 - 1.0]
             small = [F.avg_pool2d(part, scale) if scale > 1 else part for part in maps]
-            views.append(torch.cat([_with_differences(small[0], scale), *small[1:]], dim=1))
+            view = torch.cat([_with_differences(small[0], scale), *small[1:]], dim=1)
+            views.append(
+                view.contiguous(memory_format=torch.channels_last)
+            )  # what convolutions in bfloat16 are fast in
         return self._judges(views)
 
     def _judges_step(
@@ -269,11 +269,6 @@ def generator_of(params: TerrainTrainingParams, generator: torch.Generator | Non
     if generator is not None:
         initialise(network, generator)
     return network
-
-
-def _placed(network: Network, device: torch.device) -> Network:
-    """The network itself, on the device and with its channels last, which convolutions in bfloat16 are faster with."""
-    return network.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # not in its stubs
 
 
 def drawn_noise(count: int, device: torch.device, generator: torch.Generator) -> Noise:

@@ -15,6 +15,7 @@ EXAGGERATION = 20.0
 AMBIENT = 0.1
 AZIMUTH_DEG, ALTITUDE_DEG = 315.0, 45.0
 DETAIL_PX = 6.0  # shading is looked for in what is finer than this
+RIDGE = 1e-6  # keeps level ground from dividing by nothing
 LUMA = (0.2126, 0.7152, 0.0722)
 
 
@@ -49,11 +50,15 @@ def leak(color: Tensor, height_px: Tensor) -> Tensor:
     """
     luma = (color.square() * torch.tensor(LUMA, device=color.device)[:, None, None]).sum(1, keepdim=True)
     detail = _detail((luma + 0.01).log()).flatten(1)
-    normal = _detail(normals(height_px)[:, :2]).flatten(2)
-    gram = normal @ normal.transpose(1, 2) + 1e-6 * torch.eye(2, device=color.device)
-    moment = normal @ detail[:, :, None]
-    explained = (moment * torch.linalg.solve(gram, moment)).sum((1, 2))
-    return explained / detail.square().sum(1).clamp_min(1e-6)
+    east, south = _detail(normals(height_px)[:, :2]).flatten(2).unbind(1)
+
+    def dot(one: Tensor, other: Tensor) -> Tensor:
+        return (one * other).sum(1)  # not a matrix product, whose rounding depends on where its numbers lie in memory
+
+    a, b, c = dot(east, east) + RIDGE, dot(east, south), dot(south, south) + RIDGE
+    u, v = dot(east, detail), dot(south, detail)
+    explained = (c * u.square() - 2.0 * b * u * v + a * v.square()) / (a * c - b.square())
+    return explained / dot(detail, detail).clamp_min(RIDGE)
 
 
 def _detail(values: Tensor) -> Tensor:
