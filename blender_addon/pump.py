@@ -29,9 +29,6 @@ BUSY_S, IDLE_S = 0.05, 0.5  # between ticks, while something goes on and while n
 BUDGET_S = 0.01  # of the main thread a tick
 
 _session: Session | None = None
-_redraws_again = (
-    False  # Blender moves the panels below one that has grown or shrunk only when they are drawn the next time
-)
 _generation = 0  # counts the files that were opened, so that a result never lands in another one
 
 
@@ -134,12 +131,10 @@ def redraw(*, views: bool = False) -> None:
 
 
 def _tick() -> float:
-    global _redraws_again
     try:
         news, scene = _step(BUDGET_S)
-        if news or scene or _redraws_again:
+        if news or scene:
             redraw(views=scene)
-        _redraws_again = news or scene
     except Exception:  # a timer that raises is dropped by Blender, and with it every job
         log.exception("Relievo's timer")
         return IDLE_S
@@ -188,8 +183,6 @@ def _on_load_post(*_: object) -> None:
 
 @persistent
 def _on_history(*_: object) -> None:
-    global _redraws_again
-    _redraws_again = True
     previews.after_history()
 
 
