@@ -83,7 +83,7 @@ def regions(folder: Path) -> list[Region]:
     except FileNotFoundError as error:
         raise InvalidInput(
             f"{folder} is not a terrain data pack: it has no pack.json.",
-            hint="Make one with: relievo.py prepare terrain-data",
+            hint="A pack is written by backend.training.data.pack.write().",
             field="data",
         ) from error
     except (OSError, ValueError, TypeError) as error:
@@ -96,7 +96,7 @@ def read(folder: Path, region: Region) -> Maps:
     if levels.dtype != np.uint16:
         raise InvalidInput(
             f"{folder / region.name}-height.png holds {levels.dtype} values; a pack's heights are 16-bit.",
-            hint="Make the pack again with: relievo.py prepare terrain-data",
+            hint="Write the pack again with backend.training.data.pack.write().",
             field="data",
         )
     height = levels.astype(np.float32) * ((region.high_m - region.low_m) / 65535.0) + region.low_m
@@ -122,7 +122,7 @@ def _image(folder: Path, name: str, shape: tuple[int, ...] | None) -> np.ndarray
     except FileNotFoundError as error:
         raise InvalidInput(
             f"The terrain data pack {folder} lacks {name}.",
-            hint="Make the pack again with: relievo.py prepare terrain-data",
+            hint="Write the pack again with backend.training.data.pack.write().",
             field="data",
         ) from error
     except (OSError, ValueError) as error:
