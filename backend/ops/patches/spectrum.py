@@ -60,7 +60,8 @@ def match(height: Tensor, target: Spectrum, strength: float, *, impl: Impl = "au
 
 def _band_power(transformed: Tensor, bands: int) -> Tensor:
     """Mean power [bands] float64 of a cosine transform [H, W]; orthonormal, so maps of unlike size compare."""
-    band = (_octaves(transformed) * BANDS_PER_OCTAVE).floor().long().flatten()
+    # a frequency on the border of two bands, such as a quarter, goes to the lower one on every device, whatever its last bit
+    band = (_octaves(transformed) * BANDS_PER_OCTAVE + 1e-9).floor().long().flatten()
     band = torch.where((band < 0) | (band >= bands), bands, band)
     squares = transformed.double().square().flatten()
     power, count = (
