@@ -114,9 +114,7 @@ class ContinentalCrops:
         source = self._half if pixel_m > 7500.0 else self._globe
         values = _sample(source, grid).float()
         height_m, color, water = values[:, :1] * 1000.0, values[:, 1:4], values[:, 4:5]
-        height_m = class_maps.blur(
-            height_m + 33.0 * (torch.rand_like(height_m) - 0.5), 0.7
-        )  # the source has steps of 33 m
+        height_m = without_steps(height_m, GLOBE_STEP_M)
         height_m = height_m.clamp_min(0.0) * (1.0 - ((water > 0.9) & (height_m < 60.0)).float())
         sigma, blob_sigma = _strengths(generator)
         classes = class_maps.continental(height_m, color, water, sigma, blob_sigma)
