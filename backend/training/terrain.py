@@ -24,7 +24,7 @@ from backend.models.patch_discriminator import MultiScale, discriminator_loss, g
 from backend.models.terrain_generator import WIDTHS, Noise, TerrainGenerator, initialise
 from backend.ops.terrain.generator_units import REGIONAL_UNIT_PX, from_continental
 from backend.training.command_line import main as command
-from backend.training.data import class_maps, light
+from backend.training.data import class_maps, light, pack
 from backend.training.data.crops import (
     MARGIN_PX,
     Batch,
@@ -77,9 +77,6 @@ class Terrain(Training):
 
     name = "terrain"
     params_type = TerrainTrainingParams
-    data = (
-        "SRTM and NED elevation (public domain); Natural Earth III by Tom Patterson and NASA topography (public domain)"
-    )
     licence = "GPL-3.0-or-later"
     steps = 12000
 
@@ -87,6 +84,8 @@ class Terrain(Training):
         super().__init__(params, device, generator)
         self._continental = params.scale == "continental"
         folder = Path(params.data)
+        seen = [r for r in pack.regions(folder) if r.scale == params.scale and r.split == "train"]
+        self.data = "; ".join(dict.fromkeys(region.source for region in seen))
         self._crops: RegionalCrops | ContinentalCrops = (
             ContinentalCrops(folder, params.side, device, leave_out=HELD_OUT)
             if self._continental

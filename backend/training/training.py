@@ -31,7 +31,7 @@ class Training(ABC):
 
     name: ClassVar[str]
     params_type: ClassVar[type]
-    data: ClassVar[str]
+    data: str
     licence: ClassVar[str]
     steps: ClassVar[int] = 1000
     """How many steps the whole training has where --steps says nothing."""

@@ -49,20 +49,20 @@ class RegionalCrops:
         found = [r for r in pack.regions(folder) if r.scale == "regional" and r.split == split]
         self.side, self.canvas = side, side + 2 * MARGIN_PX
         maps = [part for region in found for part in _halvings(pack.read(folder, region), region.pixel_size_m)]
-        maps = [(height, pixel) for height, pixel in maps if min(height.shape) >= self.canvas]
+        maps = [part for part in maps if _rooms(part[2], self.canvas)]
         if not maps:
             raise InvalidInput(
-                f"{folder} has no regional map of {self.canvas} px or more for {split}.", field="data",
+                f"{folder} has no regional map with {self.canvas} x {self.canvas} px without holes for {split}.", field="data",
                 hint="Smaller crops need smaller maps: --side.",
             )  # fmt: skip
-        self._scales = torch.tensor([generator_units.regional_scale(pixel) for _, pixel in maps], device=device)
+        self._scales = torch.tensor([generator_units.regional_scale(pixel) for _, pixel, _ in maps], device=device)
         in_pixels = [
-            without_steps(torch.from_numpy(height)[None, None], METRE_STEP_M)[0, 0] / pixel for height, pixel in maps
+            without_steps(torch.from_numpy(height)[None, None], METRE_STEP_M)[0, 0] / pixel for height, pixel, _ in maps
         ]
         self._heights = torch.cat([height.flatten() for height in in_pixels]).to(device)
         self._relative = torch.cat([_relative(height.to(device)).flatten() for height in in_pixels])
         starts = np.cumsum([0] + [height.numel() for height in in_pixels])
-        self._origins, self._weights = _origins(in_pixels, starts, self.canvas)
+        self._origins, self._weights = _origins(in_pixels, [valid for _, _, valid in maps], starts, self.canvas)
 
     def batch(self, count: int, generator: torch.Generator) -> Batch:
         device = self._heights.device
@@ -170,12 +170,25 @@ def without_steps(height_m: Tensor, step_m: float) -> Tensor:
     return class_maps.blur(height_m, 2.0).maximum(height_m - step_m / 2).minimum(height_m + step_m / 2)
 
 
-def _halvings(maps: pack.Maps, pixel_size_m: float) -> list[tuple[np.ndarray, float]]:
-    """A map and its average over 2 x 2 pixels. Maps with holes are passed over by their caller's own filling."""
-    height = maps.height
-    rows, columns = (side // 2 * 2 for side in height.shape)
-    half = height[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2).mean((1, 3))
-    return [(height, pixel_size_m), (half, 2.0 * pixel_size_m)]
+def _halvings(maps: pack.Maps, pixel_size_m: float) -> list[tuple[np.ndarray, float, np.ndarray]]:
+    """A map and its average over 2 x 2 pixels, each with its pixel size and where it has no holes."""
+    rows, columns = (side // 2 for side in maps.height.shape)
+    height, valid = (part[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2) for part in (maps.height, maps.valid))
+    return [
+        (maps.height, pixel_size_m, maps.valid),
+        (np.asarray(height.mean((1, 3))), 2.0 * pixel_size_m, np.asarray(valid.all((1, 3)))),
+    ]
+
+
+def _rooms(valid: np.ndarray, canvas: int) -> list[tuple[int, int]]:
+    """Row and column of each crop of `canvas` pixels without a hole, every ORIGIN_STEP pixels."""
+    rows, columns = valid.shape
+    return [
+        (y, x)
+        for y in range(0, rows - canvas + 1, ORIGIN_STEP)
+        for x in range(0, columns - canvas + 1, ORIGIN_STEP)
+        if valid[y : y + canvas, x : x + canvas].all()
+    ]
 
 
 def _relative(height: Tensor) -> Tensor:
@@ -191,16 +204,14 @@ def _relative(height: Tensor) -> Tensor:
     return ((smooth - low) / (high - low).clamp_min(LEAST_RANGE_PX))[0, 0].clamp(0.0, 1.0)
 
 
-def _origins(heights: Sequence[Tensor], starts: np.ndarray, canvas: int) -> tuple[Tensor, Tensor]:
+def _origins(
+    heights: Sequence[Tensor], valid: Sequence[np.ndarray], starts: np.ndarray, canvas: int
+) -> tuple[Tensor, Tensor]:
     """Crops (start of the map, row, column, number of the map, its columns) [N, 5] and how often each is drawn [N]."""
     rows_of, weights = [], []
     for number, height in enumerate(heights):
-        rows, columns = (int(side) for side in height.shape)
-        found = [
-            (int(starts[number]), y, x, number, columns)
-            for y in range(0, rows - canvas + 1, ORIGIN_STEP)
-            for x in range(0, columns - canvas + 1, ORIGIN_STEP)
-        ]
+        columns = int(height.shape[1])
+        found = [(int(starts[number]), y, x, number, columns) for y, x in _rooms(valid[number], canvas)]
         spans = [float(np.ptp(height[y : y + canvas, x : x + canvas].numpy())) for _, y, x, _, _ in found]
         weight = np.where(np.array(spans) > FLAT_PX, 1.0, 0.1)
         rows_of += found

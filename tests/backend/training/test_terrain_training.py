@@ -184,10 +184,26 @@ def test_a_training_in_legs_is_the_training_in_one_go(scale: str, folder: Path, 
         torch.set_num_threads(threads)
     whole, legs = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "legs"))
     assert all(torch.equal(legs[name], values) for name, values in whole.items())
+    assert "| data | made in a test |" in (tmp_path / "whole" / "card.md").read_text()
     with Image.open(next((tmp_path / "whole" / "samples").iterdir())) as sheet:
         assert sheet.size == (64 * (3 if scale == "regional" else 5), 64 * 4)
 
 
+def test_no_crop_touches_a_hole(folder: Path, tmp_path: Path) -> None:
+    region = next(entry for entry in pack.regions(folder) if entry.scale == "regional")
+    maps = pack.read(folder, region)
+    valid = np.ones(maps.height.shape, bool)
+    valid[140] = False
+    pack.write(tmp_path, [(region, replace(maps, valid=valid))])
+    found = crops.RegionalCrops(tmp_path, 64, torch.device("cpu"))
+    assert len(found._origins)
+    assert (found._origins[:, 1] + found.canvas <= 140).all()
+    valid[70] = False
+    pack.write(tmp_path, [(region, replace(maps, valid=valid))])
+    with pytest.raises(InvalidInput, match="without holes"):
+        crops.RegionalCrops(tmp_path, 64, torch.device("cpu"))
+
+
 def test_a_pack_without_a_map_that_is_large_enough_is_told(folder: Path) -> None:
-    with pytest.raises(InvalidInput, match="no regional map of 576 px"):
+    with pytest.raises(InvalidInput, match="no regional map with 576 x 576 px"):
         Terrain(settings(folder, side=512), torch.device("cpu"), torch.Generator())
