@@ -113,10 +113,10 @@ def test_a_signal_that_comes_twice_is_one_wish(tmp_path: Path) -> None:
 @posix_only
 def test_stacks_on_request(tmp_path: Path) -> None:
     with BackendProcess(tmp_path) as backend:
-        assert backend.endpoint
+        client = backend.client()
+        assert client.ask(Query())  # its loop runs; the endpoint is written a moment before that
         backend.popen.send_signal(signal.SIGUSR1)
         wait_for(lambda: "_loop" in (tmp_path / "stacks.log").read_text())
-        client = backend.client()
         assert client.ask(Query())
         client.close()
 
