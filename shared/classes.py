@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,11 @@ import numpy as np
 Classes = Sequence[tuple[str, tuple[float, float, float]]]
 
 PIXELS_AT_ONCE = 1 << 18
+
+
+def in_names(name: str) -> str:
+    """A class's name as part of a file's or an attribute's: "Beach and Sand" is beach_and_sand."""
+    return "_".join(re.findall(r"[^\W_]+", name.lower()))
 
 
 def nearest_class(colors: np.ndarray, classes: Classes) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from backend.files.kinds import EMBEDDED, ENDINGS, file_kind
 from shared.algorithm import AlgorithmSpec, Port
-from shared.arrays import MESH
+from shared.arrays import COLOR_IMAGE, HEIGHT_MAP, MESH
 from shared.errors import InvalidParameter
 
 
@@ -40,12 +40,23 @@ def resolve(spec: AlgorithmSpec, words: Sequence[str] | None) -> dict[str, list[
             "--format png8 and png16 would write the same file.", hint="Choose one of them.", field="format"
         )
     made = {port.name: _of_port(spec, port, asked) for port in spec.outputs}
-    return _with_picture(spec, made, asked)
+    return _with_picture(spec, _with_colors(spec, made, asked), asked)
 
 
 def _of_port(spec: AlgorithmSpec, port: Port, asked: Iterable[str]) -> list[str]:
     row = file_kind(port.kind)
     return [name for name in asked if name in row.formats] or list(row.default_for(spec))
+
+
+def _with_colors(spec: AlgorithmSpec, made: dict[str, list[str]], asked: Sequence[str]) -> dict[str, list[str]]:
+    """The material of heights as OBJ names a picture of their colours: where none was asked for, a PNG is made as well."""
+    heights = [port for port in spec.outputs if port.kind is HEIGHT_MAP]
+    if "obj" not in asked or not heights:
+        return made
+    colors = next((port.name for port in spec.outputs if port.kind is COLOR_IMAGE), "")
+    if not colors or any(ENDINGS[name] in EMBEDDED for name in made[colors]):
+        return made
+    return made | {colors: [*made[colors], "png16"]}
 
 
 def _with_picture(spec: AlgorithmSpec, made: dict[str, list[str]], asked: Sequence[str]) -> dict[str, list[str]]:

@@ -21,7 +21,8 @@ from backend.files import kinds
 from backend.files.rasters.georeference import Georeference, from_attributes
 from backend.files.whole_files import storage_error, write_bytes
 from shared.algorithm import AlgorithmSpec
-from shared.arrays import MESH, TEXTURE, TEXTURE_SET, Array
+from shared.arrays import COLOR_IMAGE, HEIGHT_MAP, TEXTURE, TEXTURE_SET, Array
+from shared.classes import in_names
 from shared.texture_set import maps_of
 
 if TYPE_CHECKING:
@@ -77,15 +78,16 @@ class OutputFolder:
         chosen = formats.resolve(spec, request["formats"])
         outputs: dict[str, Any] = {port: {} for port in computed.outputs}
         late = [
-            port for port, given in computed.outputs.items() if given[0].kind is MESH
+            port for port in computed.outputs if set(chosen[port]) & set(kinds.MESHES)
         ]  # they name the pictures' files
         for port in [*(port for port in computed.outputs if port not in late), *late]:
             for array in computed.outputs[port]:
                 georeference = matching_georeference(array, arrays)
                 pictures = _pictures(outputs, computed) if port in late else {}
+                colors = _colors(computed) if port in late and array.kind is HEIGHT_MAP else None
                 for name in chosen[port]:
                     path = self._stage / (_stem(port, array) + kinds.ENDINGS[name])
-                    writing = kinds.Writing(format=name, georeference=georeference, pictures=pictures)
+                    writing = kinds.Writing(format=name, georeference=georeference, pictures=pictures, colors=colors)
                     outputs[port].update(kinds.write(array, path, writing))
         recipe = recipe_files.with_files(computed.recipe, request, outputs)
         write_bytes(self._stage / recipe_files.NAME, (json.dumps(recipe, indent=1) + "\n").encode())
@@ -101,9 +103,10 @@ class OutputFolder:
 
 
 def _stem(port: str, array: Array) -> str:
-    """texture, texture.1002 for a UDIM tile, texture.mip1 for a level of its mip chain."""
+    """texture, texture.1002 for a UDIM tile, texture.mip1 for a level of its mip chain, density.forest for one of several."""
     tile = f".{array.attributes['tile']}" if "tile" in array.attributes else ""
-    return f"{port}{tile}" + (f".mip{array.attributes['mip']}" if array.attributes.get("mip") else "")
+    name = f".{in_names(str(array.attributes['name']))}" if "name" in array.attributes else ""
+    return f"{port}{name}{tile}" + (f".mip{array.attributes['mip']}" if array.attributes.get("mip") else "")
 
 
 def _pictures(outputs: Mapping[str, Any], computed: Computed) -> dict[str, str]:
@@ -114,6 +117,8 @@ def _pictures(outputs: Mapping[str, Any], computed: Computed) -> dict[str, str]:
         if given[0].kind is TEXTURE:
             stem = f"{port}.<UDIM>" if "tile" in whole[0].attributes else port
             stems = {"base_color": stem}
+        elif given[0].kind is COLOR_IMAGE:
+            stems = {"base_color": _stem(port, given[0])}
         elif given[0].kind is TEXTURE_SET:
             stems = {entry.name: f"{_stem(port, whole[0])}.{entry.name}" for entry in maps_of(whole[0])}
         else:
@@ -122,6 +127,11 @@ def _pictures(outputs: Mapping[str, Any], computed: Computed) -> dict[str, str]:
         usual = [*(e for e in endings if e in kinds.EMBEDDED), *(e for e in endings if e in (".exr", ".tif"))]
         return {key: stem + usual[0] for key, stem in stems.items()} if usual else {}
     return {}
+
+
+def _colors(computed: Computed) -> Array | None:
+    """What heights that are written as a mesh look like, None where the engine makes no colours."""
+    return next((array for given in computed.outputs.values() for array in given if array.kind is COLOR_IMAGE), None)
 
 
 def matching_georeference(array: Array, arrays: Mapping[str, tuple[Array, ...]]) -> Georeference | None:

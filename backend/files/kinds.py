@@ -32,6 +32,7 @@ ENDINGS = {
     "jpg": ".jpg",
     "obj": ".obj",
     "glb": ".glb",
+    "ply": ".ply",
     "json": ".json",
 }
 """The formats that can be asked for, and the endings of their files."""
@@ -62,12 +63,14 @@ class Reading:
 class Writing:
     """How an array is written: in which format of ENDINGS, where on the ground it lies, and with which pictures a mesh is shown.
 
-    pictures: file names by the names of shared/texture_set.py ("base_color"), "<UDIM>" in place of a tile's number.
+    pictures: file names by the names of shared/texture_set.py ("base_color"), "<UDIM>" in place of a tile's number. colors: of
+    heights that are written as a mesh, a COLOR_IMAGE over the same ground.
     """
 
     format: str
     georeference: Georeference | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)
+    colors: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +95,20 @@ _RASTER: dict[str, Any] = {
     "reader": "backend.files.rasters.reading:read_port",
     "writer": "backend.files.rasters.writing:write_port",
 }
+MESHES = ("obj", "glb", "ply")
+"""The formats of ENDINGS that hold a mesh."""
 _GROUND = FileKind(formats=_EXACT, default=("npy", "tif"), on_surface=("png16",), **_RASTER)
 _COLOR = FileKind(formats=(*_EXACT, "png8", "jpg"), default=("png16",), **_RASTER)
 
 FILES: Mapping[str, FileKind] = MappingProxyType(
     {
-        "HEIGHT_MAP": _GROUND,
+        "HEIGHT_MAP": FileKind(
+            formats=(*_EXACT, *MESHES),
+            default=_GROUND.default,
+            on_surface=_GROUND.on_surface,
+            reader=_GROUND.reader,
+            writer="backend.files.meshes.heightfields:write_port",
+        ),
         "AREA_MAP": _GROUND,
         "THICKNESS_MAP": _GROUND,
         "MASK": FileKind(formats=(*_EXACT, "png8"), default=("npy", "tif"), on_surface=("png16",), **_RASTER),

@@ -105,6 +105,8 @@ def test_every_kind_has_a_row_and_every_row_a_kind() -> None:
 )
 def test_what_is_written_is_read_back(kind: ArrayKind, format: str, tmp_path: Path) -> None:
     array = ARRAYS[kind]()
+    if kind is HEIGHT_MAP and format in kinds.MESHES:
+        pytest.skip("heights as a mesh are read as a mesh: test_heightfields.py")
     if kind is TEXTURE and format in ("npy", "exr", "tif"):
         pytest.skip("a texture is read from pictures; an EXR of it is linear light for other programs")
     if format in ("jpg", "png8") and kind in (TEXTURE, COLOR_IMAGE, NORMAL_MAP):
