@@ -5,11 +5,13 @@ nn.Module and losses only. What the channels are is the training's business.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from backend.models.symmetric_convolution import SymmetricConv
 
 SLOPE = 0.2
 
@@ -23,13 +25,28 @@ def patches(channels: int, width: int, layers: int = 4) -> nn.Sequential:
     return nn.Sequential(*parts, nn.Conv2d(widths[-1], 1, 3, padding=1))
 
 
-class MultiScale(nn.Module):
-    """One network of patches per scale: the map itself and its averages over `scales` pixels."""
+def selu_patches(channels: int, width: int) -> nn.Sequential:
+    """Logits per patch of 8 x 8 pixels by three convolutions of 3x3 and stride 2 with SELU, as SPADE-Terrain-GAN has them."""
+    widths = [channels, width, 2 * width, 4 * width]
+    parts: list[nn.Module] = []
+    for inside, outside in pairwise(widths):
+        parts += [SymmetricConv(inside, outside, 3, stride=2), nn.SELU()]
+    return nn.Sequential(*parts, nn.Conv2d(widths[-1], 1, 1))
 
-    def __init__(self, channels: int, width: int, scales: Sequence[int] = (1, 4)) -> None:
+
+class MultiScale(nn.Module):
+    """One network of patches per scale: the map itself, and the map made smaller by each of `scales`."""
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        scales: Sequence[int] = (1, 4),
+        network: Callable[[int, int], nn.Module] = patches,
+    ) -> None:
         super().__init__()
         self.scales = tuple(scales)
-        self.networks = nn.ModuleList(patches(channels, width) for _ in self.scales)
+        self.networks = nn.ModuleList(network(channels, width) for _ in self.scales)
 
     def forward(self, at_scales: Sequence[Tensor]) -> list[Tensor]:
         """at_scales: the map at each scale, from the caller, who knows which channels are differences."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -21,14 +22,27 @@ from shared.errors import InvalidParameter
 from shared.params import describe, parse
 
 
-def main(kind: type[Training], argv: Sequence[str] | None = None) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Several trainings of one command, between which an option decides: --NAME with the names of `kinds`, the first by default.
+
+    command: what follows `train` on the command line.
+    """
+
+    command: str
+    name: str
+    help: str
+    kinds: Mapping[str, type[Training]]
+
+
+def main(kind: type[Training] | Choice, argv: Sequence[str] | None = None) -> int:
     """Exit status of a leg: DONE also where --minutes ended it before the last step; errors print as in the command line."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     return answer(lambda: _leg(kind, arguments), debug="--debug" in arguments)
 
 
-def _leg(kind: type[Training], argv: Sequence[str]) -> int:
-    options = parser(kind).parse_args(argv)
+def _leg(which: type[Training] | Choice, argv: Sequence[str]) -> int:
+    kind, options = parsed(which, argv)
     if options.steps < 1 or options.minutes < 0 or options.checkpoint_every < 1 or options.sample_every < 0:
         raise InvalidParameter(
             "--steps and --checkpoint-every must be 1 or more, --minutes and --sample-every 0 or more."
@@ -59,10 +73,30 @@ def _leg(kind: type[Training], argv: Sequence[str]) -> int:
     return DONE
 
 
-def parser(kind: type[Training]) -> Parser:
+def parsed(which: type[Training] | Choice, argv: Sequence[str]) -> tuple[type[Training], argparse.Namespace]:
+    """The training that the options choose, and those options, which are the training's own."""
+    if not isinstance(which, Choice):
+        return which, parser(which).parse_args(argv)
+    first = Parser(prog=f"{PROGRAM} train {which.command}", add_help=False)
+    _add_choice(first, which)
+    name = getattr(first.parse_known_args(argv)[0], which.name)
+    made = parser(which.kinds[name], which.command)
+    _add_choice(made.add_argument_group("model"), which)
+    return which.kinds[name], made.parse_args(argv)
+
+
+def _add_choice(made: argparse._ActionsContainer, which: Choice) -> None:
+    names = list(which.kinds)
+    text = f"{which.help}, each with options of its own: {', '.join(names)} [default: {names[0]}]"
+    made.add_argument(f"--{which.name}", choices=names, default=names[0], metavar="NAME", help=text)
+
+
+def parser(kind: type[Training], command: str = "") -> Parser:
+    """command: what follows `train`, where it is not the training's own name."""
+    prog = f"{PROGRAM} train {command or kind.name}"
     made = Parser(
-        prog=f"{PROGRAM} train {kind.name}",
-        usage=f"{PROGRAM} train {kind.name} [options]",
+        prog=prog,
+        usage=f"{prog} [options]",
         description=(kind.__doc__ or "").partition("\n")[0],
     )
     flags.add_parameters(made, describe(kind.params_type))

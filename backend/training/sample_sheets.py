@@ -7,34 +7,25 @@ import torch
 from torch import Tensor
 
 from backend.training.data import light
+from shared.terrain_classes import TERRAIN_CLASSES
 
-PALETTE = (
-    (17, 141, 215),
-    (225, 227, 155),
-    (127, 173, 123),
-    (60, 120, 70),
-    (185, 122, 87),
-    (150, 150, 150),
-    (245, 245, 250),
-)
+PALETTE = tuple(entry.color for entry in TERRAIN_CLASSES)
 
 
 def sheet(
     shares: Tensor,
     made_px: Tensor,
     real_px: Tensor,
-    color: Tensor | None,
-    real_color: Tensor | None,
-    *,
+    *pictures: Tensor | None,
     exaggeration: float,
 ) -> np.ndarray:
-    """One row per map: classes, made relief, real relief, and where there is colour the made albedo and the real picture.
+    """One row per map: classes, made relief, real relief, and such pictures as there are: made albedo, real picture.
 
-    shares [B, classes, H, W]; heights in pixels [B, 1, H, W]; colours 0..1. uint8 [rows, columns, 3].
+    shares [B, classes, H, W]; heights in pixels [B, 1, H, W]; pictures in colours 0..1 [B, 3, H, W]. uint8 [rows, columns, 3].
     """
     table = torch.tensor(PALETTE, device=shares.device)[shares.argmax(1)]
     parts = [table.float() / 255.0, _relief(made_px, exaggeration), _relief(real_px, exaggeration)]
-    parts += [picture.permute(0, 2, 3, 1) for picture in (color, real_color) if picture is not None]
+    parts += [picture.permute(0, 2, 3, 1) for picture in pictures if picture is not None]
     rows = torch.cat(parts, dim=2).flatten(0, 1)
     return (rows.clamp(0, 1) * 255.0).round().byte().cpu().numpy()
 

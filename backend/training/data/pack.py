@@ -3,9 +3,11 @@
 pack.json                   one entry per region: name, scale, split, pixel size, range of heights, source
 NAME-height.png             uint16 over the entry's range of heights (0 = its lowest, 65535 = its highest)
 NAME-valid.png              8-bit, where a region has holes
-NAME-color.jpg, NAME-water.png      continental regions: sRGB with its baked light, and the share of water
+NAME-color.jpg              sRGB with its baked light, where there are colours
+NAME-classes.png            8-bit numbers of classes, where they were made ahead of the training; not yet smoothed into blobs
+NAME-water.png              the share of water on a globe
 
-Regional maps are metric. Continental ones are equirectangular over the whole globe, which crops.py undoes for each crop.
+Maps are metric, or equirectangular over the whole globe, which globe_crops.py undoes for each crop.
 No licence is decided here: `source` says what the file was, and the split whether a training may see it.
 """
 
@@ -22,16 +24,21 @@ from PIL import Image
 
 from backend.files.whole_files import storage_error, write_bytes
 from shared.errors import InvalidInput
+from shared.terrain_classes import TERRAIN_CLASSES
 
 Split = Literal["train", "held-out"]
 Scale = Literal["regional", "continental"]
+Grid = Literal["metric", "globe"]
 JPEG_QUALITY = 92
 Image.MAX_IMAGE_PIXELS = None  # packs are our own; an 8192 x 4096 globe is more than Pillow expects
 
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """One map of a pack. low_m, high_m: heights of the values 0 and 65535. pixel_size_m: of a globe, at its equator."""
+    """One map of a pack. low_m, high_m: heights of the values 0 and 65535. pixel_size_m: of a globe, at its equator.
+
+    grid: where an entry has none, a continental map is a globe.
+    """
 
     name: str
     scale: Scale
@@ -40,16 +47,23 @@ class Region:
     low_m: float
     high_m: float
     source: str
+    grid: Grid | None = None
+
+    @property
+    def is_globe(self) -> bool:
+        return self.grid == "globe" or (self.grid is None and self.scale == "continental")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Maps:
-    """height: float32 [H, W] m. valid: bool [H, W]. color: uint8 [H, W, 3] sRGB, water: uint8 [H, W], 255 = all water, or None."""
+    """height: float32 [H, W] m. valid: bool [H, W]. color: uint8 [H, W, 3] sRGB, water: uint8 [H, W], 255 = all water, classes:
+    uint8 [H, W], or None."""
 
     height: np.ndarray
     valid: np.ndarray
     color: np.ndarray | None = None
     water: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
 
 def write(folder: Path, entries: Sequence[tuple[Region, Maps]]) -> None:
@@ -72,8 +86,9 @@ def _write_maps(folder: Path, region: Region, maps: Maps) -> None:
         Image.fromarray(maps.valid.astype(np.uint8) * 255).save(folder / f"{region.name}-valid.png")
     if maps.color is not None:
         Image.fromarray(maps.color).save(folder / f"{region.name}-color.jpg", quality=JPEG_QUALITY, subsampling=0)
-    if maps.water is not None:
-        Image.fromarray(maps.water).save(folder / f"{region.name}-water.png")
+    for layer, name in ((maps.water, "water"), (maps.classes, "classes")):
+        if layer is not None:
+            Image.fromarray(layer).save(folder / f"{region.name}-{name}.png")
 
 
 def regions(folder: Path) -> list[Region]:
@@ -83,7 +98,7 @@ def regions(folder: Path) -> list[Region]:
     except FileNotFoundError as error:
         raise InvalidInput(
             f"{folder} is not a terrain data pack: it has no pack.json.",
-            hint="A pack is written by backend.training.data.pack.write().",
+            hint="Make one with: relievo.py prepare terrain-data",
             field="data",
         ) from error
     except (OSError, ValueError, TypeError) as error:
@@ -96,17 +111,26 @@ def read(folder: Path, region: Region) -> Maps:
     if levels.dtype != np.uint16:
         raise InvalidInput(
             f"{folder / region.name}-height.png holds {levels.dtype} values; a pack's heights are 16-bit.",
-            hint="Write the pack again with backend.training.data.pack.write().",
+            hint="Make the pack again: relievo.py prepare terrain-data",
             field="data",
         )
     height = levels.astype(np.float32) * ((region.high_m - region.low_m) / 65535.0) + region.low_m
     valid = _optional(folder, f"{region.name}-valid.png", height.shape)
-    continental = region.scale == "continental"
+    classes = _optional(folder, f"{region.name}-classes.png", height.shape)
+    if classes is not None and (classes.dtype != np.uint8 or classes.max() >= len(TERRAIN_CLASSES)):
+        raise InvalidInput(
+            f"{folder / region.name}-classes.png holds {classes.dtype} values up to {classes.max()}; classes are 8-bit, 0 to "
+            f"{len(TERRAIN_CLASSES) - 1}.",
+            hint="Make the pack again: relievo.py prepare terrain-data",
+            field="data",
+        )
+    colored = _image if region.is_globe else _optional
     return Maps(
         height=height,
         valid=np.ones(height.shape, bool) if valid is None else valid > 127,
-        color=_image(folder, f"{region.name}-color.jpg", height.shape) if continental else None,
-        water=_image(folder, f"{region.name}-water.png", height.shape) if continental else None,
+        color=colored(folder, f"{region.name}-color.jpg", height.shape),
+        water=_image(folder, f"{region.name}-water.png", height.shape) if region.is_globe else None,
+        classes=classes,
     )
 
 
@@ -122,7 +146,7 @@ def _image(folder: Path, name: str, shape: tuple[int, ...] | None) -> np.ndarray
     except FileNotFoundError as error:
         raise InvalidInput(
             f"The terrain data pack {folder} lacks {name}.",
-            hint="Write the pack again with backend.training.data.pack.write().",
+            hint="Make the pack again: relievo.py prepare terrain-data",
             field="data",
         ) from error
     except (OSError, ValueError) as error:

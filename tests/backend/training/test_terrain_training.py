@@ -16,9 +16,13 @@ from backend.models.patch_discriminator import discriminator_loss
 from backend.models.terrain_generator import STRIDE, TerrainGenerator, initialise, reach
 from backend.ops.terrain import generator_units
 from backend.ops.terrain.noise import NoiseField, Window, evaluate
-from backend.training.data import class_maps, crops, light, pack
+from backend.training.architectures.compact import Compact, CompactParams
+from backend.training.data import class_maps, light, pack
+from backend.training.data.batches import without_steps
+from backend.training.data.globe_crops import EQUATOR_M, GlobeCrops
+from backend.training.data.globe_crops import Window as Part
+from backend.training.data.metric_crops import MetricCrops
 from backend.training.loop import Limits, train
-from backend.training.terrain import Terrain, TerrainTrainingParams
 from shared.errors import InvalidInput
 from shared.terrain_classes import FOREST, ROCK, SAND, WATER
 
@@ -45,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         low_m=float(ground.min()), high_m=float(ground.max()), source="made in a test",
     )  # fmt: skip
     earth = replace(
-        region, name="globe", scale="continental", pixel_size_m=crops.EQUATOR_M / 512,
+        region, name="globe", scale="continental", pixel_size_m=EQUATOR_M / 512,
         low_m=0.0, high_m=float(globe.max()),
     )  # fmt: skip
     whole = np.ones(globe.shape, bool)
@@ -59,9 +63,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def settings(folder: Path, **values: object) -> TerrainTrainingParams:
+def settings(folder: Path, **values: object) -> CompactParams:
     small: dict[str, object] = {"side": 64, "batch": 2, "width": 0.1, "judge_width": 4}
-    return TerrainTrainingParams(data=str(folder), **{**small, **values})  # type: ignore[arg-type]
+    return CompactParams(data=str(folder), **{**small, **values})  # type: ignore[arg-type]
 
 
 def test_a_pack_keeps_heights_to_a_part_in_65535(folder: Path) -> None:
@@ -110,21 +114,21 @@ def test_continental_units_are_a_round_trip() -> None:
 
 def test_rounding_to_metres_leaves_no_terraces() -> None:
     smooth = (0.13 * torch.arange(96.0)).expand(1, 1, 96, 96)
-    found = crops.without_steps(smooth.round(), 1.0)
+    found = without_steps(smooth.round(), 1.0)
     assert (found - smooth.round()).abs().max() <= 0.5
     steps = found[0, 0, 48, 8:-8].diff()
     assert float(steps.std()) < 0.4 * float(smooth.round()[0, 0, 48, 8:-8].diff().std())
 
 
 def test_crops_are_level_on_average_and_square_on_the_ground(folder: Path) -> None:
-    regional = crops.RegionalCrops(folder, 64, torch.device("cpu"))
+    regional = MetricCrops(folder, 64, torch.device("cpu"))
     batch = regional.batch(3, torch.Generator().manual_seed(1))
     assert batch.height.shape == (3, 1, 64, 64)
     assert batch.shares.shape == (3, CLASSES, 128, 128)
     assert batch.height.mean((2, 3)).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("kind", [crops.RegionalCrops, crops.ContinentalCrops])
+@pytest.mark.parametrize("kind", [MetricCrops, GlobeCrops])
 def test_a_batch_is_drawn_from_its_generator_alone(kind: type, folder: Path) -> None:
     source = kind(folder, 64, torch.device("cpu"))
     one, other = (source.batch(3, torch.Generator().manual_seed(1)) for _ in range(2))
@@ -133,8 +137,8 @@ def test_a_batch_is_drawn_from_its_generator_alone(kind: type, folder: Path) -> 
 
 
 def test_what_is_left_out_of_the_globe_is_never_seen(folder: Path) -> None:
-    half = crops.Window(south=-90.0, north=90.0, west=-180.0, east=0.0)
-    globe = crops.ContinentalCrops(folder, 64, torch.device("cpu"), leave_out=(half,))
+    half = Part(south=-90.0, north=90.0, west=-180.0, east=0.0)
+    globe = GlobeCrops(folder, 64, torch.device("cpu"), leave_out=(half,))
     places = globe._choose(12, 5000.0, torch.Generator().manual_seed(4))
     assert (places[:, 1] > 0).all()
 
@@ -177,9 +181,9 @@ def test_a_training_in_legs_is_the_training_in_one_go(scale: str, folder: Path, 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        train(Terrain, params, tmp_path / "whole", Limits(steps=3), seed=2)
+        train(Compact, params, tmp_path / "whole", Limits(steps=3), seed=2)
         for _ in range(3):
-            train(Terrain, params, tmp_path / "legs", Limits(steps=3, minutes=1e-9), seed=2)
+            train(Compact, params, tmp_path / "legs", Limits(steps=3, minutes=1e-9), seed=2)
     finally:
         torch.set_num_threads(threads)
     whole, legs = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "legs"))
@@ -195,15 +199,15 @@ def test_no_crop_touches_a_hole(folder: Path, tmp_path: Path) -> None:
     valid = np.ones(maps.height.shape, bool)
     valid[140] = False
     pack.write(tmp_path, [(region, replace(maps, valid=valid))])
-    found = crops.RegionalCrops(tmp_path, 64, torch.device("cpu"))
+    found = MetricCrops(tmp_path, 64, torch.device("cpu"))
     assert len(found._origins)
     assert (found._origins[:, 1] + found.canvas <= 140).all()
     valid[70] = False
     pack.write(tmp_path, [(region, replace(maps, valid=valid))])
     with pytest.raises(InvalidInput, match="without holes"):
-        crops.RegionalCrops(tmp_path, 64, torch.device("cpu"))
+        MetricCrops(tmp_path, 64, torch.device("cpu"))
 
 
 def test_a_pack_without_a_map_that_is_large_enough_is_told(folder: Path) -> None:
     with pytest.raises(InvalidInput, match="no regional map with 576 x 576 px"):
-        Terrain(settings(folder, side=512), torch.device("cpu"), torch.Generator())
+        Compact(settings(folder, side=512), torch.device("cpu"), torch.Generator())
