@@ -13,9 +13,9 @@ import atexit
 def _modules() -> tuple:
     from . import operators, preferences, pump
     from .settings import properties
-    from .ui import image_panel, panels
+    from .ui import image_panel, panels, swatches
 
-    return preferences, properties, operators, panels, image_panel, pump
+    return preferences, properties, operators, swatches, panels, image_panel, pump
 
 
 def register() -> None:

@@ -7,12 +7,14 @@ The type declarations in use are those of the newest Blender: what another one c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bpy
+import numpy as np
 
 from . import typed
+from .shared.srgb import srgb_to_linear
 
 IS_5 = bpy.app.version >= (5, 0, 0)
 
@@ -138,3 +140,43 @@ def _compositor(scene: bpy.types.Scene) -> tuple[bpy.types.NodeTree, bpy.types.N
 def pass_file(scene: bpy.types.Scene, folder: str, name: str) -> str:
     """Where write_passes() has put a pass: 4.x puts the frame behind the name."""
     return os.path.join(folder, f"{name}.exr" if IS_5 else f"{name}{scene.frame_current:04d}.exr")
+
+
+# Texture paint --------------------------------------------------------------------------------------------------------
+
+
+def paint_color(color: Sequence[float]) -> tuple[float, float, float]:
+    """An sRGB colour 0..1 as brushes and palettes hold it: as it is until 4.5, as linear light from 5.0 on."""
+    if not IS_5:
+        return color[0], color[1], color[2]
+    red, green, blue = (float(value) for value in srgb_to_linear(np.asarray(color, np.float64)))
+    return red, green, blue
+
+
+def unified_paint(settings: bpy.types.ToolSettings) -> Any:
+    """What all brushes of Texture Paint share. It belongs to the scene until 4.5, to each paint mode from 5.0 on."""
+    of_mode = getattr(settings.image_paint, "unified_paint_settings", None)
+    return of_mode if of_mode is not None else getattr(settings, "unified_paint_settings")  # noqa: B009
+
+
+def use_brush(settings: bpy.types.ToolSettings, brush: bpy.types.Brush) -> None:
+    """Make it the active brush, in Texture Paint. From 4.3 on brushes are assets, and only an operator may change to one."""
+    paint: Any = settings.image_paint
+    if paint.brush == brush:
+        return
+    if not paint.bl_rna.properties["brush"].is_readonly:
+        paint.brush = brush
+        return
+    brush.asset_mark()
+    operators: Any = bpy.ops.brush
+    operators.asset_activate(
+        asset_library_type="LOCAL", asset_library_identifier="", relative_asset_identifier=f"Brush/{brush.name}"
+    )
+
+
+def harden(brush: bpy.types.Brush) -> None:
+    """Full strength to the rim, no smoothing, no pressure: every pixel of a stroke gets the brush's colour and no other."""
+    given: Any = brush
+    falloff = "curve_distance_falloff_preset" if IS_5 else "curve_preset"
+    setattr(given, falloff, "CONSTANT")
+    given.strength, given.use_pressure_strength, given.use_paint_antialiasing, given.blend = 1.0, False, False, "MIX"

@@ -15,6 +15,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import options
+from .datablocks import sketch
 from .link.backend_status import LinkState
 from .link.connection import Place
 from .link.job_records import Job
@@ -22,6 +23,7 @@ from .link.session import Session
 from .placing import covering, previews, results
 from .shared.endpoint import default_data_dir
 from .shared.jobs import JobState
+from .writers import sketches
 
 log = logging.getLogger(__name__)
 
@@ -173,6 +175,9 @@ def _on_load_pre(*_: object) -> None:
 @persistent
 def _on_save_pre(*_: object) -> None:
     previews.clear()
+    for image in bpy.data.images:
+        if sketch.IMAGE_KEY in image:
+            sketches.keep_pixels(image)
 
 
 @persistent

@@ -54,7 +54,7 @@ def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: st
     picked = sources.collect(scene, spec, sources.selected(context))
     return Request(
         spec=spec,
-        params=properties.read(scene, spec),
+        params={**properties.read(scene, spec), **map_extent.brought(scene, spec, picked)},
         sources=picked,
         feeds=feeds.from_settings(scene, spec, picked),
         output=properties.result_choice(scene, spec),
@@ -150,7 +150,8 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     place = map_extent.middle(context, request.spec, request.sources) if target is None else None
     below = map_extent.item_of(request.spec, request.sources)
     covered = [] if place is None else places.covered(context.scene, below, place)
-    width, cursor = _width(context, request), tuple(context.scene.cursor.location)
+    width = _width(context, request)
+    wanted = map_extent.beside(context.scene, request.spec, request.sources) or tuple(context.scene.cursor.location)
     waiting = places.rivals(session.jobs.values(), generation)
     purpose = {
         "generation": generation,
@@ -159,7 +160,7 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
         "feed_recipes": {port: feed.to_json() for port, feed in request.feeds.items()},
-        "location": list(place or places.free(context.scene, cursor, width, waiting)),
+        "location": list(place or places.free(context.scene, wanted, width, waiting)),
         "width": width,
         "covers": places.noted(covered),
         "pressed_on": request.pressed_on,

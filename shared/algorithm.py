@@ -15,7 +15,18 @@ from .errors import InvalidInput, UnknownAlgorithm
 from .params import Param, describe, suggestion
 
 Makes = Literal["terrain", "surface", "painting", "maps"]
-SOURCES = ("image", "mesh", "collection", "exemplar", "engine", "materials", "objects", "photographs", "cameras")
+SOURCES = (
+    "image",
+    "mesh",
+    "collection",
+    "exemplar",
+    "engine",
+    "materials",
+    "objects",
+    "photographs",
+    "cameras",
+    "sketch",
+)
 
 SHOWN_BY: Mapping[Makes, frozenset[Shows]] = {
     "terrain": frozenset({"heights"}),
@@ -30,9 +41,9 @@ SHOWN_BY: Mapping[Makes, frozenset[Shows]] = {
 class Port:
     """One array that goes in or comes out. many: any number of arrays of this kind, in order.
 
-    classes: for a CLASS_MAP, the name and the sRGB colour (0..1) of each class by its number; a picture's colours are matched to
-    the nearest of them. reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader offers.
-    least_px: pixels that a map needs on each side; the engine itself refuses less, this is for saying so before.
+    classes: for a CLASS_MAP, the name and the sRGB colour (0..1) of each class by its number: the colours that a picture or a
+    sketch of it is painted in. reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader
+    offers. least_px: pixels that a map needs on each side; the engine itself refuses less, this is for saying so before.
     """
 
     name: str

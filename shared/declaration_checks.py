@@ -30,6 +30,7 @@ RESERVED = frozenset(
         "raw_type",
         "recipe",
         "skip_missing",
+        "snap_classes",
         "threads",
         "views",
     }  # options of `run`

@@ -20,7 +20,7 @@ from .errors import DeclarationError, InvalidParameter
 _KEY = "relievo"
 P = TypeVar("P")
 TypeName = Literal["bool", "int", "float", "str", "choice"]
-Role = Literal["", "size", "pixel_size", "seed", "count"]
+Role = Literal["", "size", "pixel_size", "map_size", "seed", "count"]
 ROLES: tuple[Role, ...] = typing.get_args(Role)
 
 
@@ -66,8 +66,9 @@ def param(
 
     numbers: the number that Blender saves for each of a Literal's values; without it, their positions. Once released a number
     never changes, so that a value inserted between others comes with numbers. role says what other code may do with the
-    parameter without knowing its name: "size" (pixels along a side of the output), "pixel_size" (metres per pixel), "seed", or
-    "count" (how much work: steps, strokes, passes). Presets leave sizes, pixel sizes and seeds alone; warm-up and tests make
+    parameter without knowing its name: "size" (pixels along a side of the output), "pixel_size" (metres per pixel),
+    "map_size" (metres along the longer side of the map, which a sketch in the scene brings with it), "seed", or "count" (how much
+    work: steps, strokes, passes). Presets leave sizes of all three sorts and seeds alone; warm-up and tests make
     sizes and counts small.
 
     before: for a parameter that a later version has added, the value under which the engine computes what it computed without

@@ -24,6 +24,7 @@ class RasterOptions:
     """layer: an EXR's part, layer or channel, or a band by number or description. encoding: how colours hold heights.
     height_unit: of the stored heights. nodata: the value that stands for no data, "none" to take every value as a height, ""
     to recognise the usual ones. raw_size: (columns, rows) of a grid of bare numbers. raw_type: of its numbers.
+    snap_classes: whether a colour that is no class counts as the nearest one.
     """
 
     layer: str = ""
@@ -32,6 +33,7 @@ class RasterOptions:
     nodata: str = ""
     raw_size: tuple[int, int] | None = None
     raw_type: str = ""
+    snap_classes: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (("encoding", ENCODINGS), ("height_unit", UNITS), ("raw_type", RAW_TYPES)):
@@ -48,7 +50,7 @@ class RasterOptions:
 
     def to_json(self) -> dict[str, Any]:
         """What was said, for a recipe; {} for nothing."""
-        said = {name: value for name, value in asdict(self).items() if value not in ("", None)}
+        said = {name: value for name, value in asdict(self).items() if value not in ("", None, False)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
 
 
@@ -65,7 +67,10 @@ def from_json(said: Any) -> RasterOptions:
     size = said.pop("raw_size", None)
     if size is not None:
         said["raw_size"] = parse_size(size if isinstance(size, str) else "x".join(map(str, size)), "--raw-size")
-    words: dict[str, Any] = {name: value if name == "raw_size" else str(value) for name, value in said.items()}
+    words: dict[str, Any] = {
+        name: value if name == "raw_size" else bool(value) if name == "snap_classes" else str(value)
+        for name, value in said.items()
+    }
     return RasterOptions(**words)
 
 
@@ -96,6 +101,12 @@ def add_options(group: argparse._ArgumentGroup, taken: Mapping[str, Any]) -> Non
     ):
         if _flag(name) not in taken:
             group.add_argument(_flag(name), dest=f"raster:{name}", metavar=metavar, help=text)
+
+
+def add_class_options(group: argparse._ArgumentGroup) -> None:
+    """What can be said of pictures in the colours of classes."""
+    text = "take a colour that is no class for the nearest one instead of reporting an error"
+    group.add_argument("--snap-classes", dest="raster:snap_classes", action="store_true", help=text)
 
 
 def given(namespace: argparse.Namespace, before: Any) -> RasterOptions:

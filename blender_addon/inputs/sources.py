@@ -21,7 +21,7 @@ from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
 from ..writers import record
-from . import scan_reading, scan_sources
+from . import scan_reading, scan_sources, sketch_sources
 from .scan_sources import follows_cameras
 
 __all__ = [
@@ -39,12 +39,12 @@ __all__ = [
     "what_is_missing",
 ]
 
-_NAMED = ("image", "object", "exemplar", "materials", "engine")
+_NAMED = ("image", "object", "exemplar", "materials", "engine", "sketch")
 
 
 def from_text(text: str) -> Source:
-    """ "image:NAME", "object:NAME", "exemplar:NAME", "materials:NAME", "engine:NAME", or a bare name: of an engine, else a mesh
-    object, else an image, else a landscape.
+    """ "image:NAME", "object:NAME", "exemplar:NAME", "materials:NAME", "sketch:NAME", "engine:NAME", or a bare name: of an engine,
+    else a mesh object, else an image, else a landscape.
 
     Raises InvalidInput when there is nothing of that name.
     """
@@ -105,8 +105,16 @@ def collect(
         elif port.kind in (MESH, CAMERAS):
             given |= scan_sources.from_text(text, spec, port)
         else:
-            given[port.name] = tuple(from_text(part) for part in (text.split(";") if port.many else [text]))
+            given[port.name] = tuple(_named(part, port) for part in (text.split(";") if port.many else [text]))
     return scan_sources.completed(spec, given) if scan_sources.has_cameras(spec) else given
+
+
+def _named(text: str, port: Port) -> Source:
+    """from_text() for a port: a mesh that is named as classes is a sketch where it is one."""
+    source = from_text(text)
+    if port.classes and source.kind == "object":
+        return sketch_sources.of_object(bpy.data.objects[source.name]) or source
+    return source
 
 
 def chosen(
@@ -138,6 +146,8 @@ def _picked(
         return _from_mesh(settings, _picked_mesh(spec, settings, port, active))
     if settings.source == "EXEMPLAR":
         return Source("exemplar", settings.exemplar)
+    if settings.source == "SKETCH":
+        return sketch_sources.chosen(scene, settings, port, active)
     if settings.source in ("MATERIALS", "OBJECTS"):
         return _picked_classes(scene, spec, port, settings, active)
     engine = table.picked_engine(spec, port, settings.source)
@@ -189,6 +199,8 @@ def _picked_image(settings: Any, port: Port, scale: float) -> Source:
         options |= {"meaning": settings.meaning, "low_m": settings.low * scale, "high_m": settings.high * scale}
     if reader is not None and reader.has_size:
         options |= {"width_m": settings.size * scale}
+    if port.classes and settings.snap:
+        options["snap"] = True
     return Source("image", settings.image.name, options)
 
 

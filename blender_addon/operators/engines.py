@@ -16,7 +16,7 @@ from .. import pump, requests
 from ..inputs import scan_sources, sources
 from ..readers import table as readers
 from ..requests import Request
-from ..settings import feeds, properties, property_table
+from ..settings import feeds, map_extent, properties, property_table
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH
 from ..shared.catalog import algorithms
@@ -181,6 +181,7 @@ _WORDS = {
     "image": "an image",
     "mesh": "a mesh",
     "exemplar": "a landscape",
+    "sketch": "a sketch",
     "materials": "materials:MESH",
     "engine": "the name of an engine",
 }
@@ -213,6 +214,9 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
             params[parameter.name] = property_table.to_json(parameter, getattr(operator, name))
     texts = {port.name: getattr(operator, _port_name(spec, port.name), "") for port in spec.inputs}
     given = sources.collect(context.scene, spec, sources.selected(context), texts)
+    for name, value in map_extent.brought(context.scene, spec, given).items():
+        if not operator.properties.is_property_set(name):
+            params[name] = value
     target = getattr(operator, "target", "")
     if target and target not in bpy.data.objects:
         raise InvalidInput(f"There is no object {target!r}.", field="target")

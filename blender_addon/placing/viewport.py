@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
-from mathutils import Vector
+from mathutils import Euler, Vector
 
 from .. import typed
 
+TILT = math.radians(42.0)  # of a view on a sketch, from straight down
+SENSOR_MM = 72.0  # over the longer side of a region, as Blender counts a view's lens
 DEPTH_STEPS = 1e5  # far over near, as in Blender's own default; with more of them far surfaces show through one another
 
 
@@ -56,6 +59,39 @@ def frame(made: bpy.types.Object) -> None:
             for area in window.screen.areas:
                 if area.type == "VIEW_3D":
                     _frame_in(window, area, made)
+
+
+def frame_beside(item: bpy.types.Object) -> None:
+    """Bring a flat object into every 3D view of this window, from the south and from above, with room of its size to its right; and
+    let Solid views show textures.
+    """
+    bpy.context.view_layer.update()
+    width, depth, _ = item.dimensions
+    middle = item.matrix_world.translation + Vector((0.55 * width, 0.0, 0.0))
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                _look_down_at(area, middle, (2.2 * width, 1.1 * depth))
+
+
+def _look_down_at(area: bpy.types.Area, middle: Vector, extent: tuple[float, float]) -> None:
+    space = typed.of(area.spaces.active, bpy.types.SpaceView3D)
+    space.clip_end = max(space.clip_end, 6.0 * max(extent))
+    space.clip_start = max(space.clip_start, space.clip_end / DEPTH_STEPS)
+    typed.present(space.shading).color_type = "TEXTURE"
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    view = typed.present(space.region_3d)
+    if not region.width or not region.height:
+        return
+    view.view_perspective = "PERSP"
+    view.view_rotation = Euler((TILT, 0.0, 0.0)).to_quaternion()
+    view.view_location = middle
+    half_angle = SENSOR_MM / 2.0 / space.lens  # of the longer side of the region, as its tangent
+    longer = max(region.width, region.height)
+    across, up = half_angle * region.width / longer, half_angle * region.height / longer
+    nearer = 0.5 * extent[1] * math.sin(TILT)  # its near edge is that much closer than its middle
+    view.view_distance = nearer + max(0.5 * extent[0] / across, 0.5 * extent[1] * math.cos(TILT) / up)
+    _clear_of_sidebar(area, region, view)
 
 
 def _frame_in(window: bpy.types.Window, area: bpy.types.Area, made: bpy.types.Object) -> None:

@@ -12,13 +12,14 @@ import numpy as np
 from .. import typed
 from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, MASK, NORMAL_MAP, TEXTURE, Array, ArrayKind
 from ..shared.arrays import height_map as make_height_map
-from ..shared.classes import Classes, nearest_class
+from ..shared.classes import Classes, class_numbers
 from ..shared.errors import InvalidInput
 from ..shared.heights import implausible, likely_cause, place, undeclared_nodata
 
 log = logging.getLogger(__name__)
 
 MAX_CLASSES = 64
+SNAP_HINT = "Paint over them with a class, or turn on Snap to Nearest Class under the input."
 _LINEAR = {
     "Non-Color",
     "Linear Rec.709",
@@ -80,14 +81,18 @@ def normal_map(image: bpy.types.Image) -> Array:
     return Array(NORMAL_MAP, np.ascontiguousarray(np.clip(unit, -1.0, 1.0), np.float32))
 
 
-def class_map(image: bpy.types.Image, classes: Classes = ()) -> Array:
-    """The class that each pixel's colour is nearest to, in the palette that the port declares.
+def class_map(image: bpy.types.Image, classes: Classes = (), *, snap: bool = False) -> Array:
+    """The class that each pixel's colour stands for in the palette that the port declares. snap: a colour that is none of them
+    counts as the nearest, instead of being refused.
 
     Without a palette each colour of the image is a class, numbered from 0 from the darkest to the brightest: flat colours, hard
     edges. Raises InvalidInput where there are then more colours than a person paints on purpose.
     """
     if classes:
-        return Array(CLASS_MAP, nearest_class(_encoded(image), classes))
+        numbers = class_numbers(
+            _encoded(image), classes, snap=snap, what=repr(image.name), hint=SNAP_HINT, field=image.name
+        )
+        return Array(CLASS_MAP, numbers)
     pixels = np.round(_stored(image)[..., :3] * 255.0).astype(np.int64)
     luma = pixels @ np.array([2126, 7152, 722])
     key = luma << 24 | pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]

@@ -38,7 +38,7 @@ from ..shared.arrays import (
 )
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import classes, exemplars, images, meshes
+from . import classes, exemplars, images, meshes, sketches
 from .source import Source
 
 Item = tuple[
@@ -62,12 +62,14 @@ class Reader:
     """One way to an array of a kind. items: how a picker offers it. read: None for what is read with the rest of a scan.
 
     has_size, has_range: whether the picker asks for the ground that an image covers, and for the heights of black and white.
+    of_named_classes: only for a port that names its classes.
     """
 
     items: tuple[Item, ...]
     read: Read | None = None
     has_size: bool = False
     has_range: bool = False
+    of_named_classes: bool = False
 
 
 # Images --------------------------------------------------------------------------------------------------------------
@@ -116,7 +118,17 @@ def _measured(source: Source, port: Port, _context: bpy.types.Context) -> Array:
 
 
 def _painted_classes(source: Source, port: Port, _context: bpy.types.Context) -> Array:
-    return images.class_map(_image(source, port), port.classes)
+    return images.class_map(_image(source, port), port.classes, snap=bool(source.options.get("snap", False)))
+
+
+def _sketch(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    return sketches.class_map(
+        named(bpy.data.objects, "sketch", source.name, port),
+        port.classes,
+        snap=bool(source.options.get("snap", False)),
+        longest_px=int(source.options.get("longest_px", 0)),
+        scene=typed.present(context.scene),
+    )
 
 
 # The scene -----------------------------------------------------------------------------------------------------------
@@ -178,6 +190,7 @@ def _landscape(source: Source, _port: Port, _context: bpy.types.Context) -> Arra
 
 _FROM_ABOVE: Item = ("OBJECT", "Mesh", "The surface of a mesh, seen from above", "MESH_DATA", 1)
 _FLAT_IMAGE: Item = ("IMAGE", "Image", "An image of flat colours, one for each class", "IMAGE_DATA", 0)
+_SKETCH: Item = ("SKETCH", "Sketch", "A plane in the scene that classes are painted on", "BRUSH_DATA", 11)
 _LANDSCAPE: Item = ("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3)
 _MATERIALS: Item = ("MATERIALS", "Materials", "The pass indices of the materials of a mesh", "MATERIAL", 5)
 _OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects above a mesh", "OBJECT_DATA", 6)
@@ -215,6 +228,7 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
     MASK: {"image": Reader(items=(IMAGE,), read=_of_image(images.mask)), "engine": _ENGINE},
     COUNT_MAP: {"image": Reader(items=(IMAGE,), read=_of_image(images.count_map)), "engine": _ENGINE},
     CLASS_MAP: {
+        "sketch": Reader(items=(_SKETCH,), read=_sketch, of_named_classes=True),
         "image": Reader(items=(_FLAT_IMAGE,), read=_painted_classes),
         "engine": _ENGINE,
         "materials": Reader(items=(_MATERIALS,), read=_material_classes),
@@ -240,13 +254,17 @@ NOT_READ: Mapping[ArrayKind, str] = {
 
 _SOURCE_NAMES = {"object": "mesh"}  # a Source's kind -> what Port.reads calls it, where the two differ
 _PICKED_NAMES = {"IMAGE": "image", "OBJECT": "mesh", "EXEMPLAR": "exemplar", "MATERIALS": "materials"}
-_PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection"}
+_PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection", "SKETCH": "sketch"}
 
 
 def readers_of(port: Port) -> dict[str, Reader]:
     """What a port can be read from, by the names that Port.reads has for them."""
     row = READERS.get(port.kind, {})
-    return {name: reader for name, reader in row.items() if not port.reads or name in port.reads}
+    return {
+        name: reader
+        for name, reader in row.items()
+        if (not port.reads or name in port.reads) and (port.classes or not reader.of_named_classes)
+    }
 
 
 def reader_of(port: Port, picked: str) -> Reader | None:

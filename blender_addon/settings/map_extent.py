@@ -14,16 +14,19 @@ import bpy
 from mathutils import Vector
 
 from .. import typed
-from ..readers import exemplars, meshes
+from ..readers import exemplars, meshes, sketches
 from ..readers.source import Source
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.catalog import algorithms
+from ..shared.errors import InvalidInput
 from ..shared.params import with_role
 from ..units import metres_per_unit
 from . import properties
 
 Sources = Mapping[str, tuple[Source, ...]]
+SIZED = ("sketch",)  # kinds of sources that bring the size of an engine's map, which heights bring with each pixel
 IN_SCENE = ("object", "materials", "objects")  # kinds of sources that lie somewhere: in a mesh, or over one
+GAP = 1.1  # between the middles of a sketch and its terrain, in widths
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ def extent_of(scene: bpy.types.Scene, source: Source) -> Extent | None:
     """The size of the map that a source becomes, None where it is not known beforehand."""
     if source.kind in IN_SCENE and (item := bpy.data.objects.get(source.name)) is not None:
         return _seen_from_above(scene, item, int(source.options.get("resolution_px", 512)))
+    if source.kind == "sketch" and (item := bpy.data.objects.get(source.name)) is not None:
+        return _of_sketch(scene, item, int(source.options.get("longest_px", 0)))
     if source.kind == "image" and (image := bpy.data.images.get(source.name)) is not None:
         columns, rows = typed.size(image)
         return Extent(rows, columns, float(source.options.get("width_m", 10000.0)) / columns) if columns else None
@@ -106,13 +111,53 @@ def _seen_from_above(scene: bpy.types.Scene, item: bpy.types.Object, longest_px:
     return Extent(rows, columns, pixel * metres_per_unit(scene))
 
 
+def _of_sketch(scene: bpy.types.Scene, item: bpy.types.Object, longest_px: int) -> Extent | None:
+    """longest_px: as readers.sketches.class_map() has it."""
+    try:
+        ground = sketches.ground_of(item, scene)
+    except InvalidInput:
+        return None
+    factor = max(1.0, max(ground.rows, ground.columns) / longest_px) if longest_px else 1.0
+    rows, columns = (max(1, round(side / factor)) for side in (ground.rows, ground.columns))
+    return Extent(rows, columns, ground.size_m / max(rows, columns))
+
+
 def landscape(name: str) -> Extent | None:
     """The size of a landscape that ships."""
     side, pixel = exemplars.size_of(name)
     return Extent(side, side, pixel) if side else None
 
 
+def brought(scene: bpy.types.Scene, spec: AlgorithmSpec, given: Sources) -> dict[str, float]:
+    """The parameters that say how large the map is, where its source has a size of its own: by their roles. Empty for a source
+    without, such as an image, whose size the settings say.
+    """
+    source = source_of(spec, given)
+    if source is None or source.kind not in SIZED:
+        return {}
+    size = extent_of(scene, source)
+    if size is None:
+        return {}
+    if whole := with_role(spec.parameters, "map_size"):
+        return {whole[0].name: _rounded(max(size.rows, size.columns) * size.pixel_size_m)}
+    return {pixel.name: _rounded(size.pixel_size_m) for pixel in with_role(spec.parameters, "pixel_size")[:1]}
+
+
+def _rounded(length_m: float) -> float:
+    """Seven digits: more are rounding in Blender's float32."""
+    return float(f"{length_m:.7g}")
+
+
 # Where it lies ----------------------------------------------------------------------------------------------------------
+
+
+def beside(scene: bpy.types.Scene, spec: AlgorithmSpec, given: Sources) -> tuple[float, float, float] | None:
+    """Where a terrain goes whose source has to stay in view while it is painted: to the right of it. None for any other source."""
+    source = source_of(spec, given)
+    item = bpy.data.objects.get(source.name) if source is not None and source.kind == "sketch" else None
+    if item is None:
+        return None
+    return item.location.x + GAP * item.dimensions.x, item.location.y, item.location.z
 
 
 def middle(context: bpy.types.Context, spec: AlgorithmSpec, given: Sources) -> tuple[float, float, float] | None:

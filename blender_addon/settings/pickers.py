@@ -98,6 +98,11 @@ def _details() -> dict[str, Any]:
             description="Fill holes, and the corners outside an outline that is not rectangular, from their surroundings",
             default=True,
         ),
+        "snap": bpy.props.BoolProperty(
+            name="Snap to Nearest Class",
+            description="Take a colour that is no class for the nearest one, instead of refusing it",
+            default=False,
+        ),
         "meaning": bpy.props.EnumProperty(
             name="Values",
             description="What the image's values mean",

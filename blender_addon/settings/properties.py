@@ -115,7 +115,7 @@ def seeds_of(spec: AlgorithmSpec) -> tuple[Param, ...]:
 
 def is_users_own(parameter: Param) -> bool:
     """Whether a preset leaves it alone: where and how large a terrain is, and its seed, are no matter of style."""
-    return parameter.role in ("size", "pixel_size", "seed")
+    return parameter.role in ("size", "pixel_size", "map_size", "seed")
 
 
 _groups: dict[str, list[type]] = {}

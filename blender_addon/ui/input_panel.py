@@ -16,7 +16,7 @@ from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import size_lines
+from . import size_lines, sketch_panel
 from .sidebar import RelievoTab
 from .text_fit import wrapped
 
@@ -99,6 +99,8 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         elif settings.source == "OBJECT":
             column.prop(settings, "object", text="")
             self._draw_mesh(column, context, spec, port, settings)
+        elif settings.source == "SKETCH":
+            sketch_panel.draw(column, context, spec, port, settings)
         elif settings.source == "AUTO":
             self._draw_automatic(column, context, spec, port, settings)
         elif settings.source == "EXEMPLAR":
@@ -124,6 +126,8 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         if settings.image is None:
             column.label(text="Pick or open an image", icon="ERROR")
             return
+        if port.classes:
+            column.prop(settings, "snap")
         reader = table.reader_of(port, "IMAGE")
         detail = column.column(align=True)
         detail.use_property_split, detail.use_property_decorate = True, False

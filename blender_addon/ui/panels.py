@@ -57,7 +57,11 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
         column.use_property_split, column.use_property_decorate = True, False
         seeds = properties.seeds_of(spec)
         found = size_lines.limit(context, spec)
+        brought = size_lines.brought(context, spec)
         for parameter in (p for p in spec.parameters if not p.group and p not in seeds):
+            if parameter.name in brought:
+                size_lines.draw_brought(column, parameter, brought[parameter.name])
+                continue
             column.prop(group, property_table.property_name(parameter))
             size_lines.draw_limit(column, found, parameter.name)
         if len(with_role(spec.parameters, "size")) == 2:

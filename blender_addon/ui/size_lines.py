@@ -11,9 +11,10 @@ from ..inputs import sources
 from ..settings import map_extent, map_limits, properties
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.errors import InvalidInput
+from ..shared.params import Param
 from ..writers import table
 from ..writers.result_size import Cost
-from .text_fit import wrapped
+from .text_fit import length, wrapped
 
 
 def cost(context: bpy.types.Context, spec: AlgorithmSpec) -> Cost | None:
@@ -38,6 +39,20 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, spec: Algorithm
     found = cost(context, spec)
     if found is not None:
         layout.label(text=found.sentence, icon="ERROR" if found.is_heavy else "BLANK1")
+
+
+def brought(context: bpy.types.Context, spec: AlgorithmSpec) -> dict[str, float]:
+    """The parameters whose values come with the source, such as the size of a sketch, metres."""
+    return map_extent.brought(typed.present(context.scene), spec, _given(context, spec))
+
+
+def draw_brought(layout: bpy.types.UILayout, parameter: Param, value_m: float) -> None:
+    """In the place of the parameter's own field: what the source says."""
+    row = layout.split(factor=0.4)
+    name = row.row()
+    name.alignment = "RIGHT"
+    name.label(text=parameter.label)
+    row.label(text=f"{length(value_m)}, as drawn")
 
 
 def limit(context: bpy.types.Context, spec: AlgorithmSpec) -> InvalidInput | None:

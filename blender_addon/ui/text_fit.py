@@ -60,6 +60,11 @@ def one_line(text: str) -> str:
     return fitting([" ".join(text.split())], _width(LABEL_MARGIN))
 
 
+def length(metres: float) -> str:
+    """ "20 km", "39.1 m": three digits that count."""
+    return f"{metres / 1000.0:.3g} km" if metres >= 1000.0 else f"{metres:.3g} m"
+
+
 def measure(text: str) -> float:
     """Pixels that the interface's font takes."""
     import blf

@@ -14,15 +14,17 @@ from backend.files.rasters.bands import one_band
 from backend.files.rasters.pixels import Pixels
 from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, DEPTH_MAP, MASK, NORMAL_MAP, TEXTURE, UV_MAP, ArrayKind
 from shared.cameras.views import uv_from_channels
-from shared.classes import Classes, nearest_class
+from shared.classes import Classes, class_numbers
 from shared.errors import InvalidInput
 from shared.srgb import linear_to_srgb, srgb_to_linear
 
 
-def values_of(kind: ArrayKind, path: Path, pixels: Pixels, classes: Classes) -> np.ndarray:
-    """The array's values; classes: the palette of a class map. Raises InvalidInput."""
+def values_of(kind: ArrayKind, path: Path, pixels: Pixels, classes: Classes, *, snap: bool = False) -> np.ndarray:
+    """The array's values. classes: the palette of a class map; snap: whether a colour that is none of them counts as the nearest.
+    Raises InvalidInput.
+    """
     if kind is CLASS_MAP:
-        return _classes(path, pixels, classes)
+        return _classes(path, pixels, classes, snap)
     return {**WITH_HOLES, **_IMAGES}.get(kind, _numbers)(path, pixels)
 
 
@@ -35,10 +37,11 @@ def _mask(path: Path, pixels: Pixels) -> np.ndarray:
     return (band / full).astype(np.float32)
 
 
-def _classes(path: Path, pixels: Pixels, classes: Classes) -> np.ndarray:
-    """Class numbers as they stand in the file; colours by the nearest of the port's classes, where it declares some."""
+def _classes(path: Path, pixels: Pixels, classes: Classes, snap: bool) -> np.ndarray:
+    """Class numbers as they stand in the file; colours by those of the port's classes, where it declares some."""
     if classes and (pixels.palette or pixels.values.shape[2] >= 3):
-        return nearest_class(_encoded(path, pixels), classes)
+        hint = "Paint with the exact colours and no soft edges, or add --snap-classes to take the nearest class."
+        return class_numbers(_encoded(path, pixels), classes, snap=snap, what=str(path), hint=hint, field=str(path))
     band = pixels.values[..., 0] if pixels.palette else one_band(path, pixels)
     if classes and band.max() >= len(classes):
         raise InvalidInput(

@@ -63,7 +63,7 @@ def read(
     pixels = apply_scales(pixels)
     if pixels.hole.any() and kind not in images.WITH_HOLES:
         raise refusal(path, pixels.hole, fillable=False)
-    return check(Array(kind, images.values_of(kind, path, pixels, classes)), path.name)
+    return check(Array(kind, images.values_of(kind, path, pixels, classes, snap=options.snap_classes)), path.name)
 
 
 def read_height(

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from backend.files import kinds
+from backend.files.raster_options import RasterOptions
 from backend.files.texture_sets import map_name
 from shared import texture_set
 from shared.algorithm import Port
@@ -154,6 +155,15 @@ def test_colours_become_the_nearest_classes(tmp_path: Path) -> None:
     Image.fromarray(numbers).save(tmp_path / "numbers.png")
     for name in ("sketch.png", "palette.png", "numbers.png"):
         np.testing.assert_array_equal(read(tmp_path / name, CLASS_MAP, classes=CLASSES).values, numbers, err_msg=name)
+    picture.putpixel((1, 1), (0, 0, 0))
+    picture.save(tmp_path / "soft.png")
+    with pytest.raises(
+        InvalidInput, match=r"soft.png: 1 of 6 pixels has a colour that is no class.* #000000 at x 1, y 1"
+    ):
+        read(tmp_path / "soft.png", CLASS_MAP, classes=CLASSES)
+    reading = kinds.Reading(port=port(CLASS_MAP, classes=CLASSES), options=RasterOptions(snap_classes=True))
+    snapped = kinds.read(tmp_path / "soft.png", reading)
+    assert snapped.values[1, 1] == 2, "grass is the nearest to black"
     Image.fromarray(numbers + 1).save(tmp_path / "five.png")
     with pytest.raises(InvalidInput, match="holds the class 5; there are 5, numbered from 0: Water, Sand"):
         read(tmp_path / "five.png", CLASS_MAP, classes=CLASSES)

@@ -71,9 +71,10 @@ WATER, SAND, ROCK, SNOW = (0.1, 0.3, 0.8), (0.9, 0.8, 0.5), (0.5, 0.5, 0.5), (1.
 
 
 def give_sketch(settings) -> None:
-    """Classes in colours a little off, and one class (grass) left out: the others keep their numbers."""
+    """Classes in colours a little off, as after a soft brush, and one class (grass) left out: the others keep their numbers."""
     colors = quarters(WATER, SAND, ROCK, SNOW) + np.random.default_rng(0).uniform(-0.04, 0.04, (32, 32, 3))
     settings.from_sketch.source, settings.from_sketch.image = "IMAGE", painted("Sketch", np.clip(colors, 0, 1))
+    settings.from_sketch.snap = True
 
 
 def give_picture(settings) -> None:

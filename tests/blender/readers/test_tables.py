@@ -39,6 +39,7 @@ SAVED_SOURCES = {
     "SCENE": 8,
     "SELECTED": 9,
     "AUTO": 10,
+    "SKETCH": 11,
 }
 SAVED_CHOICES = {
     "terrain": {"MESH": 0, "GEOMETRY_NODES": 1, "DISPLACE": 2, "ADAPTIVE": 3, "IMAGES": 4},
@@ -131,7 +132,12 @@ def test_colours_are_matched_to_the_ports_palette(is_float: bool, space: str) ->
     pixels = np.ones((3, 4), np.float32)
     pixels[:, :3] = colors
     image.pixels.foreach_set(pixels.ravel())
-    assert images.class_map(image, PALETTE).values.tolist() == [[2, 0, 2]]
+    assert images.class_map(image, PALETTE, snap=True).values.tolist() == [[2, 0, 2]]
+    with pytest.raises(
+        InvalidInput, match=r"'sketch': 1 of 3 pixels has a colour that is no class; .* at x 2, y 0"
+    ) as refused:
+        images.class_map(image, PALETTE)
+    assert "Snap to Nearest Class" in refused.value.hint
 
 
 def test_an_engine_without_heights_takes_classes_from_a_mesh_of_its_own(addon) -> None:

@@ -45,13 +45,25 @@ class Layout:
         assert icon in ICONS, icon
         self.lines.append(text)
 
+    def split(self, **_: object) -> Layout:
+        return self._inside()
+
     def prop(self, data: Any, name: str, *, text: str | None = None, icon: str = "NONE", expand: bool = False) -> None:
         assert icon in ICONS, icon
         declared = data.bl_rna.properties[name]
         getattr(data, name)
         self.lines.append(declared.name if text is None else text)
 
-    def operator(self, idname: str, *, text: str | None = None, icon: str = "NONE", emboss: bool = True) -> Any:
+    def operator(
+        self,
+        idname: str,
+        *,
+        text: str | None = None,
+        icon: str = "NONE",
+        emboss: bool = True,
+        icon_value: int = 0,
+        depress: bool = False,
+    ) -> Any:
         assert icon in ICONS, icon
         properties = _OperatorProperties(idname)
         module, _, name = idname.partition(".")
