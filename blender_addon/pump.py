@@ -20,7 +20,7 @@ from .link.backend_status import LinkState
 from .link.connection import Place
 from .link.job_records import Job
 from .link.session import Session
-from .placing import covering, previews, results
+from .placing import companions, covering, previews, results
 from .shared.endpoint import default_data_dir
 from .shared.jobs import JobState
 from .writers import sketches
@@ -68,7 +68,7 @@ def step(budget_s: float = BUDGET_S) -> bool:
 def _step(budget_s: float) -> tuple[bool, bool]:
     """The same; whether there is something new to say, and whether the scene has changed."""
     current_session = session()
-    news, scene = current_session.pump(budget_s), covering.uncover()
+    news, scene = current_session.pump(budget_s), covering.uncover() | companions.sweep()
     for job in list(current_session.jobs.values()):
         scene |= _step_job(current_session, job)
     return news, scene
@@ -184,6 +184,7 @@ def _on_save_pre(*_: object) -> None:
 def _on_load_post(*_: object) -> None:
     previews.sweep()
     covering.remember()
+    companions.remember()
 
 
 @persistent

@@ -20,7 +20,7 @@ from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
-from ..writers import record
+from ..writers import record, water
 from . import scan_reading, scan_sources, sketch_sources
 from .scan_sources import follows_cameras
 
@@ -73,7 +73,7 @@ def selected(context: bpy.types.Context) -> bpy.types.Object | None:
     active = context.active_object
     if active is None and (behind := context.view_layer.objects.active) is not None and previews.was_selected(behind):
         return behind
-    active = previews.stands_for(active) if active is not None else None
+    active = water.terrain_of(previews.stands_for(active)) if active is not None else None
     if active is not None and active.type == "MESH":
         return active
     meshes = [item for item in context.selected_objects or () if item.type == "MESH"]

@@ -20,20 +20,25 @@ from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from ..shared.params import completed
-from ..writers import paintings, report, table, textures
+from ..writers import paintings, report, table, textures, water
 from .engines import run
 from .reporting import reports_errors
 
 
 def carrier_of(item: bpy.types.Object | None, *, of_texture: bool = False) -> bpy.types.ID | None:
     """What of an object carries a recipe: the object itself, or the material with its texture; None for neither."""
-    item = paintings.canvas_of(item)
+    item = carried_by(item)
     if item is None:
         return None
     material = textures.worn_by(item)
     if requests.recipe_on(item) is not None and not of_texture:
         return item
     return material if requests.recipe_on(material) is not None else None
+
+
+def carried_by(item: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The result that an object is, or a part of: the canvas of strokes, the terrain of water."""
+    return water.terrain_of(paintings.canvas_of(item))
 
 
 def report_carrier_of(item: bpy.types.Object | None) -> bpy.types.ID | None:
@@ -69,7 +74,7 @@ class MadeOperator:
         return recipe
 
     def request(self, context: bpy.types.Context, **changes: Any) -> Request:
-        item = paintings.canvas_of(context.active_object)
+        item = carried_by(context.active_object)
         name = item.name if item is not None else ""
         request = requests.from_recipe(self.recipe(context), target=name, changes=changes)
         return replace(request, pressed_on=name)

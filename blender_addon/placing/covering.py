@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import bpy
 
 from ..writers import record
+from . import companions
 
 KEY = "relievo_covered_by"  # custom property of what is hidden: the name of the terrain that lies over it
 
@@ -99,6 +100,7 @@ def _is_seen(item: bpy.types.Object) -> bool:
 
 
 def _set_hidden(item: bpy.types.Object, hidden: bool) -> None:
-    item.hide_render = hidden
-    if item.name in bpy.context.view_layer.objects:
-        item.hide_set(hidden)
+    for each in companions.with_water([item]):
+        each.hide_render = hidden
+        if each.name in bpy.context.view_layer.objects:
+            each.hide_set(hidden)

@@ -17,7 +17,7 @@ import bpy
 
 from ..link.job_records import Job
 from ..writers import preview_objects, record, table
-from . import covering, places, viewport
+from . import companions, covering, places, viewport
 
 TAG = record.PREVIEW_KEY
 HIDES = "relievo_hides"  # and the names of the objects that it hides, one in a line
@@ -210,7 +210,7 @@ def _hide(stand_in: _StandIn, made: bpy.types.Object, earlier: list[_StandIn]) -
 def release(items: list[bpy.types.Object]) -> None:
     """Show objects that stand-ins hide, and leave them so when those go: a result is going to cover them."""
     for stand_in in _stand_ins.values():
-        for item in items:
+        for item in companions.with_water(items):
             if any(entry.uid == item.session_uid for entry in stand_in.hides):
                 stand_in.hides = [entry for entry in stand_in.hides if entry.uid != item.session_uid]
                 item.hide_set(False)
@@ -224,7 +224,7 @@ def _below(stand_in: _StandIn, made: bpy.types.Object, earlier: list[_StandIn]) 
         item = _object_of(other) if other.target_uid == stand_in.target_uid else None
         if item is not None and (stand_in.target_uid or places.is_at(item, made.location.to_tuple())):
             found.append(item)
-    return [item for item in found if item != made]
+    return [item for item in companions.with_water(found) if item != made]
 
 
 def _unhide(stand_in: _StandIn) -> None:

@@ -22,7 +22,7 @@ from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
 from ..writers import record, table, textures
 from ..writers.table import Preparing, Result, Writer
-from . import covering, places, previews, viewport
+from . import companions, covering, places, previews, viewport
 
 log = logging.getLogger(__name__)
 
@@ -184,9 +184,12 @@ def _build(job: Job, session: Session, *, as_new: bool) -> bpy.types.ID:
     if writer.goes_on_mesh and target is not None:
         result = replace(result, uv_layer=_uv_layer(job.outputs, target, result.uv_layer))
     if target is not None:
-        return writer.put_on(result, target)
+        put = writer.put_on(result, target)
+        companions.note(target)
+        return put
     made = writer.make(result)
     if isinstance(made, bpy.types.Object):
+        companions.note(made)
         below = covering.find(purpose.get("covers", ()))
         previews.release([item for item in below if item.name in bpy.context.view_layer.objects])
         covering.cover(made, below)

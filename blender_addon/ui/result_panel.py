@@ -16,7 +16,7 @@ from ..placing import covering
 from ..settings import properties
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
-from ..writers import paintings, report, terrain, textures
+from ..writers import paintings, report, terrain, textures, water
 from . import failures
 from .sidebar import RelievoTab
 from .text_fit import wrapped
@@ -24,7 +24,7 @@ from .text_fit import wrapped
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """A box for the terrain or painting that the active object is, and one for the texture that it wears."""
-    item = paintings.canvas_of(context.active_object)
+    item = water.terrain_of(paintings.canvas_of(context.active_object))
     if item is None:
         return
     recipe = requests.recipe_on(item)

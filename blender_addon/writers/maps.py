@@ -13,6 +13,7 @@ import bpy
 from ..shared import texture_set
 from ..shared.algorithm import Arrays
 from ..shared.arrays import COLOR_IMAGE, HEIGHT_MAP, MASK, NORMAL_MAP, TEXTURE, TEXTURE_SET, Array, ArrayKind
+from ..shared.classes import in_names
 from ..shared.errors import InvalidInput
 from . import images, record, texture_images
 
@@ -28,7 +29,8 @@ def make(outputs: Arrays, *, name: str, recipe: Mapping[str, Any] | None = None)
     """An image for each raster among the outputs, by port; a TEXTURE_SET gives one for each of its maps, as "port map". Raises
     InvalidInput where there is none.
     """
-    found = {port: given for port, given in with_sets_split(outputs).items() if given and is_raster(given[0])}
+    apart = with_sets_split(with_names_split(outputs))
+    found = {port: given for port, given in apart.items() if given and is_raster(given[0])}
     if not found:
         raise InvalidInput("There is no map among the outputs.", field="output")
     made = {}
@@ -49,6 +51,17 @@ def image_of(name: str, given: Sequence[Array]) -> bpy.types.Image:
 
 def is_raster(array: Array) -> bool:
     return array.kind.axes[:2] == ("H", "W")
+
+
+def with_names_split(outputs: Arrays) -> dict[str, tuple[Array, ...]]:
+    """The outputs with each port whose arrays have names of their own taken apart: a density of "Forest" is "density_forest"."""
+    apart: dict[str, tuple[Array, ...]] = {}
+    for port, given in outputs.items():
+        if given and all("name" in array.attributes for array in given):
+            apart |= {f"{port}_{in_names(str(array.attributes['name']))}": (array,) for array in given}
+        else:
+            apart[port] = tuple(given)
+    return apart
 
 
 def with_sets_split(outputs: Arrays) -> dict[str, tuple[Array, ...]]:

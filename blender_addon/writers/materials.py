@@ -15,7 +15,7 @@ import bpy
 
 from .. import compat, typed
 from ..shared.arrays import Array
-from . import images
+from . import ground, images
 from .shader_graph import ShaderGraph, Socket
 
 NAME = "Relievo Terrain"
@@ -24,6 +24,7 @@ LOW_KEY, HIGH_KEY = (
     "relievo_high_m",
 )  # custom properties of an object: its own lowest and highest point
 AREA_KEY = "relievo_area_m2"
+ROUGHNESS = "roughness"  # attribute of a terrain that has colours
 HAZE_KEY = "relievo_haze"  # share of light lost per metre of air; 0 or absent: none
 _KEY, _VERSION = "relievo_material", 1
 _HEIGHT_NODE, _COLOR_NODE = "Relievo Height", "Relievo Color"
@@ -80,7 +81,7 @@ def wear_colored(item: bpy.types.Object, image: bpy.types.Image) -> bool:
         return False
     material = bpy.data.materials.new(f"{item.name} material")
     graph = ShaderGraph(_empty(material))
-    _surface(graph, {}, _colors(graph, image))
+    _surface(graph, {ROUGHNESS: graph.attribute(ROUGHNESS)}, _colors(graph, image))
     graph.tree.nodes.active = graph.tree.nodes[_COLOR_NODE]  # what Solid shading shows, and what a bake would write to
     _put_on(item, material)
     return True
@@ -108,7 +109,7 @@ def wear_displaced(
     graph.feed(displacement.inputs["Midlevel"], 0.0)
     graph.feed(displacement.inputs["Scale"], 1.0)  # the default is 1 in 4.2 and 0.01 later
     graph.feed(output.inputs["Displacement"], displacement.outputs["Displacement"])
-    material.displacement_method = "DISPLACEMENT"
+    material.displacement_method = "BOTH"  # where the mesh is coarser than the image, normals come from its heights
     _put_on(item, material)
 
 
@@ -181,10 +182,18 @@ def _surface(graph: ShaderGraph, maps: Mapping[str, Socket], colors: Socket | No
     shader = _layers(graph, maps) if colors is None else graph.node("ShaderNodeBsdfPrincipled")
     if colors is not None:
         graph.feed(shader.inputs["Base Color"], colors)
-        graph.feed(shader.inputs["Roughness"], 0.92)
+        graph.feed(shader.inputs["Roughness"], _roughness(graph, maps))
         graph.feed(shader.inputs["Specular IOR Level"], 0.25)
     graph.feed(output.inputs["Surface"], _haze(graph, shader.outputs["BSDF"]))
     return output
+
+
+def _roughness(graph: ShaderGraph, maps: Mapping[str, Socket]) -> Socket | float:
+    """Of colours: as their map says, dry where there is none, as on a preview's mesh."""
+    given = maps.get(ROUGHNESS)
+    if given is None:
+        return ground.DRY
+    return graph.math("MULTIPLY_ADD", graph.math("LESS_THAN", given, 1e-3), ground.DRY, given)
 
 
 def _layers(graph: ShaderGraph, maps: Mapping[str, Socket]) -> bpy.types.Node:

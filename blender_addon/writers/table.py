@@ -7,12 +7,14 @@ placing/results.py's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
 
 from ..shared.algorithm import AlgorithmSpec, Arrays, Makes
+from ..shared.arrays import Array
+from ..shared.catalog import algorithms
 from . import maps, paintings, result_size, terrain, textures
 from .preview_objects import Canvas, Look, Terrain, Texture
 from .result_size import Cost
@@ -83,13 +85,21 @@ def of(spec: AlgorithmSpec) -> Writer:
 # Terrains ------------------------------------------------------------------------------------------------------------
 
 
-def _first_of_each(outputs: Arrays) -> dict[str, Any]:
-    return {port: given[0] for port, given in outputs.items() if given}
+def _by_name(result: Result) -> dict[str, Array]:
+    """One array by name: the first of a port, or each of them where they have names; class maps with the names of their classes."""
+    split = maps.with_names_split(result.outputs)
+    spec = next((spec for spec in algorithms() if spec.name == result.recipe.get("algorithm")), None)
+    names = {port.name: [name for name, _ in port.classes] for port in (spec.outputs if spec else ()) if port.classes}
+    first = {name: given[0] for name, given in split.items() if given}
+    return {
+        name: replace(array, attributes={"names": names[name], **array.attributes}) if name in names else array
+        for name, array in first.items()
+    }
 
 
 def _make_terrain(result: Result) -> bpy.types.ID:
     return terrain.make(
-        _first_of_each(result.outputs),
+        _by_name(result),
         kind=result.choice,
         name=result.name,
         location=result.location,
@@ -100,12 +110,12 @@ def _make_terrain(result: Result) -> bpy.types.ID:
 
 
 def _prepare_terrain(result: Result, target: bpy.types.Object | None) -> Preparing:
-    outputs = _first_of_each(result.outputs)
+    outputs = _by_name(result)
     return terrain.mesh_in_steps(outputs, kind=result.choice, name=result.name, target=target)
 
 
 def _replace_terrain(result: Result, target: bpy.types.Object) -> bpy.types.ID:
-    outputs = _first_of_each(result.outputs)
+    outputs = _by_name(result)
     return terrain.replace(target, outputs, kind=result.choice, recipe=result.recipe, mesh=result.prepared)
 
 

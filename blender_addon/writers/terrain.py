@@ -2,7 +2,8 @@
 
 Heights become positions or a packed image, as the user chose; colours become the material's base colour; every other map an
 attribute of the mesh under its port's name ("flow", "sediment", "wear"), which the terrain material reads and the user's own
-nodes can. What fits neither is kept as an image. Selects nothing and pushes no undo step.
+nodes can, and so does the slope. The level of the water becomes a surface of its own (water.py). What fits none of these is kept as
+an image. Selects nothing and pushes no undo step.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import bpy
 import numpy as np
 
 from .. import typed
-from ..shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, REPORT, TEXTURE, Array, check
+from ..shared.arrays import COLOR_IMAGE, HEIGHT_MAP, MASK, REPORT, TEXTURE, Array, check
 from ..shared.errors import InvalidInput, InvalidParameter
-from . import displacement, grid, images, maps, materials, record, report, result_size
+from . import displacement, grid, ground, images, maps, materials, record, report, result_size, water
 
+SLOPE = "slope"  # attribute that is made here, unless the engine has an output of this name
 STEPS_FROM_VERTICES = 1_000_000  # fewer are made in the blink of an eye
 KINDS = ("MESH", "GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES")
 
@@ -99,20 +101,20 @@ def _draw_as_fits(item: bpy.types.Object, *, was_heavy: bool) -> None:
 def update(item: bpy.types.Object, outputs: Mapping[str, Array]) -> None:
     """Bring a terrain of kind "MESH" to other heights and maps of its size: for previews, ten a second. No image is packed."""
     mesh, shape = typed.mesh(item), grid.shape_of(typed.mesh(item))
-    for name, array in outputs.items():
+    for name, array in water.taken(outputs)[0].items():
         if array.kind is HEIGHT_MAP:
             grid.update_heights(mesh, array.values)
             materials.set_range(item, array)
         elif array.kind is COLOR_IMAGE and (image := materials.color_image_of(item)) is not None:
             images.show(image, array)
         elif array.values.shape == shape:
-            _store(mesh, name, array)
+            _store(mesh, name, array.values)
 
 
 def _heights(outputs: Mapping[str, Array], kind: str) -> tuple[str, Array]:
     if kind not in KINDS:
         raise InvalidParameter(f"There is no result {kind!r}.", hint=f"There are: {', '.join(KINDS)}.", field="output")
-    for port, array in outputs.items():
+    for port, array in water.taken(outputs)[0].items():
         if array.kind is HEIGHT_MAP:
             return port, check(array, port)
     raise InvalidInput("There are no heights among the outputs.", field="height")
@@ -181,27 +183,45 @@ def _finish(
         displacement.by_modifier(item, typed.present(image))
     elif kind == "ADAPTIVE":
         displacement.by_cycles(item, max(heights.values.shape))
-    others = _without_sets({name: array for name, array in outputs.items() if name != port})
-    color = _color_of(others)
+    dry, level = water.taken(outputs)
+    others = _without_sets({name: array for name, array in dry.items() if name != port})
+    steep = ground.slope(heights.values, heights.pixel_size_m)
+    if _color_of(others):
+        others = {materials.ROUGHNESS: Array(MASK, ground.roughness(others, steep)), **others}
     materials.set_range(item, heights)
     if kind == "ADAPTIVE":
-        pictures = {name: _picture(item, name, array) for name, array in others.items() if maps.is_raster(array)}
-        painted = pictures.pop(color, None)
-        materials.wear_displaced(item, typed.present(image), pictures, painted)
-        for name, picture in (*pictures.items(), *([(color, painted)] if painted is not None else ())):
-            if not picture.users:  # the material was there before and has no node for it
-                images.keep(picture, f"{item.name} {name}")
-        for array in others.values():
-            if array.kind is REPORT:
-                report.write(item, item.name, array)
-        return
-    on_vertices = {name for name, array in others.items() if array.values.shape == heights.values.shape}
+        _dress_displaced(item, typed.present(image), others)
+    else:
+        _dress(item, steep, others)
+    water.renew(item, heights, others.get(water.MASK_PORT), level)
+
+
+def _dress(item: bpy.types.Object, steepness: np.ndarray, others: dict[str, Array]) -> None:
+    """Attributes, images and material of a terrain with a vertex per pixel."""
+    color = _color_of(others)
+    on_vertices = {name for name, array in others.items() if array.values.shape == steepness.shape}
+    if SLOPE not in others:
+        _store(typed.mesh(item), SLOPE, steepness)
     for name in on_vertices:
-        _store(typed.mesh(item), name, others[name])
+        _store(typed.mesh(item), name, others[name].values)
     if not color:
         materials.wear(item)
     for name in others.keys() - on_vertices:
         _keep(item, name, others[name], is_color=name == color)
+
+
+def _dress_displaced(item: bpy.types.Object, image: bpy.types.Image, others: dict[str, Array]) -> None:
+    """Images and material of a plane that Cycles displaces: it has too few vertices for attributes."""
+    color = _color_of(others)
+    pictures = {name: _picture(item, name, array) for name, array in others.items() if maps.is_raster(array)}
+    painted = pictures.pop(color, None)
+    materials.wear_displaced(item, image, pictures, painted)
+    for name, picture in (*pictures.items(), *([(color, painted)] if painted is not None else ())):
+        if not picture.users:  # the material was there before and has no node for it
+            images.keep(picture, f"{item.name} {name}")
+    for array in others.values():
+        if array.kind is REPORT:
+            report.write(item, item.name, array)
 
 
 def _without_sets(outputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -231,9 +251,9 @@ def _keep(item: bpy.types.Object, name: str, array: Array, *, is_color: bool) ->
             images.keep(image, f"{item.name} {name}")
 
 
-def _store(mesh: bpy.types.Mesh, name: str, array: Array) -> None:
-    """A map as an attribute a vertex: vertices lie in the order of an array's cells."""
-    is_classes = array.kind is CLASS_MAP
+def _store(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
+    """A map as an attribute per vertex, classes as INT: vertices lie in the order of an array's cells."""
+    is_classes = values.dtype == np.uint8
     kind = bpy.types.IntAttribute if is_classes else bpy.types.FloatAttribute
     dtype = np.int32 if is_classes else np.float32
     attribute = mesh.attributes.get(name)
@@ -242,4 +262,4 @@ def _store(mesh: bpy.types.Mesh, name: str, array: Array) -> None:
         attribute = None
     if attribute is None:
         attribute = mesh.attributes.new(name, "INT" if is_classes else "FLOAT", "POINT")
-    typed.of(attribute, kind).data.foreach_set("value", np.ascontiguousarray(array.values, dtype).ravel())
+    typed.of(attribute, kind).data.foreach_set("value", np.ascontiguousarray(values, dtype).ravel())

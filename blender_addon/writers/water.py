@@ -1,0 +1,212 @@
+"""Seas and lakes: a level surface of its own over a terrain, a child of it that moves and is scaled with it.
+
+Only where water is, each body at its own level, flat. It reaches one pixel under the shore, so that it ends in the ground and not
+at a stair of pixels. The ground below stays as the engine made it. Water that a person has given another material keeps that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from .. import compat, typed
+from ..datablocks.grid import lattice
+from ..shared.arrays import HEIGHT_MAP, MASK, Array
+from .shader_graph import ShaderGraph
+
+MASK_PORT, LEVEL_PORT = "water", "water_level"  # outputs of an engine: where water is, and how high its surface stands
+KEY = "relievo_water"  # custom property of a water surface
+MATERIAL, DEPTH = "Relievo Water", "depth"
+_KEY, _VERSION = "relievo_water_material", 1
+FLAT_SHARE, SAME_M = (
+    0.02,
+    1e-3,
+)  # of a pixel, and metres: levels nearer to each other than this are one surface, or one vertex
+BLOCK = 16  # cells on each side of a face of open water
+DEEP, SHALLOW = (0.006, 0.020, 0.026), (0.020, 0.055, 0.055)  # linear
+CLEAR_M = 6.0  # depth at which most of the ground below is out of sight
+THINNEST = 0.45  # opacity at the shore
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Faces of water: corners [F, 4] of vertices, counter-clockwise from above; positions [V, 3] metres; depth [V] metres."""
+
+    positions: np.ndarray
+    corners: np.ndarray
+    depth: np.ndarray
+
+
+def taken(outputs: Mapping[str, Array]) -> tuple[dict[str, Array], Array | None]:
+    """The outputs without the level of the water, and that level; None where the engine makes none."""
+    level = outputs.get(LEVEL_PORT)
+    if level is None or level.kind is not HEIGHT_MAP:
+        return dict(outputs), None
+    return {name: array for name, array in outputs.items() if name != LEVEL_PORT}, level
+
+
+def of(item: bpy.types.Object) -> bpy.types.Object | None:
+    """The water over a terrain, None where it has none."""
+    return next((child for child in item.children if KEY in child), None)
+
+
+def terrain_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The terrain that water belongs to; the object itself where it is no water."""
+    return item.parent if item is not None and KEY in item and item.parent is not None else item
+
+
+def renew(item: bpy.types.Object, heights: Array, mask: Array | None, level: Array | None) -> None:
+    """Give a terrain its water, or other water than it had. Without any, water that was there is hidden and empty."""
+    surface = _surface(heights, mask, level)
+    made = of(item)
+    if surface is None:
+        if made is not None:
+            typed.mesh(made).clear_geometry()
+            _show(made, False)
+        return
+    if made is None:
+        made = _new(item)
+    elif not len(typed.mesh(made).vertices):
+        _show(made, not item.hide_render)
+    _fill(typed.mesh(made), surface)
+
+
+def _surface(heights: Array, mask: Array | None, level: Array | None) -> Surface | None:
+    if level is None or level.values.shape != heights.values.shape:
+        return None
+    if mask is not None and mask.kind is MASK and mask.values.shape == heights.values.shape:
+        is_water = mask.values > 0.5
+    else:
+        is_water = level.values > heights.values
+    return surface(heights.values, is_water, level.values, heights.pixel_size_m) if is_water.any() else None
+
+
+def surface(heights: np.ndarray, is_water: np.ndarray, level: np.ndarray, pixel_size_m: float) -> Surface | None:
+    """The faces of a map's water, None where there are none. A face has at least one corner in water; the others take its level.
+
+    Open water is made of large faces. Where two bodies of different levels meet in a face, each gets a face of its own.
+    """
+    wide, rest = _open_water(is_water, level)
+    columns = heights.shape[1]
+    corners = rest[:, None] + np.array([0, columns, columns + 1, 1])
+    flat = level.ravel()
+    own = np.where(is_water.ravel()[corners], flat[corners].astype(np.float64), np.nan)
+    apart = np.nanmax(own, axis=1, initial=-np.inf) - np.nanmin(own, axis=1, initial=np.inf) > FLAT_SHARE * pixel_size_m
+    near = own[~apart]
+    cells = [wide, corners[~apart]]
+    levels = [flat[wide], np.where(np.isnan(near), np.nanmax(near, axis=1, initial=-np.inf)[:, None], near)]
+    for corner in range(4):
+        mine = own[:, corner]
+        is_first = ~np.isnan(mine) & ~(own[:, :corner] == mine[:, None]).any(axis=1) & apart
+        cells.append(corners[is_first])
+        levels.append(np.repeat(mine[is_first, None], 4, axis=1))
+    every = np.concatenate(cells)
+    return _welded(heights, every, np.concatenate(levels).astype(np.float32), pixel_size_m) if len(every) else None
+
+
+def _open_water(is_water: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Corners [F, 4] of blocks of cells that lie in one level body, and the upper left pixels of all other cells with water."""
+    rows, columns = is_water.shape
+    wet = is_water[:-1, :-1] | is_water[1:, :-1] | is_water[1:, 1:] | is_water[:-1, 1:]
+    down, right = (rows - 1) // BLOCK, (columns - 1) // BLOCK
+    values = np.where(is_water, level, np.nan).astype(np.float32)
+
+    if not (down and right):
+        return np.empty((0, 4), np.int64), np.flatnonzero(np.pad(wet, ((0, 1), (0, 1))))
+    windows = np.lib.stride_tricks.sliding_window_view(values, (BLOCK + 1, BLOCK + 1))[::BLOCK, ::BLOCK]
+    is_open = windows.min(axis=(2, 3)) == windows.max(axis=(2, 3))  # false where there is a NaN
+    wet[: down * BLOCK, : right * BLOCK] &= ~np.kron(is_open, np.ones((BLOCK, BLOCK), bool))
+    row, column = np.nonzero(is_open)
+    top_left = row * BLOCK * columns + column * BLOCK
+    wide = top_left[:, None] + BLOCK * np.array([0, columns, columns + 1, 1])
+    return wide, np.flatnonzero(np.pad(wet, ((0, 1), (0, 1))))
+
+
+def _welded(heights: np.ndarray, cells: np.ndarray, levels: np.ndarray, pixel_size_m: float) -> Surface:
+    """Corners of one pixel and one level as one vertex: a vertex per pixel, and more where bodies of two levels share one."""
+    used = np.full(heights.size, np.nan, np.float32)
+    used[cells.ravel()] = levels.ravel()
+    is_shared = (np.abs(used[cells] - levels) > SAME_M).any(axis=1)
+    used[:] = np.nan
+    used[cells[~is_shared].ravel()] = levels[~is_shared].ravel()
+    pixels = np.flatnonzero(~np.isnan(used))
+    numbers = np.cumsum(~np.isnan(used)) - 1
+    keys = np.empty(cells[is_shared].size, [("pixel", np.int64), ("level", np.float32)])
+    keys["pixel"], keys["level"] = cells[is_shared].ravel(), levels[is_shared].ravel()
+    more, back = np.unique(keys, return_inverse=True)
+    corners = np.empty(cells.shape, np.int32)
+    corners[~is_shared] = numbers[cells[~is_shared]]
+    corners[is_shared] = len(pixels) + back.reshape(-1, 4)
+    return _placed(
+        heights, np.append(pixels, more["pixel"]), np.append(used[pixels], more["level"]), corners, pixel_size_m
+    )
+
+
+def _placed(
+    heights: np.ndarray, pixels: np.ndarray, levels: np.ndarray, corners: np.ndarray, pixel_size_m: float
+) -> Surface:
+    rows, columns = heights.shape
+    x, y = lattice(rows, columns, pixel_size_m)
+    row, column = np.divmod(pixels.astype(np.int64), columns)
+    positions = np.stack([x[column], y[row], levels], axis=-1).astype(np.float32)
+    depth = np.maximum(levels - heights.ravel()[pixels.astype(np.int64)], 0.0).astype(np.float32)
+    return Surface(positions, corners, depth)
+
+
+# In Blender -----------------------------------------------------------------------------------------------------------------
+
+
+def _new(item: bpy.types.Object) -> bpy.types.Object:
+    mesh = bpy.data.meshes.new(f"{item.name} Water")
+    made = bpy.data.objects.new(mesh.name, mesh)
+    made[KEY] = True
+    made.parent = item
+    for collection in item.users_collection:
+        collection.objects.link(made)
+    mesh.materials.append(_material())
+    return made
+
+
+def _show(made: bpy.types.Object, seen: bool) -> None:
+    made.hide_render = not seen
+    if made.name in bpy.context.view_layer.objects:
+        made.hide_set(not seen)
+
+
+def _fill(mesh: bpy.types.Mesh, made: Surface) -> None:
+    mesh.clear_geometry()
+    mesh.vertices.add(len(made.positions))
+    typed.positions(mesh).foreach_set("vector", made.positions.ravel())
+    mesh.loops.add(made.corners.size)
+    mesh.loops.foreach_set("vertex_index", made.corners.ravel())
+    mesh.polygons.add(len(made.corners))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, made.corners.size, 4, dtype=np.int32))
+    depth = typed.of(mesh.attributes.new(DEPTH, "FLOAT", "POINT"), bpy.types.FloatAttribute)
+    depth.data.foreach_set("value", made.depth)
+    mesh.update(calc_edges=True)
+    mesh.shade_smooth()
+
+
+def _material() -> bpy.types.Material:
+    """The one material of all waters in the file: dark where it is deep, and at the shore thin enough for the ground to be seen."""
+    for material in bpy.data.materials:
+        if material.get(_KEY) == _VERSION and material.library is None:
+            return material
+    material = bpy.data.materials.new(MATERIAL)
+    tree = compat.use_nodes(material)
+    tree.nodes.clear()
+    graph = ShaderGraph(tree)
+    shade = graph.math("POWER", 0.3678794, graph.math("DIVIDE", graph.attribute(DEPTH), CLEAR_M))  # Beer-Lambert
+    shader = graph.node("ShaderNodeBsdfPrincipled")
+    graph.feed(shader.inputs["Base Color"], graph.mix(shade, DEEP, SHALLOW))
+    graph.feed(shader.inputs["Roughness"], 0.08)
+    graph.feed(shader.inputs["IOR"], 1.333)
+    graph.feed(shader.inputs["Alpha"], graph.math("MULTIPLY_ADD", shade, THINNEST - 1.0, 1.0))
+    output = graph.node("ShaderNodeOutputMaterial")
+    graph.feed(output.inputs["Surface"], shader.outputs["BSDF"])
+    material.diffuse_color = (*SHALLOW, 1.0)  # pyright: ignore[reportAttributeAccessIssue]  # in Solid shading; it takes tuples
+    material[_KEY] = _VERSION
+    return material
