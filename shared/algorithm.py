@@ -42,8 +42,9 @@ class Port:
     """One array that goes in or comes out. many: any number of arrays of this kind, in order.
 
     classes: for a CLASS_MAP, the name and the sRGB colour (0..1) of each class by its number: the colours that a picture or a
-    sketch of it is painted in. reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader
-    offers. least_px: pixels that a map needs on each side; the engine itself refuses less, this is for saying so before.
+    sketch of it is painted in; for a port of many arrays, the class of each.
+    reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader offers.
+    least_px: pixels that a map needs on each side; the engine itself refuses less, this is for saying so before.
     """
 
     name: str

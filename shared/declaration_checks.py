@@ -49,8 +49,10 @@ def check_port(port: Port, sources: Iterable[str]) -> None:
         raise DeclarationError(
             f"Port {port.name!r} has the kind {port.kind.name!r}, which is not in shared.arrays.KINDS."
         )
-    if port.classes and (port.kind is not CLASS_MAP or len(port.classes) > 256):
-        raise DeclarationError(f"Port {port.name!r} declares classes; only a CLASS_MAP may, and at most 256.")
+    if port.classes and ((port.kind is not CLASS_MAP and not port.many) or len(port.classes) > 256):
+        raise DeclarationError(
+            f"Port {port.name!r} declares classes; only a CLASS_MAP may, or a port of many arrays, one per class, and at most 256."
+        )
     if (
         not isinstance(port.least_px, int)
         or port.least_px < 1

@@ -1,29 +1,72 @@
-"""The classes of ground that a sketch is painted with: number, name and the sRGB colour of the brush.
+"""The classes of ground that a sketch is painted with: number, name, colour, and how each looks without light.
 
-The order is fixed: trained models and saved sketches count on it.
+The order is fixed: trained models and saved sketches count on it. Colours to paint with are sRGB; ground colours too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+RGB = tuple[int, int, int]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TerrainClass:
-    """color: sRGB, 0 to 255."""
+    """color: what it is painted with. ground, ground_high: its albedo where it is low or moist, and where it is high or dry.
+
+    slope_deg: from which slope on rock comes through. growth: how densely its plants or stones stand, 0..1.
+    height_m, relief_m: what `assemble` builds it from at 90 m per pixel: typical height over the lowest class and height range.
+    """
 
     name: str
-    color: tuple[int, int, int]
+    color: RGB
+    ground: RGB
+    ground_high: RGB
+    slope_deg: float
+    growth: float
+    height_m: float
+    relief_m: float
 
 
 TERRAIN_CLASSES = (
-    TerrainClass(name="Water", color=(17, 141, 215)),
-    TerrainClass(name="Beach and Sand", color=(225, 227, 155)),
-    TerrainClass(name="Grassland", color=(127, 173, 123)),
-    TerrainClass(name="Forest", color=(60, 120, 70)),
-    TerrainClass(name="Hills", color=(185, 122, 87)),
-    TerrainClass(name="Rock", color=(150, 150, 150)),
-    TerrainClass(name="Snow and Ice", color=(245, 245, 250)),
-)
+    TerrainClass(
+        name="Water", color=(17, 141, 215), ground=(28, 66, 84), ground_high=(44, 92, 104),
+        slope_deg=90.0, growth=0.0, height_m=0.0, relief_m=0.0,
+    ),
+    TerrainClass(
+        name="Beach and Sand", color=(225, 227, 155), ground=(206, 186, 148), ground_high=(190, 164, 126),
+        slope_deg=38.0, growth=0.0, height_m=10.0, relief_m=15.0,
+    ),
+    TerrainClass(
+        name="Grassland", color=(127, 173, 123), ground=(112, 124, 66), ground_high=(148, 142, 88),
+        slope_deg=36.0, growth=0.7, height_m=80.0, relief_m=80.0,
+    ),
+    TerrainClass(
+        name="Forest", color=(60, 120, 70), ground=(52, 74, 40), ground_high=(72, 84, 52),
+        slope_deg=44.0, growth=1.0, height_m=350.0, relief_m=450.0,
+    ),
+    TerrainClass(
+        name="Hills", color=(185, 122, 87), ground=(128, 118, 76), ground_high=(150, 130, 94),
+        slope_deg=34.0, growth=0.3, height_m=500.0, relief_m=300.0,
+    ),
+    TerrainClass(
+        name="Rock", color=(150, 150, 150), ground=(116, 108, 98), ground_high=(138, 132, 124),
+        slope_deg=0.0, growth=0.1, height_m=900.0, relief_m=900.0,
+    ),
+    TerrainClass(
+        name="Snow and Ice", color=(245, 245, 250), ground=(228, 233, 240), ground_high=(242, 244, 248),
+        slope_deg=48.0, growth=0.0, height_m=1500.0, relief_m=700.0,
+    ),
+)  # fmt: skip
 
 WATER, SAND, GRASS, FOREST, HILLS, ROCK, SNOW = range(len(TERRAIN_CLASSES))
+
+
+def port_classes() -> tuple[tuple[str, tuple[float, float, float]], ...]:
+    """Names and colours (sRGB 0..1) as a Port declares them."""
+    return tuple((entry.name, _share(entry.color)) for entry in TERRAIN_CLASSES)
+
+
+def _share(color: RGB) -> tuple[float, float, float]:
+    red, green, blue = color
+    return red / 255.0, green / 255.0, blue / 255.0

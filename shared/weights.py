@@ -50,4 +50,28 @@ VGG19 = WeightFile(
     help="Features of photographs, for feature losses",
 )
 
-WEIGHTS: Mapping[str, WeightFile] = MappingProxyType({entry.name: entry for entry in (VGG19,)})
+TERRAIN_REGIONAL = WeightFile(
+    name="terrain-regional",
+    label="Terrain, Regional",
+    file="terrain-regional.safetensors",
+    origin="shipped",
+    sha256="16b9e1e465497d54272d6e02fff4815ca46c097099791ab69fb22a85efc5b458",
+    size_bytes=4_342_908,
+    licence="GPL-3.0-or-later; model card beside it",
+    help="Heights from a sketch at 30 to 180 m per pixel",
+)
+
+TERRAIN_CONTINENTAL = WeightFile(
+    name="terrain-continental",
+    label="Terrain, Continental",
+    file="terrain-continental.safetensors",
+    origin="shipped",
+    sha256="d622b280722fcb1b194e5755b5087e2b1621230ab35fd48a31ad472e63817dfb",
+    size_bytes=4_345_234,
+    licence="GPL-3.0-or-later; model card beside it",
+    help="Heights and albedo from a sketch at 4 to 10 km per pixel",
+)
+
+WEIGHTS: Mapping[str, WeightFile] = MappingProxyType(
+    {entry.name: entry for entry in (VGG19, TERRAIN_REGIONAL, TERRAIN_CONTINENTAL)}
+)

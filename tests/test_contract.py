@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import backend as relievo_backend
+from backend.commands.output_folder import stems
 from backend.files.kinds import ENDINGS, Writing, file_kind, write
 from backend.setup.small_inputs import small_inputs
 from shared.algorithm import AlgorithmSpec, Port, check_inputs
@@ -325,8 +326,12 @@ def test_the_command_line_gives_the_same_arrays_as_a_call(spec: AlgorithmSpec, t
         command += [f"--{name.replace('_', '-')}", str(value)]
     done = prepared_python.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
-    for name, array in parts_of(run(spec, inputs)).items():
-        written = tmp_path / "out" / f"{name.split('.')[0]}{ENDINGS[file_kind(array.kind).formats[0]]}"
+    files: dict[str, Array] = {}
+    for name, made in run(spec, inputs).items():
+        arrays = made if isinstance(made, tuple) else (made,)
+        files |= dict(zip(stems(name, arrays), arrays, strict=True))
+    for stem, array in files.items():
+        written = tmp_path / "out" / f"{stem}{ENDINGS[file_kind(array.kind).formats[0]]}"
         if array.kind is MESH:
             continue  # files number a mesh's corners: tests/backend/files/test_meshes.py
         if array.kind is REPORT:

@@ -169,9 +169,17 @@ ABOVE = {
 @pytest.mark.parametrize("path", files(*(f"backend/{folder}" for folder in ABOVE)), ids=name_of)
 def test_models_and_ops_below_algorithms(path: Path) -> None:
     above = ABOVE[path.relative_to(ROOT / "backend").parts[0]]
-    assert not imports_any(
+    found = imports_any(
         path, *(f"backend.{name}" for name in (*above, "server", "runtime.compute", "runtime.registry"))
     )
+    if path.is_relative_to(ROOT / "backend/models"):
+        found = {name for name in found if not name.startswith("backend.ops.layers.")}
+    assert not found
+
+
+@pytest.mark.parametrize("path", files("backend/ops/layers"), ids=name_of)
+def test_layers_know_no_model(path: Path) -> None:
+    assert not imports_any(path, "backend.models")
 
 
 def is_kernel(path: Path) -> bool:

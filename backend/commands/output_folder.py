@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -81,12 +81,12 @@ class OutputFolder:
             port for port in computed.outputs if set(chosen[port]) & set(kinds.MESHES)
         ]  # they name the pictures' files
         for port in [*(port for port in computed.outputs if port not in late), *late]:
-            for array in computed.outputs[port]:
+            for array, stem in zip(computed.outputs[port], stems(port, computed.outputs[port]), strict=True):
                 georeference = matching_georeference(array, arrays)
                 pictures = _pictures(outputs, computed) if port in late else {}
                 colors = _colors(computed) if port in late and array.kind is HEIGHT_MAP else None
                 for name in chosen[port]:
-                    path = self._stage / (_stem(port, array) + kinds.ENDINGS[name])
+                    path = self._stage / (stem + kinds.ENDINGS[name])
                     writing = kinds.Writing(format=name, georeference=georeference, pictures=pictures, colors=colors)
                     outputs[port].update(kinds.write(array, path, writing))
         recipe = recipe_files.with_files(computed.recipe, request, outputs)
@@ -100,6 +100,14 @@ class OutputFolder:
         except OSError as error:
             raise storage_error(self.path / name, error) from error
         return self.path / name
+
+
+def stems(port: str, arrays: Sequence[Array]) -> list[str]:
+    """File names without endings, each its own: numbered where names, tiles and mip levels do not tell them apart."""
+    names = [_stem(port, array) for array in arrays]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}.{number}" for number, name in enumerate(names, 1)]
 
 
 def _stem(port: str, array: Array) -> str:

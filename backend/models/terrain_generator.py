@@ -16,11 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from backend.ops.layers.class_affine import class_affine
+from backend.ops.layers.constants import SLOPE
+from backend.ops.layers.narrow_convolution import narrow_convolution
+
 STRIDE = 32  # pixels of the map per feature at the coarsest level; sides must be multiples
 COARSE_NOISE = 4  # maps of noise at the coarsest level, from which large forms are drawn
 WIDTHS = (192, 192, 160, 128, 80, 40)  # channels entering each block, coarse to fine
-SLOPE = 0.2  # of the leaky ReLU
-EPSILON = 1e-4
 
 Noise = Callable[[int, int, tuple[int, int]], Tensor]
 """(number, channels, (rows, columns)) -> [B, channels, rows, columns] of deviation 1; the same number at the same place of the
@@ -38,13 +40,7 @@ class ClassAffine(nn.Module):
 
     def forward(self, values: Tensor, shares: Tensor, noise: Tensor) -> Tensor:
         """values [B, C, h, w], shares [B, classes, h, w], noise [B, 1, h, w]; values of the same shape, activated."""
-        size = torch.rsqrt(values.square().mean(1, keepdim=True) + EPSILON).to(
-            values.dtype
-        )  # autocast makes it float32
-        table = torch.cat([self.scale, self.offset, self.strength])[:, :, None, None].to(values.dtype)
-        scale, offset, strength = F.conv2d(shares, table).chunk(3, dim=1)
-        values = torch.addcmul(offset, values * size, scale)
-        return F.leaky_relu(torch.addcmul(values, strength, noise.to(values.dtype)), SLOPE)
+        return class_affine(values, shares, noise, torch.cat([self.scale, self.offset, self.strength]))
 
 
 class Block(nn.Module):
@@ -59,7 +55,8 @@ class Block(nn.Module):
 
     def forward(self, values: Tensor, shares: Tensor, noises: Sequence[Tensor]) -> Tensor:
         inner = self.conv_1(self.affine_1(values, shares, noises[0]))
-        return self.shortcut(values) + self.conv_2(self.affine_2(inner, shares, noises[1]))
+        made = self.conv_2(self.affine_2(inner, shares, noises[1]))
+        return made + self.shortcut(values) if torch.is_grad_enabled() else made.add_(self.shortcut(values))
 
 
 class TerrainGenerator(nn.Module):
@@ -95,20 +92,28 @@ class TerrainGenerator(nn.Module):
                 values = F.interpolate(values, scale_factor=2, mode="bilinear", align_corners=False)
             size = (int(values.shape[2]), int(values.shape[3]))
             values = block(values, pyramid[level], [noise(2 * level + k, 1, size) for k in (1, 2)])
+            assert isinstance(head, nn.Conv2d)
             part = self._part(head, values, finest=level == len(self.blocks) - 1)
             height = part if height is None else part + F.interpolate(height, scale_factor=2, mode="bicubic")
         assert height is not None
-        return height, torch.sigmoid(self.color(values).float()) if self.color is not None else None
+        if self.color is None:
+            return height, None
+        color = self.color(values).float() if self.training else _exactly(self.color, values)
+        return height, torch.sigmoid(color)
 
-    def _part(self, head: nn.Module, values: Tensor, *, finest: bool) -> Tensor:
+    def _part(self, head: nn.Conv2d, values: Tensor, *, finest: bool) -> Tensor:
         """A level's part of the heights, float32: eight bits of bfloat16 would be seen as steps.
 
         At the finest level, where parts are small, a training need not pay for that.
         """
         if finest and self.training:
             return head(values).float()
-        with torch.autocast(values.device.type, enabled=False):
-            return head(values.float())
+        return _exactly(head, values)
+
+
+def _exactly(head: nn.Conv2d, values: Tensor) -> Tensor:
+    assert head.bias is not None
+    return narrow_convolution(values, head.weight, head.bias)
 
 
 def reach() -> int:

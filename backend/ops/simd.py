@@ -67,6 +67,48 @@ load_16, load_8 = _loader(FLOAT_16), _loader(FLOAT_8)
 
 
 @intrinsic
+def load_features(typing: Any, array: Any, at: Any) -> Any:
+    """Eight numbers from array[at] on as float32, of an array of float32 or of bfloat16's bits (uint16)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if array.dtype == types.float32:
+            address = element_address(context, builder, array, args[0], args[1], FLOAT_8.llvm)
+            return builder.load(address, align=4, typ=FLOAT_8.llvm)
+        bits = ir.VectorType(ir.IntType(16), 8)
+        address = element_address(context, builder, array, args[0], args[1], bits)
+        upper = builder.shl(builder.zext(builder.load(address, align=2, typ=bits), _WHOLE_8), _all_8(16))
+        return builder.bitcast(upper, FLOAT_8.llvm)
+
+    return FLOAT_8(array, types.intp), generate
+
+
+@intrinsic
+def store_features(typing: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write eight float32 to array[at] and after, as load_features reads them: bfloat16 rounded to nearest, ties to even."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if array.dtype == types.float32:
+            value, align = args[2], 4
+        else:
+            whole = builder.bitcast(args[2], _WHOLE_8)
+            odd = builder.and_(builder.lshr(whole, _all_8(16)), _all_8(1))
+            rounded = builder.lshr(builder.add(builder.add(whole, _all_8(0x7FFF)), odd), _all_8(16))
+            value, align = builder.trunc(rounded, ir.VectorType(ir.IntType(16), 8)), 2
+        address = element_address(context, builder, array, args[0], args[1], value.type)
+        builder.store(value, address, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), generate
+
+
+_WHOLE_8 = ir.VectorType(ir.IntType(32), 8)
+
+
+def _all_8(value: int) -> Any:
+    return ir.Constant(_WHOLE_8, [value] * 8)
+
+
+@intrinsic
 def peek(typing: Any, array: Any, at: Any) -> Any:
     """array[at] of a flat array for an `at` that is not negative, which numba's own indexing would look for every time."""
 

@@ -18,29 +18,41 @@ from torch import Tensor
 from backend.ops.dispatch import Impl, choose
 
 
-def drain(height: Tensor, *, cut_share: float = 0.5, drop: float = 0.0, impl: Impl = "auto") -> Tensor:
+def drain(
+    height: Tensor,
+    *,
+    cut_share: float = 0.5,
+    drop: float = 0.0,
+    outlets: Tensor | None = None,
+    impl: Impl = "auto",
+) -> Tensor:
     """Heights float32 [H, W] without pits, near `height`; cells at the edge of the grid are outlets.
 
     cut_share 0 fills, 1 carves, 0.5 changes the largest change least. drop: the fall to the next cell downstream,
     at least; raised to what float32 can hold at these heights, so that no cell ends level with the one that it
-    flows to.
+    flows to. outlets: bool [H, W], cells where water may end as at the edge, such as lakes; they keep their heights.
     """
     if height.ndim != 2 or min(height.shape) < 1:
         raise ValueError(f"a height map is a non-empty map [H, W], not one of shape {tuple(height.shape)}")
     if not 0.0 <= cut_share <= 1.0:
         raise ValueError(f"cut_share is {cut_share}; it must be 0 to 1")
     result = np.array(height.cpu().numpy(), np.float32, order="C")
+    ends = np.zeros(result.shape, bool) if outlets is None else np.array(outlets.cpu().numpy(), bool, order="C")
+    if ends.shape != result.shape:
+        raise ValueError(f"outlets of shape {ends.shape} for heights of shape {result.shape}")
     fall = np.float32(
         max(drop, 4.0 * float(np.spacing(np.abs(result).max())))
     )  # blending and subtracting round twice each
     if choose(impl) == "cpu":
         from backend.ops.terrain import drainage_cpu
 
-        order, parent = drainage_cpu.drainage_tree(result)
-        drainage_cpu.settle(result.reshape(-1), order, parent, np.float32(cut_share), fall)
+        order, parent = drainage_cpu.drainage_tree(result, ends)
+        drainage_cpu.settle(result.reshape(-1), order, parent, ends.reshape(-1), np.float32(cut_share), fall)
         return torch.from_numpy(result).to(height.device)
     from backend.ops.terrain import drainage_plain
 
-    receiver = torch.from_numpy(drainage_plain.drainage_tree(result))
-    settled = drainage_plain.settle(torch.from_numpy(result).flatten(), receiver, cut_share, float(fall))
+    receiver = torch.from_numpy(drainage_plain.drainage_tree(result, ends))
+    settled = drainage_plain.settle(
+        torch.from_numpy(result).flatten(), receiver, torch.from_numpy(ends).flatten(), cut_share, float(fall)
+    )
     return settled.reshape(height.shape).to(height.device)

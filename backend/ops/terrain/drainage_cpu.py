@@ -15,8 +15,8 @@ from backend.ops.terrain.depressions_cpu import INDEX_MASK, _sift_down, _sift_up
 
 
 @njit(cache=True, nogil=True)
-def drainage_tree(height):
-    """order, parent: int32 [N] flat cells, each after its parent; parent -1 at the edge.
+def drainage_tree(height, outlets):
+    """order, parent: int32 [N] flat cells, each after its parent; parent -1 at the edge and where outlets (bool [H, W]) are.
 
     The heap holds one 64-bit key a cell, height bits above cell index: no two are equal, so the tree is unique.
     """
@@ -30,7 +30,7 @@ def drainage_tree(height):
     for cell in range(cells):
         y = cell // columns
         x = cell - y * columns
-        if y == 0 or x == 0 or y == rows - 1 or x == columns - 1:
+        if y == 0 or x == 0 or y == rows - 1 or x == columns - 1 or outlets[y, x]:
             parent[cell] = -1
             heap[size] = keys[cell]
             _sift_up(heap, size)
@@ -61,11 +61,11 @@ def drainage_tree(height):
 
 
 @njit(cache=True, nogil=True)
-def settle(height, order, parent, cut_share, drop):
+def settle(height, order, parent, outlets, cut_share, drop):
     """(1 - cut_share) * (least surface above) + cut_share * (greatest surface below) that falls by drop to each
     parent.
 
-    height float32 [N] flat, changed in place.
+    height float32 [N] flat, changed in place but at outlets (bool [N]), which no cut lowers.
     """
     filled = height.copy()
     for n in range(order.size):
@@ -75,7 +75,12 @@ def settle(height, order, parent, cut_share, drop):
     for n in range(order.size - 1, -1, -1):
         cell = order[n]
         below = parent[cell]
-        if below >= 0:
+        if below >= 0 and not outlets[below]:
             height[below] = min(height[below], height[cell] - drop)
+    if outlets.any():  # cells lower than the outlet that they drain to
+        for n in range(order.size):
+            cell = order[n]
+            if parent[cell] >= 0:
+                height[cell] = max(height[cell], height[parent[cell]] + drop)
     for cell in range(height.size):
         height[cell] = filled[cell] + cut_share * (height[cell] - filled[cell])

@@ -25,15 +25,15 @@ def order_keys(height: np.ndarray) -> np.ndarray:
     return (bits << 32) | np.arange(height.size).reshape(height.shape)
 
 
-def drainage_tree(height: np.ndarray) -> np.ndarray:
-    """The receiver [N] int64 of each cell of a map [H, W] float32; cells on the edge are their own."""
+def drainage_tree(height: np.ndarray, outlets: np.ndarray) -> np.ndarray:
+    """The receiver [N] int64 of each cell of a map [H, W] float32; cells on the edge and outlets (bool [H, W]) are their own."""
     rows, columns = height.shape
     wide = columns + 2  # a frame round the map that nothing enters spares the loop a test; indices sort alike with it
     keys = np.full((rows + 2, wide), 0, np.int64)
     place = np.arange((rows + 2) * wide).reshape(rows + 2, wide)
     keys[1:-1, 1:-1] = (order_keys(height) & ~INDEX_MASK) | place[1:-1, 1:-1]
     inside = np.zeros((rows + 2, wide), bool)
-    inside[2:-2, 2:-2] = True
+    inside[2:-2, 2:-2] = ~outlets[1:-1, 1:-1]
     frame = np.ones((rows + 2, wide), bool)
     frame[1:-1, 1:-1] = False
     heap = keys[~inside & ~frame].tolist()
@@ -53,10 +53,10 @@ def drainage_tree(height: np.ndarray) -> np.ndarray:
     return ((framed // wide - 1) * columns + framed % wide - 1).ravel()
 
 
-def settle(height: Tensor, receiver: Tensor, cut_share: float, drop: float) -> Tensor:
+def settle(height: Tensor, receiver: Tensor, outlets: Tensor, cut_share: float, drop: float) -> Tensor:
     """(1 - cut_share) * (least surface above) + cut_share * (greatest surface below) that falls by drop to each receiver.
 
-    height float32 [N], receiver int64 [N]; returns the new heights.
+    height float32 [N], receiver int64 [N], outlets bool [N]; returns the new heights.
     """
     filled, carved = height.clone(), height.clone()
     levels = forest.levels(receiver)
@@ -64,4 +64,8 @@ def settle(height: Tensor, receiver: Tensor, cut_share: float, drop: float) -> T
         filled[cells] = torch.maximum(filled[cells], filled[receiver[cells]] + drop)
     for cells in reversed(levels[1:]):
         carved.scatter_reduce_(0, receiver[cells], carved[cells] - drop, "amin")
+    if outlets.any():  # which no cut lowers
+        carved = torch.where(outlets, height, carved)
+        for cells in levels[1:]:
+            carved[cells] = torch.maximum(carved[cells], carved[receiver[cells]] + drop)
     return filled + cut_share * (carved - filled)

@@ -1,0 +1,1 @@
+"""Parts of the terrain engine: from a sketch of classes to ground, water and colour."""

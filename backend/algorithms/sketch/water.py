@@ -1,0 +1,101 @@
+"""Seas and lakes in a terrain whose water was painted: level surfaces, beds below them, and shores that rise.
+
+Heights are metres, float64 on the host. Rivers are not water bodies here: they come from draining.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from scipy import ndimage
+
+SHORE_QUANTILE = 0.1  # of the heights along a shore at which its water stands: a few low places do not empty a lake
+BED_SLOPE = 0.06
+DEEPEST_SHARE = 0.02  # of a body's width
+LAND_STEP_M = 0.5  # that land stands above the water beside it, at least
+SHORE_PX = 3.0  # over which land comes down to the water
+BANK_PX, BANK_SLOPE = (
+    2.0,
+    0.04,
+)  # how far land beside the water is above it, at least, and how a bank falls to land that is lower
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """labels int32 [H, W]: 0 land, else the number of the body. levels_m [bodies + 1]: of the surfaces; levels_m[0] is nothing."""
+
+    labels: np.ndarray
+    levels_m: np.ndarray
+
+    @property
+    def mask(self) -> np.ndarray:
+        return self.labels > 0
+
+    def surface(self, height_m: np.ndarray) -> np.ndarray:
+        """Water where there is water and ground elsewhere, [H, W]."""
+        return np.where(self.mask, self.levels_m[self.labels], height_m)
+
+
+def find(height_m: np.ndarray, is_water: np.ndarray) -> Bodies:
+    """The bodies of water [H, W] of a sketch and the levels at which they stand in these heights.
+
+    A body's level is a low one of its shore's, so that no land has to be raised by much; where a body has no shore it is the mean
+    of what it covers.
+    """
+    labels, count = ndimage.label(is_water, structure=np.ones((3, 3), int))
+    levels = np.zeros(count + 1)
+    for number, window in enumerate(ndimage.find_objects(labels), 1):
+        around = tuple(
+            slice(max(part.start - 1, 0), min(part.stop + 1, side))
+            for part, side in zip(window, labels.shape, strict=True)
+        )
+        inside = labels[around] == number
+        shore = ndimage.binary_dilation(inside, np.ones((3, 3), bool)) & (labels[around] == 0)
+        heights = height_m[around]
+        levels[number] = np.quantile(heights[shore], SHORE_QUANTILE) if shore.any() else heights[inside].mean()
+    return Bodies(labels.astype(np.int32), levels)
+
+
+def with_sea_level(height_m: np.ndarray, bodies: Bodies) -> tuple[np.ndarray, Bodies]:
+    """Heights and levels shifted so that the largest body that reaches the border is at 0 m; without one, the lowest ground is."""
+    edge = np.concatenate([bodies.labels[0], bodies.labels[-1], bodies.labels[:, 0], bodies.labels[:, -1]])
+    touching = np.unique(edge[edge > 0])
+    if touching.size:
+        sizes = np.bincount(bodies.labels.ravel(), minlength=len(bodies.levels_m))
+        zero = bodies.levels_m[touching[np.argmax(sizes[touching])]]
+    else:
+        zero = min(height_m.min(), bodies.levels_m[1:].min(initial=np.inf))
+    levels = bodies.levels_m - zero
+    levels[0] = 0.0
+    return height_m - zero, Bodies(bodies.labels, levels)
+
+
+def settled(height_m: np.ndarray, bodies: Bodies, pixel_size_m: float) -> np.ndarray:
+    """The ground [H, W] with beds under its water and no land below the water beside it."""
+    if not bodies.mask.any():
+        return height_m
+    depth = _depths(bodies, pixel_size_m)
+    ground = np.where(bodies.mask, bodies.levels_m[bodies.labels] - depth, height_m)
+    distance, nearest = cast(
+        "tuple[np.ndarray, np.ndarray]", ndimage.distance_transform_edt(~bodies.mask, return_indices=True)
+    )
+    level = bodies.levels_m[bodies.labels[tuple(nearest)]]
+    above = ground - level
+    above *= np.where(
+        above > 0.0, 1.0 - np.exp(-distance / SHORE_PX), 1.0
+    )  # land comes down to the water without a step
+    least = LAND_STEP_M - BANK_SLOPE * pixel_size_m * np.maximum(distance - BANK_PX, 0.0)
+    return np.where(bodies.mask, ground, level + np.maximum(above, least))
+
+
+def _depths(bodies: Bodies, pixel_size_m: float) -> np.ndarray:
+    """Metres of water [H, W]: a bed that slopes away from the shore and levels out."""
+    offshore = (
+        cast("np.ndarray", ndimage.distance_transform_edt(np.pad(bodies.mask, 1, mode="edge")))[1:-1, 1:-1]
+        * pixel_size_m
+    )
+    widest = ndimage.maximum(offshore, bodies.labels, np.arange(len(bodies.levels_m)))
+    deepest = np.maximum(DEEPEST_SHARE * 2.0 * np.asarray(widest)[bodies.labels], 1.0)
+    return np.where(bodies.mask, deepest * (1.0 - np.exp(-BED_SLOPE * offshore / deepest)), 0.0)

@@ -1,0 +1,49 @@
+"""Noise without a grid of its own: a uniform number for every cell of the plane, hashed from its coordinates.
+
+A tile of a map draws the same numbers as the whole map, in any order, on any device. Not to be shown to anybody: it has no
+octaves (backend.ops.terrain.noise has).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.ops.dispatch import Impl, choose
+from backend.ops.hashing import mix32
+
+DEVIATION = math.sqrt(12.0)  # of uniform numbers one apart
+_BITS = 0xFFFF_FFFF
+_ACROSS = 0x9E37_79B9  # rows and columns go through different hashes
+
+
+def uniform(
+    rows: range,
+    columns: range,
+    *,
+    stream: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    impl: Impl = "auto",
+) -> Tensor:
+    """Numbers [len(rows), len(columns)] float32 of mean 0 and deviation 1, one per cell of the plane.
+
+    rows, columns: coordinates, which may be negative. stream: numbers of other streams are independent.
+    """
+    key = int(mix32(torch.tensor((seed * 0x01000193 + stream) & _BITS)))
+    down = mix32((_along(rows, device) ^ key) & _BITS)
+    across = mix32((_along(columns, device) * _ACROSS + key) & _BITS)
+    if choose(impl, device) == "cpu":
+        from backend.ops.terrain import coordinate_noise_cpu
+
+        rows_hash, columns_hash = (part.numpy().astype(np.uint32) for part in (down, across))
+        return torch.from_numpy(coordinate_noise_cpu.fill(rows_hash, columns_hash, DEVIATION))
+    hashed = mix32(down[:, None] ^ across[None, :])
+    return (hashed.double() / 2.0**32 - 0.5).mul_(DEVIATION).float()
+
+
+def _along(places: range, device: torch.device | str) -> Tensor:
+    return torch.arange(places.start, places.stop, dtype=torch.int64, device=device)
