@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from .curves import check_rows
 from .errors import InvalidInput
 from .handoff import blocks
 from .material_maps import described
@@ -216,13 +217,23 @@ PALETTE = ArrayKind(
     help="Colours in linear RGB with Rec. 709 primaries; the attribute names lists their meanings.",
 )
 
+CURVES = ArrayKind(
+    name="CURVES",
+    dtype="float32",
+    axes=("N", "11"),
+    unit="",
+    nan=True,
+    help="Lines on a map that bend its terrain (rivers, ridges, cliffs, coasts, roads), one row per point with the columns of"
+    " shared/curves.py; places are shares of the map's sides, NaN in a column stands for automatic.",
+)
+
 KINDS: Mapping[str, ArrayKind] = MappingProxyType(
     {
         kind.name: kind
         for kind in (
             *(HEIGHT_MAP, AREA_MAP, THICKNESS_MAP, MASK, CLASS_MAP, COUNT_MAP, COLOR_IMAGE),
             *(MESH, CAMERAS, PHOTOGRAPH, UV_MAP, DEPTH_MAP, TEXTURE, REPORT),
-            *(NORMAL_MAP, TEXTURE_SET, STROKES, PALETTE),
+            *(NORMAL_MAP, TEXTURE_SET, STROKES, PALETTE, CURVES),
         )
     }
 )
@@ -276,6 +287,8 @@ def check(array: Array, name: str = "") -> Array:
         _check_values(kind, values, what, name)
     if kind is TEXTURE_SET:
         described(array.attributes.get("maps"), values.shape[2], what, name)
+    if kind is CURVES:
+        check_rows(values, what, name)
     return array
 
 

@@ -137,6 +137,7 @@ FILES: Mapping[str, FileKind] = MappingProxyType(
             reader="backend.files.strokes:read",
             writer="backend.files.strokes:write",
         ),
+        "CURVES": FileKind(),
         "PALETTE": FileKind(
             formats=("json",),
             default=("json",),

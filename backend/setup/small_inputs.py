@@ -20,6 +20,7 @@ from shared.arrays import (
     CLASS_MAP,
     COLOR_IMAGE,
     COUNT_MAP,
+    CURVES,
     DEPTH_MAP,
     HEIGHT_MAP,
     MASK,
@@ -35,6 +36,7 @@ from shared.arrays import (
     Array,
 )
 from shared.cameras import Camera, Distortion, to_array
+from shared.curves import TYPES, Line, rows_of
 from shared.strokes import COLUMNS, INDEX
 
 SIDE_PX = 96
@@ -142,6 +144,13 @@ def _strokes(side: int, seed: int) -> Array:
     return Array(STROKES, values, {"canvas_width_px": side, "canvas_height_px": side})
 
 
+def _curves(side: int, seed: int) -> Array:
+    share = np.linspace(0.0, 1.0, 12)
+    wave = 0.03 * np.sin(6.0 * share + seed)
+    courses = [np.stack([share, 0.2 + 0.15 * number + wave], axis=1) for number in range(len(TYPES))]
+    return Array(CURVES, rows_of(Line(type=type, points=points) for type, points in zip(TYPES, courses, strict=True)))
+
+
 def _material(side: int, seed: int) -> Array:
     maps = {"base_color": _colors(side, seed), "roughness": _shares(side, seed), "normal": _normals(side, seed)}
     return texture_set.stack(maps)
@@ -167,6 +176,7 @@ SMALL: Mapping[str, Callable[[int, int], Array]] = MappingProxyType(
         "CAMERAS": _cameras,
         "PHOTOGRAPH": lambda side, seed: _photographs(side)[0],
         "STROKES": _strokes,
+        "CURVES": _curves,
         "PALETTE": lambda side, seed: Array(
             PALETTE, np.random.default_rng(seed).random((4, 3)).astype(np.float32), {"names": ["A", "B", "C", "D"]}
         ),
