@@ -12,10 +12,10 @@ import atexit
 
 def _modules() -> tuple:
     from . import operators, preferences, pump
-    from .settings import properties
+    from .settings import properties, scattering
     from .ui import image_panel, panels, swatches
 
-    return preferences, properties, operators, swatches, panels, image_panel, pump
+    return preferences, properties, scattering, operators, swatches, panels, image_panel, pump
 
 
 def register() -> None:

@@ -16,6 +16,7 @@ from .. import requests, typed
 from ..link.job_records import Job
 from ..link.session import Session
 from ..readers import scans
+from ..settings import scattering
 from ..shared.algorithm import Arrays, find
 from ..shared.arrays import MESH
 from ..shared.catalog import algorithms
@@ -185,11 +186,11 @@ def _build(job: Job, session: Session, *, as_new: bool) -> bpy.types.ID:
         result = replace(result, uv_layer=_uv_layer(job.outputs, target, result.uv_layer))
     if target is not None:
         put = writer.put_on(result, target)
-        companions.note(target)
+        _settle(target)
         return put
     made = writer.make(result)
     if isinstance(made, bpy.types.Object):
-        companions.note(made)
+        _settle(made)
         below = covering.find(purpose.get("covers", ()))
         previews.release([item for item in below if item.name in bpy.context.view_layer.objects])
         covering.cover(made, below)
@@ -197,6 +198,12 @@ def _build(job: Job, session: Session, *, as_new: bool) -> bpy.types.ID:
         if purpose.get("frame") and not bpy.app.background:
             viewport.frame(made)
     return made
+
+
+def _settle(item: bpy.types.Object) -> None:
+    """What else an object needs to know once a result stands in it."""
+    companions.note(item)
+    scattering.renew(item)
 
 
 def preparing_share(job: Job) -> float | None:

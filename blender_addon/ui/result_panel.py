@@ -13,10 +13,10 @@ import bpy
 from .. import pump, requests, typed
 from ..link.job_records import Job
 from ..placing import covering
-from ..settings import properties
+from ..settings import properties, scattering
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
-from ..writers import paintings, report, terrain, textures, water
+from ..writers import paintings, report, scatter, terrain, textures, water
 from . import failures
 from .sidebar import RelievoTab
 from .text_fit import wrapped
@@ -59,6 +59,7 @@ def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: Algor
     if spec.makes == "terrain":
         box.operator("relievo.set_up_view", icon="LIGHT_SUN")
         _draw_state(box, item)
+        _draw_scatter(box, item)
     failures.draw(box, _newest(item, spec))
 
 
@@ -73,6 +74,22 @@ def _draw_state(box: bpy.types.UILayout, item: bpy.types.Object) -> None:
         text = f"{'Show' if is_hidden else 'Hide'} {under.name}"
         button = box.operator("relievo.show_source", text=text, icon="HIDE_ON" if is_hidden else "HIDE_OFF")
         button.hidden, button.name = not is_hidden, under.name
+
+
+def _draw_scatter(box: bpy.types.UILayout, item: bpy.types.Object) -> None:
+    """A collection for each class, and the one button that scatters them."""
+    entries = scattering.entries_of(item)
+    if not entries:
+        return
+    header, body = box.panel("relievo_scatter", default_closed=True)
+    header.label(text="Scatter")
+    if body is None:
+        return
+    column = body.column(align=True)
+    column.use_property_split, column.use_property_decorate = True, False
+    for name, entry in entries.items():
+        column.prop(entry, "collection", text=scatter.label_of(name))
+    body.operator("relievo.scatter", icon="STICKY_UVS_DISABLE")
 
 
 def _newest(item: bpy.types.Object, spec: AlgorithmSpec) -> Job | None:

@@ -17,9 +17,8 @@ import numpy as np
 from .. import typed
 from ..shared.arrays import COLOR_IMAGE, HEIGHT_MAP, MASK, REPORT, TEXTURE, Array, check
 from ..shared.errors import InvalidInput, InvalidParameter
-from . import displacement, grid, ground, images, maps, materials, record, report, result_size, water
+from . import displacement, grid, ground, images, maps, materials, record, report, result_size, scatter, water
 
-SLOPE = "slope"  # attribute that is made here, unless the engine has an output of this name
 STEPS_FROM_VERTICES = 1_000_000  # fewer are made in the blink of an eye
 KINDS = ("MESH", "GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES")
 
@@ -199,14 +198,18 @@ def _finish(
 def _dress(item: bpy.types.Object, steepness: np.ndarray, others: dict[str, Array]) -> None:
     """Attributes, images and material of a terrain with a vertex per pixel."""
     color = _color_of(others)
-    on_vertices = {name for name, array in others.items() if array.values.shape == steepness.shape}
-    if SLOPE not in others:
-        _store(typed.mesh(item), SLOPE, steepness)
+    on_vertices = [name for name, array in others.items() if array.values.shape == steepness.shape]
+    for name in scatter.densities_of(item):
+        if f"{scatter.PREFIX}{name}" not in on_vertices:  # of classes that are no more
+            attributes = typed.mesh(item).attributes
+            attributes.remove(attributes[f"{scatter.PREFIX}{name}"])
+    if scatter.SLOPE not in others:
+        _store(typed.mesh(item), scatter.SLOPE, steepness)
     for name in on_vertices:
         _store(typed.mesh(item), name, others[name].values)
     if not color:
         materials.wear(item)
-    for name in others.keys() - on_vertices:
+    for name in (name for name in others if name not in on_vertices):
         _keep(item, name, others[name], is_color=name == color)
 
 
