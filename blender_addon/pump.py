@@ -20,7 +20,7 @@ from .link.backend_status import LinkState
 from .link.connection import Place
 from .link.job_records import Job
 from .link.session import Session
-from .placing import companions, covering, previews, results
+from .placing import companions, covering, drafts, previews, results
 from .shared.endpoint import default_data_dir
 from .shared.jobs import JobState
 from .writers import sketches
@@ -71,6 +71,7 @@ def _step(budget_s: float) -> tuple[bool, bool]:
     news, scene = current_session.pump(budget_s), covering.uncover() | companions.sweep()
     for job in list(current_session.jobs.values()):
         scene |= _step_job(current_session, job)
+    news |= drafts.step(current_session, _generation)
     return news, scene
 
 
@@ -153,7 +154,7 @@ def _is_busy() -> bool:
         LinkState.FAILED,
         LinkState.OUTDATED,
     )
-    return moving or any(not job.is_settled or job.awaits_placing for job in _session.jobs.values())
+    return moving or drafts.is_due() or any(not job.is_settled or job.awaits_placing for job in _session.jobs.values())
 
 
 def hurry() -> None:
@@ -170,6 +171,7 @@ def _on_load_pre(*_: object) -> None:
     _generation += 1
     results.forget()
     previews.forget()
+    drafts.forget()
 
 
 @persistent
@@ -190,6 +192,14 @@ def _on_load_post(*_: object) -> None:
 @persistent
 def _on_history(*_: object) -> None:
     previews.after_history()
+    if drafts.note_history():
+        hurry()
+
+
+@persistent
+def _on_update(_scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    if drafts.note(depsgraph):
+        hurry()
 
 
 _HANDLERS = (
@@ -198,6 +208,7 @@ _HANDLERS = (
     ("load_post", _on_load_post),
     ("undo_post", _on_history),
     ("redo_post", _on_history),
+    ("depsgraph_update_post", _on_update),
 )
 
 

@@ -22,12 +22,13 @@ from .placing import places
 from .settings import feeds, map_extent, map_limits, properties
 from .settings.feeds import Feed
 from .shared.algorithm import AlgorithmSpec, find
+from .shared.arrays import Array
 from .shared.catalog import algorithms
 from .shared.errors import InvalidInput
 from .shared.params import completed, parse
 from .shared.recipe import check_recipe
 from .units import metres_per_unit
-from .writers import table
+from .writers import record, table
 from .writers.record import recipe_on as recipe_on
 
 
@@ -35,6 +36,7 @@ from .writers.record import recipe_on as recipe_on
 class Request:
     """One thing to compute. feeds: for each port that another engine feeds, which and how. target: name of the object to replace
     or to put the result on, "" for a new one. pressed_on: name of the object whose own button asked for it, "" for Generate.
+    draft: computed without being asked for, while a person paints: nothing is selected or framed for it, and it is no undo step.
     """
 
     spec: AlgorithmSpec
@@ -46,6 +48,7 @@ class Request:
     frame: bool = True
     target: str = ""
     pressed_on: str = ""
+    draft: bool = False
 
 
 def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "") -> Request:
@@ -60,8 +63,43 @@ def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: st
         output=properties.result_choice(scene, spec),
         preview=output.preview,
         frame=output.frame,
-        target=target or selected_mesh(context, spec),
+        target=target or selected_mesh(context, spec) or _result_name(context.scene, spec, picked),
     )
+
+
+def draft(context: bpy.types.Context, spec: AlgorithmSpec, item: bpy.types.Object, *, longest_px: int) -> Request:
+    """What Generate asks for, of a sketch with at most longest_px pixels on its longer side. Raises InvalidInput."""
+    request = from_settings(context, spec)
+    fewer = {
+        port: tuple(
+            replace(source, options={**source.options, "longest_px": longest_px})
+            if source.kind == "sketch" and source.name == item.name
+            else source
+            for source in entries
+        )
+        for port, entries in request.sources.items()
+    }
+    params = {**request.params, **map_extent.brought(context.scene, spec, fewer)}
+    return replace(request, sources=fewer, params=params, preview=False, frame=False, draft=True)
+
+
+def result_of(scene: bpy.types.Scene, sketch: str) -> bpy.types.Object | None:
+    """The terrain that was made of the sketch of this name; None where there is none. Its recipe says so."""
+    for item in scene.objects:
+        recipe = recipe_on(item) if record.RECIPE_KEY in item else None
+        entries = [entry for given in (recipe or {}).get("scene", {}).get("sources", {}).values() for entry in given]
+        if any(entry["kind"] == "sketch" and entry["name"] == sketch for entry in entries):
+            return item
+    return None
+
+
+def _result_name(scene: bpy.types.Scene, spec: AlgorithmSpec, picked: Mapping[str, tuple[Source, ...]]) -> str:
+    """Name of the terrain that a new one of the same sketch replaces, "" for none."""
+    source = map_extent.source_of(spec, picked)
+    if source is None or source.kind != "sketch" or properties.result_choice(scene, spec) == "IMAGES":
+        return ""
+    item = result_of(scene, source.name)
+    return item.name if item is not None else ""
 
 
 def why_not(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
@@ -132,15 +170,25 @@ def _onto(spec: AlgorithmSpec, given: Mapping[str, tuple[Source, ...]], mesh: st
     return {name: tuple(moved(name, source) for source in entries) for name, entries in given.items()}
 
 
-def submit(session: Session, context: bpy.types.Context, request: Request, *, generation: int) -> Job:
-    """Read the sources and hand the job over. generation: of the open file, so that a result never lands in another
-    one.
+Read = Mapping[str, tuple[Array, ...]]
+
+
+def read(context: bpy.types.Context, request: Request) -> Read:
+    """The arrays of a request's sources, as they are now. Raises InvalidInput and InvalidParameter."""
+    parse(request.spec.params, request.params)  # before the first of several jobs is sent
+    map_limits.check(context.scene, request.spec, request.sources, request.params)
+    return sources.read_all(request.sources, request.spec, context, request.params)
+
+
+def submit(
+    session: Session, context: bpy.types.Context, request: Request, *, generation: int, arrays: Read | None = None
+) -> Job:
+    """Read the sources, unless that was done, and hand the job over. generation: of the open file, so that a result never lands in
+    another one.
 
     Raises InvalidInput or InvalidParameter and leaves everything as it was.
     """
-    parse(request.spec.params, request.params)  # before the first of several jobs is sent
-    map_limits.check(context.scene, request.spec, request.sources, request.params)
-    arrays = sources.read_all(request.sources, request.spec, context, request.params)
+    arrays = read(context, request) if arrays is None else arrays
     fed = {port: (feed, *feeds.output_of(request.spec, port, feed)) for port, feed in request.feeds.items()}
     running = {
         port: (session.submit(engine, feed.params, {}, silent=True), output)
@@ -151,12 +199,15 @@ def submit(session: Session, context: bpy.types.Context, request: Request, *, ge
     below = map_extent.item_of(request.spec, request.sources)
     covered = [] if place is None else places.covered(context.scene, below, place)
     width = _width(context, request)
-    wanted = map_extent.beside(context.scene, request.spec, request.sources) or tuple(context.scene.cursor.location)
+    wanted_beside = map_extent.beside(context.scene, request.spec, request.sources)
+    wanted = wanted_beside or tuple(context.scene.cursor.location)
     waiting = places.rivals(session.jobs.values(), generation)
     purpose = {
         "generation": generation,
         "output": request.output,
         "frame": request.frame,
+        "draft": request.draft,
+        "beside": wanted_beside is not None,
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},
         "feed_recipes": {port: feed.to_json() for port, feed in request.feeds.items()},

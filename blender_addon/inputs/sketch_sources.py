@@ -32,8 +32,12 @@ def picked(
     scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None
 ) -> bpy.types.Object | None:
     """The sketch that a port takes: the one that is picked, else the selected one, else the only one of the scene."""
-    settings = getattr(getattr(typed.settings(scene), spec.name), f"from_{port.name}")
-    return _of(scene, settings, active)
+    return _of(scene, settings_of(scene, spec, port), active)
+
+
+def settings_of(scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port) -> Any:
+    """The settings of a port's picker."""
+    return getattr(getattr(typed.settings(scene), spec.name), f"from_{port.name}")
 
 
 def _of(scene: bpy.types.Scene, settings: Any, active: bpy.types.Object | None) -> bpy.types.Object | None:

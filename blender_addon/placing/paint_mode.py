@@ -44,6 +44,12 @@ def chosen_class(scene: bpy.types.Scene, classes: Classes) -> int | None:
     return int(np.argmin(away)) if away and min(away) < 1e-3 else None
 
 
+def is_stroke_going_on() -> bool:
+    """Whether a person has the brush down. Blender holds on to evaluated meshes meanwhile: the scene has to stay as it is."""
+    windows = bpy.context.window_manager.windows
+    return any(operator.bl_idname.startswith("PAINT_OT") for window in windows for operator in window.modal_operators)
+
+
 def _use_palette(settings: bpy.types.ToolSettings, classes: Classes) -> None:
     """A palette of the classes, in their order. Blender's palettes have no names for colours; the panel has."""
     palette = bpy.data.palettes.get(PALETTE) or bpy.data.palettes.new(PALETTE)

@@ -23,7 +23,7 @@ from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
 from ..writers import record, table, textures
 from ..writers.table import Preparing, Result, Writer
-from . import companions, covering, places, previews, viewport
+from . import companions, covering, paint_mode, places, previews, viewport
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
     if not anywhere and (reason := _why_not(job, generation)):
         session.hold(job, reason)
         return True
-    if bpy.context.mode != "OBJECT":
+    if not _can_place_now(job):
         return False  # the next tick tries again; sentence_of() says what it waits for
     try:
         steps = not (anywhere or bpy.app.background) if in_steps is None else in_steps
@@ -80,8 +80,25 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
     job.purpose["shown_uid"] = made.session_uid
     made[JOB_KEY] = job.id
     session.mark_applied(job)
-    bpy.ops.ed.undo_push(message=job.label)
+    if not _is_quiet(job):
+        bpy.ops.ed.undo_push(message=job.label)
     return True
+
+
+def _can_place_now(job: Job) -> bool:
+    """Results go into the scene in Object Mode; those that lie beside what a person paints on also between two strokes."""
+    if bpy.context.mode == "OBJECT":
+        return True
+    return _goes_beside_painting(job) and not paint_mode.is_stroke_going_on()
+
+
+def _goes_beside_painting(job: Job) -> bool:
+    return bpy.context.mode == "PAINT_TEXTURE" and bool(job.purpose.get("beside"))
+
+
+def _is_quiet(job: Job) -> bool:
+    """Whether selection, view and undo stay as they are: for drafts, and while a person paints, whose undo is that of strokes."""
+    return bool(job.purpose.get("draft")) or bpy.context.mode != "OBJECT"
 
 
 def _why_not(job: Job, generation: int) -> str:
@@ -124,7 +141,7 @@ def sentences_of(job: Job) -> tuple[str, ...]:
     """The same, and in fewer words where there are such."""
     if (share := preparing_share(job)) is not None:
         return (f"placing it in the scene, {share:.0%}".replace("%", " %"),)
-    if job.awaits_placing and bpy.context.mode != "OBJECT":
+    if job.awaits_placing and bpy.context.mode != "OBJECT" and not _goes_beside_painting(job):
         return ("ready: leave the current mode to place it", "ready, leave this mode to place it", "leave this mode")
     return job.sentences
 
@@ -194,8 +211,9 @@ def _build(job: Job, session: Session, *, as_new: bool) -> bpy.types.ID:
         below = covering.find(purpose.get("covers", ()))
         previews.release([item for item in below if item.name in bpy.context.view_layer.objects])
         covering.cover(made, below)
-        viewport.select(made)
-        if purpose.get("frame") and not bpy.app.background:
+        if not _is_quiet(job):
+            viewport.select(made)
+        if purpose.get("frame") and not bpy.app.background and not _is_quiet(job):
             viewport.frame(made)
     return made
 

@@ -98,6 +98,11 @@ def _details() -> dict[str, Any]:
             description="Fill holes, and the corners outside an outline that is not rectangular, from their surroundings",
             default=True,
         ),
+        "live": bpy.props.BoolProperty(
+            name="Update While Painting",
+            description="After each stroke, compute a draft of 256 pixels in the place of the sketch's terrain",
+            default=True,
+        ),
         "snap": bpy.props.BoolProperty(
             name="Snap to Nearest Class",
             description="Take a colour that is no class for the nearest one, instead of refusing it",

@@ -194,7 +194,8 @@ def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
 
 def _jobs() -> list[Job]:
     session = pump.current()
-    return [job for job in session.jobs.values() if not job.silent] if session is not None else []
+    jobs = session.jobs.values() if session is not None else ()
+    return [job for job in jobs if not job.silent and not job.purpose.get("draft")]
 
 
 def _job_icon(job: Job) -> str:

@@ -9,15 +9,15 @@ from typing import Any
 
 import bpy
 
-from .. import typed
+from .. import pump, typed
 from ..datablocks import sketch
 from ..inputs import sketch_sources
-from ..placing import paint_mode
+from ..placing import drafts, paint_mode
 from ..readers import sketches
 from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.errors import InvalidInput
 from . import swatches
-from .text_fit import length, wrapped
+from .text_fit import length, on_a_bar, wrapped
 
 
 def draw(
@@ -34,7 +34,21 @@ def draw(
         return
     layout.label(text=_size_of(item, scene), icon="BLANK1")
     _draw_classes(layout, context, spec, port, item)
+    layout.prop(settings, "live")
+    if settings.live:
+        _draw_draft(layout, item)
     layout.prop(settings, "snap")
+
+
+def _draw_draft(layout: bpy.types.UILayout, item: bpy.types.Object) -> None:
+    """What has become of the last draft, and what is wrong with it: here, where a person paints."""
+    job_id, problem = drafts.state_of(item)
+    if problem:
+        wrapped(layout, problem, "ERROR")
+    session = pump.current()
+    job = session.jobs.get(job_id) if session is not None else None
+    if job is not None:
+        layout.progress(factor=job.fraction, text=on_a_bar([f"Draft: {sentence}" for sentence in job.sentences]))
 
 
 def _size_of(item: bpy.types.Object, scene: bpy.types.Scene) -> str:
