@@ -88,7 +88,8 @@ def _look_down_at(area: bpy.types.Area, middle: Vector, extent: tuple[float, flo
     view.view_location = middle
     half_angle = SENSOR_MM / 2.0 / space.lens  # of the longer side of the region, as its tangent
     longer = max(region.width, region.height)
-    across, up = half_angle * region.width / longer, half_angle * region.height / longer
+    free = region.width - next(other for other in area.regions if other.type == "UI").width
+    across, up = half_angle * max(free, 0.4 * region.width) / longer, half_angle * region.height / longer
     nearer = 0.5 * extent[1] * math.sin(TILT)  # its near edge is that much closer than its middle
     view.view_distance = nearer + max(0.5 * extent[0] / across, 0.5 * extent[1] * math.cos(TILT) / up)
     _clear_of_sidebar(area, region, view)
