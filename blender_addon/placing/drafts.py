@@ -28,11 +28,13 @@ LONGEST_PX = 256
 
 @dataclass
 class _Draft:
-    """What is known of a sketch's drafts. changed_s: since when it waits for one, 0 where it does not. job: the one that is being
-    computed, "" for none. made_of: what the last one was made of. problem: why there is none.
+    """What is known of a sketch's drafts. changed_s: since when it waits for one, 0 where it does not. by_history: whether an undo
+    or redo has changed it. job: the one that is being computed, "" for none. made_of: what the last one was made of. problem: why
+    there is none.
     """
 
     changed_s: float = 0.0
+    by_history: bool = False
     job: str = ""
     made_of: str = ""
     problem: str = ""
@@ -54,7 +56,7 @@ def note(depsgraph: bpy.types.Depsgraph) -> bool:
 
 def note_history() -> bool:
     """After an undo or redo: a sketch that had drafts may look otherwise now. True when a draft is due."""
-    marked = [_mark(image) for image in bpy.data.images if image.session_uid in _drafts]
+    marked = [_mark(image, by_history=True) for image in bpy.data.images if image.session_uid in _drafts]
     return any(marked)
 
 
@@ -90,11 +92,13 @@ def step(session: Session, generation: int) -> bool:
     return changed
 
 
-def _mark(image: bpy.types.Image) -> bool:
+def _mark(image: bpy.types.Image, *, by_history: bool = False) -> bool:
     """Note a change; False for a sketch that nobody wants drafts of."""
     if _wanted(image) is None:
         return False
-    _drafts.setdefault(image.session_uid, _Draft()).changed_s = time.monotonic()
+    draft = _drafts.setdefault(image.session_uid, _Draft())
+    draft.by_history = by_history or (draft.by_history and draft.changed_s > 0.0)  # an undo brings an update of its own
+    draft.changed_s = time.monotonic()
     return True
 
 
@@ -129,7 +133,10 @@ def _send(session: Session, generation: int, uid: int) -> bool:
         request = requests.draft(bpy.context, spec, item, longest_px=LONGEST_PX)
         arrays = requests.read(bpy.context, request)
         made_of = _digest(request, arrays)
-        if made_of == draft.made_of and requests.result_of(bpy.context.scene, item.name) is not None:
+        is_there = requests.result_of(bpy.context.scene, item.name) is not None
+        if (
+            made_of == draft.made_of if is_there else draft.by_history
+        ):  # an undo that takes the terrain away is left at that
             draft.problem = ""
             return True
         job = requests.submit(session, bpy.context, request, generation=generation, arrays=arrays)

@@ -61,6 +61,7 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
         steps = not (anywhere or bpy.app.background) if in_steps is None else in_steps
         if not _is_prepared(job, as_new=anywhere, at_once=not steps):
             return True
+        before = _datablocks() if _is_quiet(job) else frozenset()
         made = _build(job, session, as_new=anywhere)
     except RelievoError as error:
         forget(job)
@@ -80,9 +81,37 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
     job.purpose["shown_uid"] = made.session_uid
     made[JOB_KEY] = job.id
     session.mark_applied(job)
-    if not _is_quiet(job):
-        bpy.ops.ed.undo_push(message=job.label)
+    if not _is_quiet(job) or _datablocks() != before:
+        _push_undo(job.label)
     return True
+
+
+def _datablocks() -> frozenset[int]:
+    """All that a result may bring or take away, by session_uid."""
+    kinds = (
+        "objects",
+        "meshes",
+        "materials",
+        "images",
+        "node_groups",
+        "collections",
+        "textures",
+        "hair_curves",
+        "texts",
+    )
+    return frozenset(item.session_uid for kind in kinds for item in getattr(bpy.data, kind))
+
+
+def _push_undo(label: str) -> None:
+    """One step, of the whole file: in Texture Paint Blender would take it for one of the image, and go back to datablocks that are
+    gone (it crashes). A context without an active object is in no mode.
+    """
+    if bpy.context.mode == "OBJECT":
+        bpy.ops.ed.undo_push(message=label)
+        return
+    override = bpy.context.temp_override(active_object=None, object=None)
+    with override:  # pyright: ignore[reportGeneralTypeIssues]  # its __enter__ is not declared
+        bpy.ops.ed.undo_push(message=label)
 
 
 def _can_place_now(job: Job) -> bool:
@@ -97,7 +126,9 @@ def _goes_beside_painting(job: Job) -> bool:
 
 
 def _is_quiet(job: Job) -> bool:
-    """Whether selection, view and undo stay as they are: for drafts, and while a person paints, whose undo is that of strokes."""
+    """Whether selection, view and, where no datablock comes or goes, undo stay as they are: for drafts, and while a person paints,
+    whose undo is that of strokes.
+    """
     return bool(job.purpose.get("draft")) or bpy.context.mode != "OBJECT"
 
 

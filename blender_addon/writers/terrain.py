@@ -249,9 +249,19 @@ def _keep(item: bpy.types.Object, name: str, array: Array, *, is_color: bool) ->
     if array.kind is REPORT:
         report.write(item, item.name, array)
     elif maps.is_raster(array):
+        if is_color and (worn := _own_color_image(item, array)) is not None:
+            images.build(worn.name, array, into=worn)
+            return
         image = maps.image_of(f"{item.name} {name}", (array,))
         if not (is_color and materials.wear_colored(item, image)):
             images.keep(image, f"{item.name} {name}")
+
+
+def _own_color_image(item: bpy.types.Object, array: Array) -> bpy.types.Image | None:
+    """The image of colours of this kind that the terrain wears already, to be written over; None where it wears none."""
+    worn = materials.color_image_of(item)
+    is_ours = worn is not None and worn.is_float and images.kind_of(worn) == array.kind.name
+    return worn if is_ours and materials.height_image_of(item) is None else None
 
 
 def _store(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
