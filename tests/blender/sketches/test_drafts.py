@@ -10,7 +10,7 @@ import pytest
 
 from blender_addon import pump, requests
 from blender_addon.datablocks import sketch
-from blender_addon.placing import drafts
+from blender_addon.placing import drafts, results
 from blender_addon.ui import input_panel, panels
 from tests.blender.sketches.test_painted import (  # noqa: F401  # fixtures
     GRASS,
@@ -87,6 +87,18 @@ def test_changes_during_a_draft_become_one_more() -> None:
     sent += [job for job in pump.session().jobs if job not in sent]
     assert heights(result()).min() > 300.0
     assert len(sent) < 4
+
+
+def test_a_later_draft_brings_and_takes_no_datablock() -> None:
+    """Without a step of its own, Blender's undo would go back to datablocks that are gone, and crash."""
+    item = new_sketch(width_px=64, height_px=64)
+    stroke(item, slice(0, 32), slice(0, 64), ROCK)
+    finish_drafts()
+    before = results._datablocks()
+    stroke(item, slice(0, 32), slice(0, 64), SNOW)
+    finish_drafts()
+    assert heights(result())[:20].min() > 300.0
+    assert results._datablocks() == before
 
 
 def test_nothing_is_computed_twice() -> None:
