@@ -139,7 +139,7 @@ def _set_up_logging(debug: bool) -> None:
     if not debug:
         handler.addFilter(lambda record: not record.exc_info)
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[handler])
-    for library in ("numba", "rasterio", "asyncio"):
+    for library in ("numba", "rasterio", "asyncio", "PIL"):
         logging.getLogger(library).setLevel(logging.WARNING if debug else logging.CRITICAL)
 
 

@@ -1,4 +1,7 @@
-"""`prepare`: does ahead of time what the first use would wait for: environments, compiled kernels, weights on request."""
+"""`prepare`: does ahead of time what the first use would wait for: environments, compiled kernels, weights on request.
+
+`prepare terrain-data` makes training data instead, see terrain_data.py.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backend.cli import DONE, PROGRAM, Parser
+from backend.commands import terrain_data
 from backend.commands.progress_bar import Bar
 from backend.setup import environment, installing
 from backend.setup.kernel_warmup import warm
@@ -14,10 +18,14 @@ from shared.params import suggestion
 from shared.weights import WEIGHTS, WeightFile
 
 DESCRIPTION = """Makes the environments of headless Blenders and compiles the kernels, so that the first use
-does not wait. The backend's own environment is there when this runs."""
+does not wait. The backend's own environment is there when this runs.
+
+`prepare terrain-data` makes a pack to train terrain from; see prepare terrain-data --help."""
 
 
 def main(argv: Sequence[str]) -> int:
+    if argv and argv[0] == terrain_data.NAME:
+        return terrain_data.main(argv[1:])
     parser = Parser(prog=f"{PROGRAM} prepare", usage=f"{PROGRAM} prepare [options]", description=DESCRIPTION)
     parser.add_argument(
         "--blender",

@@ -41,7 +41,7 @@ class Said:
 
 def read(kind: ArrayKind, path: Path, pixels: Pixels, said: Said) -> Array:
     """The map with its pixel_size_m, and where it lies. Raises InvalidInput."""
-    values, hole, converted = _metres(kind, path, pixels, said)
+    values, hole, converted = metres(kind, path, pixels, said)
     if kind is HEIGHT_MAP:
         _judge(path, pixels, values, hole)
     values = nodata.filled(path, values, hole, pixels, asked=said.fill_nodata)
@@ -57,8 +57,8 @@ def read(kind: ArrayKind, path: Path, pixels: Pixels, said: Said) -> Array:
 # Numbers to metres ---------------------------------------------------------------------------------------------------------------
 
 
-def _metres(kind: ArrayKind, path: Path, pixels: Pixels, said: Said) -> tuple[np.ndarray, np.ndarray, bool]:
-    """(float32 [H, W] m, [H, W] holes, whether a unit was converted or a sign changed)."""
+def metres(kind: ArrayKind, path: Path, pixels: Pixels, said: Said) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The file's own grid: (float32 [H, W] m, [H, W] holes, whether a unit was converted or a sign changed)."""
     if said.options.encoding:
         if pixels.values.shape[2] >= 3 or pixels.palette:
             return encodings.decode(path, pixels, said.options.encoding), pixels.hole, False

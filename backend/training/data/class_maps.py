@@ -12,6 +12,8 @@ from torch import Tensor
 from shared.terrain_classes import FOREST, GRASS, HILLS, ROCK, SAND, SNOW, TERRAIN_CLASSES, WATER
 
 CLASSES = len(TERRAIN_CLASSES)
+NEARBY_PX = 129  # the surroundings in which a place is low or high
+LEAST_RANGE_PX = 4.0  # of heights nearby, in pixels: flat land is low all over
 FLAT_RANGE = 0.012  # of the heights over five pixels, in pixels: a lake of a 90 m map, levelled to a metre
 
 # sRGB of ground without light, as Natural Earth III draws it
@@ -42,6 +44,19 @@ def slopes(height_px: Tensor) -> tuple[Tensor, Tensor]:
     """Rise per pixel to the east and to the south, [B, 1, H, W] each, by central differences."""
     padded = F.pad(height_px, (1, 1, 1, 1), mode="replicate")
     return (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2, (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+
+
+def relative(height_px: Tensor) -> Tensor:
+    """The place of each height [H, W] between the lowest and the highest ground nearby, 0..1."""
+    smooth = blur(height_px[None, None], 3.0)
+    coarse = F.avg_pool2d(smooth, 4, ceil_mode=True)
+    window = NEARBY_PX // 4 | 1
+    low, high = (sign * F.max_pool2d(sign * coarse, window, 1, window // 2) for sign in (-1.0, 1.0))
+    low, high = (
+        F.interpolate(blur(edge, 8.0), size=height_px.shape, mode="bilinear", align_corners=False)
+        for edge in (low, high)
+    )
+    return ((smooth - low) / (high - low).clamp_min(LEAST_RANGE_PX))[0, 0].clamp(0.0, 1.0)
 
 
 def regional(height_px: Tensor, relative: Tensor, sigma: float, blob_sigma: float) -> Tensor:

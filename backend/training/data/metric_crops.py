@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.terrain import generator_units
@@ -18,8 +17,6 @@ from backend.training.data import class_maps, pack
 from backend.training.data.batches import MARGIN_PX, Batch, inner, strengths, without_steps
 from shared.errors import InvalidInput
 
-NEARBY_PX = 129  # the surroundings in which a place is low or high
-LEAST_RANGE_PX = 4.0  # of heights nearby, in pixels: flat land is low all over
 ORIGIN_STEP = 24
 FLAT_PX = 0.7  # range of heights in pixels below which a crop is flat: nine of ten are passed over
 METRE_STEP_M = 1.0  # SRTM has whole metres
@@ -59,7 +56,7 @@ class MetricCrops:
         classes = _joined([part.classes for part in maps], 1, device)
         self._classes = None if classes is None else classes[:, 0]
         if self._classes is None:
-            self._relative = torch.cat([_relative(height.to(device)).flatten() for height in in_pixels])
+            self._relative = torch.cat([class_maps.relative(height.to(device)).flatten() for height in in_pixels])
         starts = np.cumsum([0] + [height.numel() for height in in_pixels])
         self._origins, self._weights = _origins(in_pixels, [part.valid for part in maps], starts, self.canvas)
 
@@ -144,19 +141,6 @@ def _rooms(valid: np.ndarray, canvas: int) -> list[tuple[int, int]]:
         for x in range(0, columns - canvas + 1, ORIGIN_STEP)
         if valid[y : y + canvas, x : x + canvas].all()
     ]
-
-
-def _relative(height: Tensor) -> Tensor:
-    """The place of each height between the lowest and the highest ground nearby, 0..1, [H, W]."""
-    smooth = class_maps.blur(height[None, None], 3.0)
-    coarse = F.avg_pool2d(smooth, 4, ceil_mode=True)
-    window = NEARBY_PX // 4 | 1
-    low, high = (sign * F.max_pool2d(sign * coarse, window, 1, window // 2) for sign in (-1.0, 1.0))
-    low, high = (
-        F.interpolate(class_maps.blur(edge, 8.0), size=height.shape, mode="bilinear", align_corners=False)
-        for edge in (low, high)
-    )
-    return ((smooth - low) / (high - low).clamp_min(LEAST_RANGE_PX))[0, 0].clamp(0.0, 1.0)
 
 
 def _origins(

@@ -30,6 +30,7 @@ Split = Literal["train", "held-out"]
 Scale = Literal["regional", "continental"]
 Grid = Literal["metric", "globe"]
 JPEG_QUALITY = 92
+INDEX = "pack.json"
 Image.MAX_IMAGE_PIXELS = None  # packs are our own; an 8192 x 4096 globe is more than Pillow expects
 
 
@@ -71,14 +72,20 @@ def write(folder: Path, entries: Sequence[tuple[Region, Maps]]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for region, maps in entries:
-            _write_maps(folder, region, maps)
+            write_maps(folder, region, maps)
     except OSError as error:
         raise storage_error(folder, error) from error
-    document = [asdict(region) for region, _ in entries]
-    write_bytes(folder / "pack.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_index(folder, [region for region, _ in entries])
 
 
-def _write_maps(folder: Path, region: Region, maps: Maps) -> None:
+def write_index(folder: Path, entries: Sequence[Region]) -> None:
+    """pack.json, which makes a pack of a folder with the maps of these regions. Raises StorageFull."""
+    document = [asdict(region) for region in entries]
+    write_bytes(folder / INDEX, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def write_maps(folder: Path, region: Region, maps: Maps) -> None:
+    """The files of one region. Raises OSError."""
     span = max(region.high_m - region.low_m, 1e-6)
     levels = np.round(np.clip((maps.height - region.low_m) / span, 0.0, 1.0) * 65535.0).astype(np.uint16)
     Image.fromarray(levels).save(folder / f"{region.name}-height.png", compress_level=9)
@@ -88,13 +95,18 @@ def _write_maps(folder: Path, region: Region, maps: Maps) -> None:
         Image.fromarray(maps.color).save(folder / f"{region.name}-color.jpg", quality=JPEG_QUALITY, subsampling=0)
     for layer, name in ((maps.water, "water"), (maps.classes, "classes")):
         if layer is not None:
-            Image.fromarray(layer).save(folder / f"{region.name}-{name}.png")
+            write_layer(folder, region, name, layer)
+
+
+def write_layer(folder: Path, region: Region, name: str, layer: np.ndarray) -> None:
+    """One 8-bit map of a region, such as its classes. Raises OSError."""
+    Image.fromarray(layer).save(folder / f"{region.name}-{name}.png")
 
 
 def regions(folder: Path) -> list[Region]:
     """What a pack holds. InvalidInput where the folder is none."""
     try:
-        return [Region(**entry) for entry in json.loads((folder / "pack.json").read_text(encoding="utf-8"))]
+        return [Region(**entry) for entry in json.loads((folder / INDEX).read_text(encoding="utf-8"))]
     except FileNotFoundError as error:
         raise InvalidInput(
             f"{folder} is not a terrain data pack: it has no pack.json.",

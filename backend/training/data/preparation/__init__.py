@@ -1,0 +1,1 @@
+"""From a person's rasters to a pack: `relievo.py prepare terrain-data`, step by step."""
