@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.sketch import ground_color, network, water
+from backend.algorithms.sketch import ground_color, lines, network, water
 from backend.ops.resampling import resize
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import generator_units, routing
@@ -21,12 +21,13 @@ from backend.ops.terrain.drainage import drain
 from backend.runtime.context import JobContext
 from shared.arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, MASK, Array, height_map
 from shared.catalog.terrain import WEIGHTS, TerrainParams
+from shared.curves import lines_of
 from shared.errors import InvalidInput
 from shared.terrain_classes import TERRAIN_CLASSES, WATER
 
 BETWEEN_M = 900.0  # pixel size from which on the continental model is nearer, by ratio
 DROP_M = 1e-3
-STEPS = 6  # after the network, for progress
+STEPS = 7  # after the network, for progress
 STEEPEST_GROWTH_DEG = 45.0
 
 
@@ -44,17 +45,32 @@ def run(params: TerrainParams, inputs: Mapping[str, Any], job: JobContext) -> di
     total = tiles + STEPS
     job.step(tiles + 1, total, "levelling water")
     is_water = (classes == WATER).numpy()
-    ground, bodies = _with_water(height.double().numpy(), is_water, pixel_size_m, absolute=base is not None)
-    job.step(tiles + 2, total, "draining hollows")
+    heights, bodies = _bodies(height.double().numpy(), is_water, absolute=base is not None)
+    drawn = lines_of(inputs["curves"].values) if inputs.get("curves") is not None else []
+    bent = None
+    if drawn:
+        job.step(tiles + 2, total, "bending to the lines")
+        heights, bodies, bent = lines.bent(heights, bodies, drawn, pixel_size_m)
+        classes = lines.classes_of(classes, bodies)
+    ground = water.settled(heights, bodies, pixel_size_m)
+    job.step(tiles + 3, total, "draining hollows")
     ground, surface = _drained(ground, bodies, params)
+    is_wet = torch.from_numpy(bodies.mask)
+    roads = torch.zeros_like(is_wet)
+    if bent is not None:
+        surface = lines.falling(surface, bent.courses, is_wet)
+        surface, roads = lines.with_roads(surface, is_wet, drawn, pixel_size_m, bent.river)
+        ground = torch.where(is_wet, ground, surface)
     job.preview(height=ground)
-    job.step(tiles + 3, total, "mapping the flow")
+    job.step(tiles + 4, total, "mapping the flow")
     flow = routing.spread_area(surface, pixel_size_m)
-    job.step(tiles + 4, total, "colouring the ground")
+    job.step(tiles + 5, total, "colouring the ground")
     shares = generator_units.class_shares(classes[None], len(TERRAIN_CLASSES))[0]
     color = made.color.square() if made.color is not None else None
     if color is None:
         color = ground_color.albedo(classes, shares, surface, pixel_size_m, flow, params.seed)
+    if bent is not None:
+        color = lines.painted(color, bent.river & ~is_wet, roads)
     densities = _densities(shares, surface, pixel_size_m)
     job.step(total, total, "done")
     return _outputs(ground, surface, bodies, color, flow, densities, classes, pixel_size_m)
@@ -110,14 +126,10 @@ def _on_base(height: Tensor, base: Array, params: TerrainParams) -> Tensor:
     return height + params.base_share * gaussian((wanted - height).float(), sigma, edge="nearest")
 
 
-def _with_water(
-    height_m: np.ndarray, is_water: np.ndarray, pixel_size_m: float, *, absolute: bool
-) -> tuple[np.ndarray, water.Bodies]:
-    """Ground with beds, and bodies of water; heights count from the sea unless a base has said where they do."""
+def _bodies(height_m: np.ndarray, is_water: np.ndarray, *, absolute: bool) -> tuple[np.ndarray, water.Bodies]:
+    """Heights and bodies of water; heights count from the sea unless a base has said where they do."""
     bodies = water.find(height_m, is_water)
-    if not absolute:
-        height_m, bodies = water.with_sea_level(height_m, bodies)
-    return water.settled(height_m, bodies, pixel_size_m), bodies
+    return (height_m, bodies) if absolute else water.with_sea_level(height_m, bodies)
 
 
 def _drained(ground_m: np.ndarray, bodies: water.Bodies, params: TerrainParams) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..algorithm import AlgorithmSpec, Port, Preset
-from ..arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, MASK
+from ..arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, CURVES, HEIGHT_MAP, MASK
 from ..params import param
 from ..terrain_classes import port_classes
 
@@ -112,6 +112,13 @@ SPEC = AlgorithmSpec(
             label="Base",
             optional=True,
             help="Heights whose large forms the terrain keeps, such as blocked-out meshes; resampled to the sketch",
+        ),
+        Port(
+            name="curves",
+            kind=CURVES,
+            label="Curves",
+            optional=True,
+            help="Lines that the terrain obeys: rivers fall, ridges stand, cliffs step, coasts are shores, roads keep a slope",
         ),
     ),
     outputs=(

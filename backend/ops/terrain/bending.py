@@ -22,6 +22,7 @@ from backend.ops.terrain import displacement
 from backend.ops.terrain.curve_samples import Run, runs
 from backend.ops.terrain.curve_sections import Ground, Wanted
 from backend.ops.terrain.depressions import check_grid
+from backend.ops.terrain.shores import shores
 from shared.curves import Line
 
 FADES = 2.6, 3.6  # reaches beside a line between which the last of its displacement goes
@@ -36,15 +37,24 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Bent:
-    """height float32 [H, W] in metres, and where the beds of rivers and the surfaces of roads are, [H, W] bool."""
+    """height float32 [H, W] in metres, and what lines have made of it, bool [H, W]: the beds of rivers, the surfaces of roads.
+
+    Of coasts: land is the shore on their left; sea_m, float32, the water's level on their right where the ground is no higher, as
+    far as they reach; NaN elsewhere. courses: the flat pixels under each river's middle, in the direction of its flow.
+    """
 
     height: Tensor
     river: Tensor
     road: Tensor
+    land: Tensor
+    sea_m: Tensor
+    courses: tuple[Tensor, ...] = ()
 
 
-def bend(height: Tensor, lines: Sequence[Line], pixel_size_m: float) -> Bent:
+def bend(height: Tensor, lines: Sequence[Line], pixel_size_m: float, *, rivers: Tensor | None = None) -> Bent:
     """The map float32 [H, W] bent so that it obeys the lines, which lie on it in shares of its sides (shared.curves.Line).
+
+    rivers [H, W] bool: beds from an earlier call, which roads ford and leave as they are.
 
     At strength 1: along a river, heights fall from pixel to pixel and its banks are higher; a road is nowhere steeper than its
     slope; a ridge is not below the ground beside it; a cliff's left is higher than its right by its amount; a coast is at its
@@ -61,22 +71,28 @@ def bend(height: Tensor, lines: Sequence[Line], pixel_size_m: float) -> Bent:
     def of(*types: str) -> list[Run]:
         return [run for run in given if run.line.type in types]
 
-    river, road = np.zeros(shape, bool), np.zeros(shape, bool)
+    road, land, sea_m = np.zeros(shape, bool), np.zeros(shape, bool), np.full(shape, np.nan, np.float32)
+    river = np.zeros(shape, bool) if rivers is None else rivers.cpu().numpy().copy()
+    held, courses = river.copy(), ()
     if own := of(*LANDFORMS):
-        ground = _moved(ground, sections.land(own, Ground(ground, pixel_size_m, relief)), None, height.device)
-    held = None
+        wanted = sections.land(own, Ground(ground, pixel_size_m, relief))
+        ground = _moved(ground, wanted, None, height.device)
+        if of("coast"):
+            land, sea_m = shores(wanted, ground)
+            held.ravel()[wanted.pixel[wanted.shore != 0]] = True
     if own := of("river"):
         wanted = sections.rivers(own, Ground(ground, pixel_size_m, relief))
-        ground = _moved(ground, wanted, None, height.device)
+        ground = _moved(ground, wanted, held, height.device)
         river.ravel()[wanted.pixel[wanted.core]] = True
-        held = np.zeros(shape, bool)
         held.ravel()[wanted.pixel] = True
+        courses = tuple(torch.from_numpy(run.course(shape)) for run in wanted.near.runs)
     if own := of("road"):
-        pinned = None if held is None else np.where(river, ground, np.nan)
+        pinned = np.where(river, ground, np.nan) if river.any() else None
         wanted = sections.roads(own, Ground(ground, pixel_size_m, relief), pinned)
         ground = _moved(ground, wanted, held, height.device)
         road.ravel()[wanted.pixel] = True
-    return Bent(*(torch.from_numpy(values).to(height.device) for values in (ground, river, road)))
+    maps = (torch.from_numpy(values).to(height.device) for values in (ground, river, road, land, sea_m))
+    return Bent(*maps, courses)
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:

@@ -58,6 +58,11 @@ class Run:
         rows = np.clip(np.rint(self.row).astype(np.int64), 0, shape[0] - 1)
         return rows * shape[1] + np.clip(np.rint(self.column).astype(np.int64), 0, shape[1] - 1)
 
+    def course(self, shape: tuple[int, int]) -> np.ndarray:
+        """The flat pixels that it goes through, one after the other."""
+        pixels = self.pixels(shape)
+        return pixels[np.flatnonzero(np.diff(pixels, prepend=-1))]
+
 
 def runs(lines: Sequence[Line], shape: tuple[int, int], pixel_size_m: float) -> list[Run]:
     """The parts of the lines within the map's outer edge; lines that miss the map or have no length give none."""

@@ -52,7 +52,8 @@ class Wanted:
     """Heights [n] wanted on flat pixels [n]; core: which of them are on the line itself.
 
     share: how far the ground's large forms beside are replaced by the line's level and a rise of rise_m over its reach; form: how
-    much of the small ones stays. Per sample, half the strip's width (zone_m), and how far the ground beside follows (reach_m).
+    much of the small ones stays. shore: 1 on a coast's line and its land, -1 on its water, 0 elsewhere. Per sample, half the
+    strip's width (zone_m), and how far the ground beside follows (reach_m).
     """
 
     near: Nearest
@@ -64,6 +65,7 @@ class Wanted:
     form: np.ndarray
     zone_m: np.ndarray
     reach_m: np.ndarray
+    shore: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def land(runs: Sequence[Run], ground: Ground) -> Wanted:
     core = np.abs(places.across_m) <= here.half
     rise = np.select([kind == RIDGE, kind == COAST], [RISES["ridge"], RISES["coast"] * np.sign(here.across)], 0.0)
     form = np.where(kind == COAST, np.where(here.across > 0, FORM["coast"], FORM["sea"]), FORM["ridge"])
-    return _wanted(near, places, height, here.ground, core, rise, form, zone, reach)
+    shore = np.where(kind == COAST, np.where((here.across > 0) | core, 1, -1), 0)
+    return _wanted(near, places, height, here.ground, core, rise, form, zone, reach, shore)
 
 
 def _wanted(
@@ -134,6 +137,7 @@ def _wanted(
     form: np.ndarray,
     zone: np.ndarray,
     reach: np.ndarray,
+    shore: np.ndarray | None = None,
 ) -> Wanted:
     """With each line's strength, and with less of its forms towards its free ends."""
     strength = np.concatenate([np.full(len(run.along), run.line.strength) for run in near.runs])
@@ -145,7 +149,8 @@ def _wanted(
     own = strength[places.sample]
     height = np.where(own < 1.0, ground + own * (height - ground), height)
     share_here = places.at(np.concatenate(share) * strength)
-    return Wanted(near, places.pixel, height, core, share_here, rise * places.at(reach), form, zone, reach)
+    shore = np.zeros(len(height), np.int8) if shore is None else shore
+    return Wanted(near, places.pixel, height, core, share_here, rise * places.at(reach), form, zone, reach, shore)
 
 
 @dataclass(frozen=True)

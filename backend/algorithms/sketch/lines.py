@@ -1,0 +1,81 @@
+"""Drawn lines in a terrain from a sketch: landforms and rivers before the land is drained, roads after it.
+
+Heights are metres. A coast's line settles where its sea is, also against what is painted beside it; other painted water stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.algorithms.sketch import water
+from backend.ops.terrain.bending import Bent, bend
+from shared.curves import Line
+from shared.srgb import srgb_to_linear
+from shared.terrain_classes import SAND, TERRAIN_CLASSES, WATER
+
+ROAD = "road"
+GRAVEL = (142, 134, 122)  # sRGB
+COVER = 0.85  # to which rivers and roads cover the colour of the ground
+
+
+def bent(
+    height_m: np.ndarray, bodies: water.Bodies, lines: Sequence[Line], pixel_size_m: float
+) -> tuple[np.ndarray, water.Bodies, Bent]:
+    """The heights float64 [H, W] bent to all lines but roads, and the bodies of water with the sea of coasts among them."""
+    surface = torch.from_numpy(bodies.surface(height_m)).float()
+    made = bend(surface, [line for line in lines if line.type != ROAD], pixel_size_m)
+    moved = (made.height != surface).numpy()
+    height_m = np.where(moved, made.height.double().numpy(), height_m)
+    is_sea = ~np.isnan(made.sea_m.numpy())
+    is_water = (bodies.mask | is_sea) & ~made.land.numpy()
+    if (is_water == bodies.mask).all():
+        return height_m, bodies, made
+    found = water.find(height_m, is_water)
+    for number in range(1, len(found.levels_m)):
+        own = found.labels == number
+        coast, before = made.sea_m.numpy()[own & is_sea], bodies.labels[own & bodies.mask]
+        if coast.size:
+            found.levels_m[number] = np.median(coast)
+        elif before.size:
+            found.levels_m[number] = bodies.levels_m[np.bincount(before).argmax()]
+    return height_m, found, made
+
+
+def classes_of(classes: Tensor, bodies: water.Bodies) -> Tensor:
+    """The classes [H, W] with water where it is now: a new shore is sand."""
+    mask = torch.from_numpy(bodies.mask)
+    dry = torch.where(classes == WATER, SAND, classes)
+    return torch.where(mask, WATER, dry)
+
+
+def falling(surface: Tensor, courses: Sequence[Tensor], is_water: Tensor) -> Tensor:
+    """The drained surface float32 [H, W] with rivers that still fall from pixel to pixel; draining moves them unevenly."""
+    surface = surface.clone()
+    flat = surface.view(-1)
+    for course in courses:
+        heights = flat[course]
+        lowered = torch.cummin(heights, 0).values
+        flat[course] = torch.where(is_water.view(-1)[course], heights, lowered)
+    return surface
+
+
+def with_roads(
+    surface: Tensor, is_water: Tensor, lines: Sequence[Line], pixel_size_m: float, rivers: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The surface float32 [H, W] with roads cut and filled on land, and where they are; water stays as it is."""
+    made = bend(surface, [line for line in lines if line.type == ROAD], pixel_size_m, rivers=rivers)
+    return torch.where(is_water, surface, made.height), made.road & ~is_water
+
+
+def painted(color: Tensor, rivers: Tensor, roads: Tensor) -> Tensor:
+    """The albedo, linear [H, W, 3], with rivers in the colour of water and roads in that of gravel."""
+    shallow, gravel = (
+        torch.from_numpy(srgb_to_linear(np.array(rgb, np.float32) / 255.0)).to(color.dtype)
+        for rgb in (TERRAIN_CLASSES[WATER].ground, GRAVEL)
+    )
+    color = torch.where(rivers[..., None], torch.lerp(color, shallow, COVER), color)
+    return torch.where(roads[..., None], torch.lerp(color, gravel, COVER), color)
