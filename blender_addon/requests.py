@@ -57,7 +57,7 @@ def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: st
     picked = sources.collect(scene, spec, sources.selected(context))
     return Request(
         spec=spec,
-        params={**properties.read(scene, spec), **map_extent.brought(scene, spec, picked)},
+        params={**properties.read(scene, spec), **map_extent.brought(scene, spec, picked, context)},
         sources=picked,
         feeds=feeds.from_settings(scene, spec, picked),
         output=properties.result_choice(scene, spec),
@@ -196,7 +196,7 @@ def submit(
     }
     target = _target(request)
     place = map_extent.middle(context, request.spec, request.sources) if target is None else None
-    below = map_extent.item_of(request.spec, request.sources)
+    below = map_extent.items_of(context.scene, request.spec, request.sources)
     covered = [] if place is None else places.covered(context.scene, below, place)
     width = _width(context, request)
     wanted_beside = map_extent.beside(context.scene, request.spec, request.sources)

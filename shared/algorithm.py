@@ -26,6 +26,7 @@ SOURCES = (
     "photographs",
     "cameras",
     "sketch",
+    "drawing",
 )
 
 SHOWN_BY: Mapping[Makes, frozenset[Shows]] = {

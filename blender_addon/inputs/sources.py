@@ -21,7 +21,7 @@ from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
 from ..writers import record, water
-from . import scan_reading, scan_sources, sketch_sources
+from . import drawing_sources, scan_reading, scan_sources, sketch_sources
 from .scan_sources import follows_cameras
 
 __all__ = [
@@ -39,12 +39,12 @@ __all__ = [
     "what_is_missing",
 ]
 
-_NAMED = ("image", "object", "exemplar", "materials", "engine", "sketch")
+_NAMED = ("image", "object", "exemplar", "materials", "engine", "sketch", "drawing")
 
 
 def from_text(text: str) -> Source:
-    """ "image:NAME", "object:NAME", "exemplar:NAME", "materials:NAME", "sketch:NAME", "engine:NAME", or a bare name: of an engine,
-    else a mesh object, else an image, else a landscape.
+    """ "image:NAME", "object:NAME", "exemplar:NAME", "materials:NAME", "sketch:NAME", "drawing:COLLECTION", "engine:NAME", or a
+    bare name: of an engine, else a mesh object, else an image, else a landscape; "drawing" alone is that of the whole scene.
 
     Raises InvalidInput when there is nothing of that name.
     """
@@ -54,6 +54,8 @@ def from_text(text: str) -> Source:
     name = text.strip()
     if is_engine(name):
         return Source("engine", name)
+    if name == "drawing":
+        return Source("drawing")
     if name in bpy.data.objects and bpy.data.objects[name].type == "MESH":
         return Source("object", name)
     if name in bpy.data.images:
@@ -148,6 +150,9 @@ def _picked(
         return Source("exemplar", settings.exemplar)
     if settings.source == "SKETCH":
         return sketch_sources.chosen(scene, settings, port, active)
+    if settings.source == "DRAWING":
+        drawn = drawing_sources.chosen if port.classes else None
+        return drawn(scene, settings, port, active) if drawn else drawing_sources.heights(scene, spec, port, active)
     if settings.source in ("MATERIALS", "OBJECTS"):
         return _picked_classes(scene, spec, port, settings, active)
     engine = table.picked_engine(spec, port, settings.source)

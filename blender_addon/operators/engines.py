@@ -182,6 +182,7 @@ _WORDS = {
     "mesh": "a mesh",
     "exemplar": "a landscape",
     "sketch": "a sketch",
+    "drawing": "drawing:COLLECTION",
     "materials": "materials:MESH",
     "engine": "the name of an engine",
 }
@@ -214,7 +215,7 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
             params[parameter.name] = property_table.to_json(parameter, getattr(operator, name))
     texts = {port.name: getattr(operator, _port_name(spec, port.name), "") for port in spec.inputs}
     given = sources.collect(context.scene, spec, sources.selected(context), texts)
-    for name, value in map_extent.brought(context.scene, spec, given).items():
+    for name, value in map_extent.brought(context.scene, spec, given, context).items():
         if not operator.properties.is_property_set(name):
             params[name] = value
     target = getattr(operator, "target", "")

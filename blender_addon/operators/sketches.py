@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import pump, typed
-from ..datablocks import sketch
+from ..datablocks import class_tags, sketch
 from ..inputs import sketch_sources
 from ..placing import paint_mode, places, viewport
 from ..shared.algorithm import AlgorithmSpec, Port, find
@@ -160,6 +160,25 @@ class RELIEVO_OT_paint_class(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (RELIEVO_OT_new_sketch, RELIEVO_OT_paint_class)
+class RELIEVO_OT_copy_class(bpy.types.Operator):
+    """Give all selected meshes the class of the active one"""
+
+    bl_idname = "relievo.copy_class"
+    bl_label = "Copy Class to Selected"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.active_object is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        number = class_tags.of(context.active_object)
+        for item in context.selected_objects:
+            if item.type == "MESH":
+                class_tags.put_on(item, number)
+        return {"FINISHED"}
+
+
+CLASSES = (RELIEVO_OT_new_sketch, RELIEVO_OT_paint_class, RELIEVO_OT_copy_class)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

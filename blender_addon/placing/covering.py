@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import bpy
 
+from ..datablocks.covered import KEY as KEY
 from ..writers import record
 from . import companions
-
-KEY = "relievo_covered_by"  # custom property of what is hidden: the name of the terrain that lies over it
 
 _covering: dict[int, int] = {}  # session_uid of what is hidden -> of what covers it, in the file that is open
 

@@ -54,10 +54,11 @@ def free(scene: bpy.types.Scene, wanted: Place, width: float = 0.0, others: Iter
     return place
 
 
-def covered(scene: bpy.types.Scene, source: bpy.types.Object | None, place: Place) -> list[bpy.types.Object]:
-    """What a terrain lies over that stands where its source does: the source, and earlier terrains in the same place."""
+def covered(scene: bpy.types.Scene, below: Iterable[bpy.types.Object], place: Place) -> list[bpy.types.Object]:
+    """What a terrain lies over that stands where its source does: what it was read from, and earlier terrains in the same place."""
+    sources = list(below)
     terrains = [item for item in _terrains(scene) if is_at(item, place)]
-    return [*([source] if source is not None else []), *(item for item in terrains if item != source)]
+    return [*sources, *(item for item in terrains if item not in sources)]
 
 
 def noted(items: list[bpy.types.Object]) -> list[list[object]]:
@@ -80,7 +81,7 @@ def renew(job: Job, others: Iterable[Job], arrays: Arrays) -> None:
         purpose["location"] = free(scene, (x, y, z), purpose["width"], rivals(others, purpose.get("generation"), job))
         return
     known = {uid for _, uid in purpose["covers"]}
-    since = [item for item in covered(scene, None, (x, y, z)) if item.session_uid not in known]
+    since = [item for item in covered(scene, (), (x, y, z)) if item.session_uid not in known]
     purpose["covers"] = [*purpose["covers"], *noted(since)]
 
 

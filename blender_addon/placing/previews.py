@@ -219,7 +219,7 @@ def release(items: list[bpy.types.Object]) -> None:
 def _below(stand_in: _StandIn, made: bpy.types.Object, earlier: list[_StandIn]) -> list[bpy.types.Object]:
     found = covering.find(stand_in.below)
     if not stand_in.target_uid and found and made.users_scene:
-        found += places.covered(made.users_scene[0], None, (made.location.x, made.location.y, made.location.z))
+        found += places.covered(made.users_scene[0], (), (made.location.x, made.location.y, made.location.z))
     for other in earlier:
         item = _object_of(other) if other.target_uid == stand_in.target_uid else None
         if item is not None and (stand_in.target_uid or places.is_at(item, made.location.to_tuple())):

@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 
 from .. import typed
-from ..datablocks import grid
+from ..datablocks import class_tags, grid
 from ..shared.arrays import MAX_SIDE, Array
 from ..shared.arrays import height_map as make_height_map
 from ..shared.errors import InvalidInput
@@ -23,13 +23,15 @@ from . import gaps, rasterizing
 @dataclass(frozen=True)
 class Triangles:
     """Surfaces in the scene. points: float64 [V, 3] world space, metres. corners: int32 [T, 3]. material: int32 [T]
-    slot of each triangle. item: int32 [T] which of the objects asked for it belongs to.
+    slot of each triangle. item: int32 [T] which of the objects asked for it belongs to. label: int32 [T] the value of
+    the attribute of faces that was asked for, -1 where there is none.
     """
 
     points: np.ndarray
     corners: np.ndarray
     material: np.ndarray
     item: np.ndarray
+    label: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,9 @@ def footprint(seen: Triangles, *, longest_side_px: int = 512, pixel_size_m: floa
 def footprint_of(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_side_px: int) -> Footprint:
     """The map that height_map() makes of one mesh, without looking at its faces. Raises InvalidInput as footprint() does."""
     bring_up_to_date(item, depsgraph)
-    world, _, _ = _read(item, depsgraph, faces=False)
+    world, *_ = _read(item, depsgraph, faces=False)
     none = np.empty(0, np.int32)
-    seen = Triangles(world * metres_per_unit(typed.present(depsgraph.scene)), none, none, none)
+    seen = Triangles(world * metres_per_unit(typed.present(depsgraph.scene)), none, none, none, none)
     return footprint(seen, longest_side_px=longest_side_px)
 
 
@@ -120,9 +122,11 @@ def in_samples(seen: Triangles, where: Footprint) -> np.ndarray:
     )
 
 
-def triangles(items: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: bpy.types.Depsgraph) -> Triangles:
-    """All triangles of the meshes as they are now, edit mode included. Raises InvalidInput for what is not a mesh
-    or has no faces.
+def triangles(
+    items: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: bpy.types.Depsgraph, *, attribute: str = ""
+) -> Triangles:
+    """All triangles of the meshes as they are now, edit mode included. attribute: name of an integer attribute of faces to read
+    along. Raises InvalidInput for what is not a mesh or has no faces.
     """
     given = [items] if isinstance(items, bpy.types.Object) else list(items)
     if not given:
@@ -130,15 +134,16 @@ def triangles(items: bpy.types.Object | Sequence[bpy.types.Object], depsgraph: b
     for item in given:
         bring_up_to_date(item, depsgraph)
     scale = metres_per_unit(typed.present(depsgraph.scene))
-    points, corners, materials, owners, offset = [], [], [], [], 0
+    points, corners, materials, owners, labels, offset = [], [], [], [], [], 0
     for number, item in enumerate(given):
-        world, vertices, material = _read(item, depsgraph)
+        world, vertices, material, label = _read(item, depsgraph, attribute=attribute)
         points.append(world * scale)
         corners.append(vertices + offset)
         materials.append(material)
         owners.append(np.full(len(vertices), number, np.int32))
+        labels.append(label)
         offset += len(world)
-    return Triangles(np.concatenate(points), np.concatenate(corners), np.concatenate(materials), np.concatenate(owners))
+    return Triangles(*(np.concatenate(parts) for parts in (points, corners, materials, owners, labels)))
 
 
 def bring_up_to_date(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> None:
@@ -189,10 +194,10 @@ def _own_grid(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, longest_si
 
 
 def _read(
-    item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, *, faces: bool = True
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """World positions float64 [V, 3], triangles int32 [T, 3], material slots int32 [T] of one evaluated object; no triangles
-    without faces.
+    item: bpy.types.Object, depsgraph: bpy.types.Depsgraph, *, faces: bool = True, attribute: str = ""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """World positions float64 [V, 3], triangles int32 [T, 3], their material slots and their faces' attribute int32 [T], of one
+    evaluated object; no triangles without faces.
     """
     evaluated = item.evaluated_get(depsgraph)
     # in edit mode the evaluated mesh is the cage; evaluated again, it has its modifiers
@@ -211,10 +216,22 @@ def _read(
             mesh.loop_triangles.foreach_get("vertices", vertices)
         if count and "material_index" in mesh.attributes:  # absent where all faces have the first
             mesh.loop_triangles.foreach_get("material_index", slots)
+        label = _labels(mesh, attribute, count)
         world = np.array(evaluated.matrix_world, np.float64)
     finally:
         evaluated.to_mesh_clear()
-    return local.astype(np.float64) @ world[:3, :3].T + world[:3, 3], vertices.reshape(-1, 3), slots
+    return local.astype(np.float64) @ world[:3, :3].T + world[:3, 3], vertices.reshape(-1, 3), slots, label
+
+
+def _labels(mesh: bpy.types.Mesh, attribute: str, count: int) -> np.ndarray:
+    """int32 [T]: an integer attribute of faces, by triangle; -1 where the mesh has none of that name."""
+    found = class_tags.of_faces(mesh, attribute)
+    if found is None or not count:
+        return np.full(count, -1, np.int32)
+    by_face, face = np.empty(len(mesh.polygons), np.int32), np.empty(count, np.int32)
+    typed.of(found, bpy.types.IntAttribute).data.foreach_get("value", by_face)
+    mesh.loop_triangle_polygons.foreach_get("value", face)
+    return by_face[face]
 
 
 def positions(mesh: bpy.types.Mesh, name: str) -> np.ndarray:

@@ -39,7 +39,7 @@ from ..shared.arrays import (
 )
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import classes, exemplars, images, meshes, sketches
+from . import classes, drawing, drawn_meshes, exemplars, images, meshes, sketches
 from .source import Source
 
 Item = tuple[
@@ -132,6 +132,22 @@ def _sketch(source: Source, port: Port, context: bpy.types.Context) -> Array:
     )
 
 
+def _drawing(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    found = drawn_meshes.class_map(source, context)
+    highest = int(found.values.max())
+    if port.classes and highest >= len(port.classes):
+        raise InvalidInput(
+            f"{port.label}: a mesh carries the class {highest}; the last one is {len(port.classes) - 1}, {port.classes[-1][0]}.",
+            hint="Set another under Class.",
+            field=port.name,
+        )
+    return found
+
+
+def _drawn_heights(source: Source, _port: Port, context: bpy.types.Context) -> Array:
+    return drawing.heights(drawn_meshes.collect(source, context))
+
+
 # The scene -----------------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +208,8 @@ def _landscape(source: Source, _port: Port, _context: bpy.types.Context) -> Arra
 _FROM_ABOVE: Item = ("OBJECT", "Mesh", "The surface of a mesh, seen from above", "MESH_DATA", 1)
 _FLAT_IMAGE: Item = ("IMAGE", "Image", "An image of flat colours, one for each class", "IMAGE_DATA", 0)
 _SKETCH: Item = ("SKETCH", "Sketch", "A plane in the scene that classes are painted on", "BRUSH_DATA", 11)
+_DRAWING: Item = ("DRAWING", "Scene", "Meshes that carry a class, seen from above or by their UVs", "SCENE_DATA", 12)
+_DRAWN: Item = ("DRAWING", "Drawn Meshes", "The heights of the meshes that the sketch is drawn from", "SCENE_DATA", 12)
 _LANDSCAPE: Item = ("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3)
 _MATERIALS: Item = ("MATERIALS", "Materials", "The pass indices of the materials of a mesh", "MATERIAL", 5)
 _OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects above a mesh", "OBJECT_DATA", 6)
@@ -221,6 +239,7 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
     HEIGHT_MAP: {
         "image": Reader(items=(IMAGE,), read=_heights, has_size=True, has_range=True),
         "mesh": Reader(items=(_FROM_ABOVE,), read=_surface),
+        "drawing": Reader(items=(_DRAWN,), read=_drawn_heights),
         "engine": _ENGINE,
         "exemplar": Reader(items=(_LANDSCAPE,) if exemplars.names() else (), read=_landscape),
     },
@@ -230,6 +249,7 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
     COUNT_MAP: {"image": Reader(items=(IMAGE,), read=_of_image(images.count_map)), "engine": _ENGINE},
     CLASS_MAP: {
         "sketch": Reader(items=(_SKETCH,), read=_sketch, of_named_classes=True),
+        "drawing": Reader(items=(_DRAWING,), read=_drawing, of_named_classes=True),
         "image": Reader(items=(_FLAT_IMAGE,), read=_painted_classes),
         "engine": _ENGINE,
         "materials": Reader(items=(_MATERIALS,), read=_material_classes),
@@ -256,7 +276,7 @@ NOT_READ: Mapping[ArrayKind, str] = {
 
 _SOURCE_NAMES = {"object": "mesh"}  # a Source's kind -> what Port.reads calls it, where the two differ
 _PICKED_NAMES = {"IMAGE": "image", "OBJECT": "mesh", "EXEMPLAR": "exemplar", "MATERIALS": "materials"}
-_PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection", "SKETCH": "sketch"}
+_PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection", "SKETCH": "sketch", "DRAWING": "drawing"}
 
 
 def readers_of(port: Port) -> dict[str, Reader]:

@@ -6,7 +6,7 @@ here looks at a vertex or a pixel but middle().
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import bpy
 from mathutils import Vector
 
 from .. import typed
-from ..readers import exemplars, meshes, sketches
+from ..readers import drawn_meshes, exemplars, meshes, sketches
 from ..readers.source import Source
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.catalog import algorithms
@@ -24,7 +24,10 @@ from ..units import metres_per_unit
 from . import properties
 
 Sources = Mapping[str, tuple[Source, ...]]
-SIZED = ("sketch",)  # kinds of sources that bring the size of an engine's map, which heights bring with each pixel
+SIZED = (
+    "sketch",
+    "drawing",
+)  # kinds of sources that bring the size of an engine's map, which heights bring with each pixel
 IN_SCENE = ("object", "materials", "objects")  # kinds of sources that lie somewhere: in a mesh, or over one
 GAP = 1.1  # between the middles of a sketch and its terrain, in widths
 
@@ -57,6 +60,15 @@ def item_of(spec: AlgorithmSpec, given: Sources) -> bpy.types.Object | None:
     return bpy.data.objects.get(source.name) if source is not None and source.kind in IN_SCENE else None
 
 
+def items_of(scene: bpy.types.Scene, spec: AlgorithmSpec, given: Sources) -> list[bpy.types.Object]:
+    """The meshes that the map is read from, which a result in their place covers."""
+    source = source_of(spec, given)
+    if source is not None and source.kind == "drawing":
+        return [] if drawn_meshes.goes_through_uvs(source) else drawn_meshes.members(scene, source)
+    item = item_of(spec, given)
+    return [item] if item is not None else []
+
+
 def source_of(spec: AlgorithmSpec, given: Sources) -> Source | None:
     """Where a terrain engine's map comes from, None where nothing is given."""
     port = port_of(spec)
@@ -87,9 +99,11 @@ def extent(
 def extent_of(scene: bpy.types.Scene, source: Source) -> Extent | None:
     """The size of the map that a source becomes, None where it is not known beforehand."""
     if source.kind in IN_SCENE and (item := bpy.data.objects.get(source.name)) is not None:
-        return _seen_from_above(scene, item, int(source.options.get("resolution_px", 512)))
+        return _seen_from_above(scene, [item], int(source.options.get("resolution_px", 512)))
     if source.kind == "sketch" and (item := bpy.data.objects.get(source.name)) is not None:
         return _of_sketch(scene, item, int(source.options.get("longest_px", 0)))
+    if source.kind == "drawing" and not drawn_meshes.goes_through_uvs(source):
+        return _seen_from_above(scene, drawn_meshes.members(scene, source), drawn_meshes.resolution_of(source))
     if source.kind == "image" and (image := bpy.data.images.get(source.name)) is not None:
         columns, rows = typed.size(image)
         return Extent(rows, columns, float(source.options.get("width_m", 10000.0)) / columns) if columns else None
@@ -100,9 +114,11 @@ def extent_of(scene: bpy.types.Scene, source: Source) -> Extent | None:
     return None
 
 
-def _seen_from_above(scene: bpy.types.Scene, item: bpy.types.Object, longest_px: int) -> Extent | None:
-    """From the object's box: exact for one that is not turned, else a little too large."""
-    corners = [item.matrix_world @ Vector(corner) for corner in item.bound_box]
+def _seen_from_above(scene: bpy.types.Scene, items: Sequence[bpy.types.Object], longest_px: int) -> Extent | None:
+    """From the objects' boxes: exact for such as are not turned, else a little too large."""
+    corners = [item.matrix_world @ Vector(corner) for item in items for corner in item.bound_box]
+    if not corners:
+        return None
     width, depth = (max(c[axis] for c in corners) - min(c[axis] for c in corners) for axis in (0, 1))
     if min(width, depth) <= 0.0 or longest_px < 2:
         return None
@@ -128,14 +144,19 @@ def landscape(name: str) -> Extent | None:
     return Extent(side, side, pixel) if side else None
 
 
-def brought(scene: bpy.types.Scene, spec: AlgorithmSpec, given: Sources) -> dict[str, float]:
+def brought(
+    scene: bpy.types.Scene, spec: AlgorithmSpec, given: Sources, context: bpy.types.Context | None = None
+) -> dict[str, float]:
     """The parameters that say how large the map is, where its source has a size of its own: by their roles. Empty for a source
-    without, such as an image, whose size the settings say.
+    without, such as an image, whose size the settings say. With a context a drawing is measured by its triangles, not by boxes.
     """
     source = source_of(spec, given)
     if source is None or source.kind not in SIZED:
         return {}
     size = extent_of(scene, source)
+    if context is not None and source.kind == "drawing" and size is not None:
+        where = drawn_meshes.collect(source, context).where
+        size = Extent(*where.shape, where.pixel_size_m)
     if size is None:
         return {}
     if whole := with_role(spec.parameters, "map_size"):
@@ -166,10 +187,15 @@ def middle(context: bpy.types.Context, spec: AlgorithmSpec, given: Sources) -> t
     None for a source that lies nowhere. Reads the mesh's vertices.
     """
     item, source = item_of(spec, given), source_of(spec, given)
-    if item is None or source is None:
+    if source is None:
         return None
-    depsgraph = context.evaluated_depsgraph_get()
-    where = meshes.footprint_of(item, depsgraph, int(source.options.get("resolution_px", 512)))
+    if source.kind == "drawing" and not drawn_meshes.goes_through_uvs(source):
+        where = drawn_meshes.collect(source, context).where
+    elif item is not None:
+        depsgraph = context.evaluated_depsgraph_get()
+        where = meshes.footprint_of(item, depsgraph, int(source.options.get("resolution_px", 512)))
+    else:
+        return None
     scale = metres_per_unit(typed.present(context.scene))
     x_m, y_m = where.middle_m
     return x_m / scale, y_m / scale, 0.0

@@ -9,8 +9,9 @@ from typing import Any
 
 import bpy
 
-from ..inputs import scan_sources
-from ..readers import exemplars
+from ..datablocks import class_tags
+from ..inputs import scan_sources, sketch_sources
+from ..readers import drawn_meshes, exemplars
 from ..readers.table import AUTO, NONE, NOT_READ, Item, engine_items, readers_of
 from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, MESH
@@ -28,6 +29,8 @@ def items(spec: AlgorithmSpec, port: Port) -> list[Item]:
         return list(readers_of(port)["mesh"].items)  # one mesh is textured; several, or none, may stand before it
     given: list[Item] = []
     for name, reader in readers_of(port).items():
+        if name == "drawing" and not port.classes and sketch_sources.port_of(spec) is None:
+            continue  # there is no sketch whose meshes these could be
         given += engine_items(spec, port) if name == "engine" else reader.items
     if not given:
         return [(*NONE[:2], NOT_READ.get(port.kind, "No engine makes this"), *NONE[3:])]
@@ -62,6 +65,8 @@ def group(spec: AlgorithmSpec, port: Port) -> type:
         **_datablocks(),
         **_details(),
     }
+    if port.classes:
+        annotations |= _drawing(port)
     if exemplars.names():
         annotations["exemplar"] = bpy.props.EnumProperty(
             name="Landscape",
@@ -78,6 +83,30 @@ def _datablocks() -> dict[str, Any]:
         "object": bpy.props.PointerProperty(type=bpy.types.Object, name="Mesh", description="The mesh to read"),
         "collection": bpy.props.PointerProperty(
             type=bpy.types.Collection, name="Collection", description="The objects to read"
+        ),
+    }
+
+
+def _drawing(port: Port) -> dict[str, Any]:
+    """How a port's classes are drawn from the scene."""
+    return {
+        "through": bpy.props.EnumProperty(
+            name="Drawn",
+            description="How the meshes are laid on the map",
+            items=[
+                ("ABOVE", "From Above", "All meshes that carry a class, where they are in the scene", 0),
+                (drawn_meshes.UVS, "Through UVs", "One mesh, laid out by its UVs", 1),
+            ],
+        ),
+        "outside": bpy.props.EnumProperty(
+            name="Elsewhere",
+            description="The class of the map where nothing is drawn",
+            items=[(str(number), name, "", number) for number, (name, _) in enumerate(port.classes)],
+        ),
+        "attribute": bpy.props.StringProperty(
+            name="Face Attribute",
+            description="An integer attribute of faces that gives them a class of their own, above that of material and object",
+            default=class_tags.ATTRIBUTE,
         ),
     }
 

@@ -40,6 +40,7 @@ SAVED_SOURCES = {
     "SELECTED": 9,
     "AUTO": 10,
     "SKETCH": 11,
+    "DRAWING": 12,
 }
 SAVED_CHOICES = {
     "terrain": {"MESH": 0, "GEOMETRY_NODES": 1, "DISPLACE": 2, "ADAPTIVE": 3, "IMAGES": 4},

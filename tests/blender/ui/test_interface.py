@@ -166,7 +166,7 @@ def test_every_operator_says_what_it_does():
                 text = getattr(bpy.ops.relievo, value.bl_idname.removeprefix("relievo.")).get_rna_type().description
                 assert text, value.__name__
                 assert not text.endswith("."), f"{value.__name__}: Blender adds the full stop"
-                small = {"a", "from", "as", "in"}
+                small = {"a", "from", "as", "in", "to"}
                 words = [word for word in value.bl_label.rstrip(".").split() if word not in small]
                 assert all(word[0].isupper() for word in words), value.bl_label
 
