@@ -20,7 +20,7 @@ from .link.backend_status import LinkState
 from .link.connection import Place
 from .link.job_records import Job
 from .link.session import Session
-from .placing import companions, covering, drafts, previews, results
+from .placing import companions, covering, drafts, previews, results, variations
 from .shared.endpoint import default_data_dir
 from .shared.jobs import JobState
 from .writers import sketches
@@ -71,6 +71,7 @@ def _step(budget_s: float) -> tuple[bool, bool]:
     news, scene = current_session.pump(budget_s), covering.uncover() | companions.sweep()
     for job in list(current_session.jobs.values()):
         scene |= _step_job(current_session, job)
+    scene |= variations.settle(current_session)
     news |= drafts.step(current_session, _generation)
     return news, scene
 
@@ -172,6 +173,7 @@ def _on_load_pre(*_: object) -> None:
     results.forget()
     previews.forget()
     drafts.forget()
+    variations.forget()
 
 
 @persistent

@@ -37,6 +37,7 @@ class Request:
     """One thing to compute. feeds: for each port that another engine feeds, which and how. target: name of the object to replace
     or to put the result on, "" for a new one. pressed_on: name of the object whose own button asked for it, "" for Generate.
     draft: computed without being asked for, while a person paints: nothing is selected or framed for it, and it is no undo step.
+    notes: more for the job's purpose, over what follows from all this.
     """
 
     spec: AlgorithmSpec
@@ -49,6 +50,7 @@ class Request:
     target: str = ""
     pressed_on: str = ""
     draft: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "") -> Request:
@@ -218,6 +220,7 @@ def submit(
         "target": target.name if target is not None else "",
         "target_uid": target.session_uid if target is not None else 0,
         "uv_layer": _uv_layer(target),
+        **request.notes,
     }
     return session.submit(request.spec, request.params, arrays, feeds=running, purpose=purpose, preview=request.preview)
 

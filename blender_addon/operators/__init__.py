@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import backend, cameras, engines, inputs, jobs, results, scattering, scene, sketches, unwrapping
+from . import backend, cameras, engines, inputs, jobs, results, scattering, scene, sketches, unwrapping, variations
 
-MODULES = (backend, cameras, engines, inputs, jobs, results, scattering, scene, sketches, unwrapping)
+MODULES = (backend, cameras, engines, inputs, jobs, results, scattering, scene, sketches, unwrapping, variations)
 
 
 def register() -> None:

@@ -98,7 +98,13 @@ def is_at(item: bpy.types.Object, place: Iterable[float]) -> bool:
 
 def _will_stand(job: Job, generation: int | None) -> bool:
     purpose = job.purpose
-    if job.spec is None or job.silent or job.recovered or purpose.get("generation") != generation:
+    if (
+        job.spec is None
+        or job.silent
+        or job.recovered
+        or purpose.get("generation") != generation
+        or "variation" in purpose
+    ):
         return False
     if job.is_settled and not job.awaits_placing:
         return False
@@ -130,4 +136,4 @@ def _width(scene: bpy.types.Scene, arrays: Arrays) -> float:
 
 
 def _terrains(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    return [item for item in scene.objects if record.recipe_on(item) is not None]
+    return [item for item in scene.objects if record.VARIATION_KEY in item or record.recipe_on(item) is not None]

@@ -23,7 +23,7 @@ from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
 from ..writers import record, table, textures
 from ..writers.table import Preparing, Result, Writer
-from . import companions, covering, paint_mode, places, previews, viewport
+from . import companions, covering, paint_mode, places, previews, variations, viewport
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,10 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
     anywhere: a person has asked for it in this file, where its target need not be. in_steps: do a part of it that takes a
     fraction of a second, and the rest in further calls; by default so in a window, unless a person waits for it.
     """
+    is_variation = "variation" in job.purpose and not anywhere
+    if is_variation and variations.original_of(job) is None:  # nobody is going to choose one any more
+        session.discard(job)
+        return True
     if not anywhere and (reason := _why_not(job, generation)):
         session.hold(job, reason)
         return True
@@ -81,6 +85,8 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
     job.purpose["shown_uid"] = made.session_uid
     made[JOB_KEY] = job.id
     session.mark_applied(job)
+    if is_variation:
+        return True  # all of a strip is one step of undo: variations.settle()
     if not _is_quiet(job) or _datablocks() != before:
         _push_undo(job.label)
     return True
@@ -223,6 +229,9 @@ def _result_of(job: Job, target: bpy.types.Object | None) -> Result:
 def _build(job: Job, session: Session, *, as_new: bool) -> bpy.types.ID:
     assert job.outputs is not None
     writer, purpose = writer_of(job), job.purpose
+    original = variations.original_of(job) if "variation" in purpose and not as_new else None
+    if original is not None:
+        return _build_variation(job, original)
     stood = previews.end(job)
     target = None if as_new else find_target(job)
     if target is None:
@@ -235,6 +244,7 @@ def _build(job: Job, session: Session, *, as_new: bool) -> bpy.types.ID:
     if target is not None:
         put = writer.put_on(result, target)
         _settle(target)
+        variations.remove(covering.find(purpose.get("removes", ())))
         return put
     made = writer.make(result)
     if isinstance(made, bpy.types.Object):
@@ -246,6 +256,22 @@ def _build(job: Job, session: Session, *, as_new: bool) -> bpy.types.ID:
             viewport.select(made)
         if purpose.get("frame") and not bpy.app.background and not _is_quiet(job):
             viewport.frame(made)
+    return made
+
+
+def _build_variation(job: Job, original: bpy.types.Object) -> bpy.types.ID:
+    """A small terrain beside the result that it varies."""
+    assert job.outputs is not None
+    result = replace(
+        _result_of(job, None),
+        prepared=_preparing.pop(job.id).made,
+        outputs=variations.seen(job.outputs),
+        recipe={},
+        name=variations.name_of(job, original),
+    )
+    made = typed.of(writer_of(job).make(result), bpy.types.Object)
+    variations.stand(made, job, original)
+    companions.note(made)
     return made
 
 

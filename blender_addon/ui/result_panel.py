@@ -12,7 +12,7 @@ import bpy
 
 from .. import pump, requests, typed
 from ..link.job_records import Job
-from ..placing import covering
+from ..placing import covering, variations
 from ..settings import properties, scattering
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
@@ -28,7 +28,9 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if item is None:
         return
     recipe = requests.recipe_on(item)
-    if recipe is not None:
+    if seeds := variations.seeds_of(item):
+        _draw_variation(layout, item, seeds)
+    elif recipe is not None:
         _draw_object(layout, item, _engine_of(recipe))
     material = textures.worn_by(item)
     if material is not None and requests.recipe_on(material) is not None:
@@ -50,6 +52,8 @@ def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: Algor
     row.operator("relievo.regenerate", text="Regenerate")
     if properties.seeds_of(spec):
         row.operator("relievo.vary")
+        if spec.makes == "terrain":
+            _draw_variations(box, item)
     row = box.row(align=True)
     row.operator("relievo.update_terrain")
     row.operator("relievo.settings_from_terrain", text="", icon="EYEDROPPER")
@@ -61,6 +65,28 @@ def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: Algor
         _draw_state(box, item)
         _draw_scatter(box, item)
     failures.draw(box, _newest(item, spec))
+
+
+def _draw_variations(box: bpy.types.UILayout, item: bpy.types.Object) -> None:
+    """Four other seeds, and how to get rid of them."""
+    session = pump.current()
+    row = box.row(align=True)
+    row.operator("relievo.variations", icon="IMGDISPLAY")
+    if variations.strip_of(item) or (session is not None and variations.jobs_of(session, item)):
+        row.operator("relievo.discard_variations", text="", icon="X")
+
+
+def _draw_variation(layout: bpy.types.UILayout, item: bpy.types.Object, seeds: Mapping[str, int]) -> None:
+    """One of four small terrains."""
+    box = layout.box()
+    original = variations.varied_by(item)
+    of = f" of {original.name}" if original is not None else ""
+    box.label(text=f"Seed {', '.join(map(str, seeds.values()))}{of}", icon="IMGDISPLAY")
+    if original is None:
+        wrapped(box, "Its terrain was deleted.", "INFO")
+    else:
+        box.operator("relievo.use_variation", icon="CHECKMARK")
+    box.operator("relievo.discard_variations", icon="X")
 
 
 def _draw_state(box: bpy.types.UILayout, item: bpy.types.Object) -> None:

@@ -20,6 +20,7 @@ from ..units import metres_per_unit
 
 RECIPE_KEY = "relievo_recipe"
 PREVIEW_KEY = "relievo_preview"  # of an object that shows a job's preview: the job's id
+VARIATION_KEY = "relievo_variation"  # of a small terrain beside a result: what it is a variation of, as JSON
 COLLECTION = "Relievo"
 
 
