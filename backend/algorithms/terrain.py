@@ -6,14 +6,15 @@ Every step after the network works in metres on the whole map. Parts: backend/al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.sketch import ground_color, lines, network, water
+from backend.algorithms.sketch import cover, lines, network, water
 from backend.ops.resampling import resize
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import generator_units, routing
@@ -27,53 +28,95 @@ from shared.terrain_classes import TERRAIN_CLASSES, WATER
 
 BETWEEN_M = 900.0  # pixel size from which on the continental model is nearer, by ratio
 DROP_M = 1e-3
-STEPS = 7  # after the network, for progress
-STEEPEST_GROWTH_DEG = 45.0
+STAGES = 6  # after the network, for progress
+
+
+class _Stages:
+    """Progress: the network's tiles, then one stage after the other."""
+
+    def __init__(self, job: JobContext) -> None:
+        self._job = job
+        self._tiles = self._done = 1
+
+    def tile(self, number: int, tiles: int) -> None:
+        self._tiles = self._done = tiles
+        self._job.step(number, tiles + STAGES, "drawing the terrain")
+
+    def next(self, stage: str, share: float = 0.0) -> None:
+        """Begin a stage, or go on with it: share of it that is done."""
+        if not share:
+            self._done += 1
+        self._job.step(int(100 * (self._done - 1 + share)), 100 * (self._tiles + STAGES), stage)
+
+
+@dataclass(frozen=True)
+class _Land:
+    """Ground, and the surface of ground and water, float32 [H, W] in metres; classes [H, W] with water where it is; masks of what
+    lies on the ground by lines.
+    """
+
+    ground: Tensor
+    surface: Tensor
+    classes: Tensor
+    is_wet: Tensor
+    rivers: Tensor
+    roads: Tensor
 
 
 def run(params: TerrainParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array | tuple[Array, ...]]:
     """Ground, water and colour of a sketch, see the ports of shared.catalog.terrain."""
-    classes = torch.from_numpy(np.ascontiguousarray(inputs["classes"].values)).long()
+    classes = torch.from_numpy(np.ascontiguousarray(inputs["classes"].values))
     pixel_size_m = params.size_m / max(classes.shape)
-    scale = chosen_scale(params, pixel_size_m)
-    made, tiles = _made(params, classes, pixel_size_m, scale, job)
-    height = _metres(made.height, scale, pixel_size_m) * params.relief
+    stages = _Stages(job)
+    height, color = _drawn(params, classes, pixel_size_m, job, stages)
     job.preview(height=height)
-    base = inputs.get("base")
+    land = _settled(params, inputs, classes, height, pixel_size_m, stages)
+    del height  # a large map's memory
+    job.preview(height=land.ground)
+    stages.next("mapping the flow")
+    flow = routing.spread_area(land.surface, pixel_size_m)
+    stages.next("colouring the ground")
+    painted, densities = cover.cover(
+        land.classes, land.surface, pixel_size_m, flow, params.seed, colored=color is None,
+        observe=lambda done, rows: stages.next("colouring the ground", done / rows),
+    )  # fmt: skip
+    color = painted if color is None else color
+    assert color is not None
+    color = lines.painted(color, land.rivers & ~land.is_wet, land.roads)
+    return _outputs(land, color, flow, densities, pixel_size_m)
+
+
+def _settled(
+    params: TerrainParams,
+    inputs: Mapping[str, Any],
+    classes: Tensor,
+    height: Tensor,
+    pixel_size_m: float,
+    stages: _Stages,
+) -> _Land:
+    """The land that these heights become: on its base, with level water, bent to its lines, drained."""
+    base, curves = inputs.get("base"), inputs.get("curves")
     if base is not None:
         height = _on_base(height, base, params)
-    total = tiles + STEPS
-    job.step(tiles + 1, total, "levelling water")
-    is_water = (classes == WATER).numpy()
-    heights, bodies = _bodies(height.double().numpy(), is_water, absolute=base is not None)
-    drawn = lines_of(inputs["curves"].values) if inputs.get("curves") is not None else []
+    stages.next("levelling water")
+    heights, bodies = _bodies(height.numpy(), (classes == WATER).numpy(), absolute=base is not None)
+    drawn = lines_of(curves.values) if curves is not None else []
+    stages.next("bending to the lines" if drawn else "shaping shores")
     bent = None
     if drawn:
-        job.step(tiles + 2, total, "bending to the lines")
         heights, bodies, bent = lines.bent(heights, bodies, drawn, pixel_size_m)
         classes = lines.classes_of(classes, bodies)
     ground = water.settled(heights, bodies, pixel_size_m)
-    job.step(tiles + 3, total, "draining hollows")
+    del height, heights
+    stages.next("draining hollows")
     ground, surface = _drained(ground, bodies, params)
     is_wet = torch.from_numpy(bodies.mask)
-    roads = torch.zeros_like(is_wet)
-    if bent is not None:
-        surface = lines.falling(surface, bent.courses, is_wet)
-        surface, roads = lines.with_roads(surface, is_wet, drawn, pixel_size_m, bent.river)
-        ground = torch.where(is_wet, ground, surface)
-    job.preview(height=ground)
-    job.step(tiles + 4, total, "mapping the flow")
-    flow = routing.spread_area(surface, pixel_size_m)
-    job.step(tiles + 5, total, "colouring the ground")
-    shares = generator_units.class_shares(classes[None], len(TERRAIN_CLASSES))[0]
-    color = made.color.square() if made.color is not None else None
-    if color is None:
-        color = ground_color.albedo(classes, shares, surface, pixel_size_m, flow, params.seed)
-    if bent is not None:
-        color = lines.painted(color, bent.river & ~is_wet, roads)
-    densities = _densities(shares, surface, pixel_size_m)
-    job.step(total, total, "done")
-    return _outputs(ground, surface, bodies, color, flow, densities, classes, pixel_size_m)
+    if bent is None:
+        nothing = torch.zeros_like(is_wet)
+        return _Land(ground, surface, classes, is_wet, nothing, nothing)
+    surface = lines.falling(surface, bent.courses, is_wet)
+    surface, roads = lines.with_roads(surface, is_wet, drawn, pixel_size_m, bent.river)
+    return _Land(torch.where(is_wet, ground, surface), surface, classes, is_wet, bent.river, roads)
 
 
 def chosen_scale(params: TerrainParams, pixel_size_m: float) -> str:
@@ -83,10 +126,11 @@ def chosen_scale(params: TerrainParams, pixel_size_m: float) -> str:
     return "continental" if pixel_size_m >= BETWEEN_M else "regional"
 
 
-def _made(
-    params: TerrainParams, classes: Tensor, pixel_size_m: float, scale: str, job: JobContext
-) -> tuple[network.Made, int]:
-    """What the generator makes, and how many tiles it took."""
+def _drawn(
+    params: TerrainParams, classes: Tensor, pixel_size_m: float, job: JobContext, stages: _Stages
+) -> tuple[Tensor, Tensor | None]:
+    """What the generator makes: heights [H, W] in metres and, at continental scale, albedo [H, W, 3]."""
+    scale = chosen_scale(params, pixel_size_m)
     name = WEIGHTS[scale]
     tensors = job.weights(name, file=params.weights_file)
     try:
@@ -98,17 +142,11 @@ def _made(
             field="weights_file",
         ) from error
     of_scale = generator_units.continental_scale if scale == "continental" else generator_units.regional_scale
-    tiles = 1
-
-    def observe(done: int, total: int) -> None:
-        nonlocal tiles
-        tiles = total
-        job.step(done, total + STEPS, "drawing the terrain")
-
     made = network.generate(
-        generator, classes, len(TERRAIN_CLASSES), scale=of_scale(pixel_size_m), seed=params.seed, observe=observe
+        generator, classes, len(TERRAIN_CLASSES), scale=of_scale(pixel_size_m), seed=params.seed, observe=stages.tile
     )
-    return made, tiles
+    height = _metres(made.height, scale, pixel_size_m) * params.relief
+    return height, None if made.color is None else made.color.square()
 
 
 def _metres(height: Tensor, scale: str, pixel_size_m: float) -> Tensor:
@@ -143,27 +181,19 @@ def _drained(ground_m: np.ndarray, bodies: water.Bodies, params: TerrainParams) 
     return torch.where(is_water, ground, surface), surface
 
 
-def _densities(shares: Tensor, surface: Tensor, pixel_size_m: float) -> Tensor:
-    """How densely what grows on each class can stand, [classes, H, W] 0..1: as the class says, less where it is steep."""
-    growth = torch.tensor([entry.growth for entry in TERRAIN_CLASSES])
-    steepness = ground_color.steepness_deg(surface, pixel_size_m)
-    return shares * growth[:, None, None] * (1.0 - steepness / STEEPEST_GROWTH_DEG).clamp(0.0, 1.0)
-
-
 def _outputs(
-    ground: Tensor, surface: Tensor, bodies: water.Bodies, color: Tensor, flow: Tensor, densities: Tensor, classes: Tensor,
-    pixel_size_m: float,
-) -> dict[str, Array | tuple[Array, ...]]:  # fmt: skip
+    land: _Land, color: Tensor, flow: Tensor, densities: Sequence[Tensor], pixel_size_m: float
+) -> dict[str, Array | tuple[Array, ...]]:
     attributes = {"pixel_size_m": float(pixel_size_m)}
     return {
-        "height": height_map(ground.numpy(), pixel_size_m),
+        "height": height_map(land.ground.numpy(), pixel_size_m),
         "albedo": Array(COLOR_IMAGE, np.ascontiguousarray(color.float().numpy()), {}),
-        "water": Array(MASK, bodies.mask.astype(np.float32), attributes),
-        "water_level": height_map(surface.numpy(), pixel_size_m),
+        "water": Array(MASK, land.is_wet.float().numpy(), attributes),
+        "water_level": height_map(land.surface.numpy(), pixel_size_m),
         "flow": Array(AREA_MAP, flow.float().numpy(), attributes),
         "density": tuple(
-            Array(MASK, part.float().numpy().clip(0.0, 1.0), {**attributes, "name": entry.name})
+            Array(MASK, part.numpy(), {**attributes, "name": entry.name})
             for entry, part in zip(TERRAIN_CLASSES, densities, strict=True)
         ),
-        "classes": Array(CLASS_MAP, classes.to(torch.uint8).numpy(), {}),
+        "classes": Array(CLASS_MAP, land.classes.to(torch.uint8).numpy(), {}),
     }

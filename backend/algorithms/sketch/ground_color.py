@@ -5,6 +5,8 @@ Colours are those of shared/terrain_classes.py. Linear RGB.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,26 +24,38 @@ WET_SHARE = 0.02  # of the map's area that drains through ground that is as gree
 WET_STRENGTH = 0.35
 BREAK_PX = 5.0  # by which borders between classes stray
 STREAM = 1 << 24
+REACH_PX = 40  # of the smoothing of the largest patches, four of their deviations, and of the borders between classes
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What the colour of a band of rows needs to know of the whole map: its range of heights and its size."""
+
+    low_m: float
+    high_m: float
+    pixels: int
+    pixel_size_m: float
 
 
 def albedo(
-    classes: Tensor, shares: Tensor, height_m: Tensor, pixel_size_m: float, flow_m2: Tensor, seed: int
+    shares: Tensor, height_m: Tensor, steepness: Tensor, flow_m2: Tensor, seed: int, first_row: int, whole: Whole
 ) -> Tensor:
-    """Linear RGB [H, W, 3] float32.
+    """Linear RGB [h, W, 3] float32 of a band of rows; its colours do not depend on what is more than REACH_PX away.
 
-    classes int64 [H, W], shares [classes, H, W] adding up to 1, height_m [H, W], flow_m2 [H, W]: the area that drains through.
+    shares [classes, h, W] adding up to 1, height_m and steepness [h, W] in metres and degrees, flow_m2 [h, W]: the area that drains
+    through. first_row: the band's first row in the map, where its share of the pattern begins.
     """
-    patches = _patches(tuple(height_m.shape), seed, height_m.device)
+    patches = _patches(first_row, tuple(height_m.shape), seed, height_m.device)
     weights = _broken_up(shares, patches)
-    relative = _relative(height_m)
+    relative = (height_m - whole.low_m) / max(whole.high_m - whole.low_m, 1.0)
+    mix = (relative + 0.35 * patches).clamp(0.0, 1.0)
     low, high = (
         _colors([getattr(entry, name) for entry in TERRAIN_CLASSES]).to(height_m) for name in ("ground", "ground_high")
     )
-    mix = (relative + 0.35 * patches).clamp(0.0, 1.0)[..., None]
-    per_class = low[:, None, None] * (1.0 - mix) + high[:, None, None] * mix  # [classes, H, W, 3]
-    color = (weights[..., None] * per_class).sum(0)
-    color = _with_rock(color, weights, per_class, steepness_deg(height_m, pixel_size_m))
-    color = _with_water_nearby(color, weights, flow_m2, pixel_size_m)
+    color = torch.einsum("khw,kc->hwc", weights * (1.0 - mix), low) + torch.einsum("khw,kc->hwc", weights * mix, high)
+    rock = low[ROCK] + (high - low)[ROCK] * mix[..., None]
+    color = _with_rock(color, weights, rock, steepness)
+    color = _with_water_nearby(color, weights, flow_m2, whole)
     dry = 1.0 - weights[WATER] - 0.7 * weights[SNOW]
     return (color * (1.0 + VARIATION * patches * dry)[..., None]).clamp(0.0, 1.0)
 
@@ -59,13 +73,13 @@ def _colors(colors: list[tuple[int, int, int]]) -> Tensor:
     return torch.from_numpy(srgb_to_linear(np.array(colors, np.float32) / 255.0))
 
 
-def _patches(shape: tuple[int, ...], seed: int, device: torch.device) -> Tensor:
-    """Smooth chance [H, W] of about -1 to 1, in patches of several sizes."""
+def _patches(first_row: int, shape: tuple[int, ...], seed: int, device: torch.device) -> Tensor:
+    """Smooth chance [h, W] of about -1 to 1, in patches of several sizes."""
     total = torch.zeros(shape, device=device)
     for number, (size, share) in enumerate(zip(PATCH_PX, PATCH_SHARE, strict=True)):
         sigma = size / 3.0
         values = coordinate_noise.uniform(
-            range(shape[0]), range(shape[1]), stream=STREAM + number, seed=seed, device=device
+            range(first_row, first_row + shape[0]), range(shape[1]), stream=STREAM + number, seed=seed, device=device
         )
         smooth = gaussian(values, sigma)
         total += share * smooth * (2.0 * np.sqrt(np.pi) * sigma)  # the deviation that smoothing takes away
@@ -85,23 +99,17 @@ def _broken_up(shares: Tensor, patches: Tensor) -> Tensor:
     return sharp / sharp.sum(0).clamp_min(1e-6)
 
 
-def _relative(height_m: Tensor) -> Tensor:
-    low, high = float(height_m.min()), float(height_m.max())
-    return (height_m - low) / max(high - low, 1.0)
-
-
-def _with_rock(color: Tensor, weights: Tensor, per_class: Tensor, steepness: Tensor) -> Tensor:
+def _with_rock(color: Tensor, weights: Tensor, rock: Tensor, steepness: Tensor) -> Tensor:
     """Rock where ground is too steep for what grows on it."""
     limits = torch.tensor([entry.slope_deg or 90.0 for entry in TERRAIN_CLASSES], device=color.device)
     limit = (weights * limits[:, None, None]).sum(0)
     bare = ((steepness - limit) / SOFT_DEG + 0.5).clamp(0.0, 1.0)[..., None]
-    return color * (1.0 - bare) + per_class[ROCK] * bare
+    return color * (1.0 - bare) + rock * bare
 
 
-def _with_water_nearby(color: Tensor, weights: Tensor, flow_m2: Tensor, pixel_size_m: float) -> Tensor:
+def _with_water_nearby(color: Tensor, weights: Tensor, flow_m2: Tensor, whole: Whole) -> Tensor:
     """Darker and greener ground along streams, where plants grow at all."""
-    area = flow_m2.numel() * pixel_size_m**2
-    wet = (torch.log1p(flow_m2 / pixel_size_m**2) / np.log1p(WET_SHARE * area / pixel_size_m**2)).clamp(0.0, 1.0) ** 3
+    wet = (torch.log1p(flow_m2 / whole.pixel_size_m**2) / np.log1p(WET_SHARE * whole.pixels)).clamp(0.0, 1.0) ** 3
     growth = torch.tensor([entry.growth for entry in TERRAIN_CLASSES], device=color.device)
     strength = WET_STRENGTH * wet * (weights * growth[:, None, None]).sum(0).clamp(0.0, 1.0)
     lush = color * torch.tensor((0.6, 0.85, 0.6), device=color.device)

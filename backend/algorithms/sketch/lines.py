@@ -25,11 +25,11 @@ COVER = 0.85  # to which rivers and roads cover the colour of the ground
 def bent(
     height_m: np.ndarray, bodies: water.Bodies, lines: Sequence[Line], pixel_size_m: float
 ) -> tuple[np.ndarray, water.Bodies, Bent]:
-    """The heights float64 [H, W] bent to all lines but roads, and the bodies of water with the sea of coasts among them."""
+    """The heights [H, W] bent to all lines but roads, and the bodies of water with the sea of coasts among them."""
     surface = torch.from_numpy(bodies.surface(height_m)).float()
     made = bend(surface, [line for line in lines if line.type != ROAD], pixel_size_m)
     moved = (made.height != surface).numpy()
-    height_m = np.where(moved, made.height.double().numpy(), height_m)
+    height_m = np.where(moved, made.height.to(torch.from_numpy(height_m).dtype).numpy(), height_m)
     is_sea = ~np.isnan(made.sea_m.numpy())
     is_water = (bodies.mask | is_sea) & ~made.land.numpy()
     if (is_water == bodies.mask).all():
@@ -77,5 +77,7 @@ def painted(color: Tensor, rivers: Tensor, roads: Tensor) -> Tensor:
         torch.from_numpy(srgb_to_linear(np.array(rgb, np.float32) / 255.0)).to(color.dtype)
         for rgb in (TERRAIN_CLASSES[WATER].ground, GRAVEL)
     )
-    color = torch.where(rivers[..., None], torch.lerp(color, shallow, COVER), color)
-    return torch.where(roads[..., None], torch.lerp(color, gravel, COVER), color)
+    for mask, rgb in ((rivers, shallow), (roads, gravel)):
+        if mask.any():
+            color = torch.where(mask[..., None], torch.lerp(color, rgb, COVER), color)
+    return color

@@ -105,7 +105,7 @@ def _padded(classes: Tensor, tile_px: int) -> Tensor:
     for side in classes.shape:
         whole = -(-(side + 2 * BORDER_PX) // STRIDE) * STRIDE
         places.append((torch.arange(whole, device=classes.device) - BORDER_PX).clamp(0, side - 1))
-    return classes.long()[places[0][:, None], places[1][None]]
+    return classes.to(torch.uint8)[places[0][:, None], places[1][None]]
 
 
 def _tile(
@@ -139,6 +139,6 @@ def _shares(padded: Tensor, count: int, window: tuple[slice, slice]) -> Tensor:
         torch.arange(part.start - margin, part.stop + margin, device=padded.device).clamp(0, side - 1)
         for part, side in zip(window, padded.shape, strict=True)
     ]
-    shares = class_shares(padded[places[0][:, None], places[1][None]][None], count)
+    shares = class_shares(padded[places[0][:, None], places[1][None]].long()[None], count)
     inner = shares[..., margin : shares.shape[2] - margin, margin : shares.shape[3] - margin]
     return inner.contiguous(memory_format=torch.channels_last)

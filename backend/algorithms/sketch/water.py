@@ -1,6 +1,6 @@
 """Seas and lakes in a terrain whose water was painted: level surfaces, beds below them, and shores that rise.
 
-Heights are metres, float64 on the host. Rivers are not water bodies here: they come from draining.
+Heights are metres on the host. Rivers are not water bodies here: they come from draining.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ BED_SLOPE = 0.06
 DEEPEST_SHARE = 0.02  # of a body's width
 LAND_STEP_M = 0.5  # that land stands above the water beside it, at least
 SHORE_PX = 3.0  # over which land comes down to the water
-BANK_PX, BANK_SLOPE = (
-    2.0,
-    0.04,
-)  # how far land beside the water is above it, at least, and how a bank falls to land that is lower
+BANK_PX = 2.0  # how far land beside the water is above it, at least
+BANK_SLOPE, BANK_REACH_PX = 0.04, 64  # how a bank falls to land that is lower, and how far it reaches at most
+BAND_ROWS = 512  # taken at a time, so that memory does not grow with the map
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Bodies:
 
     def surface(self, height_m: np.ndarray) -> np.ndarray:
         """Water where there is water and ground elsewhere, [H, W]."""
-        return np.where(self.mask, self.levels_m[self.labels], height_m)
+        return np.where(self.mask, self.levels_m.astype(height_m.dtype)[self.labels], height_m)
 
 
 def find(height_m: np.ndarray, is_water: np.ndarray) -> Bodies:
@@ -69,33 +68,49 @@ def with_sea_level(height_m: np.ndarray, bodies: Bodies) -> tuple[np.ndarray, Bo
         zero = min(height_m.min(), bodies.levels_m[1:].min(initial=np.inf))
     levels = bodies.levels_m - zero
     levels[0] = 0.0
-    return height_m - zero, Bodies(bodies.labels, levels)
+    return height_m - float(zero), Bodies(bodies.labels, levels)
 
 
 def settled(height_m: np.ndarray, bodies: Bodies, pixel_size_m: float) -> np.ndarray:
-    """The ground [H, W] with beds under its water and no land below the water beside it."""
+    """The ground float32 [H, W] with beds under its water, and land that comes down to the water beside it and no lower."""
+    ground = height_m.astype(np.float32)
     if not bodies.mask.any():
-        return height_m
-    depth = _depths(bodies, pixel_size_m)
-    ground = np.where(bodies.mask, bodies.levels_m[bodies.labels] - depth, height_m)
+        return ground
+    rows = ground.shape[0]
+    for top in range(0, rows, BAND_ROWS):
+        bottom = min(top + BAND_ROWS, rows)
+        wide = slice(max(0, top - BANK_REACH_PX), min(rows, bottom + BANK_REACH_PX))
+        inner = slice(top - wide.start, bottom - wide.start)
+        if bodies.labels[wide].any():
+            ground[top:bottom] = _with_shores(height_m[wide].astype(np.float32), bodies, wide, pixel_size_m)[inner]
+    ground -= _depths(bodies, pixel_size_m)
+    return ground
+
+
+def _with_shores(ground: np.ndarray, bodies: Bodies, rows: slice, pixel_size_m: float) -> np.ndarray:
+    """Land and the level of the water in some rows; exact where water is nearer than the rows' end."""
+    labels = bodies.labels[rows]
     distance, nearest = cast(
-        "tuple[np.ndarray, np.ndarray]", ndimage.distance_transform_edt(~bodies.mask, return_indices=True)
+        "tuple[np.ndarray, np.ndarray]", ndimage.distance_transform_edt(labels == 0, return_indices=True)
     )
-    level = bodies.levels_m[bodies.labels[tuple(nearest)]]
+    distance = distance.astype(np.float32)
+    level = bodies.levels_m.astype(np.float32)[labels[tuple(nearest)]]
     above = ground - level
-    above *= np.where(
-        above > 0.0, 1.0 - np.exp(-distance / SHORE_PX), 1.0
-    )  # land comes down to the water without a step
-    least = LAND_STEP_M - BANK_SLOPE * pixel_size_m * np.maximum(distance - BANK_PX, 0.0)
-    return np.where(bodies.mask, ground, level + np.maximum(above, least))
+    above *= np.where(above > 0.0, 1.0 - np.exp(-distance / np.float32(SHORE_PX)), 1.0)
+    bank = LAND_STEP_M - BANK_SLOPE * pixel_size_m * np.maximum(distance - BANK_PX, 0.0).astype(np.float32)
+    shore = level + np.maximum(above, bank)
+    return np.where(labels > 0, level, np.where(distance < BANK_REACH_PX, shore, ground))
 
 
 def _depths(bodies: Bodies, pixel_size_m: float) -> np.ndarray:
-    """Metres of water [H, W]: a bed that slopes away from the shore and levels out."""
-    offshore = (
-        cast("np.ndarray", ndimage.distance_transform_edt(np.pad(bodies.mask, 1, mode="edge")))[1:-1, 1:-1]
-        * pixel_size_m
-    )
-    widest = ndimage.maximum(offshore, bodies.labels, np.arange(len(bodies.levels_m)))
-    deepest = np.maximum(DEEPEST_SHARE * 2.0 * np.asarray(widest)[bodies.labels], 1.0)
-    return np.where(bodies.mask, deepest * (1.0 - np.exp(-BED_SLOPE * offshore / deepest)), 0.0)
+    """Metres of water, float32 [H, W]: a bed that slopes away from the shore and levels out."""
+    apart = ndimage.distance_transform_edt(np.pad(bodies.mask, 1, mode="edge"))
+    offshore = cast("np.ndarray", apart)[1:-1, 1:-1].astype(np.float32) * np.float32(pixel_size_m)
+    widest = np.asarray(ndimage.maximum(offshore, bodies.labels, np.arange(len(bodies.levels_m))))
+    deepest = np.maximum(DEEPEST_SHARE * 2.0 * widest, 1.0).astype(np.float32)[bodies.labels]
+    offshore *= np.float32(-BED_SLOPE)
+    offshore /= deepest
+    np.expm1(offshore, out=offshore)
+    offshore *= -deepest
+    offshore[bodies.labels == 0] = 0.0
+    return offshore

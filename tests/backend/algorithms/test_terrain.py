@@ -11,10 +11,9 @@ import torch
 from scipy import ndimage
 
 import backend
-from backend.algorithms.sketch import ground_color, network, water
+from backend.algorithms.sketch import cover, network, water
 from backend.algorithms.terrain import chosen_scale
 from backend.ops.dispatch import kernel_threads
-from backend.ops.terrain.generator_units import class_shares
 from backend.runtime import weights
 from shared.arrays import CLASS_MAP, Array, height_map
 from shared.catalog.terrain import TerrainParams
@@ -181,15 +180,38 @@ def test_a_bank_dams_lower_land_without_a_cliff() -> None:
     assert ground[0, 0] < -10.0
 
 
+def covered(surface: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    classes, flow = torch.full(surface.shape, FOREST), torch.ones(surface.shape)
+    made, _ = cover.cover(classes, surface, 30.0, flow, seed, colored=True, observe=lambda done, rows: None)
+    assert made is not None
+    return made
+
+
+def hills(rows: int, columns: int) -> torch.Tensor:
+    noise = np.random.default_rng(0).normal(size=(rows, columns))
+    return torch.from_numpy(ndimage.gaussian_filter(noise, 5) * 900.0).float()
+
+
 def test_colors_do_not_depend_on_where_slopes_face() -> None:
-    classes = torch.full((64, 64), FOREST)
-    shares = class_shares(classes[None], len(TERRAIN_CLASSES))[0]
-    hill = torch.from_numpy(ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(64, 64)), 5) * 900.0).float()
-    flow = torch.ones(64, 64)
-    colors = torch.stack([ground_color.albedo(classes, shares, hill, 30.0, flow, seed) for seed in range(40)])
-    bright = colors.mean(-1).log().mean(0).flatten()  # over seeds: patches are chance
+    surface = hills(64, 64)
+    bright = torch.stack([covered(surface, seed).mean(-1).log() for seed in range(40)]).mean(0)  # patches are chance
     for axis in (0, 1):
-        assert abs(float(np.corrcoef(bright, torch.gradient(hill)[axis].flatten())[0, 1])) < 0.1
+        assert abs(float(np.corrcoef(bright.flatten(), torch.gradient(surface)[axis].flatten())[0, 1])) < 0.1
+
+
+def test_colors_are_made_in_bands_that_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    surface = hills(200, 40)
+    whole = covered(surface)
+    monkeypatch.setattr(cover, "BAND_ROWS", 31)
+    torch.testing.assert_close(covered(surface), whole, rtol=0.0, atol=1e-5)
+
+
+def test_shores_are_made_in_bands_that_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    height = hills(300, 60).numpy()
+    bodies = water.find(height, np.kron(np.eye(6, 2) > 0, np.ones((50, 30))) > 0)
+    whole = water.settled(height, bodies, 30.0)
+    monkeypatch.setattr(water, "BAND_ROWS", 23)
+    np.testing.assert_allclose(water.settled(height, bodies, 30.0), whole, rtol=0.0, atol=1e-3)
 
 
 def test_weights_are_there() -> None:
