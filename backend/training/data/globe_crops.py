@@ -50,13 +50,17 @@ class GlobeCrops:
     def batch(self, count: int, generator: torch.Generator) -> Batch:
         pixel_m = 4000.0 * 2.5 ** float(torch.rand((), generator=generator))
         places = self._choose(count, pixel_m, generator)
+        return self.at(places, pixel_m, *strengths(generator))
+
+    def at(self, places: Tensor, pixel_m: float, sigma: float, blob_sigma: float) -> Batch:
+        """Crops around these places (latitude, longitude in degrees) [B, 2]; sigma, blob_sigma: see class_maps.continental()."""
+        count = len(places)
         grid = self._grid(places, pixel_m, self.canvas, 1)
         source = self._half if pixel_m > 7500.0 else self._globe
         values = _sample(source, grid).float()
         height_m, color, water = values[:, :1] * 1000.0, values[:, 1:4], values[:, 4:5]
         height_m = without_steps(height_m, GLOBE_STEP_M)
         height_m = height_m.clamp_min(0.0) * (1.0 - ((water > 0.9) & (height_m < 60.0)).float())
-        sigma, blob_sigma = strengths(generator)
         classes = class_maps.continental(height_m, color, water, sigma, blob_sigma)
         scale = torch.full((count,), generator_units.continental_scale(pixel_m), device=self.device)
         return Batch(
