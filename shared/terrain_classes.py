@@ -1,6 +1,7 @@
 """The classes of ground that a sketch is painted with: number, name, colour, and how each looks without light.
 
-The order is fixed: trained models and saved sketches count on it. Colours to paint with are sRGB; ground colours too.
+The order is fixed: trained models count on it. Colours to paint with are sRGB; ground colours too. What is painted with on this
+machine is in painted_classes.
 """
 
 from __future__ import annotations
@@ -60,13 +61,3 @@ TERRAIN_CLASSES = (
 )  # fmt: skip
 
 WATER, SAND, GRASS, FOREST, HILLS, ROCK, SNOW = range(len(TERRAIN_CLASSES))
-
-
-def port_classes() -> tuple[tuple[str, tuple[float, float, float]], ...]:
-    """Names and colours (sRGB 0..1) as a Port declares them."""
-    return tuple((entry.name, _share(entry.color)) for entry in TERRAIN_CLASSES)
-
-
-def _share(color: RGB) -> tuple[float, float, float]:
-    red, green, blue = color
-    return red / 255.0, green / 255.0, blue / 255.0

@@ -20,10 +20,12 @@ from backend.ops.smoothing import gaussian
 from backend.ops.terrain import generator_units, routing
 from backend.ops.terrain.drainage import drain
 from backend.runtime.context import JobContext
+from shared import painted_classes
 from shared.arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, MASK, Array, height_map
 from shared.catalog.terrain import WEIGHTS, TerrainParams
 from shared.curves import lines_of
 from shared.errors import InvalidInput
+from shared.painted_classes import PAINTED_CLASSES
 from shared.terrain_classes import TERRAIN_CLASSES, WATER
 
 BETWEEN_M = 900.0  # pixel size from which on the continental model is nearer, by ratio
@@ -65,6 +67,9 @@ class _Land:
 
 def run(params: TerrainParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array | tuple[Array, ...]]:
     """Ground, water and colour of a sketch, see the ports of shared.catalog.terrain."""
+    painted_classes.check_list()
+    if painted_classes.LIST_SHA256:
+        job.used_weights["classes"] = painted_classes.LIST_SHA256  # the user's own list: the recipe says which
     classes = torch.from_numpy(np.ascontiguousarray(inputs["classes"].values))
     pixel_size_m = params.size_m / max(classes.shape)
     stages = _Stages(job)
@@ -99,7 +104,7 @@ def _settled(
     if base is not None:
         height = _on_base(height, base, params)
     stages.next("levelling water")
-    heights, bodies = _bodies(height.numpy(), (classes == WATER).numpy(), absolute=base is not None)
+    heights, bodies = _bodies(height.numpy(), (_as_models(classes) == WATER).numpy(), absolute=base is not None)
     drawn = lines_of(curves.values) if curves is not None else []
     stages.next("bending to the lines" if drawn else "shaping shores")
     bent = None
@@ -143,10 +148,20 @@ def _drawn(
         ) from error
     of_scale = generator_units.continental_scale if scale == "continental" else generator_units.regional_scale
     made = network.generate(
-        generator, classes, len(TERRAIN_CLASSES), scale=of_scale(pixel_size_m), seed=params.seed, observe=stages.tile
+        generator,
+        _as_models(classes),
+        len(TERRAIN_CLASSES),
+        scale=of_scale(pixel_size_m),
+        seed=params.seed,
+        observe=stages.tile,
     )
     height = _metres(made.height, scale, pixel_size_m) * params.relief
     return height, None if made.color is None else made.color.square()
+
+
+def _as_models(classes: Tensor) -> Tensor:
+    """The classes [H, W] by the numbers that the models know."""
+    return torch.tensor([entry.like for entry in PAINTED_CLASSES], dtype=torch.uint8)[classes.int()]
 
 
 def _metres(height: Tensor, scale: str, pixel_size_m: float) -> Tensor:
@@ -193,7 +208,7 @@ def _outputs(
         "flow": Array(AREA_MAP, flow.float().numpy(), attributes),
         "density": tuple(
             Array(MASK, part.numpy(), {**attributes, "name": entry.name})
-            for entry, part in zip(TERRAIN_CLASSES, densities, strict=True)
+            for entry, part in zip(PAINTED_CLASSES, densities, strict=True)
         ),
         "classes": Array(CLASS_MAP, land.classes.to(torch.uint8).numpy(), {}),
     }

@@ -305,6 +305,19 @@ def _weights() -> Iterator[Finding]:
         )
 
 
+def _classes() -> Iterator[Finding]:
+    """The user's own list of classes, where there is one."""
+    from shared import painted_classes
+
+    if painted_classes.PROBLEM is not None:
+        yield Finding(
+            name="Classes", state="broken", text=painted_classes.PROBLEM.message, fix=painted_classes.PROBLEM.hint
+        )
+    elif painted_classes.LIST_SHA256:
+        where = short(painted_classes.class_file())
+        yield Finding(name="Classes", state="ok", text=f"{len(painted_classes.PAINTED_CLASSES)} of the list {where}")
+
+
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _python,
     _libraries,
@@ -316,6 +329,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _server,
     _blenders,
     _weights,
+    _classes,
 )
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from ..algorithm import AlgorithmSpec, Port, Preset
 from ..arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, CURVES, HEIGHT_MAP, MASK
+from ..painted_classes import port_classes
 from ..params import param
-from ..terrain_classes import port_classes
 
 WEIGHTS = {"regional": "terrain-regional", "continental": "terrain-continental"}
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from backend.algorithms.sketch import ground_color
 from backend.ops.terrain.generator_units import class_shares
-from shared.terrain_classes import TERRAIN_CLASSES
+from shared.painted_classes import PAINTED_CLASSES
 
 BAND_ROWS = 192
 STEEPEST_GROWTH_DEG = 45.0
@@ -34,20 +34,20 @@ def cover(
     rows, columns = surface.shape
     whole = ground_color.Whole(float(surface.min()), float(surface.max()), surface.numel(), pixel_size_m)
     color = torch.empty(rows, columns, 3) if colored else None
-    densities = [torch.zeros(rows, columns) for _ in TERRAIN_CLASSES]  # zeros that nobody writes to take no memory
+    densities = [torch.zeros(rows, columns) for _ in PAINTED_CLASSES]  # zeros that nobody writes to take no memory
     for top in range(0, rows, BAND_ROWS):
         observe(top, rows)
         bottom = min(top + BAND_ROWS, rows)
         first, last = max(0, top - ground_color.REACH_PX), min(rows, bottom + ground_color.REACH_PX)
         wide, inner = slice(first, last), slice(top - first, bottom - first)
-        shares = class_shares(classes[wide].long()[None], len(TERRAIN_CLASSES))[0]
+        shares = class_shares(classes[wide].long()[None], len(PAINTED_CLASSES))[0]
         steepness = ground_color.steepness_deg(surface[wide], pixel_size_m)
         if color is not None:
             color[top:bottom] = ground_color.albedo(
                 shares, surface[wide], steepness, flow_m2[wide], seed, first, whole
             )[inner]
         room = (1.0 - steepness / STEEPEST_GROWTH_DEG).clamp(0.0, 1.0)
-        for entry, share, density in zip(TERRAIN_CLASSES, shares, densities, strict=True):
+        for entry, share, density in zip(PAINTED_CLASSES, shares, densities, strict=True):
             if entry.growth:
                 density[top:bottom] = (share * room)[inner].mul_(entry.growth)
     return color, densities

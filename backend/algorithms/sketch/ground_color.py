@@ -1,6 +1,6 @@
 """The colour of ground by class, height, steepness, wetness and chance: an albedo, with no light and no direction in it.
 
-Colours are those of shared/terrain_classes.py. Linear RGB.
+Colours are those of shared/painted_classes.py. Linear RGB.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import coordinate_noise
+from shared.painted_classes import PAINTED_CLASSES, first_like, numbers_like
 from shared.srgb import srgb_to_linear
-from shared.terrain_classes import ROCK, SNOW, TERRAIN_CLASSES, WATER
+from shared.terrain_classes import HILLS, ROCK, SNOW, WATER
 
 PATCH_PX = (24.0, 7.0, 2.0)  # sizes of patches of another shade, and their shares
 PATCH_SHARE = (0.5, 0.3, 0.2)
@@ -25,6 +26,8 @@ WET_STRENGTH = 0.35
 BREAK_PX = 5.0  # by which borders between classes stray
 STREAM = 1 << 24
 REACH_PX = 40  # of the smoothing of the largest patches, four of their deviations, and of the borders between classes
+
+_WATERS, _SNOWS, _ROCK = list(numbers_like(WATER)), list(numbers_like(SNOW)), first_like(ROCK, HILLS)
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,13 @@ def albedo(
     relative = (height_m - whole.low_m) / max(whole.high_m - whole.low_m, 1.0)
     mix = (relative + 0.35 * patches).clamp(0.0, 1.0)
     low, high = (
-        _colors([getattr(entry, name) for entry in TERRAIN_CLASSES]).to(height_m) for name in ("ground", "ground_high")
+        _colors([getattr(entry, name) for entry in PAINTED_CLASSES]).to(height_m) for name in ("ground", "ground_high")
     )
     color = torch.einsum("khw,kc->hwc", weights * (1.0 - mix), low) + torch.einsum("khw,kc->hwc", weights * mix, high)
-    rock = low[ROCK] + (high - low)[ROCK] * mix[..., None]
+    rock = low[_ROCK] + (high - low)[_ROCK] * mix[..., None]
     color = _with_rock(color, weights, rock, steepness)
     color = _with_water_nearby(color, weights, flow_m2, whole)
-    dry = 1.0 - weights[WATER] - 0.7 * weights[SNOW]
+    dry = 1.0 - weights[_WATERS].sum(0) - 0.7 * weights[_SNOWS].sum(0)
     return (color * (1.0 + VARIATION * patches * dry)[..., None]).clamp(0.0, 1.0)
 
 
@@ -89,19 +92,19 @@ def _patches(first_row: int, shape: tuple[int, ...], seed: int, device: torch.de
 def _broken_up(shares: Tensor, patches: Tensor) -> Tensor:
     """Shares whose borders follow patches instead of the brush: sharper, and here and there across."""
     wide = torch.stack([gaussian(share.contiguous(), BREAK_PX / 2) for share in shares])
-    wide[WATER] = shares[WATER]
+    wide[_WATERS] = shares[_WATERS]
     tilted = wide * torch.exp(
         2.0 * patches * torch.linspace(-1.0, 1.0, len(shares), device=shares.device)[:, None, None]
     )
-    tilted[WATER] = shares[WATER] * tilted.sum(0)
+    tilted[_WATERS] = shares[_WATERS] * tilted.sum(0)
     sharp = tilted.square()
-    sharp[WATER] = tilted[WATER].square()
+    sharp[_WATERS] = tilted[_WATERS].square()
     return sharp / sharp.sum(0).clamp_min(1e-6)
 
 
 def _with_rock(color: Tensor, weights: Tensor, rock: Tensor, steepness: Tensor) -> Tensor:
     """Rock where ground is too steep for what grows on it."""
-    limits = torch.tensor([entry.slope_deg or 90.0 for entry in TERRAIN_CLASSES], device=color.device)
+    limits = torch.tensor([entry.slope_deg or 90.0 for entry in PAINTED_CLASSES], device=color.device)
     limit = (weights * limits[:, None, None]).sum(0)
     bare = ((steepness - limit) / SOFT_DEG + 0.5).clamp(0.0, 1.0)[..., None]
     return color * (1.0 - bare) + rock * bare
@@ -110,7 +113,7 @@ def _with_rock(color: Tensor, weights: Tensor, rock: Tensor, steepness: Tensor) 
 def _with_water_nearby(color: Tensor, weights: Tensor, flow_m2: Tensor, whole: Whole) -> Tensor:
     """Darker and greener ground along streams, where plants grow at all."""
     wet = (torch.log1p(flow_m2 / whole.pixel_size_m**2) / np.log1p(WET_SHARE * whole.pixels)).clamp(0.0, 1.0) ** 3
-    growth = torch.tensor([entry.growth for entry in TERRAIN_CLASSES], device=color.device)
+    growth = torch.tensor([entry.growth for entry in PAINTED_CLASSES], device=color.device)
     strength = WET_STRENGTH * wet * (weights * growth[:, None, None]).sum(0).clamp(0.0, 1.0)
     lush = color * torch.tensor((0.6, 0.85, 0.6), device=color.device)
     return color + (lush - color) * strength[..., None]

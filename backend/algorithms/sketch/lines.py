@@ -14,8 +14,9 @@ from torch import Tensor
 from backend.algorithms.sketch import water
 from backend.ops.terrain.bending import Bent, bend
 from shared.curves import Line
+from shared.painted_classes import first_like, numbers_like
 from shared.srgb import srgb_to_linear
-from shared.terrain_classes import SAND, TERRAIN_CLASSES, WATER
+from shared.terrain_classes import FOREST, GRASS, SAND, TERRAIN_CLASSES, WATER
 
 ROAD = "road"
 GRAVEL = (142, 134, 122)  # sRGB
@@ -48,8 +49,9 @@ def bent(
 def classes_of(classes: Tensor, bodies: water.Bodies) -> Tensor:
     """The classes [H, W] with water where it is now: a new shore is sand."""
     mask = torch.from_numpy(bodies.mask)
-    dry = torch.where(classes == WATER, SAND, classes)
-    return torch.where(mask, WATER, dry)
+    was_wet = torch.isin(classes, torch.tensor(numbers_like(WATER), dtype=classes.dtype))
+    dry = torch.where(was_wet, first_like(SAND, GRASS, FOREST), classes)
+    return torch.where(mask & ~was_wet, first_like(WATER), torch.where(mask, classes, dry))
 
 
 def falling(surface: Tensor, courses: Sequence[Tensor], is_water: Tensor) -> Tensor:
