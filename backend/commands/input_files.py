@@ -32,11 +32,17 @@ SPARE_FILES = 256  # that a process may open beside them
 
 
 def read_item(
-    port: Port, item: dict[str, Any], reading: Mapping[str, Any], photographs: list[dict[str, Any]], scratch: Path
+    port: Port,
+    item: dict[str, Any],
+    reading: Mapping[str, Any],
+    photographs: list[dict[str, Any]],
+    scratch: Path,
+    ground: Array | None = None,
 ) -> Array:
     """The array of one of the port's files; notes the file's digest in the item.
 
-    photographs: the items of the photographs that cameras belong to. scratch: a folder for maps that are spilled. Raises
+    photographs: the items of the photographs that cameras belong to. scratch: a folder for maps that are spilled. ground: the map
+    that lines lie on. Raises
     InvalidInput for a file that cannot be what the port takes, or that a recipe knows otherwise.
     """
     if ABSENT in item:
@@ -60,6 +66,7 @@ def read_item(
             name=item.get("name", path.name),
             options=from_json(reading.get("options")),
             own_first=port.many or not reading.get("pixel_size_wins"),
+            ground=ground,
         ),
     )
     return _spilled(array, path, scratch) if port.many and port.kind in _SPILLED else array

@@ -19,7 +19,7 @@ from backend.commands.progress_bar import Bar, remaining_text
 from backend.files import raster_options
 from backend.runtime import registry
 from shared.algorithm import AlgorithmSpec, Arrays, Port
-from shared.arrays import CAMERAS, PHOTOGRAPH, REPORT, Array
+from shared.arrays import CAMERAS, CURVES, PHOTOGRAPH, REPORT, Array
 from shared.cameras.flips import FLIPS, apply_flip
 from shared.errors import InvalidInput, InvalidParameter
 from shared.params import completed, parse, to_json, with_role
@@ -301,8 +301,10 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar, scratch: Pa
     from backend.commands.input_files import tell_profiles
 
     bar(0, 1, "reading files")
-    arrays = {port.name: _inputs(spec, port, request, bar, scratch) for port in spec.inputs}
-    arrays = {name: given for name, given in arrays.items() if given}
+    arrays: dict[str, tuple[Array, ...]] = {}
+    for port in sorted(spec.inputs, key=lambda port: port.kind is CURVES):  # lines may lie on a map's coordinates
+        arrays[port.name] = _inputs(spec, port, request, bar, scratch, _georeferenced(arrays))
+    arrays = {port.name: arrays[port.name] for port in spec.inputs if arrays[port.name]}
     tell_profiles(arrays)
     bar(0, 1, "loading the engine")
     from backend.runtime.kernel_compiler import signals_held
@@ -324,7 +326,14 @@ def _compute(spec: AlgorithmSpec, request: dict[str, Any], bar: Bar, scratch: Pa
     return computed, arrays, time.perf_counter() - start
 
 
-def _inputs(spec: AlgorithmSpec, port: Port, request: dict[str, Any], bar: Bar, scratch: Path) -> tuple[Array, ...]:
+def _georeferenced(arrays: Arrays) -> Array | None:
+    """The first map that says where on the ground it lies."""
+    return next((array for given in arrays.values() for array in given if "transform" in array.attributes), None)
+
+
+def _inputs(
+    spec: AlgorithmSpec, port: Port, request: dict[str, Any], bar: Bar, scratch: Path, ground: Array | None
+) -> tuple[Array, ...]:
     from backend.commands.input_files import read_item
 
     items = request["inputs"].get(port.name, [])
@@ -335,7 +344,7 @@ def _inputs(spec: AlgorithmSpec, port: Port, request: dict[str, Any], bar: Bar, 
     return tuple(
         _repeated(item, request, bar, scratch)
         if "recipe" in item
-        else read_item(port, item, request["reading"], photographs, scratch)
+        else read_item(port, item, request["reading"], photographs, scratch, ground)
         for item in items
     )
 

@@ -34,6 +34,7 @@ ENDINGS = {
     "glb": ".glb",
     "ply": ".ply",
     "json": ".json",
+    "geojson": ".geojson",
 }
 """The formats that can be asked for, and the endings of their files."""
 
@@ -46,6 +47,7 @@ class Reading:
 
     photographs: the items of the photographs that cameras belong to. name: by which photographs are matched. options: what else the
     user says of raster files. own_first: a file's own pixel size and unit come before the user's, who means another file.
+    ground: the map that lines lie on, which may be georeferenced.
     """
 
     port: Port
@@ -57,6 +59,7 @@ class Reading:
     name: str = ""
     options: RasterOptions = NOTHING_SAID
     own_first: bool = False
+    ground: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +140,12 @@ FILES: Mapping[str, FileKind] = MappingProxyType(
             reader="backend.files.strokes:read",
             writer="backend.files.strokes:write",
         ),
-        "CURVES": FileKind(),
+        "CURVES": FileKind(
+            formats=("geojson",),
+            default=("geojson",),
+            reader="backend.files.curves.reading:read",
+            writer="backend.files.curves.reading:write",
+        ),
         "PALETTE": FileKind(
             formats=("json",),
             default=("json",),

@@ -1,0 +1,1 @@
+"""Lines that bend a terrain, from GeoJSON and SVG."""
