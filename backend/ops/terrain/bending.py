@@ -81,7 +81,7 @@ def bend(height: Tensor, lines: Sequence[Line], pixel_size_m: float, *, rivers: 
             land, sea_m = shores(wanted, ground)
             held.ravel()[wanted.pixel[wanted.shore != 0]] = True
     if own := of("river"):
-        wanted = sections.rivers(own, Ground(ground, pixel_size_m, relief))
+        wanted = sections.rivers(own, Ground(ground, pixel_size_m, relief, sea_m))
         ground = _moved(ground, wanted, held, height.device)
         river.ravel()[wanted.pixel[wanted.core]] = True
         held.ravel()[wanted.pixel] = True

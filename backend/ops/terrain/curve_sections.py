@@ -70,11 +70,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Ground:
-    """What sections are made of: heights float32 [H, W], and the spread of heights that counts as the map's relief."""
+    """What sections are made of: heights float32 [H, W], the spread of heights that counts as the map's relief, and where a coast
+    has made sea, its level (NaN elsewhere).
+    """
 
     height: np.ndarray
     pixel_size_m: float
     relief_m: float
+    sea_m: np.ndarray | None = None
 
     @property
     def side_m(self) -> float:
@@ -285,6 +288,8 @@ def rivers(runs: Sequence[Run], ground: Ground) -> Wanted:
     for run, half, fall in zip(runs, halves, falls, strict=True):
         smooth_m = max(float(2.0 * half.max()), 4.0 * ground.pixel_size_m)
         along, smooth = _base(run, ground, smooth_m)
+        if ground.sea_m is not None:  # a river comes down to the water, not to the sea's floor
+            along = np.fmax(along, ground.sea_m.ravel()[run.pixels(ground.shape)])
         along = along if np.isnan(run.z_m).any() else run.z_m
         depth = _depth(run, ground, half) * np.clip(run.along / (6.0 * half + 1e-9), 0.25, 1.0)
         beds.append(profiles.river_bed(along, depth, run, smooth_m, fall))
