@@ -16,7 +16,7 @@ class TerrainClass:
     """color: what it is painted with. ground, ground_high: its albedo where it is low or moist, and where it is high or dry.
 
     slope_deg: from which slope on rock comes through. growth: how densely its plants or stones stand, 0..1.
-    height_m, relief_m: what `assemble` builds it from at 90 m per pixel: typical height over the lowest class and height range.
+    height_m, relief_m: what `assemble` builds it from on a map 20 km long: typical height above the water and height range.
     """
 
     name: str
@@ -36,27 +36,27 @@ TERRAIN_CLASSES = (
     ),
     TerrainClass(
         name="Beach and Sand", color=(225, 227, 155), ground=(206, 186, 148), ground_high=(190, 164, 126),
-        slope_deg=38.0, growth=0.0, height_m=10.0, relief_m=15.0,
+        slope_deg=38.0, growth=0.0, height_m=4.0, relief_m=18.0,
     ),
     TerrainClass(
         name="Grassland", color=(127, 173, 123), ground=(112, 124, 66), ground_high=(148, 142, 88),
-        slope_deg=36.0, growth=0.7, height_m=80.0, relief_m=80.0,
+        slope_deg=36.0, growth=0.7, height_m=60.0, relief_m=100.0,
     ),
     TerrainClass(
         name="Forest", color=(60, 120, 70), ground=(52, 74, 40), ground_high=(72, 84, 52),
-        slope_deg=44.0, growth=1.0, height_m=350.0, relief_m=450.0,
+        slope_deg=44.0, growth=1.0, height_m=220.0, relief_m=480.0,
     ),
     TerrainClass(
         name="Hills", color=(185, 122, 87), ground=(128, 118, 76), ground_high=(150, 130, 94),
-        slope_deg=34.0, growth=0.3, height_m=500.0, relief_m=300.0,
+        slope_deg=34.0, growth=0.3, height_m=320.0, relief_m=380.0,
     ),
     TerrainClass(
         name="Rock", color=(150, 150, 150), ground=(116, 108, 98), ground_high=(138, 132, 124),
-        slope_deg=0.0, growth=0.1, height_m=900.0, relief_m=900.0,
+        slope_deg=0.0, growth=0.1, height_m=620.0, relief_m=1150.0,
     ),
     TerrainClass(
         name="Snow and Ice", color=(245, 245, 250), ground=(228, 233, 240), ground_high=(242, 244, 248),
-        slope_deg=48.0, growth=0.0, height_m=1500.0, relief_m=700.0,
+        slope_deg=48.0, growth=0.0, height_m=1150.0, relief_m=850.0,
     ),
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""Terrain from a sketch: a generator makes heights (and, at continental scale, albedo) of a map of classes; water is levelled, the
-land drained, its flow mapped, and ground coloured without any light.
+"""Terrain from a sketch: a generator makes heights (and, at continental scale, albedo) of a map of classes, or they are assembled
+without one; water is levelled, the land drained, its flow mapped, and ground coloured without any light.
 
-Every step after the network works in metres on the whole map. Parts: backend/algorithms/sketch.
+Every step after the heights works in metres on the whole map. Parts: backend/algorithms/sketch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.sketch import cover, lines, network, water
+from backend.algorithms.sketch import assembly, cover, lines, network, water
 from backend.ops.resampling import resize
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import generator_units, routing
@@ -30,11 +30,12 @@ from shared.terrain_classes import TERRAIN_CLASSES, WATER
 
 BETWEEN_M = 900.0  # pixel size from which on the continental model is nearer, by ratio
 DROP_M = 1e-3
-STAGES = 6  # after the network, for progress
+STAGES = 6  # after the heights, for progress
+ASSEMBLY_STEPS = 60  # that assembling heights counts as
 
 
 class _Stages:
-    """Progress: the network's tiles, then one stage after the other."""
+    """Progress: the network's tiles or the assembly, then one stage after the other."""
 
     def __init__(self, job: JobContext) -> None:
         self._job = job
@@ -43,6 +44,10 @@ class _Stages:
     def tile(self, number: int, tiles: int) -> None:
         self._tiles = self._done = tiles
         self._job.step(number, tiles + STAGES, "drawing the terrain")
+
+    def assembled(self, share: float, stage: str) -> None:
+        self._tiles = self._done = ASSEMBLY_STEPS
+        self._job.step(int(100 * share * ASSEMBLY_STEPS), 100 * (ASSEMBLY_STEPS + STAGES), stage)
 
     def next(self, stage: str, share: float = 0.0) -> None:
         """Begin a stage, or go on with it: share of it that is done."""
@@ -73,7 +78,8 @@ def run(params: TerrainParams, inputs: Mapping[str, Any], job: JobContext) -> di
     classes = torch.from_numpy(np.ascontiguousarray(inputs["classes"].values))
     pixel_size_m = params.size_m / max(classes.shape)
     stages = _Stages(job)
-    height, color = _drawn(params, classes, pixel_size_m, job, stages)
+    make = _assembled if params.method == "assemble" else _drawn
+    height, color = make(params, classes, pixel_size_m, job, stages)
     job.preview(height=height)
     land = _settled(params, inputs, classes, height, pixel_size_m, stages)
     del height  # a large map's memory
@@ -129,6 +135,17 @@ def chosen_scale(params: TerrainParams, pixel_size_m: float) -> str:
     if params.scale != "auto":
         return params.scale
     return "continental" if pixel_size_m >= BETWEEN_M else "regional"
+
+
+def _assembled(
+    params: TerrainParams, classes: Tensor, pixel_size_m: float, job: JobContext, stages: _Stages
+) -> tuple[Tensor, Tensor | None]:
+    """Heights [H, W] in metres without a network, and no albedo."""
+    height = assembly.assemble(
+        classes.numpy(), params.size_m, seed=params.seed, generator=job.generator, device=job.device,
+        observe=stages.assembled,
+    )  # fmt: skip
+    return height * params.relief, None
 
 
 def _drawn(

@@ -43,7 +43,7 @@ def find(height_m: np.ndarray, is_water: np.ndarray) -> Bodies:
     A body's level is a low one of its shore's, so that no land has to be raised by much; where a body has no shore it is the mean
     of what it covers.
     """
-    labels, count = ndimage.label(is_water, structure=np.ones((3, 3), int))
+    labels, count = cast("tuple[np.ndarray, int]", ndimage.label(is_water, structure=np.ones((3, 3), int)))
     levels = np.zeros(count + 1)
     for number, window in enumerate(ndimage.find_objects(labels), 1):
         around = tuple(
@@ -104,8 +104,11 @@ def _with_shores(ground: np.ndarray, bodies: Bodies, rows: slice, pixel_size_m: 
 
 def _depths(bodies: Bodies, pixel_size_m: float) -> np.ndarray:
     """Metres of water, float32 [H, W]: a bed that slopes away from the shore and levels out."""
-    apart = ndimage.distance_transform_edt(np.pad(bodies.mask, 1, mode="edge"))
-    offshore = cast("np.ndarray", apart)[1:-1, 1:-1].astype(np.float32) * np.float32(pixel_size_m)
+    if bodies.mask.all():  # an open sea has no shore to count from
+        offshore = np.full(bodies.mask.shape, min(bodies.mask.shape) / 4.0 * pixel_size_m, np.float32)
+    else:
+        apart = ndimage.distance_transform_edt(np.pad(bodies.mask, 1, mode="edge"))
+        offshore = cast("np.ndarray", apart)[1:-1, 1:-1].astype(np.float32) * np.float32(pixel_size_m)
     widest = np.asarray(ndimage.maximum(offshore, bodies.labels, np.arange(len(bodies.levels_m))))
     deepest = np.maximum(DEEPEST_SHARE * 2.0 * widest, 1.0).astype(np.float32)[bodies.labels]
     offshore *= np.float32(-BED_SLOPE)

@@ -1,0 +1,113 @@
+"""The large forms of a terrain built without a network: smooth heights that follow the hints of a sketch's classes.
+
+Water lies low and the land rises from it; each class stands at its height, mountains rise towards their middle, borders are slopes
+and no steps. Lengths are shares of the map, so that a draft of few pixels has the forms of the final terrain. Makes no landforms:
+those are transferred onto this (assembly.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from backend.ops.resampling import resize
+from backend.ops.smoothing import gaussian
+from shared.painted_classes import PAINTED_CLASSES
+from shared.terrain_classes import WATER
+
+HINTS_SIDE_M = 20_000.0  # the map that the classes' hints are of
+LARGE_MAP_POWER = 0.85  # heights grow with the side of small maps, and much more slowly on large ones
+BLENDS = (
+    (0.010, 0.25),
+    (0.030, 0.35),
+    (0.080, 0.40),
+)  # deviations, of the side, and shares of the passages between classes
+RISE_SHARE = 0.06  # of the side, over which a class rises from its border towards its middle
+MIDDLE_SHARE = 0.6  # of a class's relief by which its middle stands above its border
+VALLEY_SHARE = 0.05  # of the side, over which land rises from water beside it
+FALL_SHARE = 0.15  # of the land's height that comes with distance from water alone
+WORK_PX = 512  # of the longer side, at most; there is nothing smaller in the result
+
+
+@dataclass(frozen=True)
+class Base:
+    """height, relief float32 [H, W]: metres above the water, and the height range of landforms that belongs there."""
+
+    height: torch.Tensor
+    relief: torch.Tensor
+
+
+def base(classes: np.ndarray, size_m: float) -> Base:
+    """Large forms of a sketch [H, W] whose longer side is size_m long."""
+    shape = classes.shape
+    step = max(1, -(-max(shape) // WORK_PX))
+    is_water = water_of(classes)
+    distance = _distance(is_water)[::step, ::step]  # of the whole sketch: a thin river is not lost
+    coarse = np.ascontiguousarray(classes[::step, ::step])
+    side = max(shape)
+    factor = vertical_factor(size_m)
+    height, relief = (
+        np.array([getattr(entry, name) for entry in PAINTED_CLASSES], np.float32)[land_classes(coarse)] * factor
+        for name in ("height_m", "relief_m")
+    )
+    height += MIDDLE_SHARE * relief * _towards_middle(coarse, side / step)
+    height, relief = (_blended(part, side / step) for part in (height, relief))
+    open_land = distance / (distance + VALLEY_SHARE * side) if is_water.any() else np.ones_like(height)
+    far = distance / max(float(distance.max()), 1.0) if is_water.any() else np.zeros_like(height)
+    height = height * open_land * (1.0 - FALL_SHARE + FALL_SHARE * far)
+    relief = relief * np.sqrt(open_land)
+    return Base(*(_enlarged(part, shape) for part in (height, relief)))
+
+
+def vertical_factor(size_m: float) -> float:
+    """What the hints' metres are multiplied by on a map of this side: 1 at HINTS_SIDE_M."""
+    ratio = size_m / HINTS_SIDE_M
+    return ratio * (2.0 / (1.0 + ratio)) ** LARGE_MAP_POWER
+
+
+def water_of(classes: np.ndarray) -> np.ndarray:
+    """Where a sketch has water, bool [H, W]."""
+    return np.array([entry.like == WATER for entry in PAINTED_CLASSES])[classes]
+
+
+def land_classes(classes: np.ndarray) -> np.ndarray:
+    """The classes, water replaced by the land nearest to it: rivers through mountains do not flatten them from afar."""
+    is_water = water_of(classes)
+    if is_water.all() or not is_water.any():
+        return classes
+    nearest = ndimage.distance_transform_edt(is_water, return_distances=False, return_indices=True)
+    return classes[tuple(cast("np.ndarray", nearest))]
+
+
+def _distance(is_water: np.ndarray) -> np.ndarray:
+    """Pixels to the nearest water, float32; zero in water."""
+    if not is_water.any():
+        return np.zeros(is_water.shape, np.float32)
+    return cast("np.ndarray", ndimage.distance_transform_edt(~is_water)).astype(np.float32)
+
+
+def _towards_middle(classes: np.ndarray, side: float) -> np.ndarray:
+    """0 at the border to a lower class, to 1 far from it: [H, W] float32."""
+    result = np.zeros(classes.shape, np.float32)
+    is_water = water_of(classes)
+    level = np.where(is_water, -np.inf, np.array([entry.height_m for entry in PAINTED_CLASSES])[classes])
+    for number in np.unique(classes[~is_water]):
+        below = level < PAINTED_CLASSES[number].height_m
+        if below.any():
+            distance = cast("np.ndarray", ndimage.distance_transform_edt(~below))
+            mine = classes == number
+            result[mine] = 1.0 - np.exp(-distance[mine] / (RISE_SHARE * side))
+    return result
+
+
+def _blended(values: np.ndarray, side: float) -> np.ndarray:
+    wide = torch.from_numpy(values)
+    return sum(share * gaussian(wide, max(0.5, sigma * side), edge="nearest") for sigma, share in BLENDS).numpy()  # type: ignore[union-attr]
+
+
+def _enlarged(values: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
+    return resize(torch.from_numpy(np.ascontiguousarray(values, np.float32)), shape).clamp_min(0.0)
