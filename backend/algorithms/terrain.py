@@ -160,7 +160,7 @@ def _drawn(
     except ValueError as error:
         raise InvalidInput(
             f"{params.weights_file or name} does not hold the weights of a terrain generator: {error}.",
-            hint="Use weights.safetensors of a run of: relievo.py train terrain",
+            hint="Use weights.safetensors of a run of: relievo.py train terrain --architecture compact",
             field="weights_file",
         ) from error
     of_scale = generator_units.continental_scale if scale == "continental" else generator_units.regional_scale

@@ -16,9 +16,12 @@ from backend.ops.terrain import generator_units
 from backend.training.data import class_maps, pack
 from backend.training.data.batches import MARGIN_PX, Batch, inner, strengths, without_steps
 from shared.errors import InvalidInput
+from shared.terrain_classes import WATER
 
 ORIGIN_STEP = 24
 FLAT_PX = 0.7  # range of heights in pixels below which a crop is flat: nine of ten are passed over
+LEAST_LAND = 0.15  # of a crop, where a pack has classes: crops with less are hardly ever drawn
+HARDLY_EVER = 1e-4
 METRE_STEP_M = 1.0  # SRTM has whole metres
 
 
@@ -58,7 +61,7 @@ class MetricCrops:
         if self._classes is None:
             self._relative = torch.cat([class_maps.relative(height.to(device)).flatten() for height in in_pixels])
         starts = np.cumsum([0] + [height.numel() for height in in_pixels])
-        self._origins, self._weights = _origins(in_pixels, [part.valid for part in maps], starts, self.canvas)
+        self._origins, self._weights = _origins(in_pixels, maps, starts, self.canvas)
 
     def batch(self, count: int, generator: torch.Generator) -> Batch:
         device = self._heights.device
@@ -144,16 +147,18 @@ def _rooms(valid: np.ndarray, canvas: int) -> list[tuple[int, int]]:
 
 
 def _origins(
-    heights: Sequence[Tensor], valid: Sequence[np.ndarray], starts: np.ndarray, canvas: int
+    heights: Sequence[Tensor], maps: Sequence[_Part], starts: np.ndarray, canvas: int
 ) -> tuple[Tensor, Tensor]:
     """Crops (start of the map, row, column, number of the map, its columns) [N, 5] and how often each is drawn [N]."""
     rows_of, weights = [], []
-    for number, height in enumerate(heights):
-        columns = int(height.shape[1])
-        found = [(int(starts[number]), y, x, number, columns) for y, x in _rooms(valid[number], canvas)]
-        spans = [float(np.ptp(height[y : y + canvas, x : x + canvas].numpy())) for _, y, x, _, _ in found]
+    for number, (height, part) in enumerate(zip(heights, maps, strict=True)):
+        rooms = _rooms(part.valid, canvas)
+        rows_of += [(int(starts[number]), y, x, number, int(height.shape[1])) for y, x in rooms]
+        spans = [float(np.ptp(height[y : y + canvas, x : x + canvas].numpy())) for y, x in rooms]
         weight = np.where(np.array(spans) > FLAT_PX, 1.0, 0.1)
-        rows_of += found
+        if part.classes is not None:
+            land = [float((part.classes[y : y + canvas, x : x + canvas] != WATER).mean()) for y, x in rooms]
+            weight = np.where(np.array(land) >= LEAST_LAND, weight, HARDLY_EVER)
         weights.append(weight / np.sqrt(weight.sum()))  # large maps more often, but not in proportion
     return torch.tensor(rows_of), torch.from_numpy(np.concatenate(weights))
 

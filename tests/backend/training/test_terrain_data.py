@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,20 @@ def test_the_pack_trains(folder: Path) -> None:
     assert not bool(high.any()), "colours are turned as their heights are"
 
 
+def test_crops_of_open_sea_are_hardly_ever_drawn(folder: Path, tmp_path: Path) -> None:
+    region = replace(pack.regions(folder)[0], split="train")
+    maps = pack.read(folder, region)
+    shape = (130, 400)
+    classes = np.full(shape, WATER, np.uint8)
+    classes[:, :90] = 3
+    height = np.where(classes == WATER, region.low_m, region.high_m).astype(np.float32)
+    pack.write(
+        tmp_path, [(region, replace(maps, height=height, valid=np.ones(shape, bool), color=None, classes=classes))]
+    )
+    batch = metric_crops.MetricCrops(tmp_path, 64, torch.device("cpu")).batch(32, torch.Generator().manual_seed(0))
+    assert float((batch.classes != WATER).flatten(1).float().mean(1).min()) > 0.1
+
+
 def test_a_person_may_rename_clusters(folders: tuple[Path, Path], folder: Path, tmp_path: Path) -> None:
     document = json.loads((folder / "clusters.json").read_text())
     for entry in document["regional"]:
@@ -212,22 +227,19 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(prepare_files, words, sent
     assert sorted(path for path in tmp_path.rglob("*")) == before
 
 
-def test_a_disk_that_fills_leaves_nothing(
-    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The system refuses the fifth file, as it does when no block is left."""
-    save, written = Image.Image.save, []
+@pytest.mark.skipif(os.name == "nt", reason="the limit of a file's size is POSIX's")
+@pytest.mark.parametrize("limit", [9_000, 70_000])
+def test_a_disk_that_fills_leaves_nothing(limit: int, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """The system refuses the rest of the first map, or of the sheet when all maps are written."""
+    import resource
 
-    def limited(image: Image.Image, path: Path, **options: object) -> None:
-        written.append(path)
-        if len(written) == 5:
-            Path(path).write_bytes(b"half")
-            raise OSError(errno.ENOSPC, "No space left on device")
-        save(image, path, **options)
-
-    monkeypatch.setattr(Image.Image, "save", limited)
-    with pytest.raises(StorageFull, match=r"pack could not be written: the disk is full"):
-        made(tmp_path / "new" / "pack", "--heights", folders[0])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(StorageFull, match=r"pack could not be written: the disk is full"):
+            made(tmp_path / "new" / "pack", "--heights", folders[0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
 
 

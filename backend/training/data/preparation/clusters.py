@@ -16,10 +16,12 @@ from scipy.sparse.linalg import eigsh
 from scipy.spatial import KDTree
 from torch import Tensor, nn
 
+from backend.ops.adam import Adam
+
 NEIGHBOURS = 12
 RESTARTS = 8
 HIDDEN = 48
-STEPS = 400
+STEPS = 300
 RATE = 0.01
 MOST_SAMPLES = 4000  # of which the neighbourhoods are built; more would not change the clusters
 
@@ -95,9 +97,9 @@ def _classifier(points: np.ndarray, numbers: np.ndarray, count: int, seed: int) 
         layer.weight.data = (torch.rand(layer.weight.shape, generator=generator) * 2.0 - 1.0) * bound
         layer.bias.data.zero_()
     values, targets = torch.from_numpy(points), torch.from_numpy(numbers)
-    adam = torch.optim.Adam(network.parameters(), lr=RATE)
+    weights = list(network.parameters())
+    adam = Adam(weights)
     for _ in range(STEPS):
-        adam.zero_grad()
-        F.cross_entropy(network(values), targets).backward()
-        adam.step()
+        gradients = torch.autograd.grad(F.cross_entropy(network(values), targets), weights)
+        adam.step(weights, [-gradient for gradient in gradients], RATE)
     return network.eval()
