@@ -16,6 +16,7 @@ from .params import Param, describe, suggestion
 
 Makes = Literal["terrain", "surface", "painting", "maps"]
 SOURCES = (
+    "curves",
     "image",
     "mesh",
     "collection",

@@ -17,11 +17,11 @@ from ..readers import exemplars, table
 from ..readers.source import Source, from_json, is_engine
 from ..readers.table import read
 from ..shared.algorithm import AlgorithmSpec, Port
-from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH, Array
+from ..shared.arrays import CAMERAS, CURVES, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
 from ..writers import record, water
-from . import drawing_sources, scan_reading, scan_sources, sketch_sources
+from . import curve_sources, drawing_sources, scan_reading, scan_sources, sketch_sources
 from .scan_sources import follows_cameras
 
 __all__ = [
@@ -104,6 +104,8 @@ def collect(
                 raise InvalidInput(f"{port.label} come with the cameras.", hint="Name the cameras.", field=port.name)
         elif not text:
             given[port.name] = chosen(scene, spec, port, active)
+        elif port.kind is CURVES and text.partition(":")[0] == "curves":
+            given[port.name] = _chosen_curves(scene, spec, port, active, text)
         elif port.kind in (MESH, CAMERAS):
             given |= scan_sources.from_text(text, spec, port)
         else:
@@ -128,12 +130,31 @@ def chosen(
     """
     if port.kind in (MESH, CAMERAS):
         return scan_sources.chosen(scene, spec, port, active)[port.name]
+    if port.kind is CURVES:
+        return _chosen_curves(scene, spec, port, active)
     group = getattr(typed.settings(scene), spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
     found = tuple(_picked(scene, spec, port, entry, active) for entry in settings if entry.source != "NONE")
     if not found and not port.optional:
         raise InvalidInput(f"{port.label}: there is nothing in Blender to take it from.", field=port.name)
     return found
+
+
+def _chosen_curves(
+    scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None, text: str = ""
+) -> tuple[Source, ...]:
+    """The curves over the engine's map, by the picker or by "curves" or "curves:COLLECTION"; nothing where there are none."""
+    settings = getattr(getattr(typed.settings(scene), spec.name), f"from_{port.name}")
+    if settings.source != "CURVES" and not text:
+        return () if settings.source == "NONE" else (_picked(scene, spec, port, settings, active),)
+    below = curve_sources.map_port(spec)
+    try:
+        given = {below.name: chosen(scene, spec, below, active)} if below is not None else {}
+    except InvalidInput:
+        return ()  # the map is missing, which is said where it belongs
+    collection = text.partition(":")[2] if text else settings.collection.name if settings.collection else ""
+    found = curve_sources.of_collection(scene, spec, collection, given)
+    return (found,) if found is not None else ()
 
 
 def _picked(

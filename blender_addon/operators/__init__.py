@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
-from . import backend, cameras, engines, inputs, jobs, results, scattering, scene, sketches, unwrapping, variations
+from . import (
+    backend,
+    cameras,
+    curves,
+    engines,
+    inputs,
+    jobs,
+    results,
+    scattering,
+    scene,
+    sketches,
+    unwrapping,
+    variations,
+)
 
-MODULES = (backend, cameras, engines, inputs, jobs, results, scattering, scene, sketches, unwrapping, variations)
+MODULES = (
+    backend,
+    cameras,
+    curves,
+    engines,
+    inputs,
+    jobs,
+    results,
+    scattering,
+    scene,
+    sketches,
+    unwrapping,
+    variations,
+)
 
 
 def register() -> None:

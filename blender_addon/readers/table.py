@@ -39,7 +39,7 @@ from ..shared.arrays import (
 )
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import classes, drawing, drawn_meshes, exemplars, images, meshes, sketches
+from . import classes, curves, drawing, drawn_meshes, exemplars, images, meshes, sketches
 from .source import Source
 
 Item = tuple[
@@ -199,6 +199,10 @@ def _within_palette(found: Array, port: Port) -> Array:
     return found
 
 
+def _curves(source: Source, _port: Port, context: bpy.types.Context) -> Array:
+    return curves.read(source, context)
+
+
 def _landscape(source: Source, _port: Port, _context: bpy.types.Context) -> Array:
     return exemplars.read(source.name)
 
@@ -210,6 +214,7 @@ _FLAT_IMAGE: Item = ("IMAGE", "Image", "An image of flat colours, one for each c
 _SKETCH: Item = ("SKETCH", "Sketch", "A plane in the scene that classes are painted on", "BRUSH_DATA", 11)
 _DRAWING: Item = ("DRAWING", "Scene", "Meshes that carry a class, seen from above or by their UVs", "SCENE_DATA", 12)
 _DRAWN: Item = ("DRAWING", "Drawn Meshes", "The heights of the meshes that the sketch is drawn from", "SCENE_DATA", 12)
+_CURVES: Item = ("CURVES", "Curves", "Curves over the map that carry a type", "CURVE_PATH", 13)
 _LANDSCAPE: Item = ("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3)
 _MATERIALS: Item = ("MATERIALS", "Materials", "The pass indices of the materials of a mesh", "MATERIAL", 5)
 _OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects above a mesh", "OBJECT_DATA", 6)
@@ -260,7 +265,7 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
     NORMAL_MAP: {"image": Reader(items=(IMAGE,), read=_of_image(images.normal_map)), "engine": _ENGINE},
     TEXTURE_SET: {"engine": _ENGINE},
     STROKES: {"engine": _ENGINE},
-    CURVES: {"engine": _ENGINE},
+    CURVES: {"curves": Reader(items=(_CURVES,), read=_curves), "engine": _ENGINE},
     MESH: {"collection": Reader(items=(_MESHES,)), "mesh": Reader(items=(_SURFACE,))},
     CAMERAS: {"cameras": Reader(items=_VIEWS)},
     PHOTOGRAPH: {"photographs": _WITH_CAMERAS},
@@ -277,6 +282,7 @@ NOT_READ: Mapping[ArrayKind, str] = {
 _SOURCE_NAMES = {"object": "mesh"}  # a Source's kind -> what Port.reads calls it, where the two differ
 _PICKED_NAMES = {"IMAGE": "image", "OBJECT": "mesh", "EXEMPLAR": "exemplar", "MATERIALS": "materials"}
 _PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection", "SKETCH": "sketch", "DRAWING": "drawing"}
+_PICKED_NAMES |= {"CURVES": "curves"}
 
 
 def readers_of(port: Port) -> dict[str, Reader]:

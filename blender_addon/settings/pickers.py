@@ -44,7 +44,7 @@ def default(spec: AlgorithmSpec, port: Port) -> str:
     another engine's new result or the first there is.
     """
     given = [item[0] for item in items(spec, port)]
-    for name in ("NONE", "AUTO"):
+    for name in ("CURVES", "NONE", "AUTO"):
         if name in given:
             return name
     if port.many and "EXEMPLAR" in given:

@@ -16,7 +16,7 @@ from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import drawing_panel, size_lines, sketch_panel
+from . import curve_panel, drawing_panel, size_lines, sketch_panel
 from .sidebar import RelievoTab
 from .text_fit import wrapped
 
@@ -103,6 +103,8 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
             sketch_panel.draw(column, context, spec, port, settings)
         elif settings.source == "DRAWING":
             drawing_panel.draw(column, context, spec, port, settings)
+        elif settings.source == "CURVES":
+            curve_panel.draw(column, context, spec, port, settings)
         elif settings.source == "AUTO":
             self._draw_automatic(column, context, spec, port, settings)
         elif settings.source == "EXEMPLAR":

@@ -19,7 +19,7 @@ from ..shared.catalog import algorithms
 from ..shared.jobs import JobState
 from ..shared.params import with_role
 from ..writers import table
-from . import drawing_panel, failures, input_panel, result_panel, size_lines
+from . import curve_panel, drawing_panel, failures, input_panel, result_panel, size_lines
 from .connection_panel import draw_connection
 from .sidebar import RelievoTab
 from .text_fit import on_a_bar, wrapped
@@ -221,6 +221,7 @@ CLASSES = (
     RELIEVO_PT_main,
     input_panel.RELIEVO_PT_inputs,
     drawing_panel.RELIEVO_PT_class,
+    curve_panel.RELIEVO_PT_curve,
     RELIEVO_PT_settings,
     RELIEVO_PT_result,
     RELIEVO_PT_generate,

@@ -39,6 +39,7 @@ SAVED_SOURCES = {
     "SCENE": 8,
     "SELECTED": 9,
     "AUTO": 10,
+    "CURVES": 13,
     "SKETCH": 11,
     "DRAWING": 12,
 }
