@@ -278,7 +278,77 @@ def _scan_robustness(result: dict[str, Any]) -> Iterator[Claim]:
     )  # fmt: skip
 
 
+_LIKENESS = (
+    ("slope", "slope W1"), ("curvature", "curvature W1"), ("spectrum", "log-PSD RMSE"), ("drainage", "drainage-area W1")
+)  # fmt: skip
+
+
+def _terrain_quality(result: dict[str, Any]) -> Iterator[Claim]:
+    for scale in ("regional", "continental"):
+        found = result[scale]
+        of = f"{len(found['sketches'])} sketches that no training saw, 512²"
+        iou = found["iou"]
+        yield Claim(
+            what=f"Terrain, {scale}: IoU of its classes, read back, with the sketch", against=of, asked="≥ 0.8",
+            measured=f"{iou:.3f}", share=iou / 0.8,
+        )  # fmt: skip
+        data = found["light_of_the_data"]
+        against = f"worst of {of}" + (f"; the data themselves: {data:.2g}" if data is not None else "")
+        yield _most(f"Terrain, {scale}: light in the colour, R²", against, 0.02, found["light"], "")
+        yield _most(f"Terrain, {scale}: pit cells", f"worst of {of}", 3.0, 100.0 * found["pits"], "%")
+        windows = len(found["likeness"]["windows"])
+        for key, name in _LIKENESS:
+            row = found["likeness"][key]
+            against = f"neighbouring windows of one real tile, mean of {windows} held-out windows"
+            yield Claim(
+                what=f"Terrain, {scale}: {name} to real ground", against=against, asked=f"≤ {row['neighbours']:.3g}",
+                measured=f"{row['ours']:.3g}", share=row["neighbours"] / row["ours"],
+            )  # fmt: skip
+
+
+def _terrain_uniform(result: dict[str, Any]) -> Iterator[Claim]:
+    for scale in ("regional", "continental"):
+        found = result[scale]
+        against = f"real ground's mean + 0.05, worst of {len(found['rows'])} classes"
+        yield _most(
+            f"Terrain, {scale}, one class only: autocorrelation peak", against, found["most_peak"], found["peak"], ""
+        )
+        yield _most(
+            f"Terrain, {scale}, one class only: correlation of two seeds", "worst of 6", 0.5, found["seeds_alike"], ""
+        )
+
+
+def _terrain_speed(result: dict[str, Any]) -> Iterator[Claim]:
+    asked = result["targets"]
+    yield _most(
+        "Terrain, 512²: one pass of the network", "weights loaded", asked["network_s"], result["network_s"], "s"
+    )
+    yield _most("Terrain, 512²: all of it", "weights loaded", asked["engine_s"], result["engine_s"], "s")
+    against = "one pass of SPADE of the published size, plain PyTorch"
+    yield _ratio(
+        "Terrain, 512²: one pass of the network", against, asked["ratio"], result["network_s"], result["spade_s"]
+    )
+
+
+def _terrain_tiles(result: dict[str, Any]) -> Iterator[Claim]:
+    asked, large = result["targets"], result["4096"]
+    yield _most("Terrain, 4096²: peak memory", "whole process", asked["peak_gib"], large["peak_gib"], "GiB")
+    ratio = result["time_per_pixel_ratio"]
+    yield _most(
+        "Terrain, 4096²: time per pixel",
+        f"that of 1024² ({large['seconds']:.0f} s in all)",
+        asked["linear"],
+        ratio,
+        "x",
+    )
+    yield _most("Terrain, 4096²: step across tile borders / beside them", "", asked["seams"], large["seam_energy"], "")
+
+
 _READERS = {
+    "terrain-quality": _terrain_quality,
+    "terrain-uniform": _terrain_uniform,
+    "terrain-speed": _terrain_speed,
+    "terrain-tiles": _terrain_tiles,
     "noise": _noise,
     "hydrology": _hydrology,
     "terrain-mesh": _terrain_mesh,

@@ -31,7 +31,8 @@ def features(outputs: Mapping[str, Any], pixel_size_m: float) -> np.ndarray:
 
     surface = np.asarray(outputs["water_level"].values, np.float64)
     color = np.sqrt(np.clip(outputs["albedo"].values, 0.0, 1.0))
-    steepness = np.hypot(*np.gradient(surface, pixel_size_m))
+    down, across = np.gradient(surface, pixel_size_m)
+    steepness = np.hypot(down, across)
     relative = class_maps.relative(torch.from_numpy(surface / pixel_size_m).float()).numpy()
     layers = [gaussian_filter(color[..., channel], 1.5) for channel in range(3)]
     layers += [np.log(gaussian_filter(steepness, sigma) + 1e-4) for sigma in (3.0, 10.0)]

@@ -112,6 +112,31 @@ def autocorrelation_peak(height: np.ndarray, sigma_px: float = HIGH_PASS_PX) -> 
     return float(correlation[peaks].max()) if peaks.any() else 0.0
 
 
+def axis_alignment(height: np.ndarray, shortest_px: float = 4.0, longest_px: float = 24.0) -> float:
+    """Mean spectral power of forms that run along rows or columns over that of diagonal ones, within 15 degrees each; 1: no grid.
+
+    Forms of shortest_px to longest_px. Finds woven textures whose forms do not repeat, which have no autocorrelation peak.
+    """
+    z = np.asarray(height, np.float64)
+    rows, columns = z.shape
+    fine = (z - gaussian_filter(z, longest_px)) * np.hanning(rows)[:, None] * np.hanning(columns)[None]
+    power = np.abs(np.fft.fft2(fine)) ** 2
+    down, across = np.fft.fftfreq(rows)[:, None], np.fft.fftfreq(columns)[None]
+    frequency = np.hypot(down, across)
+    angle = np.degrees(np.arctan2(np.abs(down), np.abs(across)))
+    rings = np.rint(
+        np.log2(np.maximum(frequency, 1e-9)) * 8.0
+    )  # each ring counts alike: power falls steeply with frequency
+    band = (frequency >= 1.0 / longest_px) & (frequency <= 1.0 / shortest_px)
+    straight, slanted = band & (np.abs(angle - 45.0) >= 30.0), band & (np.abs(angle - 45.0) <= 15.0)
+    shares = [
+        power[straight & (rings == ring)].mean() / power[slanted & (rings == ring)].mean()
+        for ring in np.unique(rings[slanted])
+        if (straight & (rings == ring)).any()
+    ]
+    return float(np.exp(np.mean(np.log(shares))))
+
+
 def seam_energy(height: np.ndarray, rows: Iterable[int], columns: Iterable[int]) -> float:
     """Mean departure of the step across tile borders from the steps on both sides, over that across the lines nearby; 1: no seam.
 
