@@ -177,14 +177,19 @@ def _empty(material: bpy.types.Material) -> bpy.types.NodeTree:
 
 
 def _surface(graph: ShaderGraph, maps: Mapping[str, Socket], colors: Socket | None = None) -> bpy.types.Node:
-    """The whole surface, of all layers or of given colours; returns the output node."""
+    """The whole surface, of all layers or of given colours; returns the output node.
+
+    Colours go without haze: exporters find a picture only where its shader is the surface itself, and take haze for a glow.
+    """
     output = graph.node("ShaderNodeOutputMaterial")
-    shader = _layers(graph, maps) if colors is None else graph.node("ShaderNodeBsdfPrincipled")
-    if colors is not None:
-        graph.feed(shader.inputs["Base Color"], colors)
-        graph.feed(shader.inputs["Roughness"], _roughness(graph, maps))
-        graph.feed(shader.inputs["Specular IOR Level"], 0.25)
-    graph.feed(output.inputs["Surface"], _haze(graph, shader.outputs["BSDF"]))
+    if colors is None:
+        graph.feed(output.inputs["Surface"], _haze(graph, _layers(graph, maps).outputs["BSDF"]))
+        return output
+    shader = graph.node("ShaderNodeBsdfPrincipled")
+    graph.feed(shader.inputs["Base Color"], colors)
+    graph.feed(shader.inputs["Roughness"], _roughness(graph, maps))
+    graph.feed(shader.inputs["Specular IOR Level"], 0.25)
+    graph.feed(output.inputs["Surface"], shader.outputs["BSDF"])
     return output
 
 

@@ -183,7 +183,9 @@ def _finish(
     elif kind == "ADAPTIVE":
         displacement.by_cycles(item, max(heights.values.shape))
     dry, level = water.taken(outputs)
-    others = _without_sets({name: array for name, array in dry.items() if name != port})
+    others = _without_sets(
+        {name: array for name, array in dry.items() if name != port and not _grows_nowhere(name, array)}
+    )
     steep = ground.slope(heights.values, heights.pixel_size_m)
     if _color_of(others):
         others = {materials.ROUGHNESS: Array(MASK, ground.roughness(others, steep)), **others}
@@ -193,6 +195,11 @@ def _finish(
     else:
         _dress(item, steep, others)
     water.renew(item, heights, others.get(water.MASK_PORT), level)
+
+
+def _grows_nowhere(name: str, array: Array) -> bool:
+    """A density without any: to nodes it is the same as none, and to a person it is a class too many."""
+    return name.startswith(scatter.PREFIX) and array.kind is MASK and not array.values.any()
 
 
 def _dress(item: bpy.types.Object, steepness: np.ndarray, others: dict[str, Array]) -> None:

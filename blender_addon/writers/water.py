@@ -65,12 +65,12 @@ def renew(item: bpy.types.Object, heights: Array, mask: Array | None, level: Arr
     if surface is None:
         if made is not None:
             typed.mesh(made).clear_geometry()
-            _show(made, False)
+            _show(made, in_views=False, in_renders=False)
         return
     if made is None:
         made = _new(item)
     elif not len(typed.mesh(made).vertices):
-        _show(made, not item.hide_render)
+        _show(made, in_views=True, in_renders=not item.hide_render)
     _fill(typed.mesh(made), surface)
 
 
@@ -170,10 +170,9 @@ def _new(item: bpy.types.Object) -> bpy.types.Object:
     return made
 
 
-def _show(made: bpy.types.Object, seen: bool) -> None:
-    made.hide_render = not seen
-    if made.name in bpy.context.view_layer.objects:
-        made.hide_set(not seen)
+def _show(made: bpy.types.Object, *, in_views: bool, in_renders: bool) -> None:
+    """Apart from the eye in the outliner, which is the terrain's and the user's."""
+    made.hide_viewport, made.hide_render = not in_views, not in_renders
 
 
 def _fill(mesh: bpy.types.Mesh, made: Surface) -> None:

@@ -36,6 +36,7 @@ def outputs(**changes) -> dict[str, Array]:
         "flow": Array(AREA_MAP, np.full((ROWS, COLUMNS), 400.0, np.float32), {"pixel_size_m": PIXEL_M}),
         "classes": Array(CLASS_MAP, classes, {"names": ["Water", "Sand", "Grass", "Forest", "Hills", "Rock"]}),
         "density_forest": Array(MASK, (classes == 3).astype(np.float32)),
+        "density_snow": Array(MASK, heights * 0),
         **changes,
     }
 
@@ -113,10 +114,10 @@ def test_water_comes_changes_hides_and_comes_again_with_the_users_material():
     made.data.materials[0] = mine
     terrain.replace(item, dry(), kind="MESH")
     assert water.of(item) == made
-    assert (len(made.data.vertices), made.hide_render, made.hide_get()) == (0, True, True)
+    assert (len(made.data.vertices), made.hide_render, made.hide_viewport) == (0, True, True)
     terrain.replace(item, outputs(), kind="MESH")
     assert len(made.data.vertices)
-    assert (made.hide_render, made.hide_get(), made.data.materials[0]) == (False, False, mine)
+    assert (made.hide_render, made.hide_viewport, made.data.materials[0]) == (False, False, mine)
     assert len(item.children) == 1
 
 
@@ -137,6 +138,7 @@ def test_class_flow_slope_and_density_lie_on_the_mesh(kind):
     slope = values_of(mesh, "slope").reshape(ROWS, COLUMNS)
     assert slope[2, 30] == pytest.approx(np.arctan(8.0 / PIXEL_M), rel=1e-5), "radians"
     assert "water_level" not in mesh.attributes
+    assert "density_snow" not in mesh.attributes, "it grows nowhere"
 
 
 def test_slope_is_the_same_over_the_bands():
