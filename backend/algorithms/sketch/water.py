@@ -13,7 +13,7 @@ from scipy import ndimage
 
 SHORE_QUANTILE = 0.1  # of the heights along a shore at which its water stands: a few low places do not empty a lake
 BED_SLOPE = 0.06
-DEEPEST_SHARE = 0.02  # of a body's width
+DEEPEST_SHARE, DEEPEST_M = 0.02, 4000.0  # of a body's width, and at most
 LAND_STEP_M = 0.5  # that land stands above the water beside it, at least
 SHORE_PX = 3.0  # over which land comes down to the water
 BANK_PX = 2.0  # how far land beside the water is above it, at least
@@ -110,7 +110,7 @@ def _depths(bodies: Bodies, pixel_size_m: float) -> np.ndarray:
         apart = ndimage.distance_transform_edt(np.pad(bodies.mask, 1, mode="edge"))
         offshore = cast("np.ndarray", apart)[1:-1, 1:-1].astype(np.float32) * np.float32(pixel_size_m)
     widest = np.asarray(ndimage.maximum(offshore, bodies.labels, np.arange(len(bodies.levels_m))))
-    deepest = np.maximum(DEEPEST_SHARE * 2.0 * widest, 1.0).astype(np.float32)[bodies.labels]
+    deepest = np.clip(DEEPEST_SHARE * 2.0 * widest, 1.0, DEEPEST_M).astype(np.float32)[bodies.labels]
     offshore *= np.float32(-BED_SLOPE)
     offshore /= deepest
     np.expm1(offshore, out=offshore)

@@ -18,6 +18,8 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from backend.models.patch_discriminator import MultiScale, discriminator_loss, generator_loss
@@ -31,12 +33,13 @@ from backend.training.data.crops import crops_of, sources
 from backend.training.data.globe_crops import HELD_OUT
 from backend.training.sample_sheets import sheet
 from backend.training.training import Stateful, Training
+from shared.errors import InvalidInput
 from shared.params import param
 
 LOW_PX = 16
 R1_EVERY = 16
 R1 = 800.0  # per mean square of the gradient of all patches' logits over the pixels
-WARM_STEPS = 1500  # from which on the discriminators have their full say
+WARM_SHARE = 0.125  # of the length, from which on the discriminators have their full say
 FORMS = 24  # filters of the sliced Wasserstein distance
 FORM_PIXELS = 4096  # pixels compared per class
 
@@ -60,6 +63,11 @@ class CompactParams:
         1.0, label="Width", help="Channels of the generator, relative to the default", min=0.1, max=4.0
     )
     length: int = param(12000, label="Length", help="Steps over which the learning rate falls", min=1, role="count")
+    start_from: str = param(
+        "",
+        label="Start From",
+        help="A .safetensors file of a generator to go on from, such as one that ships; discriminators begin anew",
+    )
     judge_width: int = param(
         48, label="Judge Width", help="Channels of the discriminators' first layer", min=4, max=256
     )
@@ -81,6 +89,8 @@ class Compact(Training):
         self._crops = crops_of(folder, params.scale, params.side, device, leave_out=HELD_OUT)
         self._colored = self._continental and self._crops.colored
         self._generator = generator_of(params, generator, color=self._colored).to(device)
+        if params.start_from:
+            _load(self._generator, Path(params.start_from))
         self._average = generator_of(params, None, color=self._colored).to(device).requires_grad_(False)
         self._average.load_state_dict(self._generator.state_dict())
         channels = 4 + class_maps.CLASSES + (3 if self._colored else 0)
@@ -107,7 +117,7 @@ class Compact(Training):
         height, color = self._made(self._generator, batch, generator)
         turned = self._turned(height, color, shares, generator)
         judged = self._judges_step(number, batch, shares, turned)
-        weight = min(1.0, (number + 1) / WARM_STEPS)
+        weight = min(1.0, (number + 1) / (WARM_SHARE * self.params.length))
         with self._autocast():
             adversarial = generator_loss(self._judge(*turned))
         low = self._low_loss(height, color, batch)
@@ -241,6 +251,19 @@ class Compact(Training):
 
     def weights(self) -> Mapping[str, Tensor]:
         return {name: tensor.half() for name, tensor in self._average.state_dict().items()}
+
+
+def _load(network: TerrainGenerator, path: Path) -> None:
+    """The weights of a file into a network of the same shape."""
+    try:
+        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+        network.load_state_dict(tensors)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise InvalidInput(
+            f"{path} cannot be gone on from: {str(error).partition(chr(10))[0]}",
+            hint="It must hold the generator's weights for the same scale and width.",
+            field="start_from",
+        ) from error
 
 
 def generator_of(params: CompactParams, generator: torch.Generator | None, *, color: bool) -> TerrainGenerator:

@@ -157,6 +157,7 @@ def test_a_continent_has_colors_of_its_own() -> None:
     made = terrain(sketch(64), size_m=320_000.0)
     assert np.ptp(made["albedo"].values[32, 8:56], axis=0).max() > 0.02
     assert made["height"].values.max() > 100.0
+    assert made["height"].values.min() > -4500.0, "no sea is deeper than seas are"
 
 
 def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
