@@ -91,8 +91,11 @@ def bend(height: Tensor, lines: Sequence[Line], pixel_size_m: float, *, rivers: 
         wanted = sections.roads(own, Ground(ground, pixel_size_m, relief), pinned)
         ground = _moved(ground, wanted, held, height.device)
         road.ravel()[wanted.pixel] = True
-    maps = (torch.from_numpy(values).to(height.device) for values in (ground, river, road, land, sea_m))
-    return Bent(*maps, courses)
+
+    def on_device(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(height.device)
+
+    return Bent(on_device(ground), on_device(river), on_device(road), on_device(land), on_device(sea_m), courses)
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:

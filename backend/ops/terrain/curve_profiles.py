@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d, map_coordinates
 from scipy.optimize import isotonic_regression
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from backend.ops.terrain.curve_samples import Run
 
@@ -82,7 +82,7 @@ def river_bed(ground: np.ndarray, depth: np.ndarray, run: Run, smooth_m: float, 
 
 def joined(beds: list[np.ndarray], runs: Sequence[Run], widths_px: Sequence[float], falls: Sequence[float]) -> None:
     """Lets the mouth of each river that ends on another come down to it, and beds that cross agree; changes `beds`."""
-    tree = cKDTree(np.concatenate([np.stack([run.row, run.column], axis=1) for run in runs]))
+    tree = KDTree(np.concatenate([np.stack([run.row, run.column], axis=1) for run in runs]))
     first = np.cumsum([0, *(len(run.row) for run in runs)])
     mouths = [_receiving(number, runs, widths_px, tree, first) for number in range(len(runs))]
     for number in _downstream_first([mouth[0] if mouth else -1 for mouth in mouths]):
@@ -96,7 +96,7 @@ def joined(beds: list[np.ndarray], runs: Sequence[Run], widths_px: Sequence[floa
 
 
 def _receiving(
-    number: int, runs: Sequence[Run], widths_px: Sequence[float], tree: cKDTree, first: np.ndarray
+    number: int, runs: Sequence[Run], widths_px: Sequence[float], tree: KDTree, first: np.ndarray
 ) -> tuple[int, int] | None:
     """The run, and its sample, on which a run's last sample lies."""
     run = runs[number]

@@ -50,7 +50,7 @@ class Run:
             self.length_m - self.along[back],
             self.z_m[back],
             self.width_m[back],
-            self.cut[::-1],
+            (self.cut[1], self.cut[0]),
         )
 
     def pixels(self, shape: tuple[int, int]) -> np.ndarray:

@@ -113,10 +113,13 @@ def land(runs: Sequence[Run], ground: Ground) -> Wanted:
     places = places_within(near, zone)
     kind = np.concatenate([np.full(len(run.along), TYPES.index(run.line.type)) for run in runs])[places.sample]
     here = _Here(
-        ground.height.ravel()[places.pixel].astype(np.float64),
-        *(places.at(values) for values in (level, moved, amount, half)),
-        places.across_m,
-        ground.pixel_size_m,
+        ground=ground.height.ravel()[places.pixel].astype(np.float64),
+        level=places.at(level),
+        moved=places.at(moved),
+        amount=places.at(amount),
+        half=places.at(half),
+        across=places.across_m,
+        pixel_size_m=ground.pixel_size_m,
     )
     height = np.select(
         [kind == RIDGE, kind == CLIFF, kind == COAST],

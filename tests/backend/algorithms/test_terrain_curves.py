@@ -42,7 +42,7 @@ RIDGE = Line(type="ridge", points=wavy((0.7, 0.1), (0.95, 0.5)))
 
 
 def terrain(*lines: Line) -> dict[str, Any]:
-    curves = {"curves": Array(CURVES, rows_of(lines))} if lines else {}
+    curves: dict[str, Any] = {"curves": Array(CURVES, rows_of(lines))} if lines else {}
     return backend.run("terrain", classes=Array(CLASS_MAP, sketch()), size_m=SIZE_M, **curves)
 
 
