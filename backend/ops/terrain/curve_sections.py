@@ -220,9 +220,10 @@ def _highest_around(run: Run, ground: Ground, radius_m: float) -> np.ndarray:
     padded = np.pad(ground.height, ((0, -rows % step), (0, -columns % step)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // step, step, padded.shape[1] // step, step).max(axis=(1, 3))
     size = 2 * int(radius_m / ground.pixel_size_m / step) + 1
-    highest = maximum_filter(blocks, size=size, mode="nearest")
-    r = np.clip(((run.row + 0.5) / step).astype(int), 0, highest.shape[0] - 1)
-    return highest[r, np.clip(((run.column + 0.5) / step).astype(int), 0, highest.shape[1] - 1)].astype(np.float64)
+    highest: np.ndarray = np.asarray(maximum_filter(blocks, size=size, mode="nearest"))
+    r = np.clip(((run.row + 0.5) / step).astype(int), 0, len(blocks) - 1)
+    c = np.clip(((run.column + 0.5) / step).astype(int), 0, blocks.shape[1] - 1)
+    return highest[r, c].astype(np.float64)
 
 
 def _ridge_section(here: _Here) -> np.ndarray:
