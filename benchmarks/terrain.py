@@ -37,6 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pack", type=Path, help="terrain data pack with the training regions and the globe")
     parser.add_argument("--held-out", type=Path, help="terrain data pack of regional maps that no training saw")
     parser.add_argument("--part", choices=PARTS, help="one part only (default: all)")
+    parser.add_argument(
+        "--method",
+        choices=("network", "assemble"),
+        default="network",
+        help="of the engine; figures of others are kept by themselves",
+    )
     parser.add_argument("--repeats", type=int, default=3, help="timings of each rival, taken in turns (default: 3)")
     parser.add_argument("--sheet", type=Path, help="draw eight sketches and results to this file, measure nothing")
     options = parser.parse_args(argv)
@@ -46,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         terrain_sheet.draw(options.sheet, options.pack, options.held_out)
         return 0
     parts = [options.part] if options.part else list(PARTS)
+    if options.method != "network":  # the times are the network's
+        parts = [part for part in parts if part in ("quality", "uniform")]
     for name, path in (("--pack", options.pack), ("--held-out", options.held_out)):
         if {"quality", "uniform"} & set(parts) and (path is None or not (path / "pack.json").is_file()):
             print(f"{name} must name a terrain data pack; make one with: relievo.py prepare terrain-data")
@@ -53,18 +61,20 @@ def main(argv: list[str] | None = None) -> int:
     machine = describe_machine()
     print_machine(machine)
     reached = True
+    other = "" if options.method == "network" else f"-{options.method}"
     for part in parts:
         result = PARTS[part](options)
-        kept = save_result(f"terrain-{part}", result, machine)
+        kept = save_result(f"terrain-{part}{other}", result, machine)
         print(f"{kept.name}: {'reached' if result['reached'] else 'NOT reached'}", flush=True)
         reached &= result["reached"]
     return 0 if reached else 1
 
 
-def run(sketch: Any, seed: int = SEED) -> dict[str, Any]:
+def run(sketch: Any, seed: int = SEED, method: str = "network") -> dict[str, Any]:
+    """The terrain of a sketch."""
     return backend.run(
-        "terrain", classes=sketch.classes, size_m=sketch.size_m, seed=seed, scale=sketch.scale, device="cpu"
-    )
+        "terrain", classes=sketch.classes, size_m=sketch.size_m, seed=seed, scale=sketch.scale, method=method, device="cpu"
+    )  # fmt: skip
 
 
 def quality(options: argparse.Namespace) -> dict[str, Any]:
@@ -94,7 +104,7 @@ def _quality(scale: str, options: argparse.Namespace) -> dict[str, Any]:
     rows, made = [], {}
     print(f"\n{scale:<24}{'IoU':>7}{'by rule':>9}{'light':>8}{'detail':>8}{'peak':>8}{'pits':>8}{'no lakes':>9}")
     for sketch in real + sketches.by_hand(scale):
-        outputs = made[sketch.name] = run(sketch)
+        outputs = made[sketch.name] = run(sketch, method=options.method)
         table = measures.confusion(classifier(outputs, sketch.pixel_size_m), sketch.classes, 7)
         total += table
         surface, land = outputs["water_level"].values, outputs["water"].values < 0.5
@@ -158,7 +168,9 @@ def _classifier(scale: str, options: argparse.Namespace) -> Any:
     else:
         known = sketches.continental(options.pack, sketches.TRAINING_PLACES)
     known += [sketches.patchwork(scale, seed) for seed in (31, 32)]
-    return Classifier([(run(sketch, 100 + n), sketch.classes, sketch.pixel_size_m) for n, sketch in enumerate(known)])
+    return Classifier(
+        [(run(sketch, 100 + n, options.method), sketch.classes, sketch.pixel_size_m) for n, sketch in enumerate(known)]
+    )
 
 
 def _by_rule(sketch: Any, outputs: dict[str, Any]) -> np.ndarray:
@@ -225,7 +237,7 @@ def uniform(options: argparse.Namespace) -> dict[str, Any]:
             f"\n{scale}: peaks of real ground {np.round(peaks, 3)}, so at most {most:.3f}; alignment {np.round(alignment, 2)}"
         )
         for sketch in sketches.uniform(scale):
-            first, second = (run(sketch, seed)["height"].values for seed in (SEED, SEED + 1))
+            first, second = (run(sketch, seed, options.method)["height"].values for seed in (SEED, SEED + 1))
             row = {
                 "sketch": sketch.name, "peak": measures.autocorrelation_peak(first),
                 "axis_alignment": measures.axis_alignment(first),

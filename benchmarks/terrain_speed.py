@@ -79,7 +79,7 @@ def _network(classes: torch.Tensor, pixel_size_m: float) -> tuple[Callable[[], A
 
     generator = _generator()
     scale = generator_units.regional_scale(pixel_size_m)
-    whole = tuple(slice(0, side) for side in classes.shape)
+    whole = slice(0, classes.shape[0]), slice(0, classes.shape[1])
     tile = network._Tile(whole, whole, whole)
 
     @torch.inference_mode()
