@@ -173,7 +173,7 @@ class RELIEVO_OT_copy_class(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         number = class_tags.of(context.active_object)
-        for item in context.selected_objects:
+        for item in context.selected_objects or ():
             if item.type == "MESH":
                 class_tags.put_on(item, number)
         return {"FINISHED"}

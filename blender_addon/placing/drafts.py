@@ -22,7 +22,7 @@ from ..shared.catalog import algorithms
 from ..shared.errors import RelievoError
 from . import paint_mode
 
-REST_S = 0.15  # without a further change, before a draft is sent
+REST_S = 0.1  # without a further change, before a draft is sent
 LONGEST_PX = 256
 
 

@@ -54,7 +54,7 @@ def _use_palette(settings: bpy.types.ToolSettings, classes: Classes) -> None:
     """A palette of the classes, in their order. Blender's palettes have no names for colours; the panel has."""
     palette = bpy.data.palettes.get(PALETTE) or bpy.data.palettes.new(PALETTE)
     wanted = [compat.paint_color(rgb) for _, rgb in classes]
-    held = [tuple(entry.color) for entry in palette.colors]
+    held = [(entry.color.r, entry.color.g, entry.color.b) for entry in palette.colors]
     if len(held) != len(wanted) or not np.allclose(held, wanted, atol=1e-4):
         palette.colors.clear()
         for color in wanted:

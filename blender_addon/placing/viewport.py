@@ -11,6 +11,7 @@ from mathutils import Euler, Vector
 
 from .. import typed
 
+FLAT_DEPTH_STEPS = 5e3  # the same for a flat map seen from afar, where a shore lies only metres over its water
 TILT = math.radians(42.0)  # of a view on a sketch, from straight down
 SENSOR_MM = 72.0  # over the longer side of a region, as Blender counts a view's lens
 DEPTH_STEPS = 1e5  # far over near, as in Blender's own default; with more of them far surfaces show through one another
@@ -76,8 +77,8 @@ def frame_beside(item: bpy.types.Object) -> None:
 
 def _look_down_at(area: bpy.types.Area, middle: Vector, extent: tuple[float, float]) -> None:
     space = typed.of(area.spaces.active, bpy.types.SpaceView3D)
-    space.clip_end = max(space.clip_end, 6.0 * max(extent))
-    space.clip_start = max(space.clip_start, space.clip_end / DEPTH_STEPS)
+    space.clip_end = max(space.clip_end, 4.0 * max(extent))
+    space.clip_start = max(space.clip_start, space.clip_end / FLAT_DEPTH_STEPS)
     typed.present(space.shading).color_type = "TEXTURE"
     region = next(region for region in area.regions if region.type == "WINDOW")
     view = typed.present(space.region_3d)

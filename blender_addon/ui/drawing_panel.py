@@ -17,6 +17,7 @@ from ..settings import map_extent
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
+from ..writers import record
 from . import size_lines
 from .sidebar import RelievoTab
 from .text_fit import length, wrapped
@@ -52,7 +53,8 @@ def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, port: Po
     size = map_extent.extent_of(scene, source)
     text = f"{len(found)} mesh{'es' if len(found) != 1 else ''}"
     if size is not None:
-        text += f", {length(size.columns * size.pixel_size_m)} x {length(size.rows * size.pixel_size_m)}"
+        width_m, depth_m = ((side - 1) * size.pixel_size_m for side in (size.columns, size.rows))
+        text += f", {length(width_m)} x {length(depth_m)}"
     layout.label(text=text, icon="MESH_DATA")
 
 
@@ -68,6 +70,8 @@ class RELIEVO_PT_class(RelievoTab, bpy.types.Panel):
         port, item = sketch_sources.port_of(spec), context.active_object
         if port is None or item is None or item.type != "MESH" or sketch.image_of(item) is not None:
             return False
+        if record.RECIPE_KEY in item and class_tags.of(item) == class_tags.NONE:
+            return False  # a result is not what it was made from
         is_drawn = sketch_sources.settings_of(typed.present(context.scene), spec, port).source == "DRAWING"
         return is_drawn or class_tags.of(item) != class_tags.NONE
 

@@ -13,7 +13,6 @@ import numpy as np
 from .. import compat, typed
 from ..datablocks import sketch
 from ..shared.classes import Classes
-from ..units import metres_per_unit
 from . import record
 from .shader_graph import ShaderGraph
 
@@ -37,16 +36,6 @@ def make(
     item = record.place(name, _plane(name, columns * pixel, rows * pixel), location, scene)
     typed.mesh(item).materials.append(_material(name, image))
     return item
-
-
-def replace_image(item: bpy.types.Object, image: bpy.types.Image) -> None:
-    """Let a sketch show another image, such as one that was painted elsewhere."""
-    image[sketch.IMAGE_KEY] = True
-    for material in typed.mesh(item).materials:
-        tree = material.node_tree if material is not None else None
-        node = tree.nodes.get(sketch.NODE) if tree is not None else None
-        if isinstance(node, bpy.types.ShaderNodeTexImage):
-            node.image = image
 
 
 def keep_pixels(image: bpy.types.Image) -> None:
@@ -86,18 +75,10 @@ def _material(name: str, image: bpy.types.Image) -> bpy.types.Material:
     tree = compat.use_nodes(material)
     tree.nodes.clear()
     graph = ShaderGraph(tree)
-    shown = typed.of(
-        graph.node("ShaderNodeTexImage", image=image, interpolation="Closest", extension="EXTEND"),
-        bpy.types.ShaderNodeTexImage,
-    )
+    shown = graph.node("ShaderNodeTexImage", image=image, interpolation="Closest", extension="EXTEND")
     shown.name = shown.label = sketch.NODE
     emission, output = graph.node("ShaderNodeEmission"), graph.node("ShaderNodeOutputMaterial")
     graph.feed(emission.inputs["Color"], shown.outputs["Color"])
     graph.feed(output.inputs["Surface"], emission.outputs["Emission"])
     tree.nodes.active = shown
     return material
-
-
-def scene_width(item: bpy.types.Object, scene: bpy.types.Scene) -> float:
-    """Metres along the longer side of a sketch's plane, its scale included."""
-    return max(item.dimensions.x, item.dimensions.y) * metres_per_unit(scene)

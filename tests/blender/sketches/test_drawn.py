@@ -70,7 +70,7 @@ def test_what_lies_topmost_and_carries_a_class_is_drawn() -> None:
     expected[20:41, 70:91] = ROCK
     np.testing.assert_array_equal(values, expected)
     lines = paper.draw(input_panel.RELIEVO_PT_inputs)
-    assert "3 meshes, 101 m x 51 m" in lines
+    assert "3 meshes, 100 m x 50 m" in lines
 
 
 def test_a_face_comes_before_its_material_and_that_before_its_object() -> None:

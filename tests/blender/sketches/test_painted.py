@@ -120,20 +120,28 @@ def test_a_colour_that_is_no_class_is_refused_or_snapped() -> None:
     assert source == Source("sketch", item.name, {"snap": True})
 
 
-@pytest.mark.parametrize("harm", ["no faces", "uneven", "no image", "flat"])
+@pytest.mark.parametrize("harm", ["no faces", "uneven", "no image", "no pixels", "flat"])
 def test_a_sketch_that_cannot_be_read_says_why(harm: str) -> None:
     item = new_sketch(width_px=32, height_px=32)
     bpy.ops.object.mode_set(mode="OBJECT")
     if harm == "no faces":
         item.data.clear_geometry()
+    elif harm == "no pixels":
+        gone = bpy.data.images.new("gone", 4, 4)
+        gone.source, gone.filepath = "FILE", "//gone.png"
+        item.data.materials[0].node_tree.nodes[sketch.NODE].image = gone
     elif harm == "no image":
         item.data.materials[0].node_tree.nodes[sketch.NODE].image = None
     else:
         item.scale.x = 2.0 if harm == "uneven" else 0.0
     bpy.context.view_layer.update()
-    expected = {"no faces": "has no faces", "uneven": "must be square", "no image": "no sketch", "flat": "has no size"}[
-        harm
-    ]
+    expected = {
+        "no faces": "has no faces",
+        "uneven": "must be square",
+        "no image": "no sketch",
+        "no pixels": "has no pixels",
+        "flat": "has no size",
+    }[harm]
     assert expected in requests.why_not(bpy.context, spec())
     if harm == "no image":
         return

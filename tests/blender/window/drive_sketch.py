@@ -1,19 +1,21 @@
 r"""A person paints a sketch in a real window: New Sketch, strokes of several classes with a draft after each, undo of a stroke, a
-colour that is no class, and the full terrain. Takes pictures to look at; not a pytest file.
+colour that is no class, and the full terrain; then one drawn from the scene. Takes pictures to look at; not a pytest file.
 
     blender-gui --size 1600x900 -- --enable-event-simulate \
         --python tests/blender/window/drive_sketch.py -- ADDON_PARENT ENDPOINT PICTURES [ENGINE]
 
-ADDON_PARENT is the folder that holds blender_addon and tests, ENDPOINT the connection file of a backend that runs with
-RELIEVO_EXTRA_ALGORITHMS=tests.support.toy_engines, PICTURES a folder. ENGINE: the one that the sketch is for; the first that takes
-one if left out. blender_drive.py is looked for beside the repository, in shared/tools.
+ADDON_PARENT is the folder that holds blender_addon and tests, ENDPOINT the connection file of a backend that runs, PICTURES a
+folder. ENGINE: the one that the sketch is for; the first that takes one if left out. With toy_terrain the backend has to run with
+RELIEVO_EXTRA_ALGORITHMS=tests.support.toy_engines. blender_drive.py is looked for beside the repository, in shared/tools.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,14 @@ from opening import drive, newest_job, settled, shot, tab_in_an_empty_scene
 
 PICTURES = opening.ARGUMENTS[2]
 opening.use_checkout(Path(PICTURES) / "data")
-os.environ["RELIEVO_EXTRA_ALGORITHMS"] = "tests.support.toy_engines"
+if "toy_terrain" in opening.ARGUMENTS:
+    os.environ["RELIEVO_EXTRA_ALGORITHMS"] = "tests.support.toy_engines"
 from bpy_extras.view3d_utils import location_3d_to_region_2d  # noqa: E402
 
 from blender_addon import requests  # noqa: E402
 from blender_addon.datablocks import sketch  # noqa: E402
 from blender_addon.inputs import sketch_sources  # noqa: E402
-from blender_addon.placing import drafts  # noqa: E402
+from blender_addon.placing import drafts, viewport  # noqa: E402
 from blender_addon.shared.algorithm import find  # noqa: E402
 from blender_addon.shared.catalog import algorithms  # noqa: E402
 
@@ -71,8 +74,10 @@ def stroke(points: list[tuple[float, float]], number: int, size_px: int) -> Gene
         fine += [(u0 + (u1 - u0) * t, v0 + (v1 - v0) * t) for t in np.linspace(0, 1, 12)]
     yield 0.2
     drive.drag([on_screen(u, v) for u, v in fine])
-    yield 0.4
+    yield lambda: drafts.is_due()
+    began = time.monotonic()
     yield lambda: not drafts.is_due()
+    print(f"draft {time.monotonic() - began:.2f} s after the stroke", flush=True)
     yield 0.3
 
 
@@ -95,22 +100,17 @@ def session():
     area = drive.view3d()
     region = next(region for region in area.regions if region.type == "WINDOW")
     with bpy.context.temp_override(window=drive.window(), area=area, region=region):
-        bpy.ops.relievo.new_sketch("EXEC_DEFAULT", True, size_m=20000.0, width_px=512, height_px=512)
+        bpy.ops.relievo.new_sketch("INVOKE_DEFAULT")
     yield 1.0
+    shot("61-dialog")
+    drive.key("RET", *on_dialog())
+    yield 1.5
     shot("61-new-sketch")
-    names = [name for name, _ in port.classes]
-    land = names.index(next(name for name in names if name.startswith("Grass")))
-    rock = names.index(next(name for name in names if name.startswith("Rock")))
-    snow = names.index(next(name for name in names if name.startswith("Snow")))
-    ring = [(0.5 + 0.26 * np.cos(a), 0.5 + 0.22 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 14)]
-    yield from stroke([(0.3, 0.5), (0.5, 0.42), (0.7, 0.5), (0.5, 0.58), (0.32, 0.5)], land, 170)
-    shot("62-first-draft")
-    yield from stroke(ring, land, 90)
-    yield from stroke([(0.36, 0.62), (0.45, 0.5), (0.6, 0.45), (0.68, 0.34)], rock, 70)
-    yield from stroke([(0.47, 0.5), (0.6, 0.44)], snow, 26)
+    yield from paint_island(port)
     before = classes_painted()
-    yield from stroke([(0.62, 0.72), (0.56, 0.6), (0.62, 0.52)], 0, 24)
+    yield from stroke([(0.36, 0.8), (0.4, 0.7), (0.38, 0.6)], 0, 24)
     shot("63-painted")
+    picture("64-guide")
     assert before != classes_painted()
     known = np.array([rgb for _, rgb in port.classes]) * 255
     for pixel in {tuple(pixel) for pixel in classes_painted()}:
@@ -124,7 +124,7 @@ def session():
     assert classes_painted() == before, "one undo takes one stroke back"
     assert bpy.context.mode == "PAINT_TEXTURE"
     assert requests.result_of(bpy.context.scene, the_sketch().name) is not None
-    shot("64-undone")
+    shot("65-undone")
     drive.key("Z", x, y, ctrl=True, shift=True)
     yield 0.6
     yield lambda: not drafts.is_due()
@@ -136,9 +136,76 @@ def session():
     assert newest_job().error is None, newest_job().sentence
     assert len(requests.result_of(bpy.context.scene, the_sketch().name).data.vertices) == 512 * 512
     shot("67-full")
-    drive.shade("MATERIAL")
-    yield 6.0
-    shot("68-material")
+    yield from draw_scene(spec, port)
+
+
+def picture(name: str) -> None:
+    """The 3D view alone, without its grid: for the guide."""
+    area, height = drive.view3d(), drive.window().height
+    overlay = area.spaces.active.overlay
+    before = overlay.show_floor, overlay.show_axis_x, overlay.show_axis_y, overlay.show_cursor
+    overlay.show_floor = overlay.show_axis_x = overlay.show_axis_y = overlay.show_cursor = False
+    bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
+    whole, cut = (str(Path(PICTURES) / f"{name}.{ending}") for ending in ("png", "jpg"))
+    drive.shot(whole)
+    box = f"{area.width}x{area.height}+{area.x}+{height - area.y - area.height}"
+    subprocess.run(["convert", whole, "-crop", box, "+repage", "-strip", "-quality", "88", cut], check=True)
+    overlay.show_floor, overlay.show_axis_x, overlay.show_axis_y, overlay.show_cursor = before
+
+
+def on_dialog() -> tuple[float, float]:
+    """Where the mouse has to be for a dialog to get a key: where it was when the dialog came up."""
+    return drive.window().width / 2, drive.window().height / 2
+
+
+def paint_island(port: Any):
+    """A hilly island with beach and forest, a range of rock and snow, and a lake."""
+    names = [name for name, _ in port.classes]
+
+    def number(*words: str) -> int:
+        return next(names.index(name) for word in words for name in names if name.startswith(word))
+
+    def ring(width: float, depth: float) -> list[tuple[float, float]]:
+        turns = np.linspace(0, 2 * np.pi, 16)
+        return [(0.5 + width * np.cos(a) * (1 + 0.14 * np.sin(3 * a)), 0.5 + depth * np.sin(a)) for a in turns]
+
+    middle = [(0.34, 0.5), (0.5, 0.42), (0.66, 0.5), (0.5, 0.58), (0.36, 0.5)]
+    yield from stroke(middle, number("Grass"), 150)
+    shot("62-first-draft")
+    yield from stroke(ring(0.29, 0.26), number("Beach", "Sand"), 80)
+    yield from stroke(ring(0.25, 0.21), number("Grass"), 70)
+    yield from stroke([(0.3, 0.42), (0.4, 0.34), (0.5, 0.33)], number("Forest", "Grass"), 60)
+    yield from stroke([(0.38, 0.62), (0.48, 0.5), (0.6, 0.47), (0.7, 0.42)], number("Hills", "Rock"), 90)
+    yield from stroke([(0.44, 0.56), (0.52, 0.47), (0.66, 0.43)], number("Rock"), 56)
+    yield from stroke([(0.5, 0.49), (0.58, 0.45), (0.63, 0.44)], number("Snow"), 22)
+    yield from stroke([(0.6, 0.62), (0.66, 0.6)], number("Water"), 34)
+
+
+def draw_scene(spec: Any, port: Any):
+    """A sea, a plateau and a cone laid out with primitives, each with a class, become a terrain over them."""
+    bpy.ops.object.mode_set(mode="OBJECT")
+    for item in list(bpy.data.objects):
+        bpy.data.objects.remove(item)
+    names = [name for name, _ in port.classes]
+    bpy.ops.mesh.primitive_plane_add(size=8000.0)
+    bpy.context.active_object.relievo_class = 0
+    bpy.ops.mesh.primitive_cylinder_add(radius=3000.0, depth=200.0, location=(0, 0, 50))
+    bpy.context.active_object.relievo_class = names.index(next(name for name in names if name.startswith("Grass")))
+    bpy.ops.mesh.primitive_cone_add(radius1=1500.0, depth=1600.0, location=(600, 400, 900))
+    bpy.context.active_object.relievo_class = names.index(next(name for name in names if name.startswith("Rock")))
+    group = getattr(bpy.context.scene.relievo, spec.name)
+    sketch_sources.settings_of(bpy.context.scene, spec, port).source = "DRAWING"
+    for other in spec.inputs:
+        if other.name == "base":
+            getattr(group, f"from_{other.name}").source = "DRAWING"
+    viewport.frame(bpy.data.objects["Plane"])
+    yield 1.0
+    shot("70-drawn-panel")
+    bpy.ops.relievo.generate()
+    yield settled
+    yield 2.0
+    assert newest_job().error is None, newest_job().sentence
+    shot("71-drawn")
 
 
 def wrong_color():
