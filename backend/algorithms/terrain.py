@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.sketch import assembly, cover, lines, network, water
+from backend.algorithms.sketch import assembly, cover, lines, network, valleys, water
 from backend.ops.resampling import resize
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import generator_units, routing
@@ -120,7 +120,7 @@ def _settled(
     ground = water.settled(heights, bodies, pixel_size_m)
     del height, heights
     stages.next("draining hollows")
-    ground, surface = _drained(ground, bodies, params)
+    ground, surface = _drained(ground, bodies, params, pixel_size_m)
     is_wet = torch.from_numpy(bodies.mask)
     if bent is None:
         nothing = torch.zeros_like(is_wet)
@@ -202,14 +202,19 @@ def _bodies(height_m: np.ndarray, is_water: np.ndarray, *, absolute: bool) -> tu
     return (height_m, bodies) if absolute else water.with_sea_level(height_m, bodies)
 
 
-def _drained(ground_m: np.ndarray, bodies: water.Bodies, params: TerrainParams) -> tuple[Tensor, Tensor]:
+def _drained(
+    ground_m: np.ndarray, bodies: water.Bodies, params: TerrainParams, pixel_size_m: float
+) -> tuple[Tensor, Tensor]:
     """Ground, and the surface of ground and water, float32 [H, W]; the surface without pits where draining is asked for."""
     ground = torch.from_numpy(ground_m).float()
     if not params.drain:
         return ground, torch.from_numpy(bodies.surface(ground_m)).float()
     is_water = torch.from_numpy(bodies.mask)
     surface = torch.from_numpy(bodies.surface(ground_m)).float()
-    surface = drain(surface, cut_share=params.rivers, drop=DROP_M, outlets=is_water)
+    drained = drain(surface, cut_share=params.rivers, drop=DROP_M, outlets=is_water)
+    surface = torch.from_numpy(
+        valleys.widened(drained.numpy(), surface.numpy(), bodies.mask, pixel_size_m, params.seed)
+    )
     return torch.where(is_water, ground, surface), surface
 
 

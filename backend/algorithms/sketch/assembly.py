@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from backend.algorithms.relief.relief_transfer import TransferSettings, resample, transfer_relief
@@ -41,6 +42,7 @@ LANDFORM_PX = 112.0  # at WHOLE_PX
 HILL_SHARE = 0.22  # of the longer side: wavelength of the chance that ridges are laid out by
 CHANCE_DEVIATION = 0.35  # of three octaves of noise
 FORM_SHARE = 0.06  # of the longer side: larger forms of the base are left to the base
+SLIT = 0.05  # deviations that a pixel of a slit lies below the pixels around it
 STEPS, FILTERS, ROUNDS = 16, 24, 2  # of the transfer; see TransferSettings
 
 Observe = Callable[[float, str], None]  # share done, stage; may raise
@@ -80,7 +82,14 @@ def _landforms(
         resize(_layout(forms, seed), size).to(device), exemplars, settings, generator,
         classes=nearest(torch.from_numpy(labels), size).to(device) if len(names) > 1 else None, observe=watch,
     )  # fmt: skip
-    return resize(made.cpu(), shape)
+    return resize(_without_slits(made.cpu()), shape)
+
+
+def _without_slits(height: Tensor) -> Tensor:
+    """The landforms without the cuts one pixel wide by which the transfer drains them: draining cuts the finished land, wider."""
+    values = height.numpy()
+    middle = ndimage.median_filter(values, 3, mode="nearest")
+    return torch.from_numpy(np.where(middle - values > SLIT, middle, values))
 
 
 def _labels(classes: np.ndarray) -> tuple[list[str], np.ndarray]:

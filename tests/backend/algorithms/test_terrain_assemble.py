@@ -10,9 +10,10 @@ import torch
 from scipy import ndimage
 
 import backend
-from backend.algorithms.sketch import assembly
+from backend.algorithms.sketch import assembly, valleys
 from backend.algorithms.sketch.base import base, land_classes, vertical_factor
 from backend.ops.dispatch import kernel_threads
+from backend.ops.terrain.drainage import drain
 from backend.runtime import weights
 from shared.arrays import CLASS_MAP, Array
 from shared.terrain_classes import FOREST, GRASS, ROCK, SAND, SNOW, TERRAIN_CLASSES, WATER
@@ -144,3 +145,26 @@ def test_a_cancelled_assembly_stops() -> None:
         assembly.assemble(
             island(), 20_000.0, seed=0, generator=torch.Generator(), device=torch.device("cpu"), observe=observe
         )
+
+
+def test_cuts_become_valleys_without_pits() -> None:
+    rng = np.random.default_rng(0)
+    rough = ndimage.gaussian_filter(rng.normal(size=(96, 96)), 2.0) * 400.0
+    before = (np.abs(np.arange(96) - 48.0)[None] * -6.0 + rough + 900.0).astype(np.float32)
+    is_water = np.zeros((96, 96), bool)
+    is_water[60:64, 60:64] = True
+    drained = drain(torch.from_numpy(before), cut_share=1.0, drop=1e-3, outlets=torch.from_numpy(is_water)).numpy()
+    made = valleys.widened(drained, before, is_water, 30.0, seed=1)
+    assert made.dtype == np.float32
+    assert (made <= drained).all()
+    shore = ndimage.binary_dilation(is_water, np.ones((3, 3), bool))
+    np.testing.assert_array_equal(made[shore], drained[shore])
+    slit = (ndimage.median_filter(drained, 3) - drained).max()
+    assert (ndimage.median_filter(made, 3) - made)[2:-2, 2:-2].max() < 0.7 * slit
+    assert (ndimage.minimum_filter(made, 3) < made)[1:-1, 1:-1][~is_water[1:-1, 1:-1]].all()
+
+
+def test_land_that_drains_is_left_as_it_is() -> None:
+    ramp = np.broadcast_to(np.arange(40, dtype=np.float32), (30, 40)).copy()
+    made = valleys.widened(ramp, ramp, np.zeros(ramp.shape, bool), 10.0, seed=0)
+    np.testing.assert_array_equal(made, ramp)
