@@ -74,6 +74,7 @@ def train(
     device = torch.device(device)
     folder = RunFolder(path, configuration(kind, params, seed=seed, steps=limits.steps))
     training = kind(params, device, step_generator(seed, -1))
+    folder.make()
     step = first = _resume(training, folder, device)
     started = time.monotonic()
     saved = step

@@ -25,27 +25,35 @@ from shared.errors import InvalidInput
 
 
 class RunFolder:
-    """The folder of one run. Opening it makes it, or takes up the run that is in it."""
+    """The folder of one run: a new one, or the run that is in it."""
 
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
-        """Raises InvalidInput where the folder holds a run with other settings: two runs in one folder would be neither."""
+        """Makes nothing yet. Raises InvalidInput where the folder holds a run with other settings: two runs in one folder would be
+        neither."""
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._stats = path / "stats.jsonl"
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            (path / "samples").mkdir(exist_ok=True)
-        except OSError as error:
-            raise storage_error(path, error) from error
+        self._new_config = dict(config)
         known = self._config()
-        if known is None:
-            write_bytes(path / "config.json", (json.dumps(config, indent=1) + "\n").encode())
-        elif known != dict(config):
+        if known is not None and known != self._new_config:
             raise InvalidInput(
                 f"{path} holds a run with other settings: {_difference(known, config)}.",
                 hint="Choose another folder with --out, or use the same settings to continue that run.",
                 field="out",
             )
+
+    def make(self) -> None:
+        """The folder itself, when there is something to train: settings that cannot be trained must not block the next ones.
+
+        Raises StorageFull, and InvalidInput where nothing can be written.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            (self.path / "samples").mkdir(exist_ok=True)
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        if self._config() is None:
+            write_bytes(self.path / "config.json", (json.dumps(self._new_config, indent=1) + "\n").encode())
 
     def _config(self) -> dict[str, Any] | None:
         try:

@@ -190,7 +190,7 @@ for folder, action in zip(sys.argv[3:], (signal.SIG_DFL, signal.SIG_IGN)):
         signal.signal(signal.SIGXFSZ, action)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         try:
-            train(Spade, params, Path(folder), Limits(steps=4, checkpoint_every=1), seed=2)
+            train(Spade, params, Path(folder), Limits(steps=3, checkpoint_every=1), seed=2)
         except StorageFull as error:
             print(error, flush=True)
         os._exit(0)
@@ -202,9 +202,9 @@ for folder, action in zip(sys.argv[3:], (signal.SIG_DFL, signal.SIG_IGN)):
 def test_a_kill_and_a_full_disk_during_a_checkpoint_keep_the_last_good_one(folder: Path, tmp_path: Path) -> None:
     """One process dies at the middle byte of its second checkpoint, another is refused the space for the rest of it."""
     params, broken = settings(folder), (tmp_path / "killed", tmp_path / "full")
-    train(Spade, params, tmp_path / "whole", Limits(steps=4, checkpoint_every=1), seed=2)
+    train(Spade, params, tmp_path / "whole", Limits(steps=3), seed=2)
     for out in broken:
-        train(Spade, params, out, Limits(steps=4, minutes=1e-9, checkpoint_every=1), seed=2)
+        train(Spade, params, out, Limits(steps=3, minutes=1e-9), seed=2)
     kept = [(out / "checkpoints" / "step-00000001.checkpoint").read_bytes() for out in broken]
     words = [str(folder), str(len(kept[0]) // 2), *map(str, broken)]
     done = subprocess.run([sys.executable, "-c", LEGS, *words], cwd=ROOT, capture_output=True, text=True)
@@ -215,7 +215,7 @@ def test_a_kill_and_a_full_disk_during_a_checkpoint_keep_the_last_good_one(folde
     weights = load_file(tmp_path / "whole" / "weights.safetensors")
     for out, before in zip(broken, kept, strict=True):
         assert (out / "checkpoints" / "step-00000001.checkpoint").read_bytes() == before
-        train(Spade, params, out, Limits(steps=4, checkpoint_every=1), seed=2)
+        train(Spade, params, out, Limits(steps=3, checkpoint_every=1), seed=2)
         other = load_file(out / "weights.safetensors")
         assert all(torch.equal(other[name], values) for name, values in weights.items())
         assert (out / "stats.jsonl").read_text() == (tmp_path / "whole" / "stats.jsonl").read_text()
@@ -249,6 +249,13 @@ def test_maps_without_colours_are_refused(folder: Path, tmp_path: Path) -> None:
     pack.write(tmp_path, [(region, pack.Maps(height=maps.height, valid=maps.valid))])
     with pytest.raises(InvalidInput, match="without colours"):
         Spade(settings(tmp_path), torch.device("cpu"), step_generator(0, -1))
+
+
+def test_settings_that_cannot_be_trained_leave_no_run_behind(folder: Path, tmp_path: Path) -> None:
+    """Or the corrected command would be refused as another run."""
+    with pytest.raises(InvalidInput, match="no regional map"):
+        train(Spade, settings(folder, scale="regional"), tmp_path / "out" / "run", Limits(steps=1))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_offers_each_architecture_with_its_own_options() -> None:

@@ -73,9 +73,9 @@ def find(heights: Sequence[Path], colors: Sequence[Path]) -> list[Source]:
     for mine, others, what in ((of_heights, of_colors, "colours"), (of_colors, of_heights, "heights")):
         alone = [path for name, path in mine.items() if name not in others]
         if alone:
-            more = f" So have {len(alone) - 1} others." if len(alone) > 1 else ""
+            who = f"{alone[0]} has" if len(alone) == 1 else f"{alone[0]} and {len(alone) - 1} more have"
             raise InvalidInput(
-                f"{alone[0]} has no partner of {what}.{more}",
+                f"{who} no partner of {what}.",
                 hint=f"Partners have the same name but for words such as height and colour: {_key(alone[0])!r} is looked for.",
                 field=str(alone[0]),
             )
