@@ -24,12 +24,14 @@ def cover(
     flow_m2: Tensor,
     seed: int,
     *,
+    bare: Tensor,
     colored: bool,
     observe: Observe,
 ) -> tuple[Tensor | None, list[Tensor]]:
     """Albedo float32 [H, W, 3] (where `colored`) and how densely what grows on each class can stand, float32 [H, W] 0..1 each.
 
-    classes [H, W] integers, surface [H, W] in metres, flow_m2 [H, W]: the area that drains through.
+    classes [H, W] integers, surface [H, W] in metres, flow_m2 [H, W]: the area that drains through. bare: bool [H, W], where
+    nothing grows whatever the class: the soft edge of a forest does not reach into a lake.
     """
     rows, columns = surface.shape
     whole = ground_color.Whole(float(surface.min()), float(surface.max()), surface.numel(), pixel_size_m)
@@ -49,5 +51,5 @@ def cover(
         room = (1.0 - steepness / STEEPEST_GROWTH_DEG).clamp(0.0, 1.0)
         for entry, share, density in zip(PAINTED_CLASSES, shares, densities, strict=True):
             if entry.growth:
-                density[top:bottom] = (share * room)[inner].mul_(entry.growth)
+                density[top:bottom] = (share * room)[inner].mul_(entry.growth).masked_fill_(bare[top:bottom], 0.0)
     return color, densities

@@ -88,6 +88,8 @@ def test_densities_come_by_class(island: dict[str, Any]) -> None:
     assert densities[WATER].values.max() == 0.0
     assert densities[FOREST].values[classes == FOREST].mean() > 0.2
     assert densities[FOREST].values[classes == ROCK].mean() < 0.1
+    wet = island["water"].values > 0
+    assert max(density.values[wet].max() for density in densities) == 0.0, "nothing grows in a lake or the sea"
 
 
 def test_seeds(island: dict[str, Any]) -> None:
@@ -183,7 +185,8 @@ def test_a_bank_dams_lower_land_without_a_cliff() -> None:
 
 def covered(surface: torch.Tensor, seed: int = 0) -> torch.Tensor:
     classes, flow = torch.full(surface.shape, FOREST), torch.ones(surface.shape)
-    made, _ = cover.cover(classes, surface, 30.0, flow, seed, colored=True, observe=lambda done, rows: None)
+    bare = torch.zeros_like(classes, dtype=torch.bool)
+    made, _ = cover.cover(classes, surface, 30.0, flow, seed, bare=bare, colored=True, observe=lambda done, rows: None)
     assert made is not None
     return made
 
