@@ -78,7 +78,7 @@ def run(params: TerrainParams, inputs: Mapping[str, Any], job: JobContext) -> di
     classes = torch.from_numpy(np.ascontiguousarray(inputs["classes"].values))
     pixel_size_m = params.size_m / max(classes.shape)
     stages = _Stages(job)
-    make = _assembled if params.method == "assemble" else _drawn
+    make = _assembled if chosen_method(params, pixel_size_m) == "assemble" else _drawn
     height, color = make(params, classes, pixel_size_m, job, stages)
     job.preview(height=height)
     land = _settled(params, inputs, classes, height, pixel_size_m, stages)
@@ -129,6 +129,14 @@ def _settled(
     surface = lines.falling(surface, bent.courses, is_wet)
     surface, roads = lines.with_roads(surface, is_wet, drawn, pixel_size_m, bent.river)
     return _Land(torch.where(is_wet, ground, surface), surface, classes, is_wet, bent.river, roads)
+
+
+def chosen_method(params: TerrainParams, pixel_size_m: float) -> str:
+    """How heights are made, where the user leaves it open: the continental network's mountains look worse than assembled ones."""
+    if params.method != "auto":
+        return params.method
+    wants_network = params.weights_file or chosen_scale(params, pixel_size_m) == "regional"
+    return "network" if wants_network else "assemble"
 
 
 def chosen_scale(params: TerrainParams, pixel_size_m: float) -> str:

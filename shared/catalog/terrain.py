@@ -43,11 +43,12 @@ class TerrainParams:
     seed: int = param(
         0, label="Seed", help="Random seed: another terrain for the same sketch", min=0, max=2147483647, role="seed"
     )
-    method: Literal["network", "assemble"] = param(
-        "network",
+    method: Literal["network", "assemble", "auto"] = param(
+        "auto",
         label="Method",
-        help="Network: a trained model, fast. Assemble: shipped landforms are laid on heights that follow the classes, slower",
-        labels={"network": "Network", "assemble": "Assemble"},
+        help="Network: a trained model, fast. Assemble: shipped landforms are laid on heights that follow the classes, slower. "
+        "By Scale: the network at regional scale and with weights of your own, otherwise assembled",
+        labels={"network": "Network", "assemble": "Assemble", "auto": "By Scale"},
     )
     scale: Literal["auto", "regional", "continental"] = param(
         "auto",

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 import backend
 from backend.algorithms.sketch import cover, network, water
-from backend.algorithms.terrain import chosen_scale
+from backend.algorithms.terrain import chosen_method, chosen_scale
 from backend.ops.dispatch import kernel_threads
 from backend.runtime import weights
 from shared.arrays import CLASS_MAP, Array, height_map
@@ -155,8 +155,16 @@ def test_the_pixel_size_chooses_the_model() -> None:
     assert chosen_scale(TerrainParams(scale="regional"), 5000.0) == "regional"
 
 
-def test_a_continent_has_colors_of_its_own() -> None:
-    made = terrain(sketch(64), size_m=320_000.0)
+def test_the_scale_chooses_the_method() -> None:
+    assert chosen_method(TerrainParams(), 40.0) == "network"
+    assert chosen_method(TerrainParams(), 5000.0) == "assemble"
+    assert chosen_method(TerrainParams(method="network"), 5000.0) == "network"
+    assert chosen_method(TerrainParams(weights_file="own.safetensors"), 5000.0) == "network"
+
+
+@pytest.mark.parametrize("method", ["network", "auto"])
+def test_a_continent(method: str) -> None:
+    made = terrain(sketch(64), size_m=320_000.0, method=method)
     assert np.ptp(made["albedo"].values[32, 8:56], axis=0).max() > 0.02
     assert made["height"].values.max() > 100.0
     assert made["height"].values.min() > -4500.0, "no sea is deeper than seas are"
