@@ -1,4 +1,4 @@
-"""A sketch of any size through a terrain generator, in tiles that agree to the last digit but rounding.
+"""A sketch of any size through a terrain generator, in tiles that agree but for rounding.
 
 What a generator makes at a place depends on what is nearer than REACH_PX alone (measured: farther changes nothing above a
 thousandth of its unit), and its noise on coordinates; so tiles that overlap by that need no blending. Knows no job.
@@ -42,7 +42,8 @@ def load(tensors: Mapping[str, Tensor], classes: int, device: torch.device) -> T
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except (KeyError, RuntimeError, IndexError) as error:
         raise ValueError(str(error).partition("\n")[0]) from error
-    return network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+    network.requires_grad_(False).eval().to(device)
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 @torch.inference_mode()

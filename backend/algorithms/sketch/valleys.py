@@ -14,11 +14,8 @@ AROUND_PX = 12.0  # over which it is averaged
 LEAST_SHARE = 0.3  # of the mean steepness of the whole map: sides are that steep in plains, too
 STEEPER = 1.4  # than the land around, so that sides end
 LEAST_CUT = 0.5  # of a side's rise over a pixel: shallower cuts look like the valleys around them
-NOISE_PX, NOISE_SIZES_PX, NOISE = (
-    256,
-    (1.0, 3.0),
-    0.6,
-)  # sides with spurs and gullies: steepness varies by a factor exp(NOISE)
+NOISE_PX, NOISE_SIZES_PX = 256, (1.0, 3.0)
+NOISE = 0.6  # sides with spurs and gullies: steepness varies by a factor exp(NOISE)
 
 
 def widened(
@@ -33,7 +30,8 @@ def widened(
     wide = surface_m.shape[1] + 2
     rise = np.pad(_rise(before_m, pixel_size_m), 1).ravel()
     height = np.pad(surface_m, 1, constant_values=-np.inf).ravel()  # nothing lowers the frame
-    kept = np.pad(ndimage.binary_dilation(is_water, np.ones((3, 3), bool)), 1).ravel()
+    beside = np.asarray(ndimage.binary_dilation(is_water, np.ones((3, 3), bool)), bool)
+    kept: np.ndarray = np.pad(beside, 1).ravel()
     cut = np.pad(before_m - surface_m, 1).ravel()
     frontier = np.flatnonzero((cut > LEAST_CUT * rise) & ~kept)
     chance = _chance(seed)
@@ -57,7 +55,8 @@ def widened(
 def _rise(height_m: np.ndarray, pixel_size_m: float) -> np.ndarray:
     """Metres float32 [H, W] by which sides rise over one pixel: a little more than the land around them."""
     sample = SAMPLE_PX if min(height_m.shape) >= 2 * SAMPLE_PX else 1
-    steep = np.hypot(*np.gradient(height_m[::sample, ::sample].astype(np.float32))) / sample
+    down, across = np.gradient(height_m[::sample, ::sample].astype(np.float32))
+    steep = np.hypot(down, across) / sample
     around = ndimage.gaussian_filter(steep, AROUND_PX / sample, mode="nearest")
     around = STEEPER * np.maximum(around, LEAST_SHARE * steep.mean()) + np.float32(_least_rise(height_m, pixel_size_m))
     rows, columns = (np.arange(side) // sample for side in height_m.shape)
