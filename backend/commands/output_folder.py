@@ -103,18 +103,23 @@ class OutputFolder:
 
 
 def stems(port: str, arrays: Sequence[Array]) -> list[str]:
-    """File names without endings, each its own: numbered where names, tiles and mip levels do not tell them apart."""
-    names = [_stem(port, array) for array in arrays]
-    if len(set(names)) == len(names):
-        return names
-    return [f"{name}.{number}" for number, name in enumerate(names, 1)]
+    """File names without endings, each its own.
+
+    Where tiles and mip levels do not tell several arrays of one port apart, their names do (density.forest), else numbers.
+    """
+    plain = [_stem(port, array) for array in arrays]
+    if len(set(plain)) == len(plain):
+        return plain
+    words = [in_names(str(array.attributes.get("name", ""))) for array in arrays]
+    if not all(words) or len(set(words)) < len(words):
+        words = [str(number) for number in range(1, len(arrays) + 1)]
+    return [f"{stem}.{word}" for stem, word in zip(plain, words, strict=True)]
 
 
 def _stem(port: str, array: Array) -> str:
-    """texture, texture.1002 for a UDIM tile, texture.mip1 for a level of its mip chain, density.forest for one of several."""
+    """texture, texture.1002 for a UDIM tile, texture.mip1 for a level of its mip chain."""
     tile = f".{array.attributes['tile']}" if "tile" in array.attributes else ""
-    name = f".{in_names(str(array.attributes['name']))}" if "name" in array.attributes else ""
-    return f"{port}{name}{tile}" + (f".mip{array.attributes['mip']}" if array.attributes.get("mip") else "")
+    return f"{port}{tile}" + (f".mip{array.attributes['mip']}" if array.attributes.get("mip") else "")
 
 
 def _pictures(outputs: Mapping[str, Any], computed: Computed) -> dict[str, str]:
