@@ -47,6 +47,14 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess
         yield process
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_client_is_left() -> Iterator[None]:
+    """Clients that a module's tests have left open are closed at its end."""
+    yield
+    for client in list(Peer.still_open):
+        client.close()
+
+
 @pytest.fixture
 def peer(backend: BackendProcess) -> Iterator[Peer]:
     """A client of the shared backend, with an owner of its own."""

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import zmq
 
@@ -110,7 +110,13 @@ class BackendProcess:
 
 
 class Peer:
-    """A DEALER that sends a message and waits for what it is told to wait for; other messages are kept."""
+    """A DEALER that sends a message and waits for what it is told to wait for; other messages are kept.
+
+    still_open: those that nobody has closed. A context that is collected as garbage waits for its sockets, for ever if they are
+    collected with it; so they are kept until tests/conftest.py closes them.
+    """
+
+    still_open: ClassVar[set[Peer]] = set()
 
     def __init__(
         self, endpoint: Endpoint, owner: str | None = None, receive_limit: int = 1000, routing_id: bytes = b""
@@ -131,6 +137,7 @@ class Peer:
             self.socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
             self.socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self.socket.connect(endpoint.address)
+        self.still_open.add(self)
 
     def hello(self, **changes: Any) -> Message:
         values = {"token": self.endpoint.token, "owner": self.owner, "protocol": PROTOCOL, "client": "tests"} | changes
@@ -213,6 +220,7 @@ class Peer:
 
     def close(self) -> None:
         self._context.destroy(linger=0)
+        self.still_open.discard(self)
 
 
 def refusal(message: Message) -> Failure:
