@@ -7,7 +7,6 @@ installation are marked any_version, and `relievo.py test` runs them in one.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -38,20 +37,3 @@ def ramp():
     return (
         1000.0 * np.exp(-((r - 4) ** 2 + (c - 25) ** 2) / 40) + 13.7 * r - 3.1 * c + 200 * np.sin(c / 3) * np.cos(r / 5)
     ).astype(np.float32)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    session.config.stash[_STATUS] = int(exitstatus)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End without freeing Blender's data: the module of 4.2 crashes there after a long session, when all tests are done."""
-    if _STATUS in config.stash:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(config.stash[_STATUS])
-
-
-_STATUS = pytest.StashKey[int]()
