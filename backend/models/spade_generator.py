@@ -59,7 +59,7 @@ class Spade(nn.Module):
 
 
 class AddedNoise(nn.Module):
-    """Noise of its own for each channel and pixel, of a strength per channel that is learned from 0."""
+    """Adds noise, independent per channel and pixel, times a learned strength per channel that starts at 0."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

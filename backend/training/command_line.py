@@ -87,7 +87,7 @@ def parsed(which: type[Training] | Choice, argv: Sequence[str]) -> tuple[type[Tr
 
 def _add_choice(made: argparse._ActionsContainer, which: Choice) -> None:
     names = list(which.kinds)
-    text = f"{which.help}, each with options of its own: {', '.join(names)} [default: {names[0]}]"
+    text = f"{which.help}: {', '.join(names)}; each has its own options [default: {names[0]}]"
     made.add_argument(f"--{which.name}", choices=names, default=names[0], metavar="NAME", help=text)
 
 

@@ -11,7 +11,7 @@ import math
 import bpy
 
 from .. import compat, typed
-from . import grid
+from . import grid, own_data
 
 MODIFIER = "Relievo Height"  # ours are known by this name; all others are the user's
 GROUP = "Relievo Height"
@@ -84,21 +84,16 @@ def remove(item: bpy.types.Object) -> None:
 
 
 def _group() -> bpy.types.GeometryNodeTree:
-    """The one node group of all terrains in the file; a copy that a user has made their own is not touched."""
-    for tree in bpy.data.node_groups:
-        if tree.get(_GROUP_KEY) == _GROUP_VERSION and tree.library is None:
-            return typed.of(tree, bpy.types.GeometryNodeTree)
-    tree = typed.of(bpy.data.node_groups.new(GROUP, "GeometryNodeTree"), bpy.types.GeometryNodeTree)
-    tree[_GROUP_KEY] = _GROUP_VERSION
-    tree.is_modifier = True
+    """The one node group of all terrains in the file."""
+    return own_data.geometry_group(GROUP, _GROUP_KEY, _GROUP_VERSION, _build)
+
+
+def _build(tree: bpy.types.GeometryNodeTree) -> None:
     _declare(tree)
     _wire(tree)
-    return tree
 
 
 def _declare(tree: bpy.types.GeometryNodeTree) -> None:
-    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry, is_output=True)
-    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry)
     typed.new_socket(
         tree, "Image", bpy.types.NodeTreeInterfaceSocketImage, description="Heights in metres, 32-bit, Non-Color"
     )

@@ -15,7 +15,7 @@ import bpy
 
 from .. import compat, typed
 from ..shared.arrays import Array
-from . import ground, images
+from . import ground, images, own_data
 from .shader_graph import ShaderGraph, Socket
 
 NAME = "Relievo Terrain"
@@ -157,9 +157,9 @@ def _put_on(item: bpy.types.Object, material: bpy.types.Material) -> None:
 
 
 def _shared() -> bpy.types.Material:
-    for material in bpy.data.materials:
-        if material.get(_KEY) == _VERSION and material.library is None:
-            return material
+    found = own_data.marked(bpy.data.materials, _KEY, _VERSION)
+    if found is not None:
+        return found
     material = bpy.data.materials.new(NAME)
     graph = ShaderGraph(_empty(material))
     _surface(graph, {name: graph.attribute(name) for name in ("flow", "sediment", "wear")})

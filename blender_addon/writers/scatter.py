@@ -15,6 +15,7 @@ import numpy as np
 from .. import compat, typed
 from ..datablocks.grid import SPACING_KEY
 from ..shared.errors import InvalidInput
+from . import own_data
 
 PREFIX = "density_"  # of the attributes that say how densely a class grows, 0..1 per vertex
 SLOPE = "slope"  # radians per vertex
@@ -148,21 +149,16 @@ def _name_of(density: str) -> str:
 
 
 def _group() -> bpy.types.GeometryNodeTree:
-    """The one node group of all scatters in the file; a copy that a user has made their own is not touched."""
-    for tree in bpy.data.node_groups:
-        if tree.get(_GROUP_KEY) == _GROUP_VERSION and tree.library is None:
-            return typed.of(tree, bpy.types.GeometryNodeTree)
-    tree = typed.of(bpy.data.node_groups.new(GROUP, "GeometryNodeTree"), bpy.types.GeometryNodeTree)
-    tree[_GROUP_KEY] = _GROUP_VERSION
-    tree.is_modifier = True
+    """The one node group of all scatters in the file."""
+    return own_data.geometry_group(GROUP, _GROUP_KEY, _GROUP_VERSION, _build)
+
+
+def _build(tree: bpy.types.GeometryNodeTree) -> None:
     _declare(tree)
     _wire(tree)
-    return tree
 
 
 def _declare(tree: bpy.types.GeometryNodeTree) -> None:
-    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry, is_output=True)
-    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry)
     typed.new_socket(
         tree,
         COLLECTION,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bpy
 
 from .. import compat, typed
+from . import own_data
 
 GROUP = MODIFIER = "Relievo Strokes"
 _KEY, _VERSION = "relievo_strokes_group", 1
@@ -23,16 +24,7 @@ def lay_on(item: bpy.types.Object, material: bpy.types.Material) -> None:
 
 def _group(material: bpy.types.Material) -> bpy.types.NodeTree:
     """The one node group of all strokes in the file."""
-    for tree in bpy.data.node_groups:
-        if tree.get(_KEY) == _VERSION and tree.library is None:
-            return tree
-    tree = bpy.data.node_groups.new(GROUP, "GeometryNodeTree")
-    tree[_KEY] = _VERSION
-    tree.is_modifier = True  # pyright: ignore[reportAttributeAccessIssue]  # of a geometry node tree
-    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry, is_output=True)
-    typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry)
-    _wire(tree, material)
-    return tree
+    return own_data.geometry_group(GROUP, _KEY, _VERSION, lambda tree: _wire(tree, material))
 
 
 def _wire(tree: bpy.types.NodeTree, material: bpy.types.Material) -> None:

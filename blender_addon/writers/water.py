@@ -15,6 +15,7 @@ import numpy as np
 from .. import compat, typed
 from ..datablocks.grid import lattice
 from ..shared.arrays import HEIGHT_MAP, MASK, Array
+from . import own_data
 from .shader_graph import ShaderGraph
 
 MASK_PORT, LEVEL_PORT = "water", "water_level"  # outputs of an engine: where water is, and how high its surface stands
@@ -191,9 +192,9 @@ def _fill(mesh: bpy.types.Mesh, made: Surface) -> None:
 
 def _material() -> bpy.types.Material:
     """The one material of all waters in the file: dark where it is deep, and at the shore thin enough for the ground to be seen."""
-    for material in bpy.data.materials:
-        if material.get(_KEY) == _VERSION and material.library is None:
-            return material
+    found = own_data.marked(bpy.data.materials, _KEY, _VERSION)
+    if found is not None:
+        return found
     material = bpy.data.materials.new(MATERIAL)
     tree = compat.use_nodes(material)
     tree.nodes.clear()

@@ -111,7 +111,7 @@ SPEC = AlgorithmSpec(
             label="Sketch",
             help="A picture in the colours of the classes, or class numbers",
             classes=port_classes(),
-            least_px=8,
+            least_px=2,
         ),
         Port(
             name="base",

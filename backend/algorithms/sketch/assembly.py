@@ -42,7 +42,7 @@ LANDFORM_PX = 112.0  # at WHOLE_PX
 HILL_SHARE = 0.22  # of the longer side: wavelength of the chance that ridges are laid out by
 CHANCE_DEVIATION = 0.35  # of three octaves of noise
 FORM_SHARE = 0.06  # of the longer side: larger forms of the base are left to the base
-SLIT = 0.05  # deviations that a pixel of a slit lies below the pixels around it
+SLIT = 0.05  # standard deviations of the heights: a pixel that lies deeper below its neighbours is a slit
 STEPS, FILTERS, ROUNDS = 16, 24, 2  # of the transfer; see TransferSettings
 
 Observe = Callable[[float, str], None]  # share done, stage; may raise

@@ -105,8 +105,12 @@ def _towards_middle(classes: np.ndarray, side: float) -> np.ndarray:
 
 
 def _blended(values: np.ndarray, side: float) -> np.ndarray:
+    """Values [H, W] smoothed over several shares of the map's side, added up by weight."""
     wide = torch.from_numpy(values)
-    return sum(share * gaussian(wide, max(0.5, sigma * side), edge="nearest") for sigma, share in BLENDS).numpy()  # type: ignore[union-attr]
+    total = torch.zeros_like(wide)
+    for sigma, weight in BLENDS:
+        total += weight * gaussian(wide, max(0.5, sigma * side), edge="nearest")
+    return total.numpy()
 
 
 def _enlarged(values: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:

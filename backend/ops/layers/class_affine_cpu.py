@@ -24,7 +24,7 @@ from backend.ops.simd import (
 )  # fmt: skip
 
 _EPSILON, _SLOPE = np.float32(EPSILON), np.float32(SLOPE)
-_PURE = np.float32(1.0 - 1e-6)  # share from which on a pixel is of one class
+_PURE = np.float32(1.0 - 1e-6)  # from this share on a pixel counts as one class
 
 
 def class_affine(values, shares, noise, table, made, width):

@@ -1,7 +1,7 @@
-"""Noise without a grid of its own: a uniform number for every cell of the plane, hashed from its coordinates.
+"""White noise by coordinates: a uniform number for every cell of an endless plane, hashed from its row and column.
 
-A tile of a map draws the same numbers as the whole map, in any order, on any device. Not to be shown to anybody: it has no
-octaves (backend.ops.terrain.noise has).
+A tile of a map draws the same numbers as the whole map, in any order, on any device. An input of
+networks; what people see as noise is backend.ops.terrain.noise.
 """
 
 from __future__ import annotations

@@ -65,7 +65,13 @@ class SpadeParams:
     judge_width: int = param(
         128, label="Judge Width", help="Channels of the discriminators' first layer", min=4, max=256
     )
-    epoch: int = param(1000, label="Epoch", help="Steps after which the generator is let go again", min=1, role="count")
+    epoch: int = param(
+        1000,
+        label="Epoch",
+        help="Steps per epoch; each epoch begins with the generator training again",
+        min=1,
+        role="count",
+    )
     perceptual: float = param(
         1e-3, label="Perceptual Loss", help="Its weight; needs the VGG-19 weights, 0 for none", min=0.0, max=1.0
     )

@@ -1,5 +1,5 @@
-"""What is told of a pixel and its neighbourhood, by which clusters.py finds kinds of ground: slopes, relief and place in the
-surroundings at two scales, and colours where there are some. Nothing here knows a class.
+"""Features per pixel for clusters.py: slope, relief and relative height at two scales, and colour where there is any. Nothing here
+knows a class.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ WORDS = (
     "albedo",
     "rgb",
 )
-MEASURED = 33  # rows at which the ground size of a pixel is measured; between them it is interpolated
+MEASURED_ROWS = 33  # where the size of a pixel on the ground is computed; interpolated in between
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _measured(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Rows, and width and height of a pixel in the middle of each; None where the file does not tell."""
     found: dict[float, georeference.GroundPixel] = {}
-    for row in np.linspace(0.0, shape[0] - 1.0, min(MEASURED, shape[0])):
+    for row in np.linspace(0.0, shape[0] - 1.0, min(MEASURED_ROWS, shape[0])):
         moved = reference.transform @ Affine.translation(0.0, row + 0.5 - shape[0] / 2.0)
         try:
             pixel = georeference.pixel_on_ground(replace(reference, transform=moved), shape)
