@@ -23,8 +23,10 @@ def marked(datablocks: Iterable[D], key: str, version: int) -> D | None:
 def geometry_group(
     name: str, key: str, version: int, build: Callable[[bpy.types.GeometryNodeTree], None]
 ) -> bpy.types.GeometryNodeTree:
-    """The file's node group with this mark, built where there is none: a modifier's, from geometry to geometry. build: adds its other
-    sockets and its nodes."""
+    """The file's node group with this mark, built where there is none: a modifier's, from geometry to geometry.
+
+    build: adds its other sockets and its nodes.
+    """
     found = marked(bpy.data.node_groups, key, version)
     if found is not None:
         return typed.of(found, bpy.types.GeometryNodeTree)
