@@ -8,7 +8,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-REACH_PX = 32  # sides are no wider than this
+REACH_PX = 24  # over which the sides of a cut through a plain reach the land
+MOST_STEPS = 128  # by then all sides have met it, for they grow steeper
+STEEPENING = 1.04  # per pixel, so that sides also end where the land rises as they do
 SAMPLE_PX = 4  # steepness of the land is looked at on every fourth pixel
 AROUND_PX = 12.0  # over which it is averaged
 LEAST_SHARE = 0.3  # of the mean steepness of the whole map: sides are that steep in plains, too
@@ -36,15 +38,19 @@ def widened(
     frontier = np.flatnonzero((cut > LEAST_CUT * rise) & ~kept)
     chance = _chance(seed)
     steps = [(down * wide + across, np.hypot(down, across)) for down in (-1, 0, 1) for across in (-1, 0, 1)]
-    for _ in range(REACH_PX):
+    depth = np.zeros_like(height)  # of the cut that a lowered pixel belongs to
+    depth[frontier] = cut[frontier]
+    for number in range(MOST_STEPS):
         start = height[frontier]
-        steep = rise[frontier] * chance[frontier // wide % NOISE_PX, frontier % wide % NOISE_PX]
+        least = np.maximum(rise[frontier], depth[frontier] / REACH_PX) * np.float32(STEEPENING**number)
+        steep = least * chance[frontier // wide % NOISE_PX, frontier % wide % NOISE_PX]
         lowered = []
         for step, length in steps:
             place = frontier + step
             side = start + (steep * length).astype(np.float32)
             lower = (side < height[place]) & ~kept[place]
             height[place[lower]] = side[lower]  # no two pixels of one step meet in a place
+            depth[place[lower]] = depth[frontier[lower]]
             lowered.append(place[lower])
         frontier = np.unique(np.concatenate(lowered))
         if not frontier.size:

@@ -168,3 +168,14 @@ def test_land_that_drains_is_left_as_it_is() -> None:
     ramp = np.broadcast_to(np.arange(40, dtype=np.float32), (30, 40)).copy()
     made = valleys.widened(ramp, ramp, np.zeros(ramp.shape, bool), 10.0, seed=0)
     np.testing.assert_array_equal(made, ramp)
+
+
+def test_a_deep_cut_through_a_plain_has_no_walls() -> None:
+    """Its sides meet the land, however far that is: no step where they end."""
+    before = np.full((200, 80), 500.0, np.float32)
+    drained = before.copy()
+    drained[100] = 300.0 - np.arange(80) * 0.01
+    made = valleys.widened(drained, before, np.zeros(before.shape, bool), 90.0, seed=0)
+    walls = np.abs(np.diff(made[:, 10:70], axis=0))
+    assert walls.max() < 60.0, "200 m rise over several pixels"
+    assert (made[:20] == 500.0).all(), "and end"
