@@ -241,10 +241,11 @@ def _random(
 ) -> bpy.types.NodeSocket:
     """A random number for each point: another for each node, and for each seed."""
     node = typed.new_node(tree, "FunctionNodeRandomValue", data_type=kind, location=location)
-    suffix = {"FLOAT": "_001", "INT": "_002"}[kind]
-    sockets = {socket.identifier: socket for socket in node.inputs}
+    sockets = {
+        socket.name: socket for socket in node.inputs if socket.enabled
+    }  # of this kind; until 5.1 there are others
     for end, bound in zip(("Min", "Max"), bounds, strict=True):
-        socket = sockets[f"{end}{suffix}"]
+        socket = sockets[end]
         if isinstance(bound, bpy.types.NodeSocket):
             tree.links.new(bound, socket)
         else:
@@ -253,4 +254,4 @@ def _random(
     tree.links.new(given.outputs[SEED], own.inputs[0])
     typed.set_value(own.inputs[1], 1000.0 + len(tree.nodes))
     tree.links.new(own.outputs["Value"], sockets["Seed"])
-    return next(socket for socket in node.outputs if socket.identifier == f"Value{suffix}")
+    return next(socket for socket in node.outputs if socket.enabled)
