@@ -39,19 +39,19 @@ TERRAIN_CLASSES = (
         slope_deg=38.0, growth=0.0, height_m=4.0, relief_m=18.0,
     ),
     TerrainClass(
-        name="Grassland", color=(127, 173, 123), ground=(112, 124, 66), ground_high=(148, 142, 88),
+        name="Grassland", color=(127, 173, 123), ground=(102, 112, 64), ground_high=(144, 138, 92),
         slope_deg=36.0, growth=0.7, height_m=60.0, relief_m=100.0,
     ),
     TerrainClass(
-        name="Forest", color=(60, 120, 70), ground=(52, 74, 40), ground_high=(72, 84, 52),
+        name="Forest", color=(60, 120, 70), ground=(44, 60, 34), ground_high=(68, 80, 48),
         slope_deg=44.0, growth=1.0, height_m=220.0, relief_m=480.0,
     ),
     TerrainClass(
-        name="Hills", color=(185, 122, 87), ground=(128, 118, 76), ground_high=(150, 130, 94),
+        name="Hills", color=(185, 122, 87), ground=(116, 112, 72), ground_high=(146, 130, 96),
         slope_deg=34.0, growth=0.3, height_m=320.0, relief_m=380.0,
     ),
     TerrainClass(
-        name="Rock", color=(150, 150, 150), ground=(116, 108, 98), ground_high=(138, 132, 124),
+        name="Rock", color=(150, 150, 150), ground=(112, 106, 98), ground_high=(140, 135, 126),
         slope_deg=0.0, growth=0.1, height_m=620.0, relief_m=1150.0,
     ),
     TerrainClass(

@@ -88,7 +88,7 @@ def run(params: TerrainParams, inputs: Mapping[str, Any], job: JobContext) -> di
     flow = routing.spread_area(land.surface, pixel_size_m)
     stages.next("colouring the ground")
     painted, densities = cover.cover(
-        land.classes, land.surface, pixel_size_m, flow, params.seed,
+        land.classes, land.surface, land.ground, pixel_size_m, flow, params.seed,
         bare=land.is_wet | land.rivers | land.roads, colored=color is None,
         observe=lambda done, rows: stages.next("colouring the ground", done / rows),
     )  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 
 import backend
-from backend.algorithms.sketch import cover, network, water
+from backend.algorithms.sketch import network, water
 from backend.algorithms.terrain import chosen_method, chosen_scale
 from backend.ops.dispatch import kernel_threads
 from backend.runtime import weights
@@ -191,31 +191,9 @@ def test_a_bank_dams_lower_land_without_a_cliff() -> None:
     assert ground[0, 0] < -10.0
 
 
-def covered(surface: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    classes, flow = torch.full(surface.shape, FOREST), torch.ones(surface.shape)
-    bare = torch.zeros_like(classes, dtype=torch.bool)
-    made, _ = cover.cover(classes, surface, 30.0, flow, seed, bare=bare, colored=True, observe=lambda done, rows: None)
-    assert made is not None
-    return made
-
-
 def hills(rows: int, columns: int) -> torch.Tensor:
     noise = np.random.default_rng(0).normal(size=(rows, columns))
     return torch.from_numpy(ndimage.gaussian_filter(noise, 5) * 900.0).float()
-
-
-def test_colors_do_not_depend_on_where_slopes_face() -> None:
-    surface = hills(64, 64)
-    bright = torch.stack([covered(surface, seed).mean(-1).log() for seed in range(40)]).mean(0)  # patches are chance
-    for axis in (0, 1):
-        assert abs(float(np.corrcoef(bright.flatten(), torch.gradient(surface)[axis].flatten())[0, 1])) < 0.1
-
-
-def test_colors_are_made_in_bands_that_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    surface = hills(200, 40)
-    whole = covered(surface)
-    monkeypatch.setattr(cover, "BAND_ROWS", 31)
-    torch.testing.assert_close(covered(surface), whole, rtol=0.0, atol=1e-5)
 
 
 def test_shores_are_made_in_bands_that_agree(monkeypatch: pytest.MonkeyPatch) -> None:
