@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterator
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from .. import typed
 from ..datablocks.grid import GRID_KEY, SPACING_KEY, lattice, shape_of
@@ -95,6 +96,9 @@ def update_heights(mesh: bpy.types.Mesh, heights: np.ndarray) -> None:
     positions = _positions(rows, columns, float(mesh[SPACING_KEY]))
     positions[:, 2] = heights.ravel()
     typed.positions(mesh).foreach_set("vector", positions.ravel())
+    mesh.transform(
+        Matrix.Identity(4)
+    )  # Blender would go on with the box around the old heights, to frame and to cull by
     mesh.update()
 
 
