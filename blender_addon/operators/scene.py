@@ -13,8 +13,9 @@ from ..placing import places, viewport
 from ..readers import images as drawn
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
-from ..writers import images, stage, table, terrain
+from ..writers import base, images, stage, table, terrain
 from .reporting import reports_errors
+from .results import carried_by
 
 _OBJECTS = [item for item in table.WRITERS["terrain"].items if item[0] != "IMAGES"]
 
@@ -74,6 +75,30 @@ class RELIEVO_OT_set_up_view(bpy.types.Operator):
         stage.set_up(context.scene, typed.present(context.active_object), view)
         if isinstance(context.space_data, bpy.types.SpaceView3D):
             typed.present(context.space_data.region_3d).view_perspective = "CAMERA"
+        return {"FINISHED"}
+
+
+class RELIEVO_OT_base(bpy.types.Operator):
+    """Walls and an underside for the selected terrain, so that it is a solid block; pressed again, they go"""
+
+    bl_idname = "relievo.base"
+    bl_label = "Solid Base"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        item = carried_by(context.active_object)
+        if item is None or not base.can_have_one(item):
+            cls.poll_message_set("Select a terrain that is no plane displaced by Cycles")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        item = typed.present(carried_by(context.active_object))
+        if base.modifier_of(item) is None:
+            base.put_on(item)
+        else:
+            base.remove(item)
         return {"FINISHED"}
 
 
@@ -160,6 +185,6 @@ def edited_image(context: bpy.types.Context) -> bpy.types.Image | None:
     return space.image if isinstance(space, bpy.types.SpaceImageEditor) else None
 
 
-CLASSES = (RELIEVO_OT_set_up_view, RELIEVO_OT_terrain_from_image)
+CLASSES = (RELIEVO_OT_set_up_view, RELIEVO_OT_base, RELIEVO_OT_terrain_from_image)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

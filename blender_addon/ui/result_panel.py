@@ -16,7 +16,7 @@ from ..placing import covering, variations
 from ..settings import properties, scattering
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
-from ..writers import paintings, report, scatter, terrain, textures, water
+from ..writers import base, paintings, report, scatter, terrain, textures, water
 from . import failures
 from .sidebar import RelievoTab
 from .text_fit import wrapped
@@ -61,7 +61,10 @@ def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: Algor
     if report.KEY in item:
         row.operator("relievo.open_report", text="", icon="TEXT")
     if spec.makes == "terrain":
-        box.operator("relievo.set_up_view", icon="LIGHT_SUN")
+        row = box.row(align=True)
+        row.operator("relievo.set_up_view", icon="LIGHT_SUN")
+        if base.can_have_one(item):
+            row.operator("relievo.base", icon="MESH_CUBE", depress=base.modifier_of(item) is not None)
         _draw_state(box, item)
         _draw_scatter(box, item)
     failures.draw(box, _newest(item, spec))

@@ -15,7 +15,7 @@ import numpy as np
 from .. import compat, typed
 from ..datablocks.grid import SPACING_KEY
 from ..shared.errors import InvalidInput
-from . import own_data
+from . import base, own_data
 
 PREFIX = "density_"  # of the attributes that say how densely a class grows, 0..1 per vertex
 SLOPE = "slope"  # radians per vertex
@@ -76,6 +76,7 @@ def put_on(
         most = suggested_density(item, density)
         modifier = typed.of(item.modifiers.new(_name_of(density), "NODES"), bpy.types.NodesModifier)
         modifier.node_group = _group()
+        base.keep_last(item)
         values: dict[str, Any] = {ATTRIBUTE: f"{PREFIX}{density}", DENSITY: most, DISTANCE: 0.0, SEED: 0, ALIGNED: 0.3}
         values |= {SMALLEST: SIZES[0] * metres_per_unit, LARGEST: SIZES[1] * metres_per_unit}
         for name, value in values.items():

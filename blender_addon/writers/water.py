@@ -1,7 +1,8 @@
 """Seas and lakes: a level surface of its own over a terrain, a child of it that moves and is scaled with it.
 
 Only where water is, each body at its own level, flat. It reaches one pixel under the shore, so that it ends in the ground and not
-at a stair of pixels. The ground below stays as the engine made it. Water that a person has given another material keeps that.
+at a stair of pixels; at the map's border it goes down to the bed, or one would look under it. The ground below stays as the engine
+made it. Water that a person has given another material keeps that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from .. import compat, typed
 from ..datablocks.grid import lattice
 from ..shared.arrays import HEIGHT_MAP, MASK, Array
-from . import own_data
+from . import own_data, water_edges
 from .shader_graph import ShaderGraph
 
 MASK_PORT, LEVEL_PORT = "water", "water_level"  # outputs of an engine: where water is, and how high its surface stands
@@ -105,7 +106,22 @@ def surface(heights: np.ndarray, is_water: np.ndarray, level: np.ndarray, pixel_
         cells.append(corners[is_first])
         levels.append(np.repeat(mine[is_first, None], 4, axis=1))
     every = np.concatenate(cells)
-    return _welded(heights, every, np.concatenate(levels).astype(np.float32), pixel_size_m) if len(every) else None
+    if not len(every):
+        return None
+    top = _welded(heights, every, np.concatenate(levels).astype(np.float32), pixel_size_m)
+    return _joined(top, water_edges.sides(heights, is_water, level, pixel_size_m))
+
+
+def _joined(top: Surface, sides: np.ndarray) -> Surface:
+    """The level surface and its sides, as water_edges.py gives them, which share no vertex with it, nor its shading."""
+    first = len(top.positions)
+    vertices = sides.reshape(-1, 4).astype(np.float32)
+    corners = first + np.arange(len(vertices), dtype=np.int32).reshape(-1, 4)
+    return Surface(
+        np.concatenate([top.positions, vertices[:, :3]]),
+        np.concatenate([top.corners, corners]),
+        np.concatenate([top.depth, vertices[:, 3]]),
+    )
 
 
 def _open_water(is_water: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from blender_addon import compat
 from blender_addon.settings import scattering
 from blender_addon.shared.arrays import MASK, Array, height_map
 from blender_addon.ui import panels
-from blender_addon.writers import scatter, terrain
+from blender_addon.writers import base, scatter, terrain
 from tests.blender.support import paper
 
 ROWS, COLUMNS, PIXEL_M = 41, 61, 10.0
@@ -225,3 +225,16 @@ def test_it_is_saved_with_the_file_and_survives_a_new_result(tmp_path):
     terrain.replace(item, outputs, kind="MESH")
     assert len(instances(item)) > 1.3 * count
     assert "density_bare_rock" not in item.data.attributes
+
+
+def test_a_button_gives_a_terrain_a_solid_base_and_takes_it_away():
+    item = slope()
+    assert "Solid Base" in paper.draw(panels.RELIEVO_PT_main)
+    assert bpy.ops.relievo.base() == {"FINISHED"}
+    assert base.modifier_of(item) is not None
+    assert bpy.ops.relievo.base() == {"FINISHED"}
+    assert base.modifier_of(item) is None
+    made = slope("ADAPTIVE")
+    assert not bpy.ops.relievo.base.poll()
+    assert "Solid Base" not in paper.draw(panels.RELIEVO_PT_main)
+    assert made == bpy.context.active_object

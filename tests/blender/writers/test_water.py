@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from blender_addon.shared.arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, MASK, Array, height_map
-from blender_addon.writers import ground, terrain, water
+from blender_addon.writers import ground, terrain, water, water_edges
 
 ROWS, COLUMNS, PIXEL_M = 40, 60, 20.0
 SEA, LAKE = 0.0, 130.0
@@ -67,7 +67,8 @@ def test_water_is_a_level_child_that_lies_only_over_water(kind):
     bpy.context.view_layer.update()
     assert tuple(made.matrix_world.translation) == (5.0, 6.0, 7.0)
     assert not made.data.validate(verbose=True)
-    places = vertices(made)
+    level_faces = [polygon for polygon in made.data.polygons if polygon.normal.z > 0.5]
+    places = vertices(made)[sorted({corner for polygon in level_faces for corner in polygon.vertices})]
     assert set(np.unique(places[:, 2])) == {np.float32(SEA), np.float32(LAKE)}, "the sea and the lake are flat"
     _, is_water, level = island()
     row, column = np.rint((ROWS - 1) / 2 - places[:, 1] / PIXEL_M), np.rint(places[:, 0] / PIXEL_M + (COLUMNS - 1) / 2)
@@ -77,13 +78,30 @@ def test_water_is_a_level_child_that_lies_only_over_water(kind):
     assert around[row, column].all(), "nothing lies farther than a pixel from the water"
     on_water = is_water[row, column]
     np.testing.assert_array_equal(places[on_water, 2], level[row, column][on_water])
-    areas = [polygon.area for polygon in made.data.polygons]
+    areas = [polygon.area for polygon in level_faces]
     cells = is_water[:-1, :-1] | is_water[1:, :-1] | is_water[1:, 1:] | is_water[:-1, 1:]
     assert sum(areas) == pytest.approx(cells.sum() * PIXEL_M**2, rel=1e-5), (
         "no cell is missing, and none is there twice"
     )
     assert len(areas) < cells.sum() / 1.5, "open water is made of large faces"
-    assert all(polygon.normal.z > 0.999 for polygon in made.data.polygons)
+    assert all(polygon.normal.z > 0.999 for polygon in level_faces)
+
+
+def test_at_the_border_water_goes_down_to_its_bed():
+    made = water.of(terrain.make(outputs(), kind="MESH", name="Terrain"))
+    sides = [polygon for polygon in made.data.polygons if polygon.normal.z < 0.5]
+    assert all(abs(polygon.normal.z) < 1e-5 and polygon.normal.dot(polygon.center) > 0 for polygon in sides), "outwards"
+    deep_m, shore = 8.0 * 22.5, 22.5  # the bed falls evenly from the shore to the left border
+    area = deep_m * (ROWS - 1) * PIXEL_M + 2 * 0.5 * deep_m * shore * PIXEL_M
+    assert sum(polygon.area for polygon in sides) == pytest.approx(area, rel=1e-5)
+    heights = vertices(made)[[corner for polygon in sides for corner in polygon.vertices]][:, 2]
+    assert (heights.min(), heights.max()) == (-deep_m, SEA)
+
+
+def test_a_lake_away_from_the_border_has_no_sides():
+    heights, is_water, level = island()
+    heights[:, :23], is_water[:, :23], level[:, :23] = 5.0, False, 5.0
+    assert not len(water_edges.sides(heights, is_water, level, PIXEL_M))
 
 
 def test_the_depth_of_water_is_an_attribute():
@@ -100,9 +118,9 @@ def test_bodies_that_meet_in_a_face_keep_their_levels():
     is_water[1, 1] = is_water[2, 2] = True
     level = np.where(is_water, np.float32([[10.0, 10, 10, 10]] * 2 + [[50.0] * 4] * 2), 0)
     made = water.surface(np.full((4, 4), -5.0, np.float32), is_water, level, 1.0)
-    assert len(made.corners) == 8
-    assert all(np.ptp(made.positions[face, 2]) == 0 for face in made.corners)
-    assert sorted(made.positions[face[0], 2] for face in made.corners) == [10.0] * 4 + [50.0] * 4
+    flat = [face for face in made.corners if np.ptp(made.positions[face, 2]) == 0]
+    assert len(flat) == 8
+    assert sorted(made.positions[face[0], 2] for face in flat) == [10.0] * 4 + [50.0] * 4
 
 
 def test_water_comes_changes_hides_and_comes_again_with_the_users_material():
