@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 
 import bpy
@@ -28,9 +29,13 @@ from .writers import sketches
 log = logging.getLogger(__name__)
 
 BUSY_S, IDLE_S = 0.05, 0.5  # between ticks, while something goes on and while nothing does
+DRAFT_S = 0.005  # the same while a person waits for a draft: a message of the backend is heard at once
+NEWS_S = 0.2  # between two drawings of the sidebars, which may take longer than all else: the backend speaks fifty times a second
+QUIET_S = 1.0  # for which a draft goes on before its progress is drawn: most are in the scene by then, and drawing holds them up
 BUDGET_S = 0.01  # of the main thread a tick
 
 _session: Session | None = None
+_news_s = _drawn_s = 0.0  # since when something new waits to be drawn, 0 for nothing; when that was last done
 _generation = 0  # counts the files that were opened, so that a result never lands in another one
 
 
@@ -69,6 +74,9 @@ def _step(budget_s: float) -> tuple[bool, bool]:
     """The same; whether there is something new to say, and whether the scene has changed."""
     current_session = session()
     news, scene = current_session.pump(budget_s), covering.uncover() | companions.sweep()
+    if not bpy.app.background and drafts.is_being_fetched(current_session):
+        current_session.hear(budget_s)  # a few milliseconds here save a drawing of the whole window in between
+        news |= current_session.pump(budget_s)
     for job in list(current_session.jobs.values()):
         scene |= _step_job(current_session, job)
     scene |= variations.settle(current_session)
@@ -136,13 +144,24 @@ def redraw(*, views: bool = False) -> None:
 
 def _tick() -> float:
     try:
-        news, scene = _step(BUDGET_S)
-        if news or scene:
-            redraw(views=scene)
+        _draw(*_step(BUDGET_S))
     except Exception:  # a timer that raises is dropped by Blender, and with it every job
         log.exception("Relievo's timer")
         return IDLE_S
-    return BUSY_S if _is_busy() else IDLE_S
+    if drafts.is_due():
+        return DRAFT_S
+    return BUSY_S if _news_s or _is_busy() else IDLE_S
+
+
+def _draw(news: bool, scene: bool) -> None:
+    """Draw a change of the scene at once, and news of jobs together, a few times a second."""
+    global _news_s, _drawn_s
+    now = time.monotonic()
+    _news_s = _news_s or (now if news else 0.0)
+    waits = now - _news_s < QUIET_S if drafts.is_due() else now - _drawn_s < NEWS_S
+    if scene or (_news_s and not waits):
+        redraw(views=scene)
+        _news_s, _drawn_s = 0.0, now
 
 
 def _is_busy() -> bool:

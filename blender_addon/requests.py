@@ -31,6 +31,8 @@ from .units import metres_per_unit
 from .writers import record, table
 from .writers.record import recipe_on as recipe_on
 
+RESULT_OF = "result_of"  # in a job's purpose: name of the sketch whose terrain it replaces, once there is one
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -57,6 +59,8 @@ def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: st
     """What Generate asks for. Raises InvalidInput where an input is missing."""
     scene, output = context.scene, typed.settings(context.scene).output
     picked = sources.collect(scene, spec, sources.selected(context))
+    painted = _sketch_of(scene, spec, picked)
+    earlier = result_of(scene, painted) if painted else None
     return Request(
         spec=spec,
         params={**properties.read(scene, spec), **map_extent.brought(scene, spec, picked, context)},
@@ -65,7 +69,8 @@ def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: st
         output=properties.result_choice(scene, spec),
         preview=output.preview,
         frame=output.frame,
-        target=target or selected_mesh(context, spec) or _result_name(context.scene, spec, picked),
+        target=target or selected_mesh(context, spec) or (earlier.name if earlier is not None else ""),
+        notes={RESULT_OF: painted} if painted and not target else {},
     )
 
 
@@ -95,13 +100,12 @@ def result_of(scene: bpy.types.Scene, sketch: str) -> bpy.types.Object | None:
     return None
 
 
-def _result_name(scene: bpy.types.Scene, spec: AlgorithmSpec, picked: Mapping[str, tuple[Source, ...]]) -> str:
-    """Name of the terrain that a new one of the same sketch replaces, "" for none."""
+def _sketch_of(scene: bpy.types.Scene, spec: AlgorithmSpec, picked: Mapping[str, tuple[Source, ...]]) -> str:
+    """Name of the sketch whose one terrain in the scene a new one replaces, "" where there is no such sketch."""
     source = map_extent.source_of(spec, picked)
     if source is None or source.kind != "sketch" or properties.result_choice(scene, spec) == "IMAGES":
         return ""
-    item = result_of(scene, source.name)
-    return item.name if item is not None else ""
+    return source.name
 
 
 def why_not(context: bpy.types.Context, spec: AlgorithmSpec) -> str:

@@ -14,14 +14,22 @@ IMAGE_KEY = "relievo_sketch"  # custom property of the image, which tells it apa
 
 def image_of(item: bpy.types.Object | None) -> bpy.types.Image | None:
     """The image of classes that an object shows, None where it is no sketch. Cheap: for draw()."""
+    return next((node.image for node in _nodes(item) if node.image is not None), None)
+
+
+def has_lost_its_image(item: bpy.types.Object) -> bool:
+    """Whether an object was a sketch until its image was deleted."""
+    nodes = _nodes(item)
+    return bool(nodes) and all(node.image is None for node in nodes)
+
+
+def _nodes(item: bpy.types.Object | None) -> list[bpy.types.ShaderNodeTexImage]:
+    """The nodes that show an image of classes on an object."""
     if item is None or not isinstance(item.data, bpy.types.Mesh):
-        return None
-    for material in item.data.materials:
-        tree = material.node_tree if material is not None else None
-        node = tree.nodes.get(NODE) if tree is not None else None
-        if isinstance(node, bpy.types.ShaderNodeTexImage) and node.image is not None:
-            return node.image
-    return None
+        return []
+    trees = (material.node_tree for material in item.data.materials if material is not None)
+    nodes = (tree.nodes.get(NODE) for tree in trees if tree is not None)
+    return [node for node in nodes if isinstance(node, bpy.types.ShaderNodeTexImage)]
 
 
 def sketches(scene: bpy.types.Scene) -> list[bpy.types.Object]:

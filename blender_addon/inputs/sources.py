@@ -20,8 +20,9 @@ from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, CURVES, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
-from ..writers import record, water
+from ..writers import water
 from . import curve_sources, drawing_sources, scan_reading, scan_sources, sketch_sources
+from .earlier_results import made_from
 from .scan_sources import follows_cameras
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "follows_cameras",
     "from_json",
     "from_text",
+    "made_from",
     "read",
     "read_all",
     "selected",
@@ -44,7 +46,8 @@ _NAMED = ("image", "object", "exemplar", "materials", "engine", "sketch", "drawi
 
 def from_text(text: str) -> Source:
     """ "image:NAME", "object:NAME", "exemplar:NAME", "materials:NAME", "sketch:NAME", "drawing:COLLECTION", "engine:NAME", or a
-    bare name: of an engine, else a mesh object, else an image, else a landscape; "drawing" alone is that of the whole scene.
+    bare name: of an engine, else a mesh object, else an image, else a landscape; "drawing" alone is that of the whole scene,
+    "selection" that of the meshes that are selected.
 
     Raises InvalidInput when there is nothing of that name.
     """
@@ -56,6 +59,8 @@ def from_text(text: str) -> Source:
         return Source("engine", name)
     if name == "drawing":
         return Source("drawing")
+    if name == "selection":
+        return drawing_sources.of_selection()
     if name in bpy.data.objects and bpy.data.objects[name].type == "MESH":
         return Source("object", name)
     if name in bpy.data.images:
@@ -172,8 +177,8 @@ def _picked(
     if settings.source == "SKETCH":
         return sketch_sources.chosen(scene, settings, port, active)
     if settings.source == "DRAWING":
-        drawn = drawing_sources.chosen if port.classes else None
-        return drawn(scene, settings, port, active) if drawn else drawing_sources.heights(scene, spec, port, active)
+        drawn = drawing_sources.chosen if port.classes else drawing_sources.heights
+        return drawn(scene, spec, port, active)
     if settings.source in ("MATERIALS", "OBJECTS"):
         return _picked_classes(scene, spec, port, settings, active)
     engine = table.picked_engine(spec, port, settings.source)
@@ -197,19 +202,6 @@ def automatic(
         return again
     engines = table.feeding(spec, port)
     return Source("engine", engines[0].name) if engines else _picked_image(settings, port, metres_per_unit(scene))
-
-
-def made_from(spec: AlgorithmSpec, port: Port, item: bpy.types.Object) -> Source | None:
-    """Where the engine took this input from when it made the object; None where it has not, or where that is gone."""
-    recipe = record.recipe_on(item)
-    if recipe is None or recipe["algorithm"] != spec.name:
-        return None
-    entries = recipe.get("scene", {}).get("sources", {}).get(port.name)
-    if not entries:
-        return None
-    source = from_json(entries[0])
-    there = {"object": bpy.data.objects, "image": bpy.data.images}.get(source.kind)
-    return source if there is None or source.name in there else None
 
 
 def _from_mesh(settings: Any, mesh: bpy.types.Object) -> Source:

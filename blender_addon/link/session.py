@@ -131,7 +131,8 @@ class Session:
         """Forget a job and its result, here and at the backend."""
         if not job.is_settled:
             self.cancel(job)
-        self._release(job)
+        if not job.applied:  # released when it went into the scene
+            self._release(job)
         del self.jobs[job.id]
         self._touch()
 
@@ -169,6 +170,11 @@ class Session:
         drawn = (self.revision, self.standing, self.connection.progress)
         changed, self._drawn = drawn != self._drawn, drawn
         return changed
+
+    def hear(self, seconds: float) -> None:
+        """Wait for the next message, at most so long: the next pump() deals with it."""
+        if self.connection.client is not None:
+            self.connection.client.wait(seconds)
 
     def wait(self, job: Job, *, on_pump: Callable[[], None] | None = None) -> Job:
         """Pump until the job is settled; for background mode. Raises the job's own error, or BackendUnavailable."""

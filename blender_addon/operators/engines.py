@@ -182,7 +182,7 @@ _WORDS = {
     "mesh": "a mesh",
     "exemplar": "a landscape",
     "sketch": "a sketch",
-    "drawing": "drawing:COLLECTION",
+    "drawing": "selection, drawing:COLLECTION",
     "materials": "materials:MESH",
     "engine": "the name of an engine",
 }

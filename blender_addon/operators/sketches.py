@@ -9,7 +9,7 @@ import bpy
 from .. import pump, typed
 from ..datablocks import class_tags, sketch
 from ..inputs import sketch_sources
-from ..placing import paint_mode, places, viewport
+from ..placing import drafts, paint_mode, places, viewport
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
@@ -106,6 +106,9 @@ class RELIEVO_OT_new_sketch(bpy.types.Operator):
         if not bpy.app.background and typed.settings(scene).output.frame:
             viewport.frame_beside(item)
         paint_mode.start(context, item, port.classes)
+        if not bpy.app.background and picker.live:
+            drafts.warm_up(pump.session(), spec, item)
+            pump.hurry()
         return {"FINISHED"}
 
     def _place(self, context: bpy.types.Context) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ strokes. Changes that come while a draft is computed wait for its end, and becom
 from __future__ import annotations
 
 import json
+import logging
 import time
 from dataclasses import dataclass
 
@@ -20,10 +21,14 @@ from ..link.session import Session
 from ..shared.algorithm import AlgorithmSpec, find
 from ..shared.catalog import algorithms
 from ..shared.errors import RelievoError
+from ..shared.jobs import JobState
 from . import paint_mode
 
-REST_S = 0.1  # without a further change, before a draft is sent
+log = logging.getLogger(__name__)
+
+REST_S = 0.02  # without a further change, before a draft is sent: an undo brings several updates at once
 LONGEST_PX = 256
+WARM_UP_PX = 32
 
 
 @dataclass
@@ -41,6 +46,7 @@ class _Draft:
 
 
 _drafts: dict[int, _Draft] = {}  # by the session_uid of the sketch's image
+_warming: list[str] = []  # jobs whose results nobody looks at
 
 
 def note(depsgraph: bpy.types.Depsgraph) -> bool:
@@ -70,6 +76,12 @@ def is_due() -> bool:
     return any(draft.changed_s or draft.job for draft in _drafts.values())
 
 
+def is_being_fetched(session: Session) -> bool:
+    """Whether the result of a draft is on its way from the backend."""
+    jobs = (session.jobs.get(draft.job) for draft in _drafts.values() if draft.job)
+    return any(job is not None and job.state is JobState.SUCCEEDED and job.outputs is None for job in jobs)
+
+
 def state_of(item: bpy.types.Object) -> tuple[str, str]:
     """Of a sketch, for draw(): the id of the draft that is being computed or "", and why there is none."""
     image = sketch.image_of(item)
@@ -77,9 +89,33 @@ def state_of(item: bpy.types.Object) -> tuple[str, str]:
     return (draft.job, draft.problem) if draft is not None else ("", "")
 
 
+def warm_up(session: Session, spec: AlgorithmSpec, item: bpy.types.Object) -> None:
+    """Have a tiny draft of a new sketch computed that nobody sees: the first one of a backend starts it, loads the engine and its
+    weights, and would come seconds after the first stroke. What goes wrong is said when that is sent.
+    """
+    if _why_not(session, spec):
+        return
+    try:
+        request = requests.draft(bpy.context, spec, item, longest_px=WARM_UP_PX)
+        arrays = requests.read(bpy.context, request)
+        _warming.append(session.submit(spec, request.params, arrays, silent=True).id)
+    except RelievoError as error:
+        log.info("no draft beforehand: %s", error)
+
+
+def _end_warm_up(session: Session) -> None:
+    for id in list(_warming):
+        job = session.jobs.get(id)
+        if job is None or job.is_settled or job.outputs is not None:
+            _warming.remove(id)
+            if job is not None:
+                session.discard(job)
+
+
 def step(session: Session, generation: int) -> bool:
     """Send what is due, drop what is done. True when there is something new to draw."""
     changed = False
+    _end_warm_up(session)
     for draft in _drafts.values():
         if draft.job:
             changed |= _end(session, draft)

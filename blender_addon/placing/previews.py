@@ -177,10 +177,11 @@ def stands_for(item: bpy.types.Object) -> bpy.types.Object | None:
     return stands_for(first) if first is not None else None  # it may hide another job's stand-in
 
 
-def was_selected(item: bpy.types.Object) -> bool:
-    """Whether the object was selected and active until a stand-in hid it, as it is at present."""
+def was_selected(item: bpy.types.Object, *, active: bool = True) -> bool:
+    """Whether the object was selected, and active where that is asked, until a stand-in hid it, as it is at present."""
     entries = (entry for stand_in in _stand_ins.values() for entry in stand_in.hides)
-    return any(entry.uid == item.session_uid and entry.was_selected and entry.was_active for entry in entries)
+    hidden = [entry for entry in entries if entry.uid == item.session_uid and entry.was_selected]
+    return any(entry.was_active or not active for entry in hidden)
 
 
 # What it stands in for -----------------------------------------------------------------------------------------------

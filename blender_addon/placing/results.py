@@ -149,8 +149,14 @@ def _why_not(job: Job, generation: int) -> str:
 
 
 def find_target(job: Job) -> bpy.types.Object | None:
-    """The object that the job is to replace or to texture, wherever its name has gone; None when it was deleted."""
-    return record.find(bpy.data.objects, job.purpose.get("target", ""), job.purpose.get("target_uid", 0))
+    """The object that the job is to replace or to texture, wherever its name has gone; None when it was deleted. A sketch has one
+    terrain: what an earlier job has made of it by now is replaced.
+    """
+    purpose = job.purpose
+    if purpose.get("target") or not purpose.get(requests.RESULT_OF):
+        return record.find(bpy.data.objects, purpose.get("target", ""), purpose.get("target_uid", 0))
+    scene = bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene)
+    return requests.result_of(scene, purpose[requests.RESULT_OF])
 
 
 def find_shown(job: Job) -> bpy.types.Object | None:

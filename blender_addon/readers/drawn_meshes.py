@@ -11,12 +11,13 @@ from . import drawing
 from .source import Source
 
 UVS = "UVS"  # option "through": of one mesh by its UVs, and not of all of a collection from above
+MESHES = "meshes"  # option: the names of the meshes to draw, of those that were selected
 RESOLUTION_PX = 512
 
 
 def members(scene: bpy.types.Scene, source: Source) -> list[bpy.types.Object]:
-    """The meshes of a drawing: those of its collection, or of the scene, that carry a class and are in view, or hidden only by a
-    terrain that was made of them. No sketch is one.
+    """The meshes of a drawing: those that it names, those of its collection, or all of the scene; of them those that carry a class
+    and are in view, or hidden only by a terrain that was made of them. No sketch is one.
     """
     if goes_through_uvs(source):
         item = scene.objects.get(source.name)
@@ -25,6 +26,9 @@ def members(scene: bpy.types.Scene, source: Source) -> list[bpy.types.Object]:
     if source.name and collection is None:
         return []
     found = collection.all_objects if collection is not None else scene.objects
+    if MESHES in source.options:
+        named = set(source.options[MESHES])
+        found = [item for item in found if item.name in named]
     return [item for item in found if _is_drawn(item, attribute_of(source))]
 
 

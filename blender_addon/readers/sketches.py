@@ -83,6 +83,12 @@ def fewer(values: np.ndarray, longest_px: int) -> np.ndarray:
 
 def _image_of(item: bpy.types.Object) -> bpy.types.Image:
     image = sketch.image_of(item)
+    if image is None and sketch.has_lost_its_image(item):
+        raise InvalidInput(
+            f"The image of the sketch {item.name!r} was deleted.",
+            hint="Undo, or make a new sketch.",
+            field=item.name,
+        )
     if image is None:
         raise InvalidInput(f"{item.name!r} is no sketch.", hint="Press New Sketch, or pick a sketch.", field=item.name)
     return image

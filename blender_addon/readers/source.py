@@ -15,7 +15,7 @@ class Source:
     CURVES "curves", with the sources of "maps" among the options; for
     scans "cameras", and of one camera "photograph", "mask", "uv_map", "depth_map" or "facing_map". name: of the datablock,
     landscape or engine; for classes of the mesh whose extent they have, for a drawing of its collection, "" for the whole scene.
-    options: how it is read, in metres.
+    options: how it is read, in metres; of a drawing of selected meshes their names under "meshes".
     """
 
     kind: str

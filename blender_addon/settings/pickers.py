@@ -98,6 +98,11 @@ def _drawing(port: Port) -> dict[str, Any]:
                 (drawn_meshes.UVS, "Through UVs", "One mesh, laid out by its UVs", 1),
             ],
         ),
+        "selected_only": bpy.props.BoolProperty(
+            name="Only Selected",
+            description="Draw the selected meshes alone, instead of all of the scene or of a collection",
+            default=False,
+        ),
         "outside": bpy.props.EnumProperty(
             name="Elsewhere",
             description="The class of the map where nothing is drawn",

@@ -11,7 +11,7 @@ import bpy
 
 from .. import typed
 from ..datablocks import class_tags, sketch
-from ..inputs import drawing_sources, sketch_sources
+from ..inputs import drawing_sources, sketch_sources, sources
 from ..readers import drawn_meshes
 from ..settings import map_extent
 from ..shared.algorithm import AlgorithmSpec, Port, find
@@ -32,8 +32,11 @@ def draw(
         return
     layout.row().prop(settings, "through", expand=True)
     through_uvs = settings.through == drawn_meshes.UVS
-    layout.prop(settings, "object" if through_uvs else "collection", text="")
-    _draw_found(layout, context, port, settings)
+    if not through_uvs:
+        layout.prop(settings, "selected_only")
+    if through_uvs or not settings.selected_only:
+        layout.prop(settings, "object" if through_uvs else "collection", text="")
+    _draw_found(layout, context, spec, port)
     details = layout.column(align=True)
     details.use_property_split, details.use_property_decorate = True, False
     details.prop(settings, "resolution")
@@ -42,11 +45,11 @@ def draw(
     size_lines.draw(layout, context, spec)
 
 
-def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, port: Port, settings: Any) -> None:
+def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec, port: Port) -> None:
     """How many meshes are drawn, and how large that is."""
     scene = typed.present(context.scene)
     try:
-        source = drawing_sources.chosen(scene, settings, port, context.active_object)
+        source = drawing_sources.chosen(scene, spec, port, sources.selected(context))
     except InvalidInput:
         return  # Generate says what is wrong
     found = drawn_meshes.members(scene, source)

@@ -12,6 +12,7 @@ from blender_addon import pump, requests
 from blender_addon.datablocks import sketch
 from blender_addon.placing import drafts, results
 from blender_addon.ui import input_panel, panels
+from blender_addon.writers import record
 from tests.blender.sketches.test_painted import (  # noqa: F401  # fixtures
     GRASS,
     ROCK,
@@ -20,6 +21,7 @@ from tests.blender.sketches.test_painted import (  # noqa: F401  # fixtures
     classes,
     new_sketch,
     paint,
+    spec,
     toy,
 )
 from tests.blender.support import live_addon, paper
@@ -152,6 +154,27 @@ def test_generate_replaces_the_draft_with_the_full_size() -> None:
     assert made.dimensions.x == pytest.approx(511 * 100.0)
     assert (bpy.context.mode, bpy.context.active_object) == ("PAINT_TEXTURE", item)
     assert [line for line in paper.draw(panels.RELIEVO_PT_jobs) if line.startswith("Toy Terrain")]
+
+
+def test_results_that_were_asked_for_before_the_first_was_there_become_one_terrain() -> None:
+    item = new_sketch(width_px=64, height_px=64)
+    stroke(item, slice(0, 32), slice(0, 64), ROCK)
+    pump.step()
+    assert [job.purpose["target"] for job in pump.session().jobs.values()] == [""]
+    assert bpy.ops.relievo.generate() == {"FINISHED"}
+    finish_drafts()
+    made = [entry for entry in bpy.data.objects if record.RECIPE_KEY in entry]
+    assert made == [result()]
+
+
+def test_a_new_sketch_warms_the_backend_up_without_a_trace() -> None:
+    item = new_sketch(width_px=64, height_px=64)
+    drafts.warm_up(pump.session(), spec(), item)
+    (job,) = pump.session().jobs.values()
+    assert job.inputs["sketch"][0].values.shape == (32, 32)
+    live_addon.step_until(lambda: not pump.session().jobs, "the end of warming up")
+    assert job.error is None
+    assert (result(), drafts.is_due()) == (None, False)
 
 
 def test_a_deleted_terrain_comes_again() -> None:

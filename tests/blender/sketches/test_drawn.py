@@ -14,7 +14,7 @@ from blender_addon.shared.algorithm import find
 from blender_addon.shared.arrays import HEIGHT_MAP
 from blender_addon.shared.catalog import algorithms
 from blender_addon.shared.errors import InvalidInput
-from blender_addon.ui import drawing_panel, input_panel
+from blender_addon.ui import drawing_panel, input_panel, panels
 from tests.blender.sketches.test_painted import backend, spec, toy  # noqa: F401  # fixtures
 from tests.blender.support import paper
 
@@ -101,6 +101,41 @@ def test_a_collection_of_its_own_and_the_class_elsewhere() -> None:
     assert (values[:20, 21:] == SAND).all()
     rock.hide_set(True)
     assert (read() != ROCK).all(), "what a person has hidden is not drawn"
+
+
+def test_only_what_is_selected_is_drawn_and_drawn_again_from_its_terrain() -> None:
+    sea, land, rock = island()
+    draw_from_scene(selected_only=True)
+    for item in bpy.data.objects:
+        item.select_set(item in (land, rock))
+    assert "2 meshes, 50 m x 50 m" in paper.draw(input_panel.RELIEVO_PT_inputs)
+    before = read()
+    assert before.shape == (101, 101)
+    assert set(np.unique(before)) == {GRASS, ROCK}, "no sea, which is not selected"
+    assert bpy.ops.relievo.generate() == {"FINISHED"}
+    made = bpy.context.active_object
+    assert (land.hide_get(), rock.hide_get(), sea.hide_get()) == (True, True, False)
+    np.testing.assert_array_equal(read(), before)  # the terrain is selected, and stands for what it was drawn from
+    assert bpy.ops.relievo.regenerate() == {"FINISHED"}
+    assert requests.recipe_on(made)["scene"]["sources"]["sketch"][0]["options"]["meshes"] == ["Land", "Rock"]
+    sea.select_set(True)
+    assert "1 mesh, 100 m x 50 m" in paper.draw(input_panel.RELIEVO_PT_inputs)
+
+
+def test_a_selection_of_nothing_or_of_nothing_with_a_class_is_refused() -> None:
+    island()
+    draw_from_scene(selected_only=True)
+    assert "no mesh is selected. Select the meshes to draw." in requests.why_not(bpy.context, spec())
+    lines = " ".join(paper.draw(panels.RELIEVO_PT_generate))
+    assert "Select the meshes to draw" in lines
+    bpy.data.objects["Cloud"].select_set(True)
+    assert "no mesh that is selected carries a class" in requests.why_not(bpy.context, spec())
+    bpy.data.objects["Cloud"].select_set(False)
+    with pytest.raises(RuntimeError, match="no mesh is selected"):
+        bpy.ops.relievo.toy_terrain(sketch="selection")
+    bpy.data.objects["Sea"].select_set(True)
+    assert bpy.ops.relievo.toy_terrain(sketch="selection") == {"FINISHED"}
+    assert bpy.context.active_object.dimensions.x == pytest.approx(100.0, rel=0.01)
 
 
 def test_without_a_class_there_is_nothing_to_draw() -> None:
