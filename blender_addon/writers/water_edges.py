@@ -44,7 +44,8 @@ def _side(
         for inner in (0, 1):
             at = row + inner * down, column + inner * across
             surface = np.maximum(surface, np.where(is_water[at], level[at], -np.inf))
-    x, y = lattice(*heights.shape, pixel_size_m)
+    rows, columns = heights.shape
+    x, y = lattice(rows, columns, pixel_size_m)
     starts = np.stack([x[left[1]], y[left[0]], heights[left]], axis=-1).astype(np.float64)
     stops = np.stack([x[right[1]], y[right[0]], heights[right]], axis=-1).astype(np.float64)
     is_wet = np.isfinite(surface) & ((starts[:, 2] < surface) | (stops[:, 2] < surface))
