@@ -1,5 +1,5 @@
 """Terrain from a sketch: a generator makes heights (and, at continental scale, albedo) of a map of classes, or they are assembled
-without one; water is levelled, the land drained, its flow mapped, and ground coloured without any light.
+without one; water finds its level, the land is drained, its flow mapped, and ground coloured without any light.
 
 Every step after the heights works in metres on the whole map. Parts: backend/algorithms/sketch.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.sketch import assembly, cover, lines, network, valleys, water
+from backend.algorithms.sketch import assembly, cover, lines, network, shores, valleys, water
 from backend.ops.resampling import resize
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import generator_units, routing
@@ -111,18 +111,22 @@ def _settled(
     if base is not None:
         height = _on_base(height, base, params)
     stages.next("levelling water")
-    heights, bodies = _bodies(height.numpy(), (_as_models(classes) == WATER).numpy(), absolute=base is not None)
+    heights, bodies = _bodies(
+        height.numpy(), (_as_models(classes) == WATER).numpy(), pixel_size_m, absolute=base is not None
+    )
     drawn = lines_of(curves.values) if curves is not None else []
     stages.next("bending to the lines" if drawn else "shaping shores")
     bent = None
     if drawn:
         heights, bodies, bent = lines.bent(heights, bodies, drawn, pixel_size_m)
         classes = lines.classes_of(classes, bodies)
-    ground = water.settled(heights, bodies, pixel_size_m)
-    del height, heights
+    ground = torch.from_numpy(shores.settled(heights, bodies, pixel_size_m, params.seed))
+    surface, is_wet = torch.from_numpy(bodies.surface(ground.numpy())), torch.from_numpy(bodies.mask)
+    del height, heights, bodies
     stages.next("draining hollows")
-    ground, surface = _drained(ground, bodies, params, pixel_size_m)
-    is_wet = torch.from_numpy(bodies.mask)
+    if params.drain:
+        surface = _drained(surface, is_wet, params, pixel_size_m)
+        ground = torch.where(is_wet, ground, surface)
     if bent is None:
         nothing = torch.zeros_like(is_wet)
         return _Land(ground, surface, classes, is_wet, nothing, nothing)
@@ -205,26 +209,20 @@ def _on_base(height: Tensor, base: Array, params: TerrainParams) -> Tensor:
     return height + params.base_share * gaussian((wanted - height).float(), sigma, edge="nearest")
 
 
-def _bodies(height_m: np.ndarray, is_water: np.ndarray, *, absolute: bool) -> tuple[np.ndarray, water.Bodies]:
+def _bodies(
+    height_m: np.ndarray, is_water: np.ndarray, pixel_size_m: float, *, absolute: bool
+) -> tuple[np.ndarray, water.Bodies]:
     """Heights and bodies of water; heights count from the sea unless a base has said where they do."""
-    bodies = water.find(height_m, is_water)
+    bodies = water.find(height_m, is_water, pixel_size_m)
     return (height_m, bodies) if absolute else water.with_sea_level(height_m, bodies)
 
 
-def _drained(
-    ground_m: np.ndarray, bodies: water.Bodies, params: TerrainParams, pixel_size_m: float
-) -> tuple[Tensor, Tensor]:
-    """Ground, and the surface of ground and water, float32 [H, W]; the surface without pits where draining is asked for."""
-    ground = torch.from_numpy(ground_m).float()
-    if not params.drain:
-        return ground, torch.from_numpy(bodies.surface(ground_m)).float()
-    is_water = torch.from_numpy(bodies.mask)
-    surface = torch.from_numpy(bodies.surface(ground_m)).float()
-    drained = drain(surface, cut_share=params.rivers, drop=DROP_M, outlets=is_water)
-    surface = torch.from_numpy(
-        valleys.widened(drained.numpy(), surface.numpy(), bodies.mask, pixel_size_m, params.seed)
+def _drained(surface: Tensor, is_wet: Tensor, params: TerrainParams, pixel_size_m: float) -> Tensor:
+    """The surface of ground and water, float32 [H, W], without pits on land."""
+    drained = drain(surface, cut_share=params.rivers, drop=DROP_M, outlets=is_wet)
+    return torch.from_numpy(
+        valleys.widened(drained.numpy(), surface.numpy(), is_wet.numpy(), pixel_size_m, params.seed)
     )
-    return torch.where(is_water, ground, surface), surface
 
 
 def _outputs(

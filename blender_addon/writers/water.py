@@ -1,8 +1,8 @@
-"""Seas and lakes: a level surface of its own over a terrain, a child of it that moves and is scaled with it.
+"""Seas, lakes and rivers: a surface of its own over a terrain, a child of it that moves and is scaled with it.
 
-Only where water is, each body at its own level, flat. It reaches one pixel under the shore, so that it ends in the ground and not
-at a stair of pixels; at the map's border it goes down to the bed, or one would look under it. The ground below stays as the engine
-made it. Water that a person has given another material keeps that.
+Only where water is: a sea or lake at its own level, flat, a river falling smoothly. It reaches one pixel under the shore, so that
+it ends in the ground and not at a stair of pixels; at the map's border it goes down to the bed, or one would look under it. The
+ground below stays as the engine made it. Water that a person has given another material keeps that.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ MASK_PORT, LEVEL_PORT = "water", "water_level"  # outputs of an engine: where wa
 KEY = "relievo_water"  # custom property of a water surface
 MATERIAL, DEPTH = "Relievo Water", "depth"
 _KEY, _VERSION = "relievo_water_material", 1
-FLAT_SHARE, SAME_M = (
-    0.02,
-    1e-3,
-)  # of a pixel, and metres: levels nearer to each other than this are one surface, or one vertex
+STEEPEST, SAME_M = 1.0, 1e-3  # a river, rise per run: steeper is a step between two bodies. Metres: what is one vertex
 BLOCK = 16  # cells on each side of a face of open water
 DEEP, SHALLOW = (0.006, 0.020, 0.026), (0.020, 0.055, 0.055)  # linear
 CLEAR_M = 6.0  # depth at which most of the ground below is out of sight
@@ -96,10 +93,10 @@ def surface(heights: np.ndarray, is_water: np.ndarray, level: np.ndarray, pixel_
     corners = rest[:, None] + np.array([0, columns, columns + 1, 1])
     flat = level.ravel()
     own = np.where(is_water.ravel()[corners], flat[corners].astype(np.float64), np.nan)
-    apart = np.nanmax(own, axis=1, initial=-np.inf) - np.nanmin(own, axis=1, initial=np.inf) > FLAT_SHARE * pixel_size_m
-    near = own[~apart]
+    step = STEEPEST * pixel_size_m
+    apart = np.nanmax(own, axis=1, initial=-np.inf) - np.nanmin(own, axis=1, initial=np.inf) > step
     cells = [wide, corners[~apart]]
-    levels = [flat[wide], np.where(np.isnan(near), np.nanmax(near, axis=1, initial=-np.inf)[:, None], near)]
+    levels = [flat[wide], _with_shore(own[~apart], corners[~apart], heights.size, step)]
     for corner in range(4):
         mine = own[:, corner]
         is_first = ~np.isnan(mine) & ~(own[:, :corner] == mine[:, None]).any(axis=1) & apart
@@ -122,6 +119,17 @@ def _joined(top: Surface, sides: np.ndarray) -> Surface:
         np.concatenate([top.corners, corners]),
         np.concatenate([top.depth, vertices[:, 3]]),
     )
+
+
+def _with_shore(own: np.ndarray, corners: np.ndarray, pixels: int, step: float) -> np.ndarray:
+    """Levels of corners [F, 4], those on land (NaN) included: the highest water beside the pixel, if it is the same body's."""
+    highest = np.nanmax(own, axis=1, initial=-np.inf)
+    order = np.argsort(highest, kind="stable")
+    beside = np.full(pixels, -np.inf)
+    beside[corners[order].ravel()] = np.repeat(highest[order], 4)  # the last of a pixel's faces, its highest, stays
+    shore = beside[corners]
+    shore = np.where(shore - highest[:, None] > step, highest[:, None], shore)
+    return np.where(np.isnan(own), shore, own)
 
 
 def _open_water(is_water: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -129,14 +129,14 @@ SPEC = AlgorithmSpec(
         ),
     ),
     outputs=(
-        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The ground, with beds under seas and lakes"),
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The ground, with beds under water"),
         Port(name="albedo", kind=COLOR_IMAGE, label="Albedo", help="The colour of the ground, without light or shadow"),
-        Port(name="water", kind=MASK, label="Water", help="Where seas and lakes are"),
+        Port(name="water", kind=MASK, label="Water", help="Where seas, lakes and painted rivers are"),
         Port(
             name="water_level",
             kind=HEIGHT_MAP,
             label="Water Level",
-            help="The level surface of seas and lakes; the ground elsewhere",
+            help="The surface of water, level in seas and lakes and falling along painted rivers; the ground elsewhere",
         ),
         Port(
             name="flow",

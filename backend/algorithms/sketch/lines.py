@@ -35,15 +35,7 @@ def bent(
     is_water = (bodies.mask | is_sea) & ~made.land.numpy()
     if (is_water == bodies.mask).all():
         return height_m, bodies, made
-    found = water.find(height_m, is_water)
-    for number in range(1, len(found.levels_m)):
-        own = found.labels == number
-        coast, before = made.sea_m.numpy()[own & is_sea], bodies.labels[own & bodies.mask]
-        if coast.size:
-            found.levels_m[number] = np.median(coast)
-        elif before.size:
-            found.levels_m[number] = bodies.levels_m[np.bincount(before).argmax()]
-    return height_m, found, made
+    return height_m, water.find(height_m, is_water, pixel_size_m, (made.sea_m.numpy(), bodies.level_m)), made
 
 
 def classes_of(classes: Tensor, bodies: water.Bodies) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 
 import backend
-from backend.algorithms.sketch import network, water
+from backend.algorithms.sketch import network
 from backend.algorithms.terrain import chosen_method, chosen_scale
 from backend.ops.dispatch import kernel_threads
 from backend.runtime import weights
@@ -141,12 +141,21 @@ def test_small_and_plain_sketches(classes: np.ndarray) -> None:
     assert np.isfinite(made["height"].values).all()
 
 
-def test_a_river_of_one_pixel() -> None:
-    classes = np.full((64, 64), GRASS, np.uint8)
-    classes[:, 31] = WATER
+def test_a_painted_river_falls_to_the_sea_and_carries_the_land_s_water() -> None:
+    row, column = np.mgrid[0:SIDE, 0:SIDE]
+    classes = np.select([column < 30, column < 60], [ROCK, FOREST], GRASS).astype(np.uint8)
+    river = (np.abs(row - 48 - np.rint(8 * np.sin(column / 9))) < 2) & (column > 8)
+    classes[river | (column > 86)] = WATER
     made = terrain(classes)
-    assert np.ptp(made["water_level"].values[:, 31]) == 0.0
-    assert (made["height"].values[:, 31] < made["water_level"].values[:, 31]).all()
+    level, ground, flow = (made[name].values for name in ("water_level", "height", "flow"))
+    wet = classes == WATER
+    assert set(np.unique(level[:, 90:])) == {0.0}, "the sea is flat"
+    fall = [float(np.median(level[river[:, x], x])) for x in range(9, 87)]
+    assert (np.diff(fall) <= 0.0).all()
+    assert fall[0] > fall[-1] + 20.0
+    assert (ground[wet] < level[wet]).all()
+    assert (ground[~wet] == level[~wet]).all()
+    assert flow[river & (column > 80)].max() > 3.0 * flow[river & (column < 30)].max()
 
 
 def test_the_pixel_size_chooses_the_model() -> None:
@@ -177,31 +186,6 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
     save_file({"layer.weight": torch.zeros(3)}, other)
     with pytest.raises(InvalidInput, match=r"does not hold the weights of a terrain generator"):
         terrain(sketch(), weights_file=str(other))
-
-
-def test_a_bank_dams_lower_land_without_a_cliff() -> None:
-    height = np.full((40, 40), -30.0)
-    height[15:25, 15:25] = 5.0
-    is_water = np.zeros((40, 40), bool)
-    is_water[18:22, 18:22] = True
-    bodies = water.find(height, is_water)
-    ground = water.settled(height, bodies, 30.0)
-    land = ndimage.binary_dilation(is_water, np.ones((3, 3), bool)) & ~is_water
-    assert (ground[land] > bodies.levels_m[1]).all()
-    assert ground[0, 0] < -10.0
-
-
-def hills(rows: int, columns: int) -> torch.Tensor:
-    noise = np.random.default_rng(0).normal(size=(rows, columns))
-    return torch.from_numpy(ndimage.gaussian_filter(noise, 5) * 900.0).float()
-
-
-def test_shores_are_made_in_bands_that_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    height = hills(300, 60).numpy()
-    bodies = water.find(height, np.kron(np.eye(6, 2) > 0, np.ones((50, 30))) > 0)
-    whole = water.settled(height, bodies, 30.0)
-    monkeypatch.setattr(water, "BAND_ROWS", 23)
-    np.testing.assert_allclose(water.settled(height, bodies, 30.0), whole, rtol=0.0, atol=1e-3)
 
 
 def test_weights_are_there() -> None:

@@ -123,6 +123,22 @@ def test_bodies_that_meet_in_a_face_keep_their_levels():
     assert sorted(made.positions[face[0], 2] for face in flat) == [10.0] * 4 + [50.0] * 4
 
 
+def test_a_river_is_one_smooth_surface_from_lake_to_sea():
+    r, c = np.mgrid[0:20, 0:64]
+    is_water = (np.abs(r - 10 - np.rint(4 * np.sin(c / 9))) < 3) | (c < 8) | (c > 55)
+    is_water &= (r > 1) & (r < 18) & (c > 1) & (c < 62)  # at the border water has sides
+    level = np.clip(c - 8, 0, 48).astype(np.float32) * np.float32(0.12)  # 12 % of a pixel: a mountain stream
+    made = water.surface(np.where(is_water, level - 1, level + 1).astype(np.float32), is_water, level, 1.0)
+    places = made.positions
+    column, row = np.rint(places[:, 0] + 31.5).astype(int), np.rint(9.5 - places[:, 1]).astype(int)
+    assert len(np.unique(row * 64 + column)) == len(places), "a vertex per pixel: no seams"
+    on_water = is_water[row, column]
+    np.testing.assert_array_equal(places[on_water, 2], level[row, column][on_water])
+    assert np.ptp(places[made.corners, 2], axis=1).max() < 0.4, "no stairs"
+    assert set(np.unique(places[column < 7, 2])) == {0.0}
+    assert np.ptp(places[column > 57, 2]) == 0.0
+
+
 def test_water_comes_changes_hides_and_comes_again_with_the_users_material():
     item = terrain.make(dry(), kind="MESH", name="Terrain")
     assert water.of(item) is None
