@@ -2,8 +2,8 @@
 
 On sketches that no training saw: held-out regions of the training data, turned into sketches, and sketches made by hand. What "no
 further" means: the distance of a result to the real ground of its sketch, against the distance of two neighbouring windows of one
-real tile to each other; means over all windows. Figures are defined in backend/measures. --part quality, uniform, speed or
-tiles measures one part; each is kept by itself. --sheet FILE draws eight sketches and their results instead.
+real tile to each other; means over all windows. Figures are defined in backend/measures. --part quality, uniform, speed,
+tiles or lines measures one part; each is kept by itself. --sheet FILE draws eight sketches and their results instead.
 
 Packs of terrain data are made by `relievo.py prepare terrain-data`: --pack is the one with the training regions and the globe,
 --held-out the one of regions that no training saw.
@@ -293,8 +293,20 @@ def tiles(options: argparse.Namespace) -> dict[str, Any]:
     return found | {"targets": TARGETS, "reached": reached}
 
 
+def lines(options: argparse.Namespace) -> dict[str, Any]:
+    from benchmarks import terrain_lines
+
+    found = terrain_lines.lines()
+    small, large = found[str(terrain_lines.SMALL)], found[str(terrain_lines.LARGE)]
+    print(
+        f"\n{terrain_lines.COUNT} lines: {small['bending_s']:.2f} s on 512 x 512, {large['bending_s']:.1f} s on 4096 x 4096, where "
+        f"the engine takes {large['engine_s']:.0f} s with them and {large['peak_gib']:.2f} GiB"
+    )
+    return found | {"targets": TARGETS, "reached": large["peak_gib"] <= TARGETS["peak_gib"]}
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    "quality": quality, "uniform": uniform, "speed": speed, "tiles": tiles,
+    "quality": quality, "uniform": uniform, "speed": speed, "tiles": tiles, "lines": lines,
 }  # fmt: skip
 
 if __name__ == "__main__":

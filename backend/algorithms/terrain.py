@@ -116,9 +116,9 @@ def _settled(
     )
     drawn = lines_of(curves.values) if curves is not None else []
     stages.next("bending to the lines" if drawn else "shaping shores")
-    bent = None
+    rivers = None
     if drawn:
-        heights, bodies, bent = lines.bent(heights, bodies, drawn, pixel_size_m)
+        heights, bodies, rivers = lines.bent(heights, bodies, drawn, pixel_size_m)
         classes = lines.classes_of(classes, bodies)
     ground = torch.from_numpy(shores.settled(heights, bodies, pixel_size_m, params.seed))
     surface, is_wet = torch.from_numpy(bodies.surface(ground.numpy())), torch.from_numpy(bodies.mask)
@@ -127,12 +127,12 @@ def _settled(
     if params.drain:
         surface = _drained(surface, is_wet, params, pixel_size_m)
         ground = torch.where(is_wet, ground, surface)
-    if bent is None:
+    if rivers is None:
         nothing = torch.zeros_like(is_wet)
         return _Land(ground, surface, classes, is_wet, nothing, nothing)
-    surface = lines.falling(surface, bent.courses, is_wet)
-    surface, roads = lines.with_roads(surface, is_wet, drawn, pixel_size_m, bent.river)
-    return _Land(torch.where(is_wet, ground, surface), surface, classes, is_wet, bent.river, roads)
+    surface = lines.falling(surface, rivers.courses, is_wet)
+    surface, roads = lines.with_roads(surface, is_wet, drawn, pixel_size_m, rivers.beds)
+    return _Land(torch.where(is_wet, ground, surface), surface, classes, is_wet, rivers.beds, roads)
 
 
 def chosen_method(params: TerrainParams, pixel_size_m: float) -> str:

@@ -61,9 +61,11 @@ def downstream(height: np.ndarray, run: Run) -> Run:
     return run.turned() if rises and not run.line.as_drawn else run
 
 
-def fall_per_sample(height: np.ndarray, run: Run) -> float:
-    """Metres by which a bed falls from sample to sample: enough that float32 keeps it from pixel to pixel."""
-    finest = 8.0 * float(np.spacing(np.float32(np.abs(height).max())))
+def fall_per_sample(largest_m: float, run: Run) -> float:
+    """Metres by which a bed falls from sample to sample: enough that float32 keeps it from pixel to pixel, at heights up to the
+    largest, above or below 0.
+    """
+    finest = 8.0 * float(np.spacing(np.float32(largest_m)))
     return max(FALL * (run.along[1] - run.along[0]), finest)
 
 
@@ -173,17 +175,17 @@ def graded(
 
     Midway between the lowest such heights above the wanted ones and the highest below: cut and fill balance, and the largest change
     is as small as can be. It holds on the road's pixels as a network, so crossings and hairpins are held to it as well. pinned [n]:
-    heights that must be kept where the slope allows, NaN where free.
+    heights that must be kept where the slope allows, NaN where free. pixels [n]: flat, in rising order.
     """
     rows, columns = pixels // shape[1], pixels % shape[1]
-    place = np.full(shape, -1, np.int64)
-    place[rows, columns] = np.arange(len(pixels))
     starts, ends, rises = [], [], []
     for dr, dc in ((0, 1), (1, 0), (1, 1), (1, -1)):
         r, c = rows + dr, columns + dc
         inside = np.flatnonzero((r < shape[0]) & (c >= 0) & (c < shape[1]))
-        other = place[r[inside], c[inside]]
-        inside, other = inside[other >= 0], other[other >= 0]
+        beside = r[inside] * shape[1] + c[inside]
+        other = np.searchsorted(pixels, beside).clip(max=len(pixels) - 1)
+        is_road = pixels[other] == beside
+        inside, other = inside[is_road], other[is_road]
         length = np.hypot(dr, dc) * pixel_size_m / OCTILE
         starts.append(inside)
         ends.append(other)

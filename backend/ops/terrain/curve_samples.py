@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
+from backend.ops.terrain.bands import row_bands
+from backend.ops.terrain.nearest_site import nearest_site
 from shared.curves import Line
 from shared.errors import InvalidInput
 
@@ -157,12 +158,11 @@ def nearest(given: Sequence[Run], shape: tuple[int, int], pixel_size_m: float) -
     pixels = np.concatenate([run.pixels(shape) for run in given])
     off = np.hypot(row - pixels // shape[1], column - pixels % shape[1])
     order = np.lexsort((np.arange(len(off)), off))[::-1]  # the nearest to the pixel's centre is written last
-    owner = np.full(shape[0] * shape[1], -1, np.int32)
-    owner[pixels[order]] = order
-    owner = owner.reshape(shape)
-    distance, (rows, columns) = distance_transform_edt(owner < 0, return_indices=True)  # pyright: ignore[reportGeneralTypeIssues]
+    site = np.full(shape, -1, np.int32)
+    site.ravel()[pixels[order]] = order
+    owner, distance = nearest_site(site)
     first = np.cumsum([0, *(len(run.row) for run in given)])
-    return Nearest(given, first, row, column, pixels, owner[rows, columns], distance.astype(np.float32), pixel_size_m)
+    return Nearest(given, first, row, column, pixels, owner, distance, pixel_size_m)
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,21 @@ class Places:
 
 
 def places_within(near: Nearest, radius_m: np.ndarray) -> Places:
-    """The exact nearest place for the pixels within a radius, which is given per sample."""
+    """The exact nearest place for the pixels within a radius, which is given per sample; in the order of the pixels."""
     radius_px = radius_m / near.pixel_size_m
-    chosen = np.flatnonzero(near.distance_px.ravel() <= radius_px[near.owner.ravel()] + 1.0)
-    owner = near.owner.ravel()[chosen].astype(np.int64)
-    row, column = chosen // near.owner.shape[1], chosen % near.owner.shape[1]
+    parts = [_places_in(near, radius_px, rows) for rows in row_bands(near.owner.shape)]
+    pixel, sample, share, across = (np.concatenate([part[n] for part in parts]) for n in range(4))
+    return Places(pixel, sample, share, across)
+
+
+def _places_in(
+    near: Nearest, radius_px: np.ndarray, rows: slice
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What Places holds, of the pixels in some rows."""
+    owners = near.owner[rows].ravel()
+    chosen = np.flatnonzero(near.distance_px[rows].ravel() <= radius_px[owners] + 1.0)
+    owner = owners[chosen].astype(np.int64)
+    row, column = chosen // near.owner.shape[1] + rows.start, chosen % near.owner.shape[1]
     run = near.run_of(owner)
     low, high = near.first[run], near.first[run + 1] - 2
     best = np.full(len(chosen), np.inf)
@@ -204,4 +214,5 @@ def places_within(near: Nearest, radius_m: np.ndarray) -> Places:
         sample, share = np.where(better, start, sample), np.where(better, at, share)
         across = np.where(better, np.where(dr * pc - dc * pr >= 0, distance, -distance), across)
     inside = best <= radius_px[owner]
-    return Places(chosen[inside], sample[inside], share[inside], across[inside] * near.pixel_size_m)
+    pixel = chosen[inside] + rows.start * near.owner.shape[1]
+    return pixel, sample[inside], share[inside], across[inside] * near.pixel_size_m

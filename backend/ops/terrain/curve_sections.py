@@ -216,14 +216,20 @@ def _ridge(run: Run, ground: Ground) -> _Shape:
 def _highest_around(run: Run, ground: Ground, radius_m: float) -> np.ndarray:
     """The highest ground within a square around each sample, on a map thinned so that the square is a few cells."""
     step = max(1, int(radius_m / ground.pixel_size_m / 8))
-    rows, columns = ground.shape
-    padded = np.pad(ground.height, ((0, -rows % step), (0, -columns % step)), mode="edge")
+    half = int(radius_m / ground.pixel_size_m / step)
+    places, window = [], []
+    for at, side in zip((run.row, run.column), ground.shape, strict=True):
+        cells = -(-side // step)
+        place = np.clip(((at + 0.5) / step).astype(int), 0, cells - 1)
+        first, last = max(0, int(place.min()) - half), min(cells, int(place.max()) + half + 1)
+        places.append(place - first)
+        window.append(slice(first * step, last * step))
+    part = ground.height[tuple(window)]
+    rows, columns = part.shape
+    padded = np.pad(part, ((0, -rows % step), (0, -columns % step)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // step, step, padded.shape[1] // step, step).max(axis=(1, 3))
-    size = 2 * int(radius_m / ground.pixel_size_m / step) + 1
-    highest: np.ndarray = np.asarray(maximum_filter(blocks, size=size, mode="nearest"))
-    r = np.clip(((run.row + 0.5) / step).astype(int), 0, len(blocks) - 1)
-    c = np.clip(((run.column + 0.5) / step).astype(int), 0, blocks.shape[1] - 1)
-    return highest[r, c].astype(np.float64)
+    highest: np.ndarray = np.asarray(maximum_filter(blocks, size=2 * half + 1, mode="nearest"))
+    return highest[tuple(places)].astype(np.float64)
 
 
 def _ridge_section(here: _Here) -> np.ndarray:
@@ -287,7 +293,8 @@ def rivers(runs: Sequence[Run], ground: Ground) -> Wanted:
     """Beds that fall from end to end, with banks that hold the water."""
     runs = [profiles.downstream(ground.height, run) for run in runs]
     halves = [half_width_m(run, ground) for run in runs]
-    falls = [profiles.fall_per_sample(ground.height, run) for run in runs]
+    largest_m = max(float(ground.height.max()), -float(ground.height.min()))
+    falls = [profiles.fall_per_sample(largest_m, run) for run in runs]
     beds, depths, alongs = [], [], []
     for run, half, fall in zip(runs, halves, falls, strict=True):
         smooth_m = max(float(2.0 * half.max()), 4.0 * ground.pixel_size_m)
@@ -346,8 +353,8 @@ def _river_section(
 # Roads ---------------------------------------------------------------------------------------------------------------
 
 
-def roads(runs: Sequence[Run], ground: Ground, pinned: np.ndarray | None) -> Wanted:
-    """Surfaces that are level across and nowhere steeper than their slope. pinned [H, W]: heights that roads must keep (fords)."""
+def roads(runs: Sequence[Run], ground: Ground, fords: np.ndarray) -> Wanted:
+    """Surfaces that are level across and nowhere steeper than their slope. fords [H, W] bool: where roads keep the ground."""
     near = nearest(runs, ground.shape, ground.pixel_size_m)
     halves, wanted, slopes = [], [], []
     for run in runs:
@@ -358,11 +365,11 @@ def roads(runs: Sequence[Run], ground: Ground, pinned: np.ndarray | None) -> Wan
         slopes.append(np.full(len(half), GRADE if np.isnan(run.line.slope) else run.line.slope))
     half, level, slope = (np.concatenate(parts) for parts in (halves, wanted, slopes))
     places = places_within(near, half)
-    held = np.full(len(places.pixel), np.nan) if pinned is None else pinned.ravel()[places.pixel]
+    here = ground.height.ravel()[places.pixel].astype(np.float64)
+    held = np.where(fords.ravel()[places.pixel], here, np.nan)
     height = profiles.graded(
         places.pixel, places.at(level), slope[places.sample], ground.shape, ground.pixel_size_m, held
     )
-    here = ground.height.ravel()[places.pixel].astype(np.float64)
     moved = np.zeros(len(half))
     moved[places.sample] = height - here
     parts = np.split(moved, near.first[1:-1])

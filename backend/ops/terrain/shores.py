@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.ndimage import binary_propagation
+from typing import cast
 
+import numpy as np
+from scipy.ndimage import label
+
+from backend.ops.terrain.bands import row_bands
 from backend.ops.terrain.curve_sections import Wanted
 
 
@@ -18,8 +21,21 @@ def shores(wanted: Wanted, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     side.ravel()[wanted.pixel] = wanted.shore
     level = np.full(len(is_coast), np.nan, np.float32)
     level[is_coast] = ground.ravel()[near.pixel[is_coast]]
-    owner = near.owner
-    reaches = near.distance_px * near.pixel_size_m <= wanted.reach_m.astype(np.float32)[owner]
-    wet = reaches & is_coast[owner] & (side <= 0) & (ground < level[owner])
-    wet = binary_propagation(wet & (side < 0), mask=wet)
-    return side > 0, np.where(wet, level[owner], np.float32(np.nan))
+    wet = np.zeros(shape, bool)
+    for rows in row_bands(shape):
+        owner = near.owner[rows]
+        reaches = near.distance_px[rows] * near.pixel_size_m <= wanted.reach_m.astype(np.float32)[owner]
+        wet[rows] = reaches & is_coast[owner] & (side[rows] <= 0) & (ground[rows] < level[owner])
+    wet = _joined_to(wet & (side < 0), wet)
+    sea_m = np.full(shape, np.nan, np.float32)
+    for rows in row_bands(shape):
+        sea_m[rows][wet[rows]] = level[near.owner[rows][wet[rows]]]
+    return side > 0, sea_m
+
+
+def _joined_to(start: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The pieces of `inside` [H, W] that hold pixels of `start`."""
+    labels, count = cast("tuple[np.ndarray, int]", label(inside))
+    kept = np.zeros(count + 1, bool)
+    kept[labels[start]] = True
+    return kept[labels]

@@ -11,8 +11,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, maximum_filter1d
 
-from backend.ops.terrain import curve_profiles, curve_samples
+from backend.ops.terrain import bands, curve_profiles, curve_samples
 from backend.ops.terrain.bending import Bent, bend
+from backend.ops.terrain.displacement import Membrane
 from backend.ops.terrain.drainage import drain
 from backend.ops.terrain.routing import route
 from shared.curves import Line
@@ -271,3 +272,55 @@ def test_the_number_of_threads_changes_no_byte() -> None:
         for n in ("1", "2")
     }
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("shape", [(128, 160), (121, 77)])
+def test_bands_of_rows_change_nothing_but_rounding(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    height = rough(9, shape)
+    lines = [
+        Line(type=t, points=wandering(n, (-0.1, 0.1 + 0.2 * n), (1.1, 0.9 - 0.2 * n)))
+        for n, t in enumerate(("river", "ridge", "cliff", "coast", "road"))
+    ]
+    whole = bent(height, *lines)
+    monkeypatch.setattr(bands, "BAND_PX", 9 * shape[1])
+    parts = bent(height, *lines)
+    np.testing.assert_allclose(parts.height.numpy(), whole.height.numpy(), atol=1e-3)
+    for name in ("river", "road", "land"):
+        assert (getattr(parts, name) == getattr(whole, name)).all()
+    np.testing.assert_allclose(parts.sea_m.numpy(), whole.sea_m.numpy(), atol=1e-3)
+
+
+def test_memory_is_a_few_maps() -> None:
+    """Of a process that bends a map of 4 MiB: in bands, the whole of it is never in memory as doubles or many at a time."""
+    pytest.importorskip("resource")
+    code = (
+        "import resource, sys, torch\n"
+        "from tests.backend.ops.terrain.test_bending import *\n"
+        "bands.BAND_PX = 1 << 14\n"
+        "lines = [Line(type=t, points=wandering(n, (-.1, .1 + .2 * n), (1.1, .9 - .2 * n))) for n, t in\n"
+        "         enumerate(('river', 'ridge', 'cliff', 'coast', 'road'))]\n"
+        "small = torch.from_numpy(rough(1, (256, 256)))\n"
+        "bend(small, lines, 60.0)\n"
+        "large = torch.nn.functional.interpolate(small[None, None], size=(1024, 1024), mode='bilinear')[0, 0]\n"
+        "def most():\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)\n"
+        "before = most()\n"
+        "bend(large, lines, 15.0)\n"
+        "print((most() - before) / large.nbytes)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert float(done.stdout) < 24.0
+
+
+def test_what_a_membrane_has_forgotten_is_nothing() -> None:
+    """Under a strong pull values sink below what processors are quick with; they end at 0 instead."""
+    fixed = torch.zeros(256, 256, dtype=torch.bool)
+    fixed[:, 100] = True
+    values = torch.full((1, 256, 256), 5.0)
+    made = Membrane(lambda w: (values[:, w[0], w[1]], fixed[w], torch.full_like(values[0], 3.0)[w]), (256, 256)).at(
+        (slice(0, 256), slice(0, 256))
+    )
+    assert (made[0, :, 100] == 5.0).all()
+    assert (made[0, :, 101] > 0).all()
+    assert (made[0, :, 220:] == 0).all()
+    assert not ((made != 0) & (made.abs() < torch.finfo(torch.float32).tiny)).any()
