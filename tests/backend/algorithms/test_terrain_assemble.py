@@ -10,10 +10,11 @@ import torch
 from scipy import ndimage
 
 import backend
-from backend.algorithms.sketch import assembly, valleys
+from backend.algorithms.sketch import assembly, fluvial, valleys
 from backend.algorithms.sketch.base import base, land_classes, vertical_factor
 from backend.ops.dispatch import kernel_threads
 from backend.ops.terrain.drainage import drain
+from backend.ops.terrain.routing import route
 from backend.runtime import weights
 from shared.arrays import CLASS_MAP, Array
 from shared.terrain_classes import FOREST, GRASS, ROCK, SAND, SNOW, TERRAIN_CLASSES, WATER
@@ -124,6 +125,50 @@ def test_heights_grow_slowly_on_large_maps() -> None:
     assert vertical_factor(20_000.0) == 1.0
     assert vertical_factor(2000.0) < 0.2
     assert 2.0 < vertical_factor(4_000_000.0) < 6.0
+
+
+def test_a_continent_has_lowlands_away_from_its_mountains() -> None:
+    classes = np.full((64, 128), FOREST, np.uint8)
+    classes[:, :16] = ROCK
+    large, small = (base(classes, size_m) for size_m in (1_000_000.0, 20_000.0))
+    for values, least in ((large.height, 3.0), (large.relief, 3.0)):
+        assert float(values[:, 19].mean()) > least * float(values[:, 100].mean()) > 0.0
+    assert float(small.relief[:, 100].mean()) > 0.7 * float(small.relief[:, 40].mean()), "a valley's forest is hilly"
+    assert float(large.height[:, 4].mean()) > 2000.0
+
+
+def test_a_plain_is_assembled_flatter_than_mountains() -> None:
+    classes = np.full((SIDE, SIDE), FOREST, np.uint8)
+    classes[:, : SIDE // 4] = ROCK
+    height = assembled(classes, size_m=2_000_000.0)["height"].values
+    rough = np.hypot(*np.gradient(height))
+    assert rough[:, 4:20].mean() > 5.0 * rough[:, 70:92].mean() > 0.0
+
+
+def test_running_water_makes_fine_valleys_and_keeps_large_forms() -> None:
+    y, x = np.mgrid[:128, :128] / 128.0
+    smooth = torch.from_numpy((np.sin(3.0 * y) + np.cos(4.0 * x)) * 600.0 + 1200.0).float()
+    rough = fluvial.roughened(smooth, torch.full_like(smooth, 15.0), seed=3)
+    assert 8.0 < float((rough - smooth).std()) < 30.0
+    strength = torch.ones_like(smooth)
+    strength[:, :20] = 0.0
+    heard: list[float] = []
+    made = fluvial.carved(rough, strength, 4, 0, heard.append)
+    assert heard == [0.0, 0.25, 0.5, 0.75]
+    assert torch.equal(made[:, :20], rough[:, :20]), "water keeps its height"
+    flow = [np.log(route(height, 1.0).upstream.reshape(128, 128).numpy()) for height in (rough, made)]
+    inner = slice(12, 116), slice(36, 116)
+
+    def bowl(height: torch.Tensor) -> np.ndarray:
+        return ndimage.laplace(height.numpy().astype(np.float64))[inner]
+
+    before, after = (
+        np.corrcoef(area[inner].ravel(), bowl(height).ravel())[0, 1]
+        for area, height in zip(flow, (rough, made), strict=True)
+    )
+    assert after > before + 0.1, "valleys lie where water gathers"
+    low = [ndimage.gaussian_filter(height.numpy(), 10.0)[inner] for height in (smooth, made)]
+    assert np.abs(low[1] - low[0]).max() < 0.05 * np.ptp(smooth.numpy())
 
 
 def test_water_does_not_flatten_the_land_beside_it() -> None:
