@@ -133,7 +133,10 @@ def _from_mountains(classes: np.ndarray) -> np.ndarray:
 
 def _decline(apart_m: np.ndarray, parts: Sequence[tuple[float, float]]) -> np.ndarray:
     """Sum of the parts, each of which falls to 1 / e over its length in metres."""
-    return np.sum([share * np.exp(-apart_m / np.float32(length)) for share, length in parts], axis=0, dtype=np.float32)
+    total = np.zeros(apart_m.shape, np.float32)
+    for share, length in parts:
+        total += share * np.exp(-apart_m / np.float32(length))
+    return total
 
 
 def _towards_middle(classes: np.ndarray, side: float) -> np.ndarray:
