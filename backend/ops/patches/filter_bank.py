@@ -1,4 +1,4 @@
-"""Filters for sliced Wasserstein distances: the directions in which the patches of two maps are compared.
+"""Filters for sliced Wasserstein distances: the directions in which the patches of two images are compared.
 
 Drawn on the CPU from an explicit generator, so that a seed gives the same filters on every device. What exemplars look like
 through them is backend.ops.patches.sliced_wasserstein.
@@ -13,25 +13,29 @@ from torch import Tensor
 from backend.ops.patches.constants import PATCH
 
 
-def random_filters(count: int, generator: torch.Generator, whiten: Tensor | None = None) -> Tensor:
-    """count (even, at most 48) random orthonormal 7 x 7 filters, float32 [count, 7, 7].
+def random_filters(
+    count: int, generator: torch.Generator, whiten: Tensor | None = None, *, channels: int = 1
+) -> Tensor:
+    """count (even, fewer than a patch has values) random orthonormal filters, float32 [count, channels, 7, 7].
 
-    whiten [49, 49] is applied to them before they are scaled to unit length again: with a power of the inverse
-    patch covariance the directions in which terrain varies little (slope, curvature) get a share of the bank, which
+    whiten [49 * channels, 49 * channels] is applied to them before they are scaled to unit length again: with a power of the
+    inverse patch covariance the directions in which terrain varies little (slope, curvature) get a share of the bank, which
     uniform directions hardly give them.
     """
-    if count % 2 or not 2 <= count <= PATCH * PATCH - 1:
-        raise ValueError(f"a bank has an even number of filters from 2 to 48, not {count}")
-    draw = torch.randn(PATCH * PATCH, PATCH * PATCH, generator=generator, dtype=torch.float64).numpy()
+    values = channels * PATCH * PATCH
+    if count % 2 or not 2 <= count < values:
+        raise ValueError(f"a bank has an even number of filters from 2 to {(values - 1) // 2 * 2}, not {count}")
+    columns = values if channels == 1 else count  # all of them for a map: what its seeds give was settled with them
+    draw = torch.randn(values, columns, generator=generator, dtype=torch.float64).numpy()
     filters = np.linalg.qr(draw)[0][:, :count].T
     if whiten is not None:
         filters = filters @ whiten.numpy()
         filters /= np.linalg.norm(filters, axis=1, keepdims=True)
-    return torch.from_numpy(np.ascontiguousarray(filters.reshape(count, PATCH, PATCH), np.float32))
+    return torch.from_numpy(np.ascontiguousarray(filters.reshape(count, channels, PATCH, PATCH), np.float32))
 
 
 def derivative_filters(count: int, generator: torch.Generator) -> Tensor:
-    """count first and count second differences in random directions, float32 [2 * count, 7, 7], unit length.
+    """count first and count second differences of a map in random directions, float32 [2 * count, 1, 7, 7], unit length.
 
     Every second of the second differences is the five-point Laplacian. A bank that holds some of these matches
     slope and curvature, on which a light falls and water runs, to a few hundredths; random directions hardly see
@@ -50,7 +54,7 @@ def derivative_filters(count: int, generator: torch.Generator) -> Tensor:
         filters[n, 4, 3], filters[n, 2, 3] = down, sign * down
         filters[n, 3, 3] = centre
         filters[n] /= np.linalg.norm(filters[n])
-    return torch.from_numpy(filters.astype(np.float32))
+    return torch.from_numpy(filters[:, None].astype(np.float32))
 
 
 def whitening(height: Tensor, power: float) -> Tensor:

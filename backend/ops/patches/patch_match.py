@@ -1,6 +1,8 @@
-"""A map put together again from patches of exemplars: each of its patches finds its nearest one there, and they vote.
+"""An image put together again from patches of exemplars: each of its patches finds its nearest one there, and they vote.
 
-Gives relief transfer what marginal distributions cannot: ridges that go on, valleys that join (the idea of Kwatra
+An image is a map [H, W] or has channels [C, H, W], such as the colours and height of a material: a patch is all of them.
+
+Gives relief and textures what marginal distributions cannot: ridges that go on, bricks with mortar around them (the idea of Kwatra
 et al. 2005, EM on patches, with the coarse-to-fine field of Granot et al. 2022, arXiv 2103.15545). What the vote
 blurs and how often it uses which exemplar patch is put right afterwards by backend.ops.patches.sliced_wasserstein.
 
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
@@ -24,6 +27,8 @@ from backend.ops.patches.constants import PATCH
 
 MEAN_WEIGHT = 0.1  # of a difference in mean height: a landform may be used higher or lower, but not anywhere
 DRAWS = 5
+MOST_OVERUSE = 8.0  # times its share: what is used more often costs no more
+NO_PENALTY = np.empty((0, 0), np.float32)  # what the kernel takes for None
 SEPARATOR = 1e3  # a row of it between pooled exemplars, in deviations: no patch across it is ever the nearest
 
 
@@ -35,27 +40,34 @@ def vote_window() -> Tensor:
 
 @dataclass(frozen=True)
 class Atlas:
-    """Groups of exemplars in one map; zones int32 [S, 4]: first and last row and column of a patch's corner, for
-    each group."""
+    """Groups of exemplars in one image.
+
+    values [C, A, B]. zones int32 [S, 4]: first and last row and column of a patch's corner, for each group. mean_weight 0..1: how
+    much a difference in mean counts when patches are compared; what does not count is made up for when they vote. evenness:
+    how dear patches become that are used often, see usage_penalty(); 0 for not at all.
+    """
 
     values: Tensor
     zones: Tensor
+    mean_weight: float = MEAN_WEIGHT
+    evenness: float = 0.0
 
     @staticmethod
-    def of(groups: Sequence[Sequence[Tensor]]) -> Atlas:
-        """Maps [h, w] of one group are pooled: any of them may be used where the group applies. They are cut to a
-        common width."""
-        widths = [min(exemplar.shape[1] for exemplar in group) for group in groups]
-        rows = sum(len(exemplar) + 1 for group in groups for exemplar in group)
-        values = groups[0][0].new_full((rows, max(widths)), SEPARATOR)
+    def of(groups: Sequence[Sequence[Tensor]], mean_weight: float = MEAN_WEIGHT, evenness: float = 0.0) -> Atlas:
+        """Exemplars [h, w] or [C, h, w] of one group are pooled: any of them may be used where the group applies. They are cut to
+        a common width."""
+        stacks = [[_stack(exemplar) for exemplar in group] for group in groups]
+        widths = [min(exemplar.shape[2] for exemplar in group) for group in stacks]
+        rows = sum(exemplar.shape[1] + 1 for group in stacks for exemplar in group)
+        values = stacks[0][0].new_full((len(stacks[0][0]), rows, max(widths)), SEPARATOR)
         zones, top = [], 0
-        for group, width in zip(groups, widths, strict=True):
+        for group, width in zip(stacks, widths, strict=True):
             first = top
             for exemplar in group:
-                values[top : top + len(exemplar), :width] = exemplar[:, :width]
-                top += len(exemplar) + 1
+                values[:, top : top + exemplar.shape[1], :width] = exemplar[..., :width]
+                top += exemplar.shape[1] + 1
             zones.append((first, top - 1 - PATCH, 0, width - PATCH))
-        return Atlas(values, torch.tensor(zones, dtype=torch.int32, device=values.device))
+        return Atlas(values, torch.tensor(zones, dtype=torch.int32, device=values.device), mean_weight, evenness)
 
 
 @dataclass(frozen=True)
@@ -103,50 +115,85 @@ class Field:
         return Field(atlas, groups, stride, y, (x.double() * ratio).round().int())
 
 
-def reconstruct(height: Tensor, field: Field, *, sweeps: int, seed: int, impl: Impl = "auto") -> tuple[Tensor, Field]:
-    """`sweeps` of search for better matches of the patches of a map [H, W] float32, then the vote: the new map and the field
-    that it is made of."""
-    radius = max(2, max(field.atlas.values.shape) // 4)
+def reconstruct(image: Tensor, field: Field, *, sweeps: int, seed: int, impl: Impl = "auto") -> tuple[Tensor, Field]:
+    """search(), then the vote: the new image and the field that it is made of."""
+    found = search(image, field, sweeps=sweeps, seed=seed, impl=impl)
+    return vote(image, found, impl=impl), found
+
+
+def search(image: Tensor, field: Field, *, sweeps: int, seed: int, impl: Impl = "auto") -> Field:
+    """`sweeps` of search for better matches of the patches of an image float32 [H, W] or [C, H, W]."""
+    radius = max(2, max(field.atlas.values.shape[1:]) // 4)
     y, x = field.y, field.x
     for sweep in range(sweeps):
         jump = (4, 2, 1, 1)[sweep % 4]
         y, x = improve(
-            height, Field(field.atlas, field.groups, field.stride, y, x), seed * 64 + sweep, jump, radius, impl
+            image, Field(field.atlas, field.groups, field.stride, y, x), seed * 64 + sweep, jump, radius, impl
         )
-    found = Field(field.atlas, field.groups, field.stride, y, x)
-    return vote(height, found, impl=impl), found
+    return Field(field.atlas, field.groups, field.stride, y, x)
 
 
 def improve(
-    height: Tensor, field: Field, seed: int, jump: int, radius: int, impl: Impl = "auto"
+    image: Tensor, field: Field, seed: int, jump: int, radius: int, impl: Impl = "auto"
 ) -> tuple[Tensor, Tensor]:
     """One sweep: each patch keeps the best of its match, of those of four neighbours `jump` away moved along, and of DRAWS
     random ones near it, at first within `radius` pixels. Returns the new y and x."""
-    if choose(impl, height.device) == "cpu":
+    stack = _stack(image)
+    penalty = usage_penalty(field) if field.atlas.evenness else None
+    if choose(impl, image.device) == "cpu":
         from backend.ops.patches import patch_match_cpu
 
         new = patch_match_cpu.improve(
-            height.numpy(), field.atlas.values.numpy(), field.y.numpy(), field.x.numpy(), field.atlas.zones.numpy(),
-            field.groups.numpy(), field.stride, np.float32(MEAN_WEIGHT), seed, jump, DRAWS, radius,
+            stack.numpy(), field.atlas.values.numpy(), field.y.numpy(), field.x.numpy(), field.atlas.zones.numpy(),
+            field.groups.numpy(), field.stride, np.float32(field.atlas.mean_weight),
+            NO_PENALTY if penalty is None else penalty.numpy(), seed, jump, DRAWS, radius,
         )  # fmt: skip
         return torch.from_numpy(new[0]), torch.from_numpy(new[1])
     return plain.improve(
-        height, field.atlas.values, field.y, field.x, field.atlas.zones, field.groups, field.stride, MEAN_WEIGHT, seed,
-        jump, DRAWS, radius,
+        stack, field.atlas.values, field.y, field.x, field.atlas.zones, field.groups, field.stride, field.atlas.mean_weight,
+        penalty, seed, jump, DRAWS, radius,
     )  # fmt: skip
 
 
-def vote(height: Tensor, field: Field, *, impl: Impl = "auto") -> Tensor:
-    """The map [H, W] whose pixel is the weighted mean over the patches on it of their match, at the patch's own mean height."""
-    window = vote_window()
-    if choose(impl, height.device) == "cpu":
+def usage_penalty(field: Field) -> Tensor:
+    """What a patch of the atlas costs by how often it and those that overlap it are used, float32 [A, B] by its corner.
+
+    Even use costs nothing; use at u times its share costs evenness * (u - 1) of the exemplars' variance in a patch. Without
+    it a few smooth patches take over, and what is rare in an exemplar is lost (the occurrence map of Kaspar et al. 2015,
+    doi:10.1111/cgf.12565, in another form).
+    """
+    atlas = field.atlas
+    rows, columns = atlas.values.shape[1:]
+    place = (field.y.long() * columns + field.x.long()).flatten()
+    used = torch.bincount(place, minlength=rows * columns).view(rows, columns).float()
+    fair = torch.zeros_like(used)
+    for group, (y0, y1, x0, x1) in enumerate(atlas.zones.tolist()):
+        count = (field.groups == group).sum()
+        fair[y0 : y1 + 1, x0 : x1 + 1] += count / ((y1 + 1 - y0) * (x1 + 1 - x0))
+    around = [F.avg_pool2d(values[None, None], PATCH, 1, PATCH // 2)[0, 0] for values in (used, fair)]
+    over = (around[0] / around[1].clamp_min(1e-12) - 1.0).clamp(0.0, MOST_OVERUSE)
+    inside = atlas.values[:, (atlas.values < SEPARATOR).all(0)]
+    return over * (atlas.evenness * PATCH**2 * float(inside.double().var(1, unbiased=False).sum()))
+
+
+def vote(image: Tensor, field: Field, *, impl: Impl = "auto") -> Tensor:
+    """The image whose pixel is the weighted mean over the patches on it of their match, lifted towards the patch's own mean as far
+    as a difference in mean does not count."""
+    window, stack, weight = vote_window(), _stack(image), field.atlas.mean_weight
+    if choose(impl, image.device) == "cpu":
         from backend.ops.patches import patch_match_cpu
 
-        made = patch_match_cpu.vote(
-            height.numpy(), field.atlas.values.numpy(), field.y.numpy(), field.x.numpy(), field.stride, window.numpy()
-        )
-        return torch.from_numpy(made)
-    return plain.vote(height, field.atlas.values, field.y, field.x, field.stride, window)
+        made = torch.from_numpy(patch_match_cpu.vote(
+            stack.numpy(), field.atlas.values.numpy(), field.y.numpy(), field.x.numpy(), field.stride, window.numpy(), weight
+        ))  # fmt: skip
+    else:
+        made = plain.vote(stack, field.atlas.values, field.y, field.x, field.stride, window, weight)
+    return made[0] if image.dim() == 2 else made
+
+
+def _stack(image: Tensor) -> Tensor:
+    """The same memory as [C, H, W]."""
+    return image[None] if image.dim() == 2 else image
 
 
 def _patch_groups(shape: tuple[int, int], labels: Tensor, stride: int) -> Tensor:

@@ -1,10 +1,9 @@
-"""Nearest-neighbour field between the 7 x 7 patches of a map and of exemplars, and the map that its patches vote
+"""Nearest-neighbour field between the 7 x 7 patches of an image and of exemplars, and the image that its patches vote
 for, on the CPU.
 
 PatchMatch (Barnes et al. 2009, doi:10.1145/1531326.1531330) with two departures, both for the sake of the same
 bytes on any number of threads: neighbours propose from the field of the sweep before (as in jump flooding), and
-random candidates are a hash of the patch's place and the sweep. Patches are compared mostly without their mean, so
-that a landform may be used at another height than its own.
+random candidates are a hash of the patch's place and the sweep. How much a difference in mean counts is the caller's choice.
 """
 
 from __future__ import annotations
@@ -30,9 +29,24 @@ def _hash(a, b, seed, turn):
     return np.uint32(h ^ (h >> np.uint32(15)))
 
 
-@njit(cache=True, fastmath={"contract", "reassoc"})
+@njit(cache=True)
+def _cost(image, qy, qx, atlas, cy, cx, mean_weight, penalty):
+    """The distance, and what is asked for using that patch of the atlas."""
+    distance = _distance(image, qy, qx, atlas, cy, cx, mean_weight)
+    return distance + penalty[cy, cx] if penalty.size else distance
+
+
+@njit(cache=True)
 def _distance(image, qy, qx, atlas, cy, cx, mean_weight):
-    """Sum of squared differences of two patches, their difference in mean counted mean_weight times."""
+    """Sum of squared differences of two patches, their difference in mean counted mean_weight times in each channel."""
+    total = np.float32(0)
+    for channel in range(image.shape[0]):
+        total += _distance_of_maps(image[channel], qy, qx, atlas[channel], cy, cx, mean_weight)
+    return total
+
+
+@njit(cache=True, fastmath={"contract", "reassoc"})
+def _distance_of_maps(image, qy, qx, atlas, cy, cx, mean_weight):
     total = np.float32(0)
     squares = np.float32(0)
     for i in range(PATCH):
@@ -43,26 +57,28 @@ def _distance(image, qy, qx, atlas, cy, cx, mean_weight):
     return squares - (np.float32(1) - mean_weight) * total * total / AREA
 
 
-def improve(image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, seed, jump, draws, radius):
+def improve(image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, penalty, seed, jump, draws, radius):
     """One sweep: each patch keeps the best of its match, four neighbours' matches moved along, and `draws` random
     ones near it.
 
-    image [H, W], atlas [A, B] float32; field_y, field_x int32 [h, w]: top left in the atlas for the patch at
+    image [C, H, W], atlas [C, A, B] float32; field_y, field_x int32 [h, w]: top left in the atlas for the patch at
     (stride*i, stride*j). zones int32 [S, 4]: first and last top-left row and column that exemplar s offers; zone_of
-    uint8 [h, w]: the exemplar to use. The random radius starts at `radius` pixels and halves at each draw. Returns
+    uint8 [h, w]: the exemplar to use. penalty float32 [A, B]: added to the distance of the patch whose top left is there; pass an
+    array of shape (0, 0) for none. The random radius starts at `radius` pixels and halves at each draw. Returns
     the new field_y, field_x.
     """
     new_y, new_x = np.empty_like(field_y), np.empty_like(field_x)
     run_in_threads(
         _improve_rows, field_y.shape[0],
-        image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, seed, jump, draws, radius, new_y, new_x,
+        image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, penalty, seed, jump, draws, radius, new_y, new_x,
     )  # fmt: skip
     return new_y, new_x
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _improve_rows(
-    begin, end, image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, seed, jump, draws, radius, new_y, new_x
+    begin, end, image, atlas, field_y, field_x, zones, zone_of, stride, mean_weight, penalty, seed, jump, draws, radius,
+    new_y, new_x,
 ):  # fmt: skip
     rows, columns = field_y.shape
     for gy in range(begin, end):
@@ -70,7 +86,7 @@ def _improve_rows(
             y0, y1, x0, x1 = zones[zone_of[gy, gx]]
             qy, qx = gy * stride, gx * stride
             by, bx = min(max(field_y[gy, gx], y0), y1), min(max(field_x[gy, gx], x0), x1)
-            best = _distance(image, qy, qx, atlas, by, bx, mean_weight)
+            best = _cost(image, qy, qx, atlas, by, bx, mean_weight, penalty)
             for side in range(4):
                 dy = (side - 1) * jump if side % 2 == 0 else 0
                 dx = (side - 2) * jump if side % 2 == 1 else 0
@@ -79,7 +95,7 @@ def _improve_rows(
                     cy = min(max(field_y[ny, nx] - dy * stride, y0), y1)
                     cx = min(max(field_x[ny, nx] - dx * stride, x0), x1)
                     if cy != by or cx != bx:
-                        d = _distance(image, qy, qx, atlas, cy, cx, mean_weight)
+                        d = _cost(image, qy, qx, atlas, cy, cx, mean_weight, penalty)
                         if d < best:
                             best, by, bx = d, cy, cx
             reach = radius
@@ -88,7 +104,7 @@ def _improve_rows(
                 low, high = np.int64(h & np.uint32(0xFFFF)), np.int64(h >> np.uint32(16))
                 cy = min(max(by + ((low * (2 * reach + 1)) >> 16) - reach, y0), y1)
                 cx = min(max(bx + ((high * (2 * reach + 1)) >> 16) - reach, x0), x1)
-                d = _distance(image, qy, qx, atlas, cy, cx, mean_weight)
+                d = _cost(image, qy, qx, atlas, cy, cx, mean_weight, penalty)
                 if d < best:
                     best, by, bx = d, cy, cx
                 reach = max(1, reach >> 1)
@@ -96,42 +112,48 @@ def _improve_rows(
             new_x[gy, gx] = bx
 
 
-def vote(image, atlas, field_y, field_x, stride, window):
-    """The map [H, W] whose pixel is the mean over the patches on it of their match, at the patch's own mean height.
+def vote(image, atlas, field_y, field_x, stride, window, mean_weight):
+    """The image [C, H, W] whose pixel is the weighted mean over the patches on it of their match, lifted towards the patch's own
+    mean as far as a difference in mean does not count.
 
     window float32 [7, 7] weighs a patch's pixels; a pixel under no patch keeps its value.
     """
-    lift, out = np.empty(field_y.shape, np.float32), np.empty_like(image)
-    run_in_threads(_lift_rows, field_y.shape[0], image, atlas, field_y, field_x, stride, lift)
-    run_in_threads(_vote_rows, image.shape[0], image, atlas, field_y, field_x, stride, window, lift, out)
+    lift, out = np.zeros((image.shape[0], *field_y.shape), np.float32), np.empty_like(image)
+    if mean_weight < 1:
+        run_in_threads(_lift_rows, field_y.shape[0], image, atlas, field_y, field_x, stride, lift)
+    run_in_threads(_vote_rows, image.shape[1], image, atlas, field_y, field_x, stride, window, lift, out)
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _lift_rows(begin, end, image, atlas, field_y, field_x, stride, lift):
-    """By how much each patch of the map lies above its match, on average."""
+    """By how much each patch of the image lies above its match, on average."""
     columns = field_y.shape[1]
-    for gy in range(begin, end):
-        for gx in range(columns):
-            total = np.float32(0)
-            for i in range(PATCH):
-                for j in range(PATCH):
-                    total += image[gy * stride + i, gx * stride + j] - atlas[field_y[gy, gx] + i, field_x[gy, gx] + j]
-            lift[gy, gx] = total / AREA
+    for channel in range(image.shape[0]):
+        for gy in range(begin, end):
+            for gx in range(columns):
+                y, x = field_y[gy, gx], field_x[gy, gx]
+                total = np.float32(0)
+                for i in range(PATCH):
+                    for j in range(PATCH):
+                        total += image[channel, gy * stride + i, gx * stride + j] - atlas[channel, y + i, x + j]
+                lift[channel, gy, gx] = total / AREA
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _vote_rows(begin, end, image, atlas, field_y, field_x, stride, window, lift, out):
     rows, columns = field_y.shape
-    for y in range(begin, end):
-        first_y, last_y = max(0, (y - PATCH + stride) // stride), min(rows - 1, y // stride)
-        for x in range(image.shape[1]):
-            first_x, last_x = max(0, (x - PATCH + stride) // stride), min(columns - 1, x // stride)
-            total, weight = np.float32(0), np.float32(0)
-            for gy in range(first_y, last_y + 1):
-                for gx in range(first_x, last_x + 1):
-                    i, j = y - gy * stride, x - gx * stride
-                    w = window[i, j]
-                    total += w * (atlas[field_y[gy, gx] + i, field_x[gy, gx] + j] + lift[gy, gx])
-                    weight += w
-            out[y, x] = total / weight if weight > 0 else image[y, x]
+    for channel in range(image.shape[0]):
+        for y in range(begin, end):
+            first_y, last_y = max(0, (y - PATCH + stride) // stride), min(rows - 1, y // stride)
+            for x in range(image.shape[2]):
+                first_x, last_x = max(0, (x - PATCH + stride) // stride), min(columns - 1, x // stride)
+                total, weight = np.float32(0), np.float32(0)
+                for gy in range(first_y, last_y + 1):
+                    for gx in range(first_x, last_x + 1):
+                        i, j = y - gy * stride, x - gx * stride
+                        w = window[i, j]
+                        value = atlas[channel, field_y[gy, gx] + i, field_x[gy, gx] + j]
+                        total += w * (value + lift[channel, gy, gx])
+                        weight += w
+                out[channel, y, x] = total / weight if weight > 0 else image[channel, y, x]

@@ -1,10 +1,12 @@
-"""PatchMatch with plain torch operations on any device: every patch of the map at once, candidate by candidate.
+"""PatchMatch with plain torch operations on any device: every patch of the image at once, candidate by candidate.
 
 The candidates and their order are those of patch_match_cpu; a loop runs over the rows of a patch and over candidates, never
 over patches or pixels, and nothing waits for a GPU.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -24,6 +26,7 @@ def improve(
     zone_of: Tensor,
     stride: int,
     mean_weight: float,
+    penalty: Tensor | None,
     seed: int,
     jump: int,
     draws: int,
@@ -39,44 +42,52 @@ def improve(
         return torch.minimum(torch.maximum(y, y0), y1), torch.minimum(torch.maximum(x, x0), x1)
 
     by, bx = inside(field_y.long(), field_x.long())
-    best = _distance(patches, atlas, by, bx, mean_weight)
+
+    def cost(y: Tensor, x: Tensor) -> Tensor:
+        distance = _distance(patches, atlas, y, x, mean_weight)
+        return distance if penalty is None else distance + penalty[y, x]
+
+    best = cost(by, bx)
     for dy, dx in ((-jump, 0), (0, -jump), (jump, 0), (0, jump)):
         there = (gy + dy >= 0) & (gy + dy < rows) & (gx + dx >= 0) & (gx + dx < columns)
         at = (gy + dy).clamp(0, rows - 1), (gx + dx).clamp(0, columns - 1)
         candidate = inside(field_y[at].long() - dy * stride, field_x[at].long() - dx * stride)
-        best, by, bx = _better(patches, atlas, mean_weight, candidate, there, best, by, bx)
+        best, by, bx = _better(cost, candidate, there, best, by, bx)
     reach = radius
     for turn in range(draws):
         bits = _hash(gy, gx, seed, turn)
         span = 2 * reach + 1
         candidate = inside(by + (((bits & 0xFFFF) * span) >> 16) - reach, bx + (((bits >> 16) * span) >> 16) - reach)
-        best, by, bx = _better(patches, atlas, mean_weight, candidate, None, best, by, bx)
+        best, by, bx = _better(cost, candidate, None, best, by, bx)
         reach = max(1, reach >> 1)
     return by.int(), bx.int()
 
 
-def vote(image: Tensor, atlas: Tensor, field_y: Tensor, field_x: Tensor, stride: int, window: Tensor) -> Tensor:
-    """The map [H, W] that the matches vote for; a pixel under no patch keeps its value."""
+def vote(
+    image: Tensor, atlas: Tensor, field_y: Tensor, field_x: Tensor, stride: int, window: Tensor, mean_weight: float
+) -> Tensor:
+    """The image [C, H, W] that the matches vote for; a pixel under no patch keeps its value."""
     rows, columns = field_y.shape
-    start = field_y.long() * atlas.shape[1] + field_x.long()
-    matched = torch.stack([_atlas_row(atlas, start, i) for i in range(PATCH)], dim=2)  # [h, w, 7, 7]
-    lift = (_patches(image, rows, columns, stride) - matched).sum((2, 3)) / AREA
-    matched = matched + lift[:, :, None, None]
-    total, weight = torch.zeros_like(image), torch.zeros_like(image)
+    start = field_y.long() * atlas.shape[2] + field_x.long()
+    matched = torch.stack([_atlas_row(atlas, start, i) for i in range(PATCH)], dim=3)  # [C, h, w, 7, 7]
+    if mean_weight < 1:
+        lift = (_patches(image, rows, columns, stride) - matched).sum((3, 4)) / AREA
+        matched = matched + lift[..., None, None]
+    total, weight = torch.zeros_like(image), torch.zeros_like(image[0])
     window = window.to(image.device)
     for i in range(PATCH):
         for j in range(PATCH):  # each place in the patch covers its own pixels, every stride-th
             to = (slice(i, i + stride * (rows - 1) + 1, stride), slice(j, j + stride * (columns - 1) + 1, stride))
-            total[to] += window[i, j] * matched[:, :, i, j]
+            total[:, *to] += window[i, j] * matched[..., i, j]
             weight[to] += window[i, j]
     return torch.where(weight > 0, total / weight.clamp_min(torch.finfo(weight.dtype).tiny), image)
 
 
 def _better(
-    patches: Tensor, atlas: Tensor, mean_weight: float, candidate: tuple[Tensor, Tensor], allowed: Tensor | None,
+    cost: Callable[[Tensor, Tensor], Tensor], candidate: tuple[Tensor, Tensor], allowed: Tensor | None,
     best: Tensor, by: Tensor, bx: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    distance = _distance(patches, atlas, *candidate, mean_weight)
+    distance = cost(*candidate)
     nearer = distance < best if allowed is None else (distance < best) & allowed
     return (
         torch.where(nearer, distance, best), torch.where(nearer, candidate[0], by), torch.where(nearer, candidate[1], bx)
@@ -84,26 +95,26 @@ def _better(
 
 
 def _distance(patches: Tensor, atlas: Tensor, y: Tensor, x: Tensor, mean_weight: float) -> Tensor:
-    """Sum of squared differences of patches [h, w, 7, 7] and those of the atlas at (y, x), the difference in mean counted
-    mean_weight times."""
-    start = y * atlas.shape[1] + x
-    total, squares = torch.zeros_like(patches[:, :, 0, 0]), torch.zeros_like(patches[:, :, 0, 0])
+    """Sum of squared differences of patches [C, h, w, 7, 7] and those of the atlas at (y, x), the difference in mean counted
+    mean_weight times in each channel."""
+    start = y * atlas.shape[2] + x
+    total, squares = torch.zeros_like(patches[..., 0, 0]), torch.zeros_like(patches[..., 0, 0])
     for i in range(PATCH):
-        difference = patches[:, :, i] - _atlas_row(atlas, start, i)
+        difference = patches[..., i, :] - _atlas_row(atlas, start, i)
         total += difference.sum(-1)
         squares += difference.square().sum(-1)
-    return squares - (1.0 - mean_weight) * total * total / AREA
+    return (squares - (1.0 - mean_weight) * total * total / AREA).sum(0)
 
 
 def _patches(image: Tensor, rows: int, columns: int, stride: int) -> Tensor:
-    """A view [rows, columns, 7, 7] of the map."""
-    return image.unfold(0, PATCH, stride).unfold(1, PATCH, stride)[:rows, :columns]
+    """A view [C, rows, columns, 7, 7] of the image."""
+    return image.unfold(1, PATCH, stride).unfold(2, PATCH, stride)[:, :rows, :columns]
 
 
 def _atlas_row(atlas: Tensor, start: Tensor, row: int) -> Tensor:
-    """Row `row` [h, w, 7] of the patches whose corners lie at `start`, flat."""
+    """Row `row` [C, h, w, 7] of the patches whose corners lie at `start`, flat."""
     across = torch.arange(PATCH, device=atlas.device)
-    return atlas.flatten()[(start + row * atlas.shape[1])[..., None] + across]
+    return atlas.flatten(1)[:, (start + row * atlas.shape[2])[..., None] + across]
 
 
 def _hash(a: Tensor, b: Tensor, seed: int, turn: int) -> Tensor:

@@ -1,4 +1,6 @@
-"""Sliced Wasserstein distance between the 7 x 7 patches of two height maps, and its gradient in closed form.
+"""Sliced Wasserstein distance between the 7 x 7 patches of two images, and its gradient in closed form.
+
+An image is a map [H, W] or has channels [C, H, W], such as the colours, height and roughness of a material: a patch is all of them.
 
 With a bank of K filters W_k, L = 1/2 sum_k W2²(W_k x, W_k y) and, for fixed ranks,
     dL/dx = sum_k W_kᵀ (W_k x - T_k(W_k x)),   T_k = F⁻¹_{y,k} o F_{x,k}
@@ -37,16 +39,17 @@ NO_WEIGHTS = np.empty((0, 0), np.float32)
 class FilterBank:
     """Filters and what the exemplar's patches look like through them: float32, contiguous, on one device."""
 
-    filters: Tensor  # [K, 7, 7], K even
+    filters: Tensor  # [K, C, 7, 7], K even
     quantiles: Tensor  # [K, Q] of the exemplar's projections at levels 0..1
     low: Tensor  # [K] lower end of the table
     scale: Tensor  # [K] bins per unit
 
 
 def measure(exemplars: Sequence[Tensor], filters: Tensor, *, impl: Impl = "auto") -> FilterBank:
-    """The quantiles of the patches of exemplars [h, w] float32, pooled, from a histogram of TARGET_BINS bins
-    between their extremes; of large maps on some of their rows, for a few 10000 patches tell as much as all."""
-    steps = [max(1, exemplar.numel() // ENOUGH_PX) for exemplar in exemplars]
+    """The quantiles of the patches of exemplars [h, w] or [C, h, w] float32, pooled, from a histogram of TARGET_BINS bins between
+    their extremes; of large ones on some of their rows, for a few 10000 patches tell as much as all. filters [K, C, 7, 7]."""
+    exemplars = [_stack(exemplar) for exemplar in exemplars]
+    steps = [max(1, exemplar[0].numel() // ENOUGH_PX) for exemplar in exemplars]
     filters = filters.to(exemplars[0].device)
     if choose(impl, filters.device) == "cpu":
         return _measure_cpu(exemplars, filters, steps)
@@ -63,7 +66,7 @@ def measure(exemplars: Sequence[Tensor], filters: Tensor, *, impl: Impl = "auto"
 
 
 def ascent(
-    height: Tensor,  # [H, W] float32
+    image: Tensor,  # [H, W] or [C, H, W] float32
     bank: FilterBank,
     *,
     row_first: int = 0,
@@ -74,29 +77,35 @@ def ascent(
     out: Tensor | None = None,
     impl: Impl = "auto",
 ) -> Tensor:
-    """-dL/dx [H, W], added to `out` where given.
+    """-dL/dx of the image's shape, added to `out` where given.
 
-    row_first, row_step: the map's own distribution is counted on every row_step-th row of patches. labels [H, W] uint8,
+    row_first, row_step: the image's own distribution is counted on every row_step-th row of patches. labels [H, W] uint8,
     label: counted where the patch's centre has that label. weight [H, W]: a factor for each patch, at its centre.
     """
-    out = torch.zeros_like(height) if out is None else out
-    if choose(impl, height.device) == "cpu":
+    out = torch.zeros_like(image) if out is None else out
+    stack, made = _stack(image), _stack(out)
+    if choose(impl, image.device) == "cpu":
         from backend.ops.patches import sliced_wasserstein_cpu as kernel
 
-        image, filters, low, scale = height.numpy(), bank.filters.numpy(), bank.low.numpy(), bank.scale.numpy()
+        values, filters, low, scale = stack.numpy(), bank.filters.numpy(), bank.low.numpy(), bank.scale.numpy()
         at = NO_LABELS if labels is None else labels.numpy()
-        counts = kernel.projection_histogram(image, filters, low, scale, BINS, row_first, row_step, at, label)
+        counts = kernel.projection_histogram(values, filters, low, scale, BINS, row_first, row_step, at, label)
         table = kernel.transport_table(counts, bank.quantiles.numpy(), low, scale)
         kernel.add_gradient(
-            image, filters, low, scale, table, NO_WEIGHTS if weight is None else weight.numpy(), out.numpy()
+            values, filters, low, scale, table, NO_WEIGHTS if weight is None else weight.numpy(), made.numpy()
         )
         return out
     counts = plain.projection_histogram(
-        height, bank.filters, bank.low, bank.scale, BINS, row_first, row_step, labels, label
+        stack, bank.filters, bank.low, bank.scale, BINS, row_first, row_step, labels, label
     )
     table = plain.transport_table(counts, bank.quantiles, bank.low, bank.scale)
-    plain.add_gradient(height, bank.filters, bank.low, bank.scale, table, weight, out)
+    plain.add_gradient(stack, bank.filters, bank.low, bank.scale, table, weight, made)
     return out
+
+
+def _stack(image: Tensor) -> Tensor:
+    """The same memory as [C, H, W]."""
+    return image[None] if image.dim() == 2 else image
 
 
 def _measure_cpu(exemplars: Sequence[Tensor], filters: Tensor, steps: Sequence[int]) -> FilterBank:
@@ -122,22 +131,24 @@ def _measure_cpu(exemplars: Sequence[Tensor], filters: Tensor, steps: Sequence[i
     return FilterBank(filters, *(torch.from_numpy(values) for values in (quantiles, table_low, table_scale)))
 
 
-def held_out_distance(height: np.ndarray, exemplar: np.ndarray, *, projections: int = 128, seed: int = 123) -> float:
-    """Sliced W1 between the 7 x 7 patches of two maps [H, W], in the unit of the maps, on filters that no
+def held_out_distance(image: np.ndarray, exemplar: np.ndarray, *, projections: int = 128, seed: int = 123) -> float:
+    """Sliced W1 between the 7 x 7 patches of two images [H, W] or [C, H, W], in the unit of the images, on filters that no
     optimisation used.
 
     Mean over `projections` random unit filters of the mean distance between sorted projections (at 4096 levels);
     exact sorts.
     """
     generator = torch.Generator().manual_seed(seed)
-    draw = torch.randn(projections, PATCH * PATCH, generator=generator)
-    filters = (draw / draw.norm(dim=1, keepdim=True)).view(projections, PATCH, PATCH)
+    both = [_stack(torch.from_numpy(np.ascontiguousarray(values))) for values in (image, exemplar)]
+    channels = len(both[0])
+    draw = torch.randn(projections, channels * PATCH * PATCH, generator=generator)
+    filters = (draw / draw.norm(dim=1, keepdim=True)).view(projections, channels, PATCH, PATCH)
     levels = (np.arange(4096) + 0.5) / 4096
     total = 0.0
     for some in filters.split(8):  # a few at a time: the projections of a large map would not fit
         quantiles = []
-        for values in (height, exemplar):
-            flat = plain.project(torch.from_numpy(np.ascontiguousarray(values)), some).flatten(1).numpy()
+        for values in both:
+            flat = plain.project(values, some).flatten(1).numpy()
             flat = np.sort(flat, axis=1)
             quantiles.append(flat[:, (levels * flat.shape[1]).astype(np.int64)])
         total += float(np.abs(quantiles[0] - quantiles[1]).mean(axis=1, dtype=np.float64).sum())

@@ -1,4 +1,4 @@
-"""Sliced Wasserstein on 7 x 7 height patches, on the CPU: project, transport by table, project back, one cached
+"""Sliced Wasserstein on 7 x 7 patches of any number of channels, on the CPU: project, transport by table, project back, one cached
 tile at a time.
 
 The projections of a map on K filters are K times the map; they are never stored. Each tile is projected on two
@@ -7,8 +7,8 @@ map and time that of the arithmetic. Two filters at a time, one row of seven tap
 the compiler turns into full-width multiply-adds.
 
 Histograms are whole numbers and each tile writes its own cells: the bytes do not depend on the number of threads.
-These kernels know only arrays [H, W] float32; backend.ops.patches.sliced_wasserstein holds the maths and the plain form
-that they must equal.
+These kernels know only arrays [C, H, W] float32 and filters [K, C, 7, 7]; backend.ops.patches.sliced_wasserstein holds
+the maths and the plain form that they must equal.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ FUSED = {"contract"}  # multiply-add in one rounding; keeps the order of the sum
 @njit(cache=True, fastmath=FUSED)
 def _project_row(image, filters, k, y, x, count, first, second):
     """first, second [count] = projections of the patches with top left (y, x + c) on the filters k and k + 1."""
-    for i in range(7):
-        row = image[y + i, x : x + count + 6]
-        p0, p1, p2, p3 = filters[k, i, 0], filters[k, i, 1], filters[k, i, 2], filters[k, i, 3]
-        p4, p5, p6 = filters[k, i, 4], filters[k, i, 5], filters[k, i, 6]
-        q0, q1, q2, q3 = filters[k + 1, i, 0], filters[k + 1, i, 1], filters[k + 1, i, 2], filters[k + 1, i, 3]
-        q4, q5, q6 = filters[k + 1, i, 4], filters[k + 1, i, 5], filters[k + 1, i, 6]
-        if i == 0:
+    for n in range(7 * filters.shape[1]):
+        channel, i = n // 7, n % 7
+        row = image[channel, y + i, x : x + count + 6]
+        p, q = filters[k, channel, i], filters[k + 1, channel, i]
+        p0, p1, p2, p3, p4, p5, p6 = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+        q0, q1, q2, q3, q4, q5, q6 = q[0], q[1], q[2], q[3], q[4], q[5], q[6]
+        if n == 0:
             first[:] = 0.0
             second[:] = 0.0
         for c in range(count):
@@ -58,13 +58,10 @@ def _project_row(image, filters, k, y, x, count, first, second):
 
 
 @njit(cache=True, fastmath=FUSED)
-def _spread_row(out, first, second, filters, k, i, count):
-    """Add row i of the filters k and k + 1, turned round, to a row of the gradient; first and second reach 6 to its
-    left."""
-    p0, p1, p2, p3 = filters[k, i, 0], filters[k, i, 1], filters[k, i, 2], filters[k, i, 3]
-    p4, p5, p6 = filters[k, i, 4], filters[k, i, 5], filters[k, i, 6]
-    q0, q1, q2, q3 = filters[k + 1, i, 0], filters[k + 1, i, 1], filters[k + 1, i, 2], filters[k + 1, i, 3]
-    q4, q5, q6 = filters[k + 1, i, 4], filters[k + 1, i, 5], filters[k + 1, i, 6]
+def _spread_row(out, first, second, p, q, count):
+    """Add a row p, q [7] of two filters, turned round, to a row of the gradient; first and second reach 6 to its left."""
+    p0, p1, p2, p3, p4, p5, p6 = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+    q0, q1, q2, q3, q4, q5, q6 = q[0], q[1], q[2], q[3], q[4], q[5], q[6]
     for c in range(count):
         out[c] += (
             p0 * first[c + 6] + p1 * first[c + 5] + p2 * first[c + 4] + p3 * first[c + 3]
@@ -84,7 +81,7 @@ def projection_extent(image, filters):
 
 @njit(cache=True, nogil=True, fastmath=FUSED, error_model="numpy")
 def _extent_of_blocks(begin, end, image, filters, low, high):
-    count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
+    count, rows, bank = image.shape[2] - 6, image.shape[1] - 6, filters.shape[0]
     first, second = np.empty(count, np.float32), np.empty(count, np.float32)
     for block in range(begin, end):
         for y in range(block, rows, ROW_BLOCKS):
@@ -134,10 +131,12 @@ def _added(counts):
 
 @njit(cache=True, fastmath=FUSED, error_model="numpy")
 def _histogram_of_block(block, image, filters, low, scale, row_first, row_step, labels, label, counts):
-    count, rows, bank = image.shape[1] - 6, image.shape[0] - 6, filters.shape[0]
+    count, rows, bank = image.shape[2] - 6, image.shape[1] - 6, filters.shape[0]
     zero, top = np.float32(0), np.float32(counts.shape[1] - 1)
     first, second = np.empty(count, np.float32), np.empty(count, np.float32)
     for y in range(row_first + block * row_step, rows, ROW_BLOCKS * row_step):
+        if labels.size and not _any_label(labels[y + 3, 3 : count + 3], label):
+            continue
         for k in range(0, bank, 2):
             _project_row(image, filters, k, y, _FIRST_COLUMN, count, first, second)
             low_first, low_second, scale_first, scale_second = low[k], low[k + 1], scale[k], scale[k + 1]
@@ -154,6 +153,14 @@ def _histogram_of_block(block, image, filters, low, scale, row_first, row_step, 
                     if labels[y + 3, c + 3] == label:
                         counts[k, int(first[c])] += 1
                         counts[k + 1, int(second[c])] += 1
+
+
+@njit(cache=True)
+def _any_label(labels, label):
+    for value in labels:
+        if value == label:
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)
@@ -195,11 +202,11 @@ def _transport(values, low, scale, table, top):
 
 @parallel_loop
 def add_gradient(image, filters, low, scale, table, weight, out):
-    """out [H, W] += sum over filters and patches of weight * displacement * filter: the way down, minus the gradient.
+    """out [C, H, W] += sum over filters and patches of weight * displacement * filter: the way down, minus the gradient.
 
     weight [H, W] holds a factor for each patch, at its centre; pass an array of shape (0, 0) for 1 everywhere.
     """
-    height, width = image.shape
+    height, width = image.shape[1:]
     across = (width + TILE_COLUMNS - 1) // TILE_COLUMNS
     for tile in prange((height + TILE_ROWS - 1) // TILE_ROWS * across):
         y0, x0 = (tile // across) * TILE_ROWS, (tile % across) * TILE_COLUMNS
@@ -207,13 +214,25 @@ def add_gradient(image, filters, low, scale, table, weight, out):
         _gradient_of_tile(y0, y1, x0, x1, image, filters, low, scale, table, weight, out)
 
 
+@njit(cache=True)
+def _any_weight(weight, top, bottom, left, right):
+    """Whether any patch with its centre there has a weight: a source of several lies in some tiles only."""
+    for y in range(top, bottom):
+        for x in range(left, right):
+            if weight[y, x] != 0:
+                return True
+    return False
+
+
 @njit(cache=True, fastmath=FUSED, error_model="numpy")
 def _gradient_of_tile(y0, y1, x0, x1, image, filters, low, scale, table, weight, out):
     bank, bins = filters.shape[0], table.shape[1] - 1
     top = np.float32(bins) * np.float32(1.0 - 1e-6)
-    top_row, bottom_row = max(0, y0 - 6), min(image.shape[0] - 6, y1)  # patches that reach into the tile
-    left, right = max(0, x0 - 6), min(image.shape[1] - 6, x1)
+    top_row, bottom_row = max(0, y0 - 6), min(image.shape[1] - 6, y1)  # patches that reach into the tile
+    left, right = max(0, x0 - 6), min(image.shape[2] - 6, x1)
     rows, count, shift = bottom_row - top_row, right - left, left - (x0 - 6)
+    if weight.size and not _any_weight(weight, top_row + 3, bottom_row + 3, left + 3, right + 3):
+        return
     first = np.zeros((rows, x1 - x0 + 6), np.float32)
     second = np.zeros((rows, x1 - x0 + 6), np.float32)
     for k in range(0, bank, 2):
@@ -226,8 +245,10 @@ def _gradient_of_tile(y0, y1, x0, x1, image, filters, low, scale, table, weight,
                 for c in range(count):
                     a[c] *= weight[top_row + r + 3, left + c + 3]
                     b[c] *= weight[top_row + r + 3, left + c + 3]
-        for i in range(7):
+        for n in range(7 * filters.shape[1]):
+            channel, i = n // 7, n % 7
+            p, q = filters[k, channel, i], filters[k + 1, channel, i]
             for r in range(rows):
                 y = top_row + r + i
                 if y0 <= y < y1:
-                    _spread_row(out[y, x0:x1], first[r], second[r], filters, k, i, x1 - x0)
+                    _spread_row(out[channel, y, x0:x1], first[r], second[r], p, q, x1 - x0)

@@ -18,20 +18,20 @@ MOST_VALUES = 2**27  # projections in memory at once: 512 MiB of float32
 HALF = PATCH // 2
 
 
-def project(height: Tensor, filters: Tensor) -> Tensor:
-    """Projections [K, H - 6, W - 6] of the patches of a map [H, W] on filters [K, 7, 7]."""
+def project(image: Tensor, filters: Tensor) -> Tensor:
+    """Projections [K, H - 6, W - 6] of the patches of an image [C, H, W] on filters [K, C, 7, 7]."""
     with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        return F.conv2d(height[None, None], filters[:, None])[0]
+        return F.conv2d(image[None], filters)[0]
 
 
-def projection_extent(height: Tensor, filters: Tensor) -> tuple[Tensor, Tensor]:
+def projection_extent(image: Tensor, filters: Tensor) -> tuple[Tensor, Tensor]:
     """Lowest and highest projection on each filter, two [K]."""
-    parts = [project(height, filters[some]).flatten(1).aminmax(dim=1) for some in _some(height, filters)]
+    parts = [project(image, filters[some]).flatten(1).aminmax(dim=1) for some in _some(image, filters)]
     return torch.cat([part.min for part in parts]), torch.cat([part.max for part in parts])
 
 
 def projection_histogram(
-    height: Tensor,
+    image: Tensor,
     filters: Tensor,
     low: Tensor,
     scale: Tensor,
@@ -46,13 +46,13 @@ def projection_histogram(
     bin = (projection - low[k]) * scale[k], what lies outside goes to the end bins. labels [H, W] uint8 restricts the count
     to patches whose centre has that label.
     """
-    counts = torch.zeros(len(filters), bins, device=height.device, dtype=torch.float64)
-    counted = torch.ones(height.shape, device=height.device, dtype=torch.float64)
+    counts = torch.zeros(len(filters), bins, device=image.device, dtype=torch.float64)
+    counted = torch.ones(image.shape[1:], device=image.device, dtype=torch.float64)
     if labels is not None:
         counted = (labels == label).double()
-    counted = counted[HALF : height.shape[0] - HALF, HALF : height.shape[1] - HALF][row_first::row_step].reshape(1, -1)
-    for some in _some(height, filters):
-        flat = project(height, filters[some])[:, row_first::row_step].flatten(1)
+    counted = counted[HALF:-HALF, HALF:-HALF][row_first::row_step].reshape(1, -1)
+    for some in _some(image, filters):
+        flat = project(image, filters[some])[:, row_first::row_step].flatten(1)
         place = ((flat - low[some, None]) * scale[some, None]).clamp(0, bins - 1).long()
         counts[some].scatter_add_(1, place, counted.expand_as(flat))
     return counts
@@ -88,28 +88,28 @@ def transport_table(counts: Tensor, target: Tensor, low: Tensor, scale: Tensor) 
 
 
 def add_gradient(
-    height: Tensor, filters: Tensor, low: Tensor, scale: Tensor, table: Tensor, weight: Tensor | None, out: Tensor
+    image: Tensor, filters: Tensor, low: Tensor, scale: Tensor, table: Tensor, weight: Tensor | None, out: Tensor
 ) -> None:
-    """out [H, W] += sum over filters and patches of weight * displacement * filter.
+    """out [C, H, W] += sum over filters and patches of weight * displacement * filter.
 
     weight [H, W] holds a factor for each patch, at its centre.
     """
     top = (table.shape[1] - 1) * (1.0 - 1e-6)
-    for some in _some(height, filters):
-        projections = project(height, filters[some])
+    for some in _some(image, filters):
+        projections = project(image, filters[some])
         place = ((projections.flatten(1) - low[some, None]) * scale[some, None]).clamp(0, top)
         bins = place.long()
         left, right = table[some].gather(1, bins), table[some].gather(1, bins + 1)
         moved = (left + (place - bins) * (right - left)).view_as(projections)
         if weight is not None:
-            moved = moved * weight[HALF : height.shape[0] - HALF, HALF : height.shape[1] - HALF]
+            moved = moved * weight[HALF:-HALF, HALF:-HALF]
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            gathered = F.conv_transpose2d(moved[None], filters[some, None])[0, 0]
+            gathered = F.conv_transpose2d(moved[None], filters[some])[0]
         out += gathered
 
 
-def _some(height: Tensor, filters: Tensor) -> Iterator[slice]:
+def _some(image: Tensor, filters: Tensor) -> Iterator[slice]:
     """The filters a few at a time, as many as MOST_VALUES allows."""
-    count = max(1, MOST_VALUES // height.numel())
+    count = max(1, MOST_VALUES // image[0].numel())
     for first in range(0, len(filters), count):
         yield slice(first, min(first + count, len(filters)))

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
@@ -39,7 +40,7 @@ def all_patches(values: Tensor) -> np.ndarray:
 def distances(height: Tensor, field: pm.Field) -> np.ndarray:
     """The distance [h, w] of each patch and its match, written out from its definition."""
     mine = all_patches(height)[:: field.stride, :: field.stride]
-    matched = all_patches(field.atlas.values)[field.y.long().numpy(), field.x.long().numpy()]
+    matched = all_patches(field.atlas.values[0])[field.y.long().numpy(), field.x.long().numpy()]
     return patch_distance(mine, matched)
 
 
@@ -52,7 +53,7 @@ def patch_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def nearest_distances(height: Tensor, atlas: pm.Atlas) -> np.ndarray:
     """The least distance of each patch [h, w] to any of the first group's, by search of them all."""
     first, last, left, right = atlas.zones[0].tolist()
-    candidates = all_patches(atlas.values)[first : last + 1, left : right + 1].reshape(-1, 49)
+    candidates = all_patches(atlas.values[0])[first : last + 1, left : right + 1].reshape(-1, 49)
     mine = all_patches(height)
     return np.array([[patch_distance(patch, candidates).min() for patch in row] for row in mine])
 
@@ -96,7 +97,7 @@ def test_vote_is_the_weighted_mean_of_the_lifted_matches(stride: int) -> None:
     field = random_field(height, atlas, labels_of(height), stride)
     window = pm.vote_window().double().numpy()
     total, weight = np.zeros(height.shape), np.zeros(height.shape)
-    values, z = atlas.values.double().numpy(), height.double().numpy()
+    values, z = atlas.values[0].double().numpy(), height.double().numpy()
     for gy in range(field.y.shape[0]):
         for gx in range(field.y.shape[1]):
             at = np.s_[gy * stride : gy * stride + 7, gx * stride : gx * stride + 7]
@@ -142,6 +143,69 @@ def test_plain_form_finds_the_matches_of_the_kernel(stride: int, device: str) ->
     same = (found.y == plain_found.y.cpu()) & (found.x == plain_found.x.cpu())
     assert float(same.float().mean()) > 0.99  # two matches may be alike to the rounding
     assert float(((made - plain.cpu()).abs() < 1e-5).float().mean()) > 0.95
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_patches_of_several_channels_whose_means_count_are_found_and_put_together(device: str) -> None:
+    """A part of an exemplar with three channels is found there, by kernel and plain form, and comes out of the vote as it was."""
+    exemplar = torch.stack([terrain(48, 50, n, sigma=1.0) for n in range(3)])
+    image = exemplar[:, 10:34, 12:40].contiguous()
+    atlas = pm.Atlas.of([[exemplar]], mean_weight=1.0)
+    field = random_field(image[0], atlas, labels_of(image[0]))
+    made, found = pm.reconstruct(image, field, sweeps=14, seed=0, impl="cpu")
+    rows, columns = torch.meshgrid(torch.arange(18) + 10, torch.arange(22) + 12, indexing="ij")
+    assert ((found.y == rows) & (found.x == columns)).float().mean() > 0.99
+    torch.testing.assert_close(made, image, rtol=0, atol=1e-4)
+    there = pm.Field(
+        replace(atlas, values=atlas.values.to(device), zones=atlas.zones.to(device)), field.groups.to(device), 1,
+        field.y.to(device), field.x.to(device),
+    )  # fmt: skip
+    plain, plain_found = pm.reconstruct(image.to(device), there, sweeps=14, seed=0, impl="plain")
+    assert ((plain_found.y.cpu() == found.y) & (plain_found.x.cpu() == found.x)).float().mean() > 0.99
+    torch.testing.assert_close(plain.cpu(), made, rtol=0, atol=1e-4)
+
+
+def test_all_parts_of_an_exemplar_are_used_when_use_costs() -> None:
+    height, sample = terrain(60, 64, 1), terrain(50, 52, 2)
+    unused = []
+    for evenness in (0.0, 0.1):
+        atlas, made = pm.Atlas.of([[sample]], evenness=evenness), height
+        found = random_field(height, atlas, labels_of(height))
+        for turn in range(3):
+            made, found = pm.reconstruct(made, found, sweeps=4, seed=turn)
+        used = torch.bincount((found.y.long() * 52 + found.x.long()).flatten(), minlength=51 * 52).view(51, 52)
+        around = F.avg_pool2d(used[None, None].float(), 7, 1, 3)[0, 0, :44, :46]
+        unused.append(float((around < 0.1 * around.mean()).float().mean()))
+    assert unused[0] > 0.04
+    assert unused[1] < 0.5 * unused[0]
+
+
+def test_use_costs_by_how_far_it_is_above_its_share() -> None:
+    height, atlas = terrain(36, 37, 1), pm.Atlas.of([[terrain(36, 37, 2)]], evenness=0.3)
+    field = random_field(height, atlas, labels_of(height))
+    rows, columns = torch.meshgrid(
+        torch.arange(30, dtype=torch.int32), torch.arange(31, dtype=torch.int32), indexing="ij"
+    )
+    even = replace(field, y=rows, x=columns)
+    assert float(pm.usage_penalty(even)[:30, :31].abs().max()) < 1e-3
+    one = replace(field, y=torch.full_like(rows, 12), x=torch.full_like(columns, 13))
+    dear = pm.usage_penalty(one)
+    variance = float(atlas.values[:, :36].double().var(unbiased=False))
+    assert float(dear[12, 13]) == pytest.approx(0.3 * 49 * pm.MOST_OVERUSE * variance, rel=1e-4)
+    assert float(dear[12, 20]) == 0.0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_plain_form_pays_the_same_penalty(device: str) -> None:
+    height, atlas = terrain(40, 44, 1), pm.Atlas.of([[terrain(50, 44, 4)]], evenness=0.2)
+    field = random_field(height, atlas, labels_of(height))
+    there = replace(
+        field, atlas=replace(atlas, values=atlas.values.to(device), zones=atlas.zones.to(device)),
+        groups=field.groups.to(device), y=field.y.to(device), x=field.x.to(device),
+    )  # fmt: skip
+    y, x = pm.improve(height, field, 1, 2, 10, impl="cpu")
+    plain = pm.improve(height.to(device), there, 1, 2, 10, impl="plain")
+    assert float(((y == plain[0].cpu()) & (x == plain[1].cpu())).float().mean()) > 0.99
 
 
 def test_bytes_do_not_depend_on_threads() -> None:
