@@ -302,11 +302,16 @@ def input_file(folder: Path, name: str, given: tuple[Array, ...]) -> Path:
 
 
 def write_input(path: Path, given: tuple[Array, ...]) -> Path:
-    """Writes a port's arrays where they are to lie: photographs into a folder, everything else into one file."""
+    """Writes a port's arrays where they are to lie: photographs, and maps of a material where a folder is named, into one;
+    everything else into one file."""
     if given[0].kind is PHOTOGRAPH:
         path.mkdir()
         for array in given:
             (path / array.attributes["name"]).write_bytes(array.values.tobytes())
+        return path
+    if given[0].kind is TEXTURE_SET and not path.suffix:
+        path.mkdir()
+        write(given[0], path / "map.png", Writing(format="png16"))
         return path
     format = next(name for name in file_kind(given[0].kind).formats if ENDINGS[name] == path.suffix)
     write(given[0], path, Writing(format=format))

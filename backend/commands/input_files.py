@@ -50,7 +50,7 @@ def read_item(
     path = Path(item["path"])
     if path.is_dir() and port.kind not in _FOLDERS:
         raise InvalidInput(f"{path} is a folder; --{port.name.replace('_', '-')} takes a file.", field=port.name)
-    recipe_files.check_digest(port.name, item)
+    recipe_files.check_digest(port.name, item, port.kind)
     if port.many:
         _allow_open_files(len(photographs))
     low_high = reading["height_range_m"]

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.files import exemplars
+from backend.files import exemplars, texture_sets
 from shared import digests
 from shared.algorithm import AlgorithmSpec
+from shared.arrays import TEXTURE_SET, ArrayKind
 from shared.cameras import files_of
 from shared.errors import InvalidInput
 from shared.params import suggestion
@@ -130,12 +131,13 @@ def shipped_exemplar(name: str) -> Path | None:
     return exemplars.path(name) if name in exemplars.NAMES else None
 
 
-def check_digest(port: str, item: dict[str, Any]) -> None:
-    """Notes the file's digest in the item. Raises InvalidInput where a recipe's file has changed."""
+def check_digest(port: str, item: dict[str, Any], kind: ArrayKind | None = None) -> None:
+    """Notes the file's digest in the item. kind: what the port takes, which says what of a folder counts. Raises InvalidInput where
+    a recipe's file has changed."""
     path = Path(item["path"])
     if not path.exists() or is_special(path):
         return  # the reader says what is wrong with it, better
-    digest = file_digest(path)
+    digest = file_digest(path, kind)
     if item["sha256"] and item["sha256"] != digest:
         raise InvalidInput(
             f"{path} has changed since the recipe was written, so the result would differ.",
@@ -145,9 +147,11 @@ def check_digest(port: str, item: dict[str, Any]) -> None:
     item["sha256"] = digest
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder of cameras, or of a file that has others beside it, that of all of them in turn."""
-    parts = files_of(path) if path.is_dir() else (path,)
+def file_digest(path: Path, kind: ArrayKind | None = None) -> str:
+    """SHA-256 of a file; of a folder of cameras or of a material's maps, or of a file that has others beside it, that of all of
+    them in turn."""
+    files = texture_sets.files_of if kind is TEXTURE_SET else files_of
+    parts = files(path) if path.is_dir() else (path,)
     if len(parts) == 1 and not path.is_dir():
         return digests.of_file(path)
     return hashlib.sha256("".join(f"{part.name} {digests.of_file(part)} " for part in parts).encode()).hexdigest()

@@ -11,7 +11,7 @@ from pathlib import Path
 from backend.files.kinds import ENDINGS, file_kind
 from backend.setup.small_inputs import typical_ports
 from shared.algorithm import AlgorithmSpec, Port, classes_text
-from shared.arrays import KINDS, ArrayKind
+from shared.arrays import KINDS, TEXTURE_SET, ArrayKind
 from shared.catalog import ALGORITHMS
 from shared.params import Param, with_role
 
@@ -86,7 +86,10 @@ def _example(spec: AlgorithmSpec) -> str:
 
 
 def example_file(port: Port) -> str:
-    """What the example calls a port's file, in the format that the kind is written in by default; photographs are a folder."""
+    """What the example calls a port's file, in the format that the kind is written in by default; photographs and the maps of a
+    material are a folder."""
+    if port.kind is TEXTURE_SET:
+        return port.name
     formats = file_kind(port.kind).default or file_kind(port.kind).formats
     return f"{port.name}{ENDINGS[formats[-1]]}" if formats else port.name
 

@@ -81,6 +81,11 @@ def read(path: Path, reading: Reading) -> Array:
     return check(texture_set.stack(maps), port)
 
 
+def files_of(folder: Path) -> tuple[Path, ...]:
+    """The images of a folder that are maps of a material. Raises InvalidInput where there are none or two of one map."""
+    return tuple(_files_in(folder, "").values())
+
+
 def _npz(path: Path, port: str) -> Array:
     try:
         check_plain(path, field=port)

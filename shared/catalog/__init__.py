@@ -7,10 +7,17 @@ from types import ModuleType
 
 from ..algorithm import AlgorithmSpec
 from ..declaration_checks import check_catalog
-from . import hydrology, morphology, noise, scan_texture, terrain
+from . import hydrology, morphology, noise, scan_texture, terrain, texture
 from .extra import modules
 
-ALGORITHMS: tuple[AlgorithmSpec, ...] = (noise.SPEC, terrain.SPEC, morphology.SPEC, hydrology.SPEC, scan_texture.SPEC)
+ALGORITHMS: tuple[AlgorithmSpec, ...] = (
+    noise.SPEC,
+    terrain.SPEC,
+    morphology.SPEC,
+    hydrology.SPEC,
+    scan_texture.SPEC,
+    texture.SPEC,
+)
 check_catalog(ALGORITHMS)
 
 
