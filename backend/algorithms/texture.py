@@ -60,7 +60,7 @@ def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> di
 
 def _sample(array: Array, number: int, params: TextureParams) -> dict[str, np.ndarray]:
     """The sample's maps at their size in the texture, with an estimated height where it is wanted and missing."""
-    maps = {name: np.asarray(values, np.float32) for name, values in texture_set.split(array).items()}
+    maps = {name: np.ascontiguousarray(values, np.float32) for name, values in texture_set.split(array).items()}
     if params.scale != 1.0:
         rows, columns = (max(1, round(side * params.scale)) for side in array.values.shape[:2])
         maps = {
@@ -138,6 +138,8 @@ def _labels(
                 field="mask",
             )
         shares = np.stack([1.0 - mask.values, mask.values])
+    elif classes is None:
+        return torch.zeros(canvas.shape, dtype=torch.uint8)
     else:
         highest = int(classes.values.max())
         if highest >= count:

@@ -157,10 +157,10 @@ def _histogram_of_block(block, image, filters, low, scale, row_first, row_step, 
 
 @njit(cache=True)
 def _any_label(labels, label):
+    found = False
     for value in labels:
-        if value == label:
-            return True
-    return False
+        found |= value == label
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -216,7 +216,7 @@ def add_gradient(image, filters, low, scale, table, weight, out):
 
 @njit(cache=True)
 def _any_weight(weight, top, bottom, left, right):
-    """Whether any patch with its centre there has a weight: a source of several lies in some tiles only."""
+    """Whether any patch with its centre there has a weight: one source of several lies in some tiles only."""
     for y in range(top, bottom):
         for x in range(left, right):
             if weight[y, x] != 0:
