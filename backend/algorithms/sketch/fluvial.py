@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from backend.algorithms.sketch import valleys
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import noise
 from backend.ops.terrain.drainage import drain
@@ -29,7 +30,7 @@ MOST_CELLS = 80.0  # that water gathers from, at most: large rivers cross plains
 CREEP = 0.015  # square pixels per step
 RISE_PX = 9.0  # over which the land rises by what was cut away
 JITTER = 1.0  # of the directions of flow: on even slopes the steepest ones alone draw a comb
-CUT_SHARE = 0.25  # of draining before the first step: hollows of plains are filled rather than cut open
+CUT_SHARE = 0.2  # of draining before the first step: hollows of plains are filled rather than cut open
 DROP_M = 1e-3
 
 
@@ -47,7 +48,9 @@ def carved(height: Tensor, strength: Tensor, steps: int, seed: int, observe: Cal
     strength [H, W] 0..1: how easily the ground wears. Where it is 0 there is water: it keeps its height, and rivers end there.
     observe: hears the share done before each step; may raise.
     """
-    ground = drain(height, cut_share=CUT_SHARE, drop=DROP_M, outlets=strength == 0).double()
+    wet = strength == 0
+    drained = drain(height, cut_share=CUT_SHARE, drop=DROP_M, outlets=wet).numpy()
+    ground = torch.from_numpy(valleys.widened(drained, height.numpy(), wet.numpy(), 1.0, seed)).double()
     strength = strength.double()
     for step in range(steps):
         observe(step / steps)

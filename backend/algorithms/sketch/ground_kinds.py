@@ -15,7 +15,7 @@ from backend.algorithms.sketch.ground_rock import paint_rock
 from shared.painted_classes import PAINTED_CLASSES, PaintedClass, first_like
 from shared.terrain_classes import FOREST, GRASS, HILLS, ROCK, SAND, SNOW, TERRAIN_CLASSES
 
-SOFT_DEG = 13.0  # over which rock takes over as ground grows steeper
+SOFT_DEG = 17.0  # over which rock takes over as ground grows steeper
 EARTH, DRY_GRASS, PALE_EARTH = (122, 104, 78), (164, 150, 104), (168, 152, 122)
 BLOWN_SAND, PEBBLES, WADI = (222, 206, 172), (148, 125, 95), (108, 104, 68)
 SHRUBS = (98, 100, 58)
@@ -63,7 +63,7 @@ def forest(paint: Paint, amount: Tensor, entry: PaintedClass, place: Place) -> N
     """Two kinds of trees in stands, darker in gullies, with clearings on crests and where chance has it."""
     form, patches = place.form, place.patches
     meadow = PAINTED_CLASSES[first_like(GRASS, FOREST)]
-    bright = 0.55 * patches.stands + 0.45 * patches.fields - 0.8 * form.hollow
+    bright = 0.55 * patches.stands + 0.5 * patches.fields - 0.6 * form.hollow
     clearing = amount * ramp(bright - 0.35 * form.broad_hollow - 0.5 * form.stream, 1.35, 1.8).mul_(0.65)
     drier = ramp(form.place + 0.2 * patches.fields, 0.1, 0.9)
     paint.blend(clearing, drier, meadow.ground, meadow.ground_high, 0.15, 0.25)
@@ -92,7 +92,7 @@ def rock(paint: Paint, amount: Tensor, entry: PaintedClass, place: Place) -> Non
     form, patches = place.form, place.patches
     low = ramp(0.9 - form.place + 0.6 * form.moisture + 0.2 * patches.stands, 0.3, 0.9)
     grown = amount * ramp(form.steepness + 4.0 * patches.stands, 30.0, 12.0).mul_(low).mul_(0.7)
-    paint.blend(grown, ramp(patches.fields, -1.0, 1.0), beside(entry, THIN_GRASS), beside(entry, STRAW), 0.16, 0.3)
+    paint.blend(grown, ramp(patches.fields, -1.0, 1.0), beside(entry, THIN_GRASS), beside(entry, STRAW), 0.16, 0.18)
     if entry is PAINTED_CLASSES[first_like(ROCK, HILLS)]:
         paint.rock += amount - grown
     else:
@@ -116,7 +116,7 @@ def snow(paint: Paint, amount: Tensor, entry: PaintedClass, place: Place) -> Non
 def steep_to_rock(paint: Paint, amount: Tensor, entry: PaintedClass, place: Place) -> Tensor:
     """What is left of a class's ground where it is too steep to stay; the rest is rock."""
     form = place.form
-    steep = form.steepness - 5.0 * form.hollow - 4.0 * form.broad_hollow + 3.0 * place.patches.stands
+    steep = form.steepness - 2.0 * form.hollow - 3.0 * form.broad_hollow + 3.5 * place.patches.stands
     bare = amount * ramp(steep, entry.slope_deg - SOFT_DEG / 2, entry.slope_deg + SOFT_DEG / 2)
     paint.rock += bare
     return amount - bare

@@ -20,17 +20,17 @@ def paint_rock(paint: Paint, amount: Tensor, entry: PaintedClass, place: Place) 
     scree = amount * scree_share(place).mul_(0.85)
     paint.add(scree, SCREE, 0.10, 0.1)
     left = amount - scree
-    layer = place.height_m * (math.tau / max(STRATA_M, STRATA_PX * place.pixel_size_m)) + 1.6 * patches.fields
+    layer = place.height_m * (math.tau / max(STRATA_M, STRATA_PX * place.pixel_size_m)) + 2.2 * patches.fields
     strata = torch.sin(layer).mul_(0.5).add_(torch.sin(0.41 * layer + 2.0), alpha=0.35)
-    dark = left * ramp(0.8 * form.hollow + 0.4 * patches.stands - 0.6 * strata, 0.3, 1.3).mul_(0.6)
-    paint.add(dark, DARK_ROCK, 0.16, 0.25)
+    dark = left * ramp(0.3 * form.hollow + 0.55 * patches.stands - 0.5 * strata, 0.3, 1.5).mul_(0.55)
+    paint.add(dark, DARK_ROCK, 0.16, 0.12)
     left = left - dark
-    pale = left * ramp(0.8 * strata - 0.45 * form.hollow + 0.5 * patches.stands, 0.5, 1.5).mul_(0.5)
-    paint.add(pale, PALE_ROCK, 0.14, 0.25)
+    pale = left * ramp(0.6 * strata - 0.3 * form.hollow + 0.5 * patches.stands, 0.5, 1.6).mul_(0.45)
+    paint.add(pale, PALE_ROCK, 0.14, 0.15)
     mix = ramp(
-        form.altitude + 0.5 * strata + 0.2 * patches.stands + 0.25 * patches.fields - 0.5 * form.hollow, -0.3, 1.3
+        form.altitude + 0.4 * strata + 0.2 * patches.stands + 0.35 * patches.fields - 0.3 * form.hollow, -0.2, 1.2
     )
-    paint.blend(left - pale, mix, entry.ground, entry.ground_high, 0.16, 0.26)
+    paint.blend(left - pale, mix, entry.ground, entry.ground_high, 0.16, 0.15)
 
 
 def scree_share(place: Place) -> Tensor:
