@@ -144,12 +144,12 @@ class _Surroundings:
             beyond, reach, _ = self._distances_of(self._on_map((rows, slice(0, self._shape[1]))))
             inside = beyond < np.float32(limit) * reach
             if inside.any():
-                across, down = _span(inside.any(axis=0)), _span(inside.any(axis=1))
-                parts = (
+                across, down = (_span(np.asarray(inside.any(axis=axis))) for axis in (0, 1))
+                beyond, reach = (
                     torch.from_numpy(np.ascontiguousarray(v[down, across])).to(self._device) for v in (beyond, reach)
                 )
                 window = (slice(rows.start + down.start, rows.start + down.stop), across)
-                yield window, *parts
+                yield window, beyond, reach
 
     def _distances(self, window: Window) -> tuple[Tensor, Tensor, np.ndarray]:
         beyond, reach, owner = self._distances_of(self._on_map(window))

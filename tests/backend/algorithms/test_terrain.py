@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def island() -> dict[str, Any]:
 
 def test_the_sea_is_at_0_and_lakes_are_level(island: dict[str, Any]) -> None:
     level, ground = island["water_level"].values, island["height"].values
-    labels, count = ndimage.label(sketch() == WATER)
+    labels, count = cast("tuple[np.ndarray, int]", ndimage.label(sketch() == WATER))
     assert count == 2
     sea, lake = (level[labels == number] for number in (labels[0, 0], labels[SIDE // 2, SIDE // 2]))
     assert np.abs(sea).max() == 0.0
