@@ -351,6 +351,12 @@ def _terrain_tiles(result: dict[str, Any]) -> Iterator[Claim]:
     yield _most("Terrain, 4096²: step across tile borders / beside them", "", asked["seams"], large["seam_energy"], "")
 
 
+def _terrain_lines(result: dict[str, Any]) -> Iterator[Claim]:
+    asked, large = result["targets"], result["4096"]
+    what = "Terrain bent to 20 lines, 4096²: peak memory"
+    yield _most(what, f"whole process ({large['engine_s']:.0f} s)", asked["peak_gib"], large["peak_gib"], "GiB")
+
+
 _READERS = {
     "terrain-quality": _terrain_quality,
     "terrain-uniform": _terrain_uniform,
@@ -358,6 +364,7 @@ _READERS = {
     "terrain-uniform-assemble": lambda result: iter(()),
     "terrain-speed": _terrain_speed,
     "terrain-tiles": _terrain_tiles,
+    "terrain-lines": _terrain_lines,
     "noise": _noise,
     "hydrology": _hydrology,
     "terrain-mesh": _terrain_mesh,
