@@ -357,7 +357,49 @@ def _terrain_lines(result: dict[str, Any]) -> Iterator[Claim]:
     yield _most(what, f"whole process ({large['engine_s']:.0f} s)", asked["peak_gib"], large["peak_gib"], "GiB")
 
 
+def _texture_quality(result: dict[str, Any]) -> Iterator[Claim]:
+    checks, count = result["checks"], len(result["samples"])
+    for key, name in (
+        ("features", "random-feature Fréchet distance"),
+        ("perceptual", "distance of SqueezeNet's features"),
+    ):
+        better = checks["better than quilting, of 10"][key]
+        yield Claim(
+            what=f"Texture, 256²: {name} to the sample", against=f"image quilting, {count} samples", asked="better on ≥ 8",
+            measured=f"better on {better}", share=better / 8,
+        )  # fmt: skip
+    mean = checks["seam ratio, mean"]
+    yield Claim(
+        what="Texture, 256²: step across the wrap over a step inside, and of the gradient", against=f"mean of {count} samples",
+        asked="0.9 to 1.1", measured=f"{mean:.2f}", share=min(mean / 0.9, 1.1 / mean),
+    )  # fmt: skip
+    yield _most(
+        "Texture, 256²: patches copied from the sample", f"worst of {count}", 5.0, 100 * checks["copies, worst"], "%"
+    )
+    worst = checks["repetition over the sample's, worst"]
+    yield _most("Texture, 256²: repetition over the sample's own", f"worst of {count}", 0.1, worst, "")
+
+
+def _texture_gpdm(result: dict[str, Any]) -> Iterator[Claim]:
+    for name in ("default", "grain"):
+        row = result[name]
+        against = f"GPDM, NumPy's sort, {result['gpdm_held_out']:.4f} at its end; ours {row['held_out']:.4f}"
+        yield Claim(
+            what=f"Texture, 128² colours, {name}", against=against, asked="≥ 15x at no larger distance",
+            measured=f"{row['ratio']:.0f}x", share=row["ratio"] / 15 if row["held_out"] <= result["gpdm_held_out"] else 0.5,
+        )  # fmt: skip
+
+
+def _texture_speed(result: dict[str, Any]) -> Iterator[Claim]:
+    yield _most("Texture, 512² colours", "2 cores", 8.0, result["512"]["seconds"], "s")
+    yield _most("Texture, 2048², tiling set of 7 channels", "2 cores", 90.0, result["2048 set"]["seconds"], "s")
+    yield _most("Texture, 2048² set, peak memory", "whole process", 1.5, result["2048 set"]["peak_gib"], "GiB")
+
+
 _READERS = {
+    "texture-quality": _texture_quality,
+    "texture-gpdm": _texture_gpdm,
+    "texture-speed": _texture_speed,
     "terrain-quality": _terrain_quality,
     "terrain-uniform": _terrain_uniform,
     "terrain-quality-assemble": lambda result: iter(()),  # the yardstick, whose figures the page's text gives

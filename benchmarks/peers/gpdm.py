@@ -1,6 +1,6 @@
 """Generating patch distributions by gradient descent (Elnekave and Weiss 2022, "Generating natural images with
-direct patch distributions matching", arXiv 2203.11862), on height maps: the peer of our sliced Wasserstein
-transport.
+direct patch distributions matching", arXiv 2203.11862), on height maps and colours: the peer of our sliced
+Wasserstein transport.
 
 As published: 7 x 7 patches, 64 fresh random projections a step, L1 between sorted projections, Adam at 0.01 on maps
 scaled to -1..1, 300 steps at each of the scales 0.85 apart, the result of one scale enlarged into the next. Kinder
@@ -48,28 +48,32 @@ class Gpdm:
         timed_steps: int | None = None,
         good_enough: Callable[[np.ndarray], bool] = lambda height: False,
     ) -> np.ndarray:
-        """Square maps [N, N] in metres to a map in metres; `timed_steps` a scale in place of all of them, for
-        timing only. good_enough(map in metres) is asked every CHECK_EVERY steps at the finest scale and ends the
-        run; asking costs no time of the peer's."""
+        """Square images, maps [N, N] in metres or [C, N, N], to one of their kind; `timed_steps` a scale in place of all of
+        them, for timing only. good_enough(image) is asked every CHECK_EVERY steps at the finest scale and ends the run;
+        asking costs no time of the peer's."""
         middle, half = (exemplar.max() + exemplar.min()) / 2, (exemplar.max() - exemplar.min()) / 2
-        target = torch.from_numpy(((exemplar - middle) / half).astype(np.float32))[None, None]
+        is_map = exemplar.ndim == 2
+        if is_map:
+            layout, exemplar = layout[None], exemplar[None]
+        target = torch.from_numpy(((exemplar - middle) / half).astype(np.float32))[None]
         start = (layout - layout.mean()) / layout.std() * exemplar.std() + exemplar.mean()
-        start = torch.from_numpy(((start - middle) / half).astype(np.float32))[None, None]
+        start = torch.from_numpy(((start - middle) / half).astype(np.float32))[None]
         generator = torch.Generator().manual_seed(seed)
         image = None
         self.spent_s = 0.0
 
         def metres(state: torch.Tensor) -> np.ndarray:
-            return state.detach()[0, 0].numpy() * half + middle
+            values = state.detach()[0].numpy() * half + middle
+            return values[0] if is_map else values
 
         def enough(state: torch.Tensor) -> bool:
             return good_enough(metres(state))
 
-        for side in self.sizes(layout.shape[0]):
-            goal = _resize(target, round(exemplar.shape[0] * side / layout.shape[0]))
+        for side in self.sizes(layout.shape[1]):
+            goal = _resize(target, round(exemplar.shape[1] * side / layout.shape[1]))
             image = _resize(start if image is None else image, side)
             steps = self.steps if timed_steps is None else timed_steps
-            last = side == layout.shape[0]
+            last = side == layout.shape[1]
             before = self.spent_s
             taken, image = self._descend(image, goal, steps, generator, enough if last else lambda state: False)
             self.step_s[side] = (self.spent_s - before) / taken
@@ -93,7 +97,7 @@ class Gpdm:
         image = image.clone().requires_grad_()
         adam = torch.optim.Adam([image], lr=self.rate)
         taken = 0
-        for filters in self._draws(steps, generator):
+        for filters in self._draws(steps, image.shape[1], generator):
             began = time.perf_counter()
             image.grad = self._gradient(image.detach(), goal, filters)
             adam.step()
@@ -103,9 +107,9 @@ class Gpdm:
                 break
         return taken, image.detach()
 
-    def _draws(self, steps: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    def _draws(self, steps: int, channels: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
         for _ in range(steps):
-            draw = torch.randn(self.projections, 1, PATCH, PATCH, generator=generator)
+            draw = torch.randn(self.projections, channels, PATCH, PATCH, generator=generator)
             yield draw / draw.flatten(1).norm(dim=1)[:, None, None, None]
 
     def _gradient(self, image: torch.Tensor, goal: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:

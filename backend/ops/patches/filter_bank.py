@@ -57,12 +57,13 @@ def derivative_filters(count: int, generator: torch.Generator) -> Tensor:
     return torch.from_numpy(filters[:, None].astype(np.float32))
 
 
-def whitening(height: Tensor, power: float) -> Tensor:
-    """C^(-power/2) [49, 49] float64 on the CPU, of the covariance C of the patches of a map [H, W]; eigenvalues below 1e-6
-    of the first are raised to it."""
-    windows = np.lib.stride_tricks.sliding_window_view(height.cpu().numpy(), (PATCH, PATCH))
+def whitening(image: Tensor, power: float) -> Tensor:
+    """C^(-power/2) [49 * channels, 49 * channels] float64 on the CPU, of the covariance C of the patches of an image [H, W] or
+    [channels, H, W]; eigenvalues below 1e-6 of the first are raised to it."""
+    stack = (image[None] if image.dim() == 2 else image).cpu().numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(stack, (PATCH, PATCH), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
     step = max(1, int(np.sqrt(windows.shape[0] * windows.shape[1] / 20000)))
-    patches = windows[::step, ::step].reshape(-1, PATCH * PATCH).astype(np.float64)
+    patches = windows[::step, ::step].reshape(-1, len(stack) * PATCH * PATCH).astype(np.float64)
     values, vectors = np.linalg.eigh(np.cov(patches, rowvar=False))
     values = np.maximum(values, max(1e-6 * float(values.max()), 1e-30))
     return torch.from_numpy((vectors * values ** (-power / 2)) @ vectors.T)

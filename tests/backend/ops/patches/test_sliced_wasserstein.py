@@ -190,6 +190,15 @@ def test_filters_are_orthonormal_and_even_in_number() -> None:
             random_filters(count, torch.Generator())
 
 
+def test_whitening_makes_the_patches_of_several_channels_alike_in_all_directions() -> None:
+    image = torch.stack([terrain(90, 90, 1), 0.2 * terrain(90, 90, 2, sigma=0.7)])
+    windows = np.lib.stride_tricks.sliding_window_view(image.numpy(), (7, 7), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
+    patches = windows.reshape(-1, 98).astype(np.float64) @ whitening(image, 1.0).numpy()
+    variances = np.linalg.eigvalsh(np.cov(patches, rowvar=False))
+    assert 0.9 < variances[-1] < 1.1
+    assert np.median(variances) > 0.9
+
+
 def test_derivative_filters_see_no_plane_and_have_unit_length() -> None:
     filters = derivative_filters(4, torch.Generator().manual_seed(0))
     rows, columns = torch.meshgrid(torch.arange(7.0), torch.arange(7.0), indexing="ij")
