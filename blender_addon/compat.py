@@ -62,6 +62,12 @@ def subdivide_adaptively(item: bpy.types.Object, subsurf: bpy.types.SubsurfModif
         cycles.use_adaptive_subdivision = True
 
 
+def needs_experimental(scene: bpy.types.Scene) -> bool:
+    """Whether Cycles subdivides adaptively only once the scene's feature set is Experimental: up to 4.5."""
+    cycles = getattr(scene, "cycles", None)
+    return getattr(cycles, "feature_set", "EXPERIMENTAL") != "EXPERIMENTAL"
+
+
 def node_input(modifier: bpy.types.NodesModifier, name: str) -> object:
     """The value of a Geometry Nodes modifier's input, by the name that the user sees; None where there is none."""
     identifier = _identifier(modifier, name)
@@ -140,6 +146,22 @@ def _compositor(scene: bpy.types.Scene) -> tuple[bpy.types.NodeTree, bpy.types.N
 def pass_file(scene: bpy.types.Scene, folder: str, name: str) -> str:
     """Where write_passes() has put a pass: 4.x puts the frame behind the name."""
     return os.path.join(folder, f"{name}.exr" if IS_5 else f"{name}{scene.frame_current:04d}.exr")
+
+
+# Normal maps ----------------------------------------------------------------------------------------------------------
+
+
+def is_directx(node: bpy.types.Node) -> bool:
+    """Whether a Normal Map node reads green as down. Before 5.1 it could not."""
+    return getattr(node, "convention", "OPENGL") == "DIRECTX"
+
+
+def normals_beside_displacement(node: bpy.types.Node) -> None:
+    """Have a Normal Map node bend the surface as it was before it was displaced by the same relief. Before 5.1 it cannot; in Cycles
+    it does so where faces are smooth.
+    """
+    if "base" in node.bl_rna.properties:
+        setattr(node, "base", "ORIGINAL")  # noqa: B010  # 4.2 to 5.0 have no such attribute
 
 
 # Texture paint --------------------------------------------------------------------------------------------------------

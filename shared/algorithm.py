@@ -22,6 +22,7 @@ SOURCES = (
     "collection",
     "exemplar",
     "engine",
+    "material",
     "materials",
     "objects",
     "photographs",

@@ -41,13 +41,13 @@ __all__ = [
     "what_is_missing",
 ]
 
-_NAMED = ("image", "object", "exemplar", "materials", "engine", "sketch", "drawing")
+_NAMED = ("image", "object", "exemplar", "materials", "engine", "sketch", "drawing", "material")
 
 
 def from_text(text: str) -> Source:
-    """ "image:NAME", "object:NAME", "exemplar:NAME", "materials:NAME", "sketch:NAME", "drawing:COLLECTION", "engine:NAME", or a
-    bare name: of an engine, else a mesh object, else an image, else a landscape; "drawing" alone is that of the whole scene,
-    "selection" that of the meshes that are selected.
+    """ "image:NAME", "object:NAME", "exemplar:NAME", "materials:NAME", "material:NAME", "sketch:NAME", "drawing:COLLECTION",
+    "engine:NAME", or a bare name: of an engine, else a mesh object, else an image, else a landscape; "drawing" alone is that of
+    the whole scene, "selection" that of the meshes that are selected.
 
     Raises InvalidInput when there is nothing of that name.
     """
@@ -119,7 +119,18 @@ def collect(
 
 
 def _named(text: str, port: Port) -> Source:
-    """from_text() for a port: a mesh that is named as classes is a sketch where it is one."""
+    """from_text() for a port: a mesh that is named as classes is a sketch where it is one, and a port of materials' maps takes
+    no mesh: there a bare name is an image's, else a material's.
+    """
+    name = text.strip()
+    if "material" in table.readers_of(port) and ":" not in name and not is_engine(name):
+        if name in bpy.data.images:
+            return Source("image", name)
+        if name not in bpy.data.materials:
+            raise InvalidInput(
+                f"There is no image or material {name!r}.", hint="Name one of this file.", field=port.name
+            )
+        return Source("material", name)
     source = from_text(text)
     if port.classes and source.kind == "object":
         return sketch_sources.of_object(bpy.data.objects[source.name]) or source
@@ -174,6 +185,8 @@ def _picked(
         return _from_mesh(settings, _picked_mesh(spec, settings, port, active))
     if settings.source == "EXEMPLAR":
         return Source("exemplar", settings.exemplar)
+    if settings.source == "MATERIAL":
+        return _picked_material(settings, port)
     if settings.source == "SKETCH":
         return sketch_sources.chosen(scene, settings, port, active)
     if settings.source == "DRAWING":
@@ -220,6 +233,12 @@ def _picked_image(settings: Any, port: Port, scale: float) -> Source:
     if port.classes and settings.snap:
         options["snap"] = True
     return Source("image", settings.image.name, options)
+
+
+def _picked_material(settings: Any, port: Port) -> Source:
+    if settings.material is None:
+        raise InvalidInput(f"{port.label}: no material is picked.", hint="Pick one under From.", field=port.name)
+    return Source("material", settings.material.name)
 
 
 def _picked_classes(

@@ -179,6 +179,7 @@ def _engine_operator(spec: AlgorithmSpec) -> type:
 
 _WORDS = {
     "image": "an image",
+    "material": "a material",
     "mesh": "a mesh",
     "exemplar": "a landscape",
     "sketch": "a sketch",

@@ -63,9 +63,10 @@ class RELIEVO_OT_open_image(bpy.types.Operator):
 def color_space_for(port: Port) -> str:
     """The colour space that an image for a port is opened in; "" for Blender's own choice, which for colours is the right one.
 
-    A class map with a palette is a picture whose colours count, one without is numbers.
+    A class map with a palette is a picture whose colours count, one without is numbers; the image of a material is its base colour.
     """
-    return DATA if port.kind.color_space == "data" and not port.classes else ""
+    is_color = port.classes or port.kind.shows == "color"
+    return DATA if port.kind.color_space == "data" and not is_color else ""
 
 
 def open_image(path: Path, color_space: str) -> bpy.types.Image:

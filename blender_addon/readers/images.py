@@ -114,6 +114,20 @@ def color_image(image: bpy.types.Image) -> Array:
     return Array(COLOR_IMAGE, np.ascontiguousarray(np.maximum(pixels, 0.0), np.float32))
 
 
+def channel(image: bpy.types.Image, number: int) -> np.ndarray:
+    """[H, W] float32, the numbers of one channel as they are in the file: 0 red to 3 alpha; the last one where there are fewer."""
+    stored = _stored(image)
+    return np.ascontiguousarray(stored[..., min(number, stored.shape[-1] - 1)], np.float32)
+
+
+def alpha(image: bpy.types.Image) -> np.ndarray | None:
+    """[H, W] float32 0..1, how opaque the image is; None where it is opaque throughout or its alpha means nothing."""
+    if image.alpha_mode in ("NONE", "CHANNEL_PACKED") or image.channels < 4:
+        return None
+    opacity = np.clip(_pixels(image)[..., 3], 0.0, 1.0)
+    return np.ascontiguousarray(opacity, np.float32) if opacity.min() < 1.0 else None
+
+
 def texture(image: bpy.types.Image) -> Array:
     """sRGB colours in 16 bits."""
     return Array(TEXTURE, np.ascontiguousarray(np.rint(np.clip(_encoded(image), 0.0, 1.0) * 65535.0), np.uint16))

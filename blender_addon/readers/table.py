@@ -39,7 +39,7 @@ from ..shared.arrays import (
 )
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import classes, curves, drawing, drawn_meshes, exemplars, images, meshes, sketches
+from . import classes, curves, drawing, drawn_meshes, exemplars, images, meshes, sketches, texture_sets
 from .source import Source
 
 Item = tuple[
@@ -203,6 +203,10 @@ def _curves(source: Source, _port: Port, context: bpy.types.Context) -> Array:
     return curves.read(source, context)
 
 
+def _material(source: Source, port: Port, _context: bpy.types.Context) -> Array:
+    return texture_sets.of_material(named(bpy.data.materials, "material", source.name, port), port.name)
+
+
 def _landscape(source: Source, _port: Port, _context: bpy.types.Context) -> Array:
     return exemplars.read(source.name)
 
@@ -216,6 +220,14 @@ _DRAWING: Item = ("DRAWING", "Scene", "Meshes that carry a class, seen from abov
 _DRAWN: Item = ("DRAWING", "Drawn Meshes", "The heights of the meshes that the sketch is drawn from", "SCENE_DATA", 12)
 _CURVES: Item = ("CURVES", "Curves", "Curves over the map that carry a type", "CURVE_PATH", 13)
 _LANDSCAPE: Item = ("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3)
+_PHOTOGRAPH: Item = ("IMAGE", "Image", "An image of this file, as the colour of a material", "IMAGE_DATA", 0)
+_MATERIAL: Item = (
+    "MATERIAL",
+    "Material",
+    "The images of a material: colour, roughness, normal, height",
+    "MATERIAL",
+    14,
+)
 _MATERIALS: Item = ("MATERIALS", "Materials", "The pass indices of the materials of a mesh", "MATERIAL", 5)
 _OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects above a mesh", "OBJECT_DATA", 6)
 _SURFACE: Item = ("OBJECT", "Mesh", "A mesh with its modifiers, where it is in the scene", "MESH_DATA", 1)
@@ -263,7 +275,11 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
     COLOR_IMAGE: {"image": Reader(items=(IMAGE,), read=_of_image(images.color_image)), "engine": _ENGINE},
     TEXTURE: {"image": Reader(items=(IMAGE,), read=_of_image(images.texture)), "engine": _ENGINE},
     NORMAL_MAP: {"image": Reader(items=(IMAGE,), read=_of_image(images.normal_map)), "engine": _ENGINE},
-    TEXTURE_SET: {"engine": _ENGINE},
+    TEXTURE_SET: {
+        "image": Reader(items=(_PHOTOGRAPH,), read=_of_image(texture_sets.of_image)),
+        "material": Reader(items=(_MATERIAL,), read=_material),
+        "engine": _ENGINE,
+    },
     STROKES: {"engine": _ENGINE},
     CURVES: {"curves": Reader(items=(_CURVES,), read=_curves), "engine": _ENGINE},
     MESH: {"collection": Reader(items=(_MESHES,)), "mesh": Reader(items=(_SURFACE,))},
@@ -282,7 +298,7 @@ NOT_READ: Mapping[ArrayKind, str] = {
 _SOURCE_NAMES = {"object": "mesh"}  # a Source's kind -> what Port.reads calls it, where the two differ
 _PICKED_NAMES = {"IMAGE": "image", "OBJECT": "mesh", "EXEMPLAR": "exemplar", "MATERIALS": "materials"}
 _PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection", "SKETCH": "sketch", "DRAWING": "drawing"}
-_PICKED_NAMES |= {"CURVES": "curves"}
+_PICKED_NAMES |= {"CURVES": "curves", "MATERIAL": "material"}
 
 
 def readers_of(port: Port) -> dict[str, Reader]:

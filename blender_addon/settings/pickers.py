@@ -81,6 +81,9 @@ def _datablocks() -> dict[str, Any]:
         "image": bpy.props.PointerProperty(type=bpy.types.Image, name="Image", description="The image to read"),
         # no poll: with one, the 4.2 wheel ends in a segmentation fault; the readers refuse what is no mesh
         "object": bpy.props.PointerProperty(type=bpy.types.Object, name="Mesh", description="The mesh to read"),
+        "material": bpy.props.PointerProperty(
+            type=bpy.types.Material, name="Material", description="The material whose images to read"
+        ),
         "collection": bpy.props.PointerProperty(
             type=bpy.types.Collection, name="Collection", description="The objects to read"
         ),

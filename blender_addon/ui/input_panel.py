@@ -99,6 +99,10 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         elif settings.source == "OBJECT":
             column.prop(settings, "object", text="")
             self._draw_mesh(column, context, spec, port, settings)
+        elif settings.source == "MATERIAL":
+            column.prop(settings, "material", text="")
+            if settings.material is None:
+                column.label(text="Pick a material", icon="ERROR")
         elif settings.source == "SKETCH":
             sketch_panel.draw(column, context, spec, port, settings)
         elif settings.source == "DRAWING":

@@ -42,6 +42,7 @@ SAVED_SOURCES = {
     "CURVES": 13,
     "SKETCH": 11,
     "DRAWING": 12,
+    "MATERIAL": 14,
 }
 SAVED_CHOICES = {
     "terrain": {"MESH": 0, "GEOMETRY_NODES": 1, "DISPLACE": 2, "ADAPTIVE": 3, "IMAGES": 4},
