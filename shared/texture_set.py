@@ -3,6 +3,7 @@
 Channels are stacked in the order of the attribute `maps`, a list of {"name", "channels", "color_space"}. Names are those of
 Blender's Principled BSDF in lower case: base_color, roughness, metallic, specular, alpha, normal (OpenGL, -1 to 1), height (metres,
 or 0 to 1 where there is no scale), ambient_occlusion, emission. color_space is "linear" for colours, "data" for everything else.
+The attribute `repeats` ("x", "y" or "xy"), if there is one, says in which directions the maps tile.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> di
 
     def made(image: torch.Tensor) -> Array:
         maps = channels.decode(image[:, : canvas.kept[0], : canvas.kept[1]])
-        return texture_set.stack(_with_normals(maps, samples[0], params))
+        return texture_set.stack(_with_normals(maps, samples[0], params), repeats=params.tile)
 
     def observe(share: float, stage: str, image: Any) -> bool:
         job.step(int(1000 * share), 1000, stage)

@@ -12,7 +12,7 @@ from typing import Any
 
 import bpy
 
-from .. import requests, typed
+from .. import compat, requests, typed
 from ..placing import covering
 from ..requests import Request
 from ..settings import properties
@@ -20,7 +20,7 @@ from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from ..shared.params import completed
-from ..writers import paintings, report, table, textures, water
+from ..writers import displaced_surface, paintings, report, table, textures, water
 from .engines import run
 from .reporting import reports_errors
 
@@ -240,7 +240,38 @@ class RELIEVO_OT_show_textures(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class RELIEVO_OT_displace(bpy.types.Operator):
+    """Subdivide the mesh so that the heights of its texture move the surface in Cycles; press again to take it away"""
+
+    bl_idname = "relievo.displace"
+    bl_label = "Displace"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        item = context.active_object
+        if item is None or not displaced_surface.can_be(textures.worn_by(item)):
+            cls.poll_message_set("Select a mesh with a texture of Relievo that has heights")
+            return False
+        return True
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        item = typed.present(context.active_object)
+        material = typed.present(textures.worn_by(item))
+        if displaced_surface.modifier_of(item) is None:
+            displaced_surface.put_on(item, material)
+            if compat.needs_experimental(typed.present(context.scene)):
+                self.report(
+                    {"INFO"}, "Set Feature Set to Experimental in Cycles' settings to subdivide as finely as pixels"
+                )
+        else:
+            displaced_surface.remove(item, material)
+        return {"FINISHED"}
+
+
 CLASSES = (
+    RELIEVO_OT_displace,
     RELIEVO_OT_regenerate,
     RELIEVO_OT_update_terrain,
     RELIEVO_OT_vary,

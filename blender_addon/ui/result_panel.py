@@ -16,7 +16,17 @@ from ..placing import covering, variations
 from ..settings import properties, scattering
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
-from ..writers import base, paintings, report, scatter, terrain, textures, water
+from ..writers import (
+    base,
+    displaced_surface,
+    paintings,
+    report,
+    scatter,
+    surface_nodes,
+    terrain,
+    textures,
+    water,
+)
 from . import failures
 from .sidebar import RelievoTab
 from .text_fit import wrapped
@@ -148,11 +158,28 @@ def _draw_texture(
     found = report.read(material)
     if found is not None:
         _draw_summary(box.column(align=True), found)
+    _draw_relief(box, item, material)
     engine = _engine_of(requests.recipe_on(material) or {"algorithm": ""})
     if engine is not None:
         failures.draw(box, _newest(item, engine))
     if context.space_data.shading.type in ("WIREFRAME", "SOLID"):
         box.operator("relievo.show_textures", icon="SHADING_TEXTURE")
+
+
+def _draw_relief(box: bpy.types.UILayout, item: bpy.types.Object, material: bpy.types.Material) -> None:
+    """What is set to taste on a material that repeats or has heights: the material's own nodes."""
+    tile = typed.tree_of(material).nodes.get(surface_nodes.TILE_WIDTH_NODE)
+    raise_by = displaced_surface.displacement_node(material)
+    column = box.column(align=True)
+    column.use_property_split, column.use_property_decorate = True, False
+    if tile is not None:
+        column.prop(tile.outputs[0], "default_value", text="Tile Width")
+    if raise_by is not None:
+        column.prop(raise_by.inputs["Scale"], "default_value", text="Relief")
+        is_on = displaced_surface.modifier_of(item) is not None
+        box.operator("relievo.displace", icon="MOD_SUBSURF", depress=is_on)
+    if displaced_surface.is_scale_in_the_way(item, material):
+        wrapped(box, "Apply the mesh's scale (Ctrl A): the normal map is shaded wrongly until then", "INFO")
 
 
 def _draw_summary(column: bpy.types.UILayout, found: report.Report) -> None:

@@ -116,7 +116,8 @@ class Texture:
             del made[record.RECIPE_KEY]
         for collection in target.users_collection:
             collection.objects.link(made)
-        material = textures.preview_material(name, uv_layer, is_tiled=_is_tiled(mesh.uv_layers[uv_layer]))
+        is_tiled = _is_tiled(mesh.uv_layers[uv_layer])
+        material = textures.preview_material(name, uv_layer, is_tiled=is_tiled, on=target, colors=self._first)
         textures.wear_alone(made, material)
         self._show(made, self._first)
         return made

@@ -19,13 +19,15 @@ _ROLES = {TEXTURE: BASE_COLOR, COLOR_IMAGE: BASE_COLOR, NORMAL_MAP: "normal", HE
 @dataclass(frozen=True)
 class SurfaceMap:
     """name: of the port, or of the map in its set. role: a name of shared/texture_set.py, "" for what the material only keeps at
-    hand. is_of_set: whether its numbers are part of the look, and not only about it.
+    hand. is_of_set: whether its numbers are part of the look, and not only about it. repeats: whether it may go on beyond the unit
+    square, with a seam where it was not made to tile.
     """
 
     name: str
     role: str
     arrays: tuple[Array, ...]
     is_of_set: bool = False
+    repeats: bool = False
 
 
 def of(outputs: Arrays) -> list[SurfaceMap]:
@@ -37,10 +39,11 @@ def of(outputs: Arrays) -> list[SurfaceMap]:
             continue
         if given[0].kind is TEXTURE_SET:
             apart = [maps.split(array) for array in given]
+            goes_on = repeats(given[0])
             for name in apart[0]:
                 role = name if name not in taken else ""
                 taken.add(role)
-                found.append(SurfaceMap(name, role, tuple(parts[name] for parts in apart), True))
+                found.append(SurfaceMap(name, role, tuple(parts[name] for parts in apart), True, goes_on))
         elif maps.is_raster(given[0]):
             role = _ROLES.get(given[0].kind, "")
             role = role if role not in taken else ""
@@ -49,6 +52,11 @@ def of(outputs: Arrays) -> list[SurfaceMap]:
     if not taken - {""}:
         raise InvalidInput("There is no texture among the outputs.", field="texture")
     return sorted(found, key=lambda entry: entry.role != BASE_COLOR)
+
+
+def repeats(array: Array) -> bool:
+    """Whether a set says that its maps go on at their opposite edges (attribute repeats: "x", "y", "xy")."""
+    return array.attributes.get("repeats") in ("x", "y", "xy")
 
 
 def _rank(given: tuple[Array, ...]) -> int:

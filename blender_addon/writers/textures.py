@@ -6,7 +6,7 @@ before is renewed where it hangs, in whatever the user has made of its material.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bpy
@@ -14,9 +14,10 @@ import numpy as np
 
 from .. import compat, typed
 from ..shared.algorithm import Arrays
-from ..shared.arrays import REPORT
+from ..shared.arrays import REPORT, Array
 from ..shared.errors import InvalidInput
-from . import images, record, report, surface_maps, texture_images
+from . import images, record, report, surface_maps, surface_nodes, texture_images, uv_sizes
+from .relief import Relief
 from .shader_graph import ShaderGraph
 from .surface_nodes import OUTPUT_NODE, PREFIX, SHADER_NODE, TEXTURE_NODE, UV_NODE, name_of, node_for
 
@@ -29,7 +30,8 @@ def put_on(
     """Give a mesh object the texture; its shape, its other materials and their nodes stay.
 
     outputs: arrays by port, a texture or a set of maps among them. depth: one of texture_images.DEPTHS. uv_layer: the UV map
-    that the texture belongs to. Raises InvalidInput.
+    that the texture belongs to. A material that the texture was made from (recipe) is no old one of it: it leaves its slot to the
+    new one and stays in the file. Raises InvalidInput.
     """
     if target.type != "MESH":
         raise InvalidInput(
@@ -43,13 +45,24 @@ def put_on(
             field=target.name,
         )
     material = worn_by(target)
-    if material is None:
+    sample = material if material is not None and material.name in _materials_in(recipe) else None
+    if material is None or sample is not None:
         material = _new_material(f"{target.name} texture")
-        _fill(material, outputs, target.name, depth, uv_layer, recipe)
-        _wear(target, material)
+        _fill(material, outputs, target.name, depth, uv_layer, recipe, target)
+        if sample is None:
+            _wear(target, material)
+        else:
+            sample.use_fake_user = True
+            next(slot for slot in target.material_slots if slot.material == sample).material = material
     else:
-        _fill(material, outputs, target.name, depth, uv_layer, recipe)
+        _fill(material, outputs, target.name, depth, uv_layer, recipe, target)
     return material
+
+
+def _materials_in(recipe: Mapping[str, Any] | None) -> set[str]:
+    """Names of the materials that a result was made from."""
+    given = (recipe or {}).get("scene", {}).get("sources", {}).values()
+    return {entry["name"] for entries in given for entry in entries if entry["kind"] == "material"}
 
 
 def make(
@@ -85,12 +98,20 @@ def image_of(material: bpy.types.Material | None) -> bpy.types.Image | None:
 # For a preview ------------------------------------------------------------------------------------------------------
 
 
-def preview_material(name: str, uv_layer: str, *, is_tiled: bool) -> bpy.types.Material:
-    """A material whose texture is still empty. is_tiled: of UDIM tiles only the first is shown meanwhile."""
+def preview_material(
+    name: str, uv_layer: str, *, is_tiled: bool, on: bpy.types.Object | None = None, colors: Array | None = None
+) -> bpy.types.Material:
+    """A material whose texture is still empty. is_tiled: of UDIM tiles only the first is shown meanwhile. on, colors: the mesh, and
+    the colours that it is going to show; where they repeat, they do so as on the result.
+    """
     material = _new_material(name)
-    _texture_node(material)
+    goes_on = on is not None and colors is not None and surface_maps.repeats(colors)
+    node_for(material, surface_maps.SurfaceMap("texture", surface_maps.BASE_COLOR, (), repeats=goes_on), 0)
     typed.of(typed.tree_of(material).nodes[UV_NODE], bpy.types.ShaderNodeUVMap).uv_map = uv_layer
-    if is_tiled:
+    if on is not None and colors is not None and goes_on:
+        worn = worn_by(on)
+        _repeat(material, colors, uv_layer, on, surface_nodes.tile_width_of(worn) if worn is not None else 0.0)
+    elif is_tiled:
         texture_node(material).extension = "CLIP"
     return material
 
@@ -129,11 +150,6 @@ def _new_material(name: str) -> bpy.types.Material:
     return material
 
 
-def _texture_node(material: bpy.types.Material) -> bpy.types.ShaderNodeTexImage:
-    """The node of the base colour, made where there is none."""
-    return node_for(material, surface_maps.SurfaceMap("texture", surface_maps.BASE_COLOR, ()), 0)
-
-
 def _wear(item: bpy.types.Object, material: bpy.types.Material) -> None:
     """In an empty slot or one more, on every face."""
     mesh = typed.mesh(item)
@@ -155,18 +171,21 @@ def _fill(
     depth: str,
     uv_layer: str,
     recipe: Mapping[str, Any] | None,
+    target: bpy.types.Object | None = None,
 ) -> None:
-    """Images, UV map, report and recipe of one result."""
+    """Images, UV map, report and recipe of one result. target: the mesh that wears it, if there is one."""
     nodes = typed.tree_of(material).nodes
     if isinstance(place := nodes.get(UV_NODE), bpy.types.ShaderNodeUVMap):
         place.uv_map = uv_layer
-    for number, entry in enumerate(surface_maps.of(outputs)):
+    entries = surface_maps.of(outputs)
+    width = _repeat(material, entries[0].arrays[0], uv_layer, target)
+    for number, entry in enumerate(entries):
         mask_depth = depth if entry.is_of_set else "BYTE"
         image = texture_images.build(f"{name} {entry.name}", entry.arrays, depth=depth, mask_depth=mask_depth)
         if recipe:
             record.write_recipe(image, recipe)
         is_new = nodes.get(name_of(entry)) is None
-        node = node_for(material, entry, number)
+        node = node_for(material, entry, number, relief=_relief(entry, entries, width))
         images.renew(node, image)
         if is_new and not number:
             nodes.active = node  # what Solid shading shows, and what a bake would write to
@@ -176,3 +195,24 @@ def _fill(
                 report.write(material, name, array)
     if recipe:
         record.write_recipe(material, recipe)
+
+
+def _repeat(
+    material: bpy.types.Material, array: Array, uv_layer: str, target: bpy.types.Object | None, width: float = 0.0
+) -> float:
+    """See to it that maps that tile do so at a size of their own. Returns the width of one tile in Blender units, 0 for maps that
+    cover the UV square once. width: of a new one, where it is known.
+    """
+    if not surface_maps.repeats(array):
+        return 0.0
+    size = uv_sizes.of_square(target, uv_layer) if target is not None else (1.0, 1.0)
+    wanted = width or (uv_sizes.tile_width(target, size) if target is not None else 1.0)
+    return surface_nodes.repeat(material, size, array.values.shape[:2], wanted)
+
+
+def _relief(entry: surface_maps.SurfaceMap, entries: Sequence[surface_maps.SurfaceMap], width: float) -> Relief | None:
+    """Of a map of heights, as high as the normals of its set say; None for any other map."""
+    if entry.role != "height":
+        return None
+    normals = next((other.arrays[0].values for other in entries if other.role == "normal"), None)
+    return Relief.of(entry.arrays[0], normals=normals, width=width)
