@@ -38,10 +38,11 @@ def session():
     yield from choose(settings, "texture")
     shot("1-empty")
     settings.texture.from_exemplar.image = bpy.data.images.load(opening.ARGUMENTS[3])
-    settings.texture.width = settings.texture.height = 256
-    settings.texture.scale, settings.texture.steps = 0.5, 10
+    settings.texture.width = settings.texture.height = 128
+    settings.texture.scale, settings.texture.steps = 0.25, 5
     yield 0.7
     shot("2-ready")
+    bpy.ops.ed.undo_push(message="a wall")
     bpy.ops.relievo.generate()
     yield lambda: newest_job().preview is not None or settled()
     yield 3.0
@@ -54,8 +55,8 @@ def session():
     yield 6.0
     shot("5-displaced")
     assert textures.worn_by(bpy.data.objects["Wall"]) is not None
-    bpy.ops.ed.undo()
-    bpy.ops.ed.undo()
+    with bpy.context.temp_override(window=drive.window(), area=drive.view3d()):
+        bpy.ops.ed.undo()
     yield 1.0
     assert textures.worn_by(bpy.data.objects["Wall"]) is None, "the result is one step"
 
