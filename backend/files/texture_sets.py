@@ -73,7 +73,9 @@ def read(path: Path, reading: Reading) -> Array:
     if path.suffix.lower() == ".npz":
         return _npz(path, port)
     files = {"base_color": path} if not path.is_dir() else _files_in(path, port)
-    maps = {name: _read_map(name, file) for name, file in files.items()}
+    maps: dict[str, np.ndarray] = {}
+    for name, file in files.items():
+        maps |= _read_map(name, file, wants_alpha="alpha" not in files)
     sizes = {values.shape[:2] for values in maps.values()}
     if len(sizes) > 1:
         sizes = ", ".join(f"{files[name].name} is {v.shape[1]} x {v.shape[0]}" for name, v in maps.items())
@@ -134,13 +136,17 @@ def map_name(stem: str) -> str:
     return max(hits)[1] if hits else ""
 
 
-def _read_map(name: str, file: Path) -> np.ndarray:
+def _read_map(name: str, file: Path, *, wants_alpha: bool) -> dict[str, np.ndarray]:
+    """The map, and the alpha map that a base colour with transparent pixels brings along where it is wanted."""
+    if name == "base_color" and wants_alpha:
+        color, hole = rasters.read_with_holes(COLOR_IMAGE, file)
+        return {name: color.values} | ({"alpha": (~hole).astype(np.float32)} if hole.any() else {})
     if name in texture_set.COLORS:
-        return rasters.read(COLOR_IMAGE, file).values
+        return {name: rasters.read(COLOR_IMAGE, file).values}
     if name == "normal":
         values = rasters.read(NORMAL_MAP, file).values
-        return values * np.array([1, -1, 1], np.float32) if _is_directx(file.stem) else values
-    return rasters.read(_LEVELS, file).values
+        return {name: values * np.array([1, -1, 1], np.float32) if _is_directx(file.stem) else values}
+    return {name: rasters.read(_LEVELS, file).values}
 
 
 def _is_directx(stem: str) -> bool:

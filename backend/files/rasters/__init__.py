@@ -6,7 +6,7 @@ square pixel, north at the top, no holes. Algorithms never come here: they take 
 
 from __future__ import annotations
 
-from backend.files.rasters.reading import read, read_height
+from backend.files.rasters.reading import read, read_height, read_with_holes
 from backend.files.rasters.writing import write
 
-__all__ = ["read", "read_height", "write"]
+__all__ = ["read", "read_height", "read_with_holes", "write"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from backend.files.kinds import Reading
 from backend.files.raster_options import RasterOptions
 from backend.files.rasters import images, metric
@@ -64,6 +66,18 @@ def read(
     if pixels.hole.any() and kind not in images.WITH_HOLES:
         raise refusal(path, pixels.hole, fillable=False)
     return check(Array(kind, images.values_of(kind, path, pixels, classes, snap=options.snap_classes)), path.name)
+
+
+def read_with_holes(kind: ArrayKind, path: str | Path) -> tuple[Array, np.ndarray]:
+    """An image from a file, checked, and where it is transparent or has no data, bool [H, W]; what the image has there is 0.
+
+    For what can do without those pixels. Raises InvalidInput and OutOfMemory as read() does.
+    """
+    path = Path(path)
+    pixels = apply_scales(load(path, kind, RasterOptions()))
+    values = images.values_of(kind, path, pixels, ())
+    values[pixels.hole] = 0.0
+    return check(Array(kind, values), path.name), pixels.hole
 
 
 def read_height(
