@@ -15,6 +15,8 @@ from shared.catalog import ALGORITHMS
 ROOT = Path(__file__).resolve().parents[1]
 # A name that is also that of a result form or a training stands for those everywhere.
 NAMES = {spec.name for spec in ALGORITHMS} - set(get_args(Makes))
+# Names that are words of file formats and of Blender's nodes as well: only what they are compared with tells which is meant.
+WORDS = {"texture"}
 FOLDERS = (
     *("blender_addon", "shared"),
     *(f"backend/{folder}" for folder in ("commands", "server", "runtime", "setup", "files", "training", "measures")),
@@ -38,15 +40,46 @@ def files() -> list[Path]:
 
 def named(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and name of every string, attribute, import and variable that is an engine's name."""
+    names = NAMES - WORDS
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and node.value in NAMES:
+        if isinstance(node, ast.Constant) and node.value in names:
             yield node.lineno, str(node.value)
-        elif isinstance(node, ast.Attribute) and node.attr in NAMES:
+        elif isinstance(node, ast.Attribute) and (node.attr in names or (node.attr in WORDS and of_engines(node))):
             yield node.lineno, node.attr
-        elif isinstance(node, ast.Name) and node.id in NAMES:
+        elif isinstance(node, ast.Name) and node.id in names:
             yield node.lineno, node.id
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield from ((node.lineno, alias.name) for alias in node.names if alias.name.split(".")[-1] in NAMES)
+            yield from imported(node, names)
+        elif isinstance(node, ast.Compare) and any(names_an_engine(side) for side in (node.left, *node.comparators)):
+            yield from (
+                (node.lineno, str(part.value))
+                for part in ast.walk(node)
+                if isinstance(part, ast.Constant) and part.value in WORDS
+            )
+
+
+def of_engines(node: ast.Attribute) -> bool:
+    """Whether it is an attribute of what holds one for each engine: scene.relievo, bpy.ops.relievo, shared.catalog."""
+    owner = node.value
+    return isinstance(owner, ast.Attribute) and owner.attr in ("relievo", "catalog")
+
+
+def names_an_engine(node: ast.AST) -> bool:
+    """Whether it is the name of an algorithm: spec.name, job.algorithm, recipe["algorithm"]."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "algorithm" or (
+            node.attr == "name" and isinstance(node.value, ast.Name) and "spec" in node.value.id
+        )
+    return isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value == "algorithm"
+
+
+def imported(node: ast.Import | ast.ImportFrom, names: set[str]) -> Iterator[tuple[int, str]]:
+    """Modules of engines that are imported; a word counts where it comes from the catalog or the algorithms."""
+    source = getattr(node, "module", None) or ""
+    for alias in node.names:
+        parts = f"{source}.{alias.name}".split(".")
+        if parts[-1] in names or (WORDS & set(parts) and {"catalog", "algorithms"} & set(parts)):
+            yield node.lineno, alias.name
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -58,3 +91,19 @@ def test_no_engine_is_named(path: Path) -> None:
 def test_the_test_would_find_one() -> None:
     source = "if spec.name == 'noise':\n    scene.relievo.hydrology.seed = 1\nfrom shared.catalog import morphology\n"
     assert {name for _, name in named(ast.parse(source))} == {"noise", "hydrology", "morphology"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if spec.name == 'texture': pass",
+        "if job.algorithm in ('texture', 'noise'): pass",
+        "if recipe['algorithm'] == 'texture': pass",
+        "bpy.ops.relievo.texture()",
+        "from shared.catalog import texture",
+        "from backend.algorithms.texture import run",
+    ],
+)
+def test_the_test_would_find_a_name_that_is_a_word(source: str) -> None:
+    assert list(named(ast.parse(source)))
+    assert not list(named(ast.parse("node = {'texture': 3}\nif kind == 'texture': image.texture = node")))

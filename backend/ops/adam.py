@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
+from backend.ops.moments import mean
 
 
 class Adam:
@@ -48,11 +49,11 @@ class Adam:
         The variables are those of the beginning or tensors of the same shape that have taken their place.
         """
         self._taken += 1
-        for variable, direction, (mean, square) in zip(variables, directions, self._moments, strict=True):
+        for variable, direction, (first, second) in zip(variables, directions, self._moments, strict=True):
             if self._patch and choose(impl, variable.device) == "cpu":
-                self._step_cpu(variable, direction, mean, square, rate)
+                self._step_cpu(variable, direction, first, second, rate)
             else:
-                self._step_plain(variable, direction, mean, square, rate)
+                self._step_plain(variable, direction, first, second, rate)
 
     def _step_plain(self, variable: Tensor, direction: Tensor, mean: Tensor, square: Tensor, rate: float) -> None:
         first, second = self._decay
@@ -60,7 +61,7 @@ class Adam:
         square.mul_(second).addcmul_(direction, direction, value=1 - second)
         epsilon: float | Tensor = self._epsilon
         if self._floor:
-            epsilon = (self._floor * direction.square().mean().sqrt()).clamp_min(self._epsilon)
+            epsilon = (self._floor * _mean_square(direction).sqrt()).clamp_min(self._epsilon)
         root = (square.sqrt() / math.sqrt(1 - second**self._taken)).add_(epsilon)
         size = rate / (1 - first**self._taken)
         if self._patch:
@@ -79,6 +80,13 @@ class Adam:
             np.float32(first), np.float32(second), np.float32(1 / (1 - first**self._taken)),
             np.float32(1 / (1 - second**self._taken)), self._patch,
         )  # fmt: skip
+
+
+def _mean_square(direction: Tensor) -> Tensor:
+    """A scalar; on the CPU by NumPy, whose sum does not depend on the number of threads, and without waiting for a GPU."""
+    if direction.device.type == "cpu":
+        return torch.tensor(mean(direction.square()), dtype=direction.dtype)
+    return direction.square().mean()
 
 
 def patch_share(like: Tensor, patch: int) -> Tensor:

@@ -22,10 +22,10 @@ class TextureParams:
     """How large the texture is, how it repeats, and how it is put together."""
 
     width: int = param(
-        1024, label="Width", help="Columns of the texture", min=16, max=4096, soft_min=128, unit="px", role="size"
+        512, label="Width", help="Columns of the texture", min=16, max=4096, soft_min=128, unit="px", role="size"
     )
     height: int = param(
-        1024, label="Height", help="Rows of the texture", min=16, max=4096, soft_min=128, unit="px", role="size"
+        512, label="Height", help="Rows of the texture", min=16, max=4096, soft_min=128, unit="px", role="size"
     )
     tile: Literal["none", "x", "y", "xy"] = param(
         "xy",

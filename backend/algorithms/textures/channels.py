@@ -44,11 +44,11 @@ class Channels:
         """Fitted to samples that have the same maps."""
         names = tuple(samples[0])
         values = torch.cat([_values(sample, names).flatten(1) for sample in samples], dim=1).double()
-        mean, rows, start = values.mean(1), [], 0
+        mean, rows, start = torch.from_numpy(values.numpy().mean(axis=1)), [], 0
         for name in names:
             count = _width(name, samples[0])
             part = slice(start, start + count)
-            axes = _axes(torch.cov(values[part]).reshape(count, count), COLOR_SHARE if name in COLORS else OTHER_SHARE)
+            axes = _axes(_covariance(values[part]), COLOR_SHARE if name in COLORS else OTHER_SHARE)
             placed = torch.zeros(len(axes), len(values), dtype=torch.float64)
             placed[:, part] = axes
             rows.append(placed)
@@ -66,11 +66,11 @@ class Channels:
     def encode(self, maps: Maps) -> Tensor:
         """[C, H, W] float32."""
         values = _values(maps, self.names)
-        return torch.einsum("cv,vhw->chw", self.mixing, values - self.mean[:, None, None]).contiguous()
+        return _mixed(self.mixing, values - self.mean[:, None, None])
 
     def decode(self, channels: Tensor) -> dict[str, np.ndarray]:
         """Maps [H, W, channels] float32 of channels [C, H, W], within the range of the samples' values."""
-        values = torch.einsum("vc,chw->vhw", self.inverse, channels.cpu()) + self.mean[:, None, None]
+        values = _mixed(self.inverse, channels.cpu()) + self.mean[:, None, None]
         values = torch.minimum(torch.maximum(values, self.low[:, None, None]), self.high[:, None, None])
         maps, start = {}, 0
         for name in self.names:
@@ -105,6 +105,24 @@ def _decoded(name: str, values: np.ndarray) -> np.ndarray:
     values = values / np.sqrt(np.maximum(flat / 0.998, 1.0))  # a normal that lies flat has no height
     up = np.sqrt(np.maximum(1.0 - np.square(values).sum(axis=2, keepdims=True), 1e-6))
     return np.concatenate([values, up], axis=2).astype(np.float32)
+
+
+def _mixed(matrix: Tensor, values: Tensor) -> Tensor:
+    """[n, H, W] of a matrix [n, m] and values [m, H, W], added one by one: a library's product may differ with its threads."""
+    made = torch.zeros(len(matrix), *values.shape[1:])
+    for row, weights in zip(made, matrix.tolist(), strict=True):
+        for weight, layer in zip(weights, values, strict=True):
+            if weight:
+                row.add_(layer, alpha=weight)
+    return made
+
+
+def _covariance(values: Tensor) -> Tensor:
+    """[n, n] of values [n, m] float64, the same whatever the number of threads."""
+    apart = values.numpy() - values.numpy().mean(axis=1, keepdims=True)
+    count = len(apart)
+    made = [[float((apart[i] * apart[j]).mean()) for j in range(count)] for i in range(count)]
+    return torch.tensor(made, dtype=torch.float64)
 
 
 def _axes(covariance: Tensor, share: float) -> Tensor:

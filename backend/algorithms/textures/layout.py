@@ -5,6 +5,7 @@ A direction that does not have to tile is made longer and cut afterwards, so tha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from backend.algorithms.textures import torus
+from backend.ops.moments import variance
 from backend.ops.resampling import bilinear
 from backend.ops.smoothing import gaussian
 
@@ -66,5 +68,5 @@ def _straying(canvas: Canvas, sigma: float, generator: torch.Generator) -> Tenso
     chance, total = torch.randn(canvas.shape, generator=generator), torch.zeros(canvas.shape)
     for share in (1.0, 0.5, 0.25):
         noise = torus.smoothed(chance, max(share * sigma, 0.5))
-        total += share * noise / noise.std().clamp_min(1e-9)
-    return total / total.std().clamp_min(1e-9)
+        total += share * noise / max(math.sqrt(variance(noise)), 1e-9)
+    return total / max(math.sqrt(variance(total)), 1e-9)

@@ -12,7 +12,7 @@ import torch
 
 from backend.ops.smoothing import gaussian
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear R, G and B
 SCALES = (1, 2, 4, 8, 16)  # pixels; differences between one smoothing and the next, coarser ones weighing more
 RISE = 1.4  # of the weight, from a scale to the next
 ENDS = (1.0, 99.0)  # percentiles that become 0 and 1
@@ -20,7 +20,8 @@ ENDS = (1.0, 99.0)  # percentiles that become 0 and 1
 
 def height_of(base_color: np.ndarray) -> np.ndarray:
     """A guess of height [H, W] from 0 to 1 of linear colours [H, W, 3]."""
-    brightness = torch.from_numpy(np.log(base_color @ LUMINANCE + 0.02).astype(np.float32))
+    luminance = sum(share * base_color[..., channel] for channel, share in enumerate(LUMINANCE))
+    brightness = torch.from_numpy(np.log(luminance + 0.02).astype(np.float32))
     total, finer = torch.zeros_like(brightness), brightness
     most = min(brightness.shape) / 6
     for number, scale in enumerate(scale for scale in SCALES if scale <= max(most, 1)):

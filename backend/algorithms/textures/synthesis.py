@@ -25,6 +25,7 @@ from torch import Tensor
 from backend.algorithms.textures import torus
 from backend.ops.adam import Adam
 from backend.ops.dispatch import kernel_threads
+from backend.ops.moments import mean, variance
 from backend.ops.patches import filter_bank, patch_match, sliced_wasserstein
 from backend.ops.patches.constants import PATCH
 from backend.ops.resampling import nearest, resize
@@ -36,7 +37,7 @@ TURNS = 3  # of matching and transport at a level
 FIRST_SWEEPS, SWEEPS = 12, 4
 EVENNESS = 0.1  # of the use of the samples' patches
 FILTERS, BANKS = 32, 8
-SHARPEN = 0.3  # power of the whitening of every second bank: fine grain varies little and would be unheard
+SHARPEN = 0.8  # of what is smooth in the filters of every second bank: fine grain varies little and would be unheard
 RATE, LAST_RATE = 0.15, 0.05  # of a step, in deviations; the share of it that the last step takes
 ADAM_DECAY, ADAM_FLOOR = (0.9, 0.98), 0.5
 ONE_THREAD_PX = 96 * 96
@@ -126,9 +127,10 @@ class _Level:
         noise = torch.randn(shape, generator=generator).to(self._labels.device)
         image = torch.zeros_like(noise)
         for source, parts in enumerate(self._samples):
-            values = torch.cat([part.flatten(1) for part in parts], dim=1)
-            mean, deviation = values.mean(1)[:, None, None], values.std(1)[:, None, None]
-            image = torch.where(self._labels == source, mean + deviation * noise, image)
+            for channel, values in enumerate(zip(*parts, strict=True)):  # the channel in each part
+                pooled = torch.cat([value.flatten() for value in values])
+                drawn = mean(pooled) + math.sqrt(variance(pooled)) * noise[channel]
+                image[channel] = torch.where(self._labels == source, drawn, image[channel])
         return image.contiguous()
 
     def field(self, coarser: patch_match.Field | None, ratio: float, rng: np.random.Generator) -> patch_match.Field:
@@ -177,10 +179,11 @@ class _Level:
 def _banks(samples: Samples, count: int, generator: torch.Generator) -> list[list[sliced_wasserstein.FilterBank]]:
     """banks x sources: the same filters for all sources, each source's patches seen through them."""
     channels = len(samples[0][0])
-    whiten = filter_bank.whitening(max(samples[0], key=Tensor.numel), SHARPEN)
     banks = []
     for number in range(count):
-        filters = filter_bank.random_filters(FILTERS, generator, whiten if number % 2 else None, channels=channels)
+        filters = filter_bank.random_filters(FILTERS, generator, channels=channels)
+        if number % 2:
+            filters = filter_bank.sharpened(filters, SHARPEN)
         banks.append([sliced_wasserstein.measure(parts, filters) for parts in samples])
     return banks
 

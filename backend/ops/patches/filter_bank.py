@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.patches.constants import PATCH
@@ -25,13 +26,34 @@ def random_filters(
     values = channels * PATCH * PATCH
     if count % 2 or not 2 <= count < values:
         raise ValueError(f"a bank has an even number of filters from 2 to {(values - 1) // 2 * 2}, not {count}")
-    columns = values if channels == 1 else count  # all of them for a map: what its seeds give was settled with them
-    draw = torch.randn(values, columns, generator=generator, dtype=torch.float64).numpy()
-    filters = np.linalg.qr(draw)[0][:, :count].T
+    if channels == 1:  # what the seeds of a map give was settled with LAPACK
+        draw = torch.randn(values, values, generator=generator, dtype=torch.float64).numpy()
+        filters = np.linalg.qr(draw)[0][:, :count].T
+    else:
+        filters = _orthonormal(torch.randn(count, values, generator=generator, dtype=torch.float64).numpy())
     if whiten is not None:
         filters = filters @ whiten.numpy()
         filters /= np.linalg.norm(filters, axis=1, keepdims=True)
     return torch.from_numpy(np.ascontiguousarray(filters.reshape(count, channels, PATCH, PATCH), np.float32))
+
+
+def _orthonormal(rows: np.ndarray) -> np.ndarray:
+    """Gram and Schmidt's rows, twice over. LAPACK's bytes depend on its number of threads for matrices of this size."""
+    made = np.zeros_like(rows)
+    for number, row in enumerate(rows):
+        for _ in range(2):
+            along = (made[:number] * row).sum(axis=1, keepdims=True)
+            row = row - (made[:number] * along).sum(axis=0)
+        made[number] = row / np.sqrt(np.square(row).sum())
+    return made
+
+
+def sharpened(filters: Tensor, share: float) -> Tensor:
+    """Filters [K, channels, 7, 7] of unit length that look less at what is smooth: `share` of each one's mean over 3 x 3 is taken
+    away. Random filters hardly see fine grain, which varies little."""
+    smooth = F.avg_pool2d(filters, 3, 1, 1, count_include_pad=False)
+    sharp = filters - share * smooth
+    return (sharp / sharp.square().sum((1, 2, 3), keepdim=True).sqrt()).contiguous()
 
 
 def derivative_filters(count: int, generator: torch.Generator) -> Tensor:
@@ -57,13 +79,12 @@ def derivative_filters(count: int, generator: torch.Generator) -> Tensor:
     return torch.from_numpy(filters[:, None].astype(np.float32))
 
 
-def whitening(image: Tensor, power: float) -> Tensor:
-    """C^(-power/2) [49 * channels, 49 * channels] float64 on the CPU, of the covariance C of the patches of an image [H, W] or
-    [channels, H, W]; eigenvalues below 1e-6 of the first are raised to it."""
-    stack = (image[None] if image.dim() == 2 else image).cpu().numpy()
-    windows = np.lib.stride_tricks.sliding_window_view(stack, (PATCH, PATCH), axis=(1, 2)).transpose(1, 2, 0, 3, 4)
+def whitening(height: Tensor, power: float) -> Tensor:
+    """C^(-power/2) [49, 49] float64 on the CPU, of the covariance C of the patches of a map [H, W]; eigenvalues below 1e-6
+    of the first are raised to it."""
+    windows = np.lib.stride_tricks.sliding_window_view(height.cpu().numpy(), (PATCH, PATCH))
     step = max(1, int(np.sqrt(windows.shape[0] * windows.shape[1] / 20000)))
-    patches = windows[::step, ::step].reshape(-1, len(stack) * PATCH * PATCH).astype(np.float64)
+    patches = windows[::step, ::step].reshape(-1, PATCH * PATCH).astype(np.float64)
     values, vectors = np.linalg.eigh(np.cov(patches, rowvar=False))
     values = np.maximum(values, max(1e-6 * float(values.max()), 1e-30))
     return torch.from_numpy((vectors * values ** (-power / 2)) @ vectors.T)

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
+from backend.ops.moments import variance
 from backend.ops.patches import patch_match_plain as plain
 from backend.ops.patches.constants import PATCH
 
@@ -173,7 +174,7 @@ def usage_penalty(field: Field) -> Tensor:
     around = [F.avg_pool2d(values[None, None], PATCH, 1, PATCH // 2)[0, 0] for values in (used, fair)]
     over = (around[0] / around[1].clamp_min(1e-12) - 1.0).clamp(0.0, MOST_OVERUSE)
     inside = atlas.values[:, (atlas.values < SEPARATOR).all(0)]
-    return over * (atlas.evenness * PATCH**2 * float(inside.double().var(1, unbiased=False).sum()))
+    return over * (atlas.evenness * PATCH**2 * sum(variance(channel) for channel in inside))
 
 
 def vote(image: Tensor, field: Field, *, impl: Impl = "auto") -> Tensor:
