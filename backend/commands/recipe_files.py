@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.files import exemplars, texture_sets
+from backend.files import exemplars
 from shared import digests
 from shared.algorithm import AlgorithmSpec
 from shared.arrays import TEXTURE_SET, ArrayKind
@@ -150,8 +150,12 @@ def check_digest(port: str, item: dict[str, Any], kind: ArrayKind | None = None)
 def file_digest(path: Path, kind: ArrayKind | None = None) -> str:
     """SHA-256 of a file; of a folder of cameras or of a material's maps, or of a file that has others beside it, that of all of
     them in turn."""
-    files = texture_sets.files_of if kind is TEXTURE_SET else files_of
-    parts = files(path) if path.is_dir() else (path,)
+    if kind is TEXTURE_SET and path.is_dir():
+        from backend.files import texture_sets  # with rasterio behind it, which --help does without
+
+        parts = texture_sets.files_of(path)
+    else:
+        parts = files_of(path) if path.is_dir() else (path,)
     if len(parts) == 1 and not path.is_dir():
         return digests.of_file(path)
     return hashlib.sha256("".join(f"{part.name} {digests.of_file(part)} " for part in parts).encode()).hexdigest()
