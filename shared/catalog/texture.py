@@ -45,7 +45,7 @@ class TextureParams:
     structure: float = param(
         1.0,
         label="Structure",
-        help="How large pieces of the samples are kept: 1 keeps bricks and leaves whole, 0 keeps only grain and never copies",
+        help="How large pieces of the samples are kept: 1 keeps bricks and leaves whole, 0 keeps only grain and hardly copies",
         min=0.0,
         max=1.0,
         step=0.05,
@@ -144,7 +144,7 @@ SPEC = AlgorithmSpec(
         Preset(
             name="grain",
             label="Grain",
-            help="For sand, plaster and other surfaces without objects: copies nothing",
+            help="For sand, plaster and other surfaces without objects: hardly copies",
             values={"structure": 0.0, "steps": 40},
         ),
         Preset(name="fine", label="Fine", help="More steps: closer to the samples, slower", values={"steps": 80}),
