@@ -39,14 +39,14 @@ class Found:
     y_down: normals whose green channel points down (DirectX).
     """
 
-    node: bpy.types.Node
+    node: bpy.types.ShaderNodeTexImage
     channel: int | None = None
     inverted: bool = False
     y_down: bool = False
 
     @property
     def image(self) -> bpy.types.Image:
-        return self.node.image  # type: ignore[attr-defined]  # texture_node() has made sure of it
+        return typed.present(self.node.image)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _image_behind(link: Link | None, seen: set[tuple[int, ...]] | None = None) -
     if link is None or not _is_new(link, seen):
         return None
     if link.node.type == "TEX_IMAGE":
-        found = _texture(link.node)
+        found = _texture(typed.of(link.node, bpy.types.ShaderNodeTexImage))
         return replace(found, channel=3) if link.socket.name == "Alpha" else found
     for source in _behind(link):
         found = _image_behind(source, seen)
@@ -203,7 +203,7 @@ def _image_behind(link: Link | None, seen: set[tuple[int, ...]] | None = None) -
     return None
 
 
-def _texture(node: Any) -> Found:
+def _texture(node: bpy.types.ShaderNodeTexImage) -> Found:
     if node.image is None:
         raise InvalidInput(
             f"The node {node.label or node.name!r} of the material has no image.", hint="Pick one, or remove the node."
@@ -272,13 +272,13 @@ def _is_named_directx(image: bpy.types.Image) -> bool:
 # What is left out -----------------------------------------------------------------------------------------------------
 
 
-def _note_mapping(material: bpy.types.Material, node: bpy.types.Node) -> None:
+def _note_mapping(material: bpy.types.Material, node: bpy.types.ShaderNodeTexImage) -> None:
     """Say in the log that a Mapping node makes the image smaller or larger: a map is taken at its own pixels."""
-    for link in _upstream(_source_of(node.inputs["Vector"], ())):
+    for link in _upstream(_source_of(typed.present(node.inputs)["Vector"], ())):
         if link.node.type == "MAPPING" and any(
             abs(value - 1.0) > 1e-6 for value in link.node.inputs["Scale"].default_value[:2]
         ):
             log.warning(
                 "The material %r: the scale of the node %r is ignored; the image %r is read at its own pixels.",
-                *(material.name, link.node.name, node.image.name),  # type: ignore[attr-defined]
+                *(material.name, link.node.name, typed.present(node.image).name),
             )

@@ -39,7 +39,7 @@ def put_on(item: bpy.types.Object) -> bpy.types.NodesModifier:
     modifier.node_group = own_data.geometry_group(GROUP, _GROUP_KEY, _GROUP_VERSION, _build)
     corners = [corner[0] for corner in item.bound_box]
     compat.set_node_input(modifier, DEPTH, SHARE * (max(corners) - min(corners)))
-    compat.set_node_input(modifier, SURFACE, _material())
+    compat.set_node_input(modifier, SURFACE, own_data.material(MATERIAL, _MATERIAL_KEY, _MATERIAL_VERSION, _earth))
     item.update_tag()
     return modifier
 
@@ -171,15 +171,8 @@ def _at_level(
 # The material --------------------------------------------------------------------------------------------------------
 
 
-def _material() -> bpy.types.Material:
+def _earth(graph: ShaderGraph, material: bpy.types.Material) -> None:
     """The one material of all bases in the file: earth in uneven layers."""
-    found = own_data.marked(bpy.data.materials, _MATERIAL_KEY, _MATERIAL_VERSION)
-    if found is not None:
-        return found
-    material = bpy.data.materials.new(MATERIAL)
-    tree = compat.use_nodes(material)
-    tree.nodes.clear()
-    graph = ShaderGraph(tree)
     place = graph.node("ShaderNodeTexCoord").outputs["Generated"]  # 0..1 over the object's own box, whatever its size
     split = graph.node("ShaderNodeSeparateXYZ")
     graph.feed(split.inputs[0], place)
@@ -194,5 +187,3 @@ def _material() -> bpy.types.Material:
     output = graph.node("ShaderNodeOutputMaterial")
     graph.feed(output.inputs["Surface"], shader.outputs["BSDF"])
     material.diffuse_color = (*EARTH_LIGHT, 1.0)  # pyright: ignore[reportAttributeAccessIssue]  # in Solid shading; it takes tuples
-    material[_MATERIAL_KEY] = _MATERIAL_VERSION
-    return material

@@ -157,14 +157,11 @@ def _put_on(item: bpy.types.Object, material: bpy.types.Material) -> None:
 
 
 def _shared() -> bpy.types.Material:
-    found = own_data.marked(bpy.data.materials, _KEY, _VERSION)
-    if found is not None:
-        return found
-    material = bpy.data.materials.new(NAME)
-    graph = ShaderGraph(_empty(material))
+    return own_data.material(NAME, _KEY, _VERSION, _by_attributes)
+
+
+def _by_attributes(graph: ShaderGraph, _material: bpy.types.Material) -> None:
     _surface(graph, {name: graph.attribute(name) for name in ("flow", "sediment", "wear")})
-    material[_KEY] = _VERSION
-    return material
 
 
 def _empty(material: bpy.types.Material) -> bpy.types.NodeTree:

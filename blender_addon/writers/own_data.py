@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import bpy
 
-from .. import typed
+from .. import compat, typed
+from .shader_graph import ShaderGraph
 
 D = TypeVar("D", bpy.types.Material, bpy.types.NodeTree)
 
@@ -37,3 +38,18 @@ def geometry_group(
     typed.new_socket(tree, "Geometry", bpy.types.NodeTreeInterfaceSocketGeometry)
     build(tree)
     return tree
+
+
+def material(
+    name: str, key: str, version: int, build: Callable[[ShaderGraph, bpy.types.Material], None]
+) -> bpy.types.Material:
+    """The file's material with this mark, built where there is none. build: makes all of its nodes, in an empty tree."""
+    found = marked(bpy.data.materials, key, version)
+    if found is not None:
+        return found
+    made = bpy.data.materials.new(name)
+    tree = compat.use_nodes(made)
+    tree.nodes.clear()
+    build(ShaderGraph(tree), made)
+    made[key] = version
+    return made

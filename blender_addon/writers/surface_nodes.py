@@ -84,7 +84,7 @@ def repeat(material: bpy.types.Material, size: tuple[float, float], shape: tuple
 def tile_width_of(material: bpy.types.Material) -> float:
     """Blender units after which the maps of a material made here repeat, 0 where they do not or no number says so."""
     node = typed.tree_of(material).nodes.get(TILE_WIDTH_NODE)
-    return float(node.outputs[0].default_value) if node is not None else 0.0  # type: ignore[attr-defined]
+    return typed.of(node.outputs[0], bpy.types.NodeSocketFloat).default_value if node is not None else 0.0
 
 
 def _place(tree: bpy.types.NodeTree) -> bpy.types.NodeSocket | None:
@@ -102,7 +102,8 @@ def _wire(material: bpy.types.Material, node: bpy.types.Node, entry: SurfaceMap,
             tree, "ShaderNodeNormalMap", name=NORMALS_NODE, location=(node.location.x + 300, node.location.y)
         )
         if (place := tree.nodes.get(UV_NODE)) is not None:
-            bend.uv_map = typed.of(place, bpy.types.ShaderNodeUVMap).uv_map  # type: ignore[attr-defined]
+            named = typed.of(place, bpy.types.ShaderNodeUVMap).uv_map
+            typed.of(bend, bpy.types.ShaderNodeNormalMap).uv_map = named
         compat.normals_beside_displacement(bend)
         tree.links.new(node.outputs["Color"], bend.inputs["Color"])
         _link(tree, bend.outputs["Normal"], shader.inputs["Normal"])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from .. import compat, typed
+from .. import typed
 from ..datablocks.grid import lattice
 from ..shared.arrays import HEIGHT_MAP, MASK, Array
 from . import own_data, water_edges
@@ -191,7 +191,7 @@ def _new(item: bpy.types.Object) -> bpy.types.Object:
     made.parent = item
     for collection in item.users_collection:
         collection.objects.link(made)
-    mesh.materials.append(_material())
+    mesh.materials.append(own_data.material(MATERIAL, _KEY, _VERSION, _water))
     return made
 
 
@@ -214,15 +214,8 @@ def _fill(mesh: bpy.types.Mesh, made: Surface) -> None:
     mesh.shade_smooth()
 
 
-def _material() -> bpy.types.Material:
+def _water(graph: ShaderGraph, material: bpy.types.Material) -> None:
     """The one material of all waters in the file: dark where it is deep, and at the shore thin enough for the ground to be seen."""
-    found = own_data.marked(bpy.data.materials, _KEY, _VERSION)
-    if found is not None:
-        return found
-    material = bpy.data.materials.new(MATERIAL)
-    tree = compat.use_nodes(material)
-    tree.nodes.clear()
-    graph = ShaderGraph(tree)
     shade = graph.math("POWER", 0.3678794, graph.math("DIVIDE", graph.attribute(DEPTH), CLEAR_M))  # Beer-Lambert
     shader = graph.node("ShaderNodeBsdfPrincipled")
     graph.feed(shader.inputs["Base Color"], graph.mix(shade, DEEP, SHALLOW))
@@ -232,5 +225,3 @@ def _material() -> bpy.types.Material:
     output = graph.node("ShaderNodeOutputMaterial")
     graph.feed(output.inputs["Surface"], shader.outputs["BSDF"])
     material.diffuse_color = (*SHALLOW, 1.0)  # pyright: ignore[reportAttributeAccessIssue]  # in Solid shading; it takes tuples
-    material[_KEY] = _VERSION
-    return material
