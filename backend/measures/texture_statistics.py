@@ -61,7 +61,7 @@ def _normal_patches(image: np.ndarray, stride: int) -> tuple[Tensor, Tensor]:
 
 def repetition(image: np.ndarray, *, wraps: bool) -> float:
     """The highest autocorrelation 0..1 of brightness, low frequencies removed, more than 8 pixels from the centre and no more than
-    half a side. wraps: the image is a tile, whose wrapped copies are no repetition of its own."""
+    half a side. wraps: the image is a tile; the copies beside it do not count as repetition."""
     grey = torch.from_numpy(np.ascontiguousarray(image.mean(0), np.float32))
     side = min(grey.shape)
     high = (grey - gaussian(grey, side / 8, edge="nearest")).numpy().astype(np.float64)

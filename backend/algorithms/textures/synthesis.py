@@ -51,8 +51,8 @@ Samples = Sequence[Sequence[Tensor]]  # sources, each of parts [C, h, w]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """steps: of transport at a level of 256 x 256 pixels. structure 0..1: the share of the levels, from the coarsest on, at which
-    patches are matched."""
+    """steps: of transport per level of 256 x 256 pixels; smaller levels get more. structure 0..1: the share of levels, counted
+    from the coarsest, on which patches are matched."""
 
     steps: int = 30
     structure: float = 1.0
@@ -155,7 +155,7 @@ class _Level:
                 turns += 1
             direction = self._direction(image, step, row_step)
             adam.step([image], [direction], RATE * (1 - (1 - LAST_RATE) * step / self._steps))
-            if not watch((step + 1) / self._steps, "weaving the texture", image):
+            if not watch((step + 1) / self._steps, "making the texture", image):
                 return image, field, False
         return image, field, True
 
