@@ -54,9 +54,10 @@ server.Server._is_done = is_done
 
 
 def serve(tmp_path: Path, patch: str) -> subprocess.Popen[bytes]:
-    """A backend with something in it that does not answer."""
+    """A backend with something in it that does not answer, and a worker: the connection file is written before one starts."""
     process = subprocess.Popen([sys.executable, "-c", _STUCK.format(patch=patch), str(tmp_path)], cwd=ROOT)
-    wait_for(lambda: (tmp_path / "endpoint.json").exists())
+    log = tmp_path / "backend.log"
+    wait_for(lambda: (tmp_path / "endpoint.json").exists() and "is ready on" in log.read_text())
     return process
 
 
