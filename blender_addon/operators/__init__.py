@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    assets,
     backend,
     cameras,
     curves,
@@ -18,6 +19,7 @@ from . import (
 )
 
 MODULES = (
+    assets,
     backend,
     cameras,
     curves,

@@ -159,11 +159,18 @@ def _draw_texture(
     if found is not None:
         _draw_summary(box.column(align=True), found)
     _draw_relief(box, item, material)
+    draw_asset(box, material)
     engine = _engine_of(requests.recipe_on(material) or {"algorithm": ""})
     if engine is not None:
         failures.draw(box, _newest(item, engine))
     if context.space_data.shading.type in ("WIREFRAME", "SOLID"):
         box.operator("relievo.show_textures", icon="SHADING_TEXTURE")
+
+
+def draw_asset(layout: bpy.types.UILayout, material: bpy.types.Material) -> None:
+    """The button that puts a material into the Asset Browser, pressed where it is there."""
+    is_one = material.asset_data is not None
+    layout.operator("relievo.mark_asset", icon="ASSET_MANAGER", depress=is_one).material = material.name
 
 
 def _draw_relief(box: bpy.types.UILayout, item: bpy.types.Object, material: bpy.types.Material) -> None:

@@ -19,14 +19,32 @@ from ..shared.recipe import check_recipe
 from ..units import metres_per_unit
 
 RECIPE_KEY = "relievo_recipe"
+SOURCE_KEY = "relievo_source_"  # and a number, of a result: an image or a material that it was made from
 PREVIEW_KEY = "relievo_preview"  # of an object that shows a job's preview: the job's id
 VARIATION_KEY = "relievo_variation"  # of a small terrain beside a result: what it is a variation of, as JSON
 COLLECTION = "Relievo"
 
 
 def write_recipe(item: bpy.types.ID, recipe: Mapping[str, Any]) -> None:
-    """Put a recipe on a datablock, as JSON text that any script can read."""
+    """Put a recipe on a datablock, as JSON text that any script can read, and what it was made from beside it."""
     item[RECIPE_KEY] = json.dumps(recipe)
+    _keep_sources(item, recipe)
+
+
+def _keep_sources(item: bpy.types.ID, recipe: Mapping[str, Any]) -> None:
+    """See to it that the images and materials that a recipe names are saved with the file as long as the result is: a custom
+    property that points to one is a user of it. An image that was painted in Blender and is in no file yet is packed.
+    """
+    for name in [name for name in item.keys() if name.startswith(SOURCE_KEY)]:  # noqa: SIM118  # an ID is no dictionary
+        del item[name]
+    given = recipe.get("scene", {}).get("sources", {}).values()
+    named = dict.fromkeys((entry["kind"], entry["name"]) for entries in given for entry in entries)
+    kinds = {"image": bpy.data.images, "material": bpy.data.materials}
+    found = [kinds[kind].get(name) for kind, name in named if kind in kinds]
+    for number, source in enumerate([source for source in found if source is not None and source != item], 1):
+        item[f"{SOURCE_KEY}{number}"] = source
+        if isinstance(source, bpy.types.Image) and source.source == "GENERATED" and source.is_dirty:
+            source.pack()
 
 
 def recipe_on(item: bpy.types.ID | None) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from .. import compat, typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import REPORT, Array
 from ..shared.errors import InvalidInput
-from . import images, record, report, surface_maps, surface_nodes, texture_images, uv_sizes
+from . import asset_previews, images, record, report, surface_maps, surface_nodes, texture_images, uv_sizes
 from .relief import Relief
 from .shader_graph import ShaderGraph
 from .surface_nodes import OUTPUT_NODE, PREFIX, SHADER_NODE, TEXTURE_NODE, UV_NODE, name_of, node_for
@@ -195,6 +195,8 @@ def _fill(
                 report.write(material, name, array)
     if recipe:
         record.write_recipe(material, recipe)
+    if material.asset_data is not None:
+        asset_previews.renew(material)
 
 
 def _repeat(

@@ -32,8 +32,8 @@ def registered(addon, empty_file):
     live_addon.discard_jobs()
 
 
-def photograph(name: str, *, hue: int = 0, side: int = 48) -> bpy.types.Image:
-    """Stones in one hue, an 8-bit sRGB image."""
+def photograph(name: str, *, hue: int = 0, side: int = 48, is_kept: bool = True) -> bpy.types.Image:
+    """Stones in one hue, an 8-bit sRGB image; is_kept: saved with the file whatever happens."""
     rng = np.random.default_rng(hue)
     waves = sum(np.sin(rng.uniform(0.2, 0.9, 2) @ np.mgrid[0:side, 0:side].reshape(2, -1) + n) for n in range(6))
     bright = np.clip(0.5 + 0.12 * waves.reshape(side, side), 0, 1)
@@ -42,8 +42,9 @@ def photograph(name: str, *, hue: int = 0, side: int = 48) -> bpy.types.Image:
     pixels[..., hue] = bright
     image = bpy.data.images.new(name, side, side)
     image.pixels.foreach_set(pixels.ravel())
-    image.pack()
-    image.use_fake_user = True  # nothing that is saved uses it
+    if is_kept:
+        image.pack()
+        image.use_fake_user = True  # nothing that is saved uses it
     return image
 
 
@@ -167,3 +168,43 @@ def test_the_panel_of_the_result_is_drawn_for_materials_of_any_kind() -> None:
     assert labels(textures.worn_by(item)) == {"Base Color"}
     lines = paper.draw(panels.RELIEVO_PT_main)
     assert not {"Tile Width", "Relief", "Displace"} & set(lines)
+
+
+def test_a_sample_that_only_the_operator_named_is_saved_with_the_result(tmp_path: Path) -> None:
+    """It was painted in Blender: nothing uses it, and it is in no file."""
+    photograph("Stones", is_kept=False)
+    wall()
+    bpy.ops.relievo.texture(exemplar="Stones", estimate=False, **QUICK)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    kept = bpy.data.images["Stones"]
+    assert kept.packed_file
+    assert max(kept.pixels[:64]) > 0.2
+    bpy.context.view_layer.objects.active = bpy.data.objects["Wall"]
+    assert bpy.ops.relievo.regenerate(of_texture=True) == {"FINISHED"}
+    bpy.data.materials.remove(textures.worn_by(bpy.data.objects["Wall"]))
+    bpy.data.orphans_purge(do_recursive=True)
+    assert "Stones" not in bpy.data.images, "it goes with the last result that was made from it"
+
+
+def test_a_result_becomes_an_asset_with_its_picture_and_none_again(tmp_path: Path) -> None:
+    photograph("Stones")
+    item = wall()
+    bpy.ops.relievo.texture(exemplar="Stones", **QUICK)
+    material = textures.worn_by(item)
+    assert "Mark as Asset" in paper.draw(panels.RELIEVO_PT_main)
+    bpy.ops.relievo.mark_asset()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    item = bpy.data.objects["Wall"]
+    material = textures.worn_by(item)
+    assert material.asset_data.description == "Made by Relievo from Stones"
+    assert {tag.name for tag in material.asset_data.tags} == {"relievo", "tiling"}
+    assert material.node_tree.nodes[surface_nodes.UV_NODE].uv_map == "", "it fits UV maps of other names"
+    picture = np.array(material.preview.image_pixels_float).reshape(256, 256, 4)
+    assert picture[..., 0].mean() > 1.5 * picture[..., 1].mean(), "as red as the texture"
+    assert picture[..., 0].std() > 0.02
+    bpy.context.view_layer.objects.active = item
+    bpy.ops.relievo.mark_asset()
+    assert material.asset_data is None
+    assert textures.worn_by(item) == material
