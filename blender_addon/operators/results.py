@@ -188,7 +188,9 @@ class RELIEVO_OT_show_source(bpy.types.Operator):
 
     hidden: bpy.props.BoolProperty(name="Hide", description="Hide it instead", options={"SKIP_SAVE"})
     name: bpy.props.StringProperty(
-        name="Object", description="Which of what lies below; empty for all", options={"SKIP_SAVE"}
+        name="Object",
+        description="Which of what lies below, with what lies beside it; empty for all",
+        options={"SKIP_SAVE"},
     )
 
     @classmethod
@@ -200,8 +202,9 @@ class RELIEVO_OT_show_source(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        below = covering.below(typed.present(context.active_object))
-        covering.show([item for item in below if self.name in ("", item.name)], hidden=self.hidden)
+        for layer in covering.layers(typed.present(context.active_object)):
+            if not self.name or self.name in {item.name for item in layer}:
+                covering.show(layer, hidden=self.hidden)
         return {"FINISHED"}
 
 

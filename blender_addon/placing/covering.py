@@ -34,15 +34,22 @@ def cover(made: bpy.types.Object, below: Sequence[bpy.types.Object]) -> None:
 
 
 def below(made: bpy.types.Object) -> list[bpy.types.Object]:
-    """What is hidden under a terrain, or was until it was shown beside it, from its surface down: what it covers itself, and then
-    what that covers. Cheap enough for draw(): names, no geometry.
+    """What is hidden under a terrain, or was until it was shown beside it, from its surface down."""
+    return [item for layer in layers(made) for item in layer]
+
+
+def layers(made: bpy.types.Object) -> list[list[bpy.types.Object]]:
+    """What it covers itself, then what that covers, and so on: a sketch of several meshes is one layer. Cheap enough for draw():
+    names, no geometry.
     """
     covered = [item for item in bpy.data.objects if KEY in item]
-    found, last = [], [made]
+    found: list[list[bpy.types.Object]] = []
+    last, seen = [made], {made}
     while last:
         names = {over.session_uid for over in last} | {over.name for over in last}
-        last = [item for item in covered if _cover_of(item) in names and item != made and item not in found]
-        found += last
+        last = [item for item in covered if _cover_of(item) in names and item not in seen]
+        seen.update(last)
+        found += [last] if last else []
     return found
 
 

@@ -107,12 +107,13 @@ def _draw_state(box: bpy.types.UILayout, item: bpy.types.Object) -> None:
     if item.display_type == "BOUNDS" and terrain.is_heavy(item):
         wrapped(box, f"Drawn as its box: {len(typed.mesh(item).vertices) / 1e6:.1f} million vertices", "INFO")
         box.operator("relievo.draw_in_full", icon="SHADING_SOLID")
-    below = covering.below(item)
-    for under in dict.fromkeys([*below[:1], *below[-1:]]):  # the last result, and what the first was made from
-        is_hidden = under.hide_render
-        text = f"{'Show' if is_hidden else 'Hide'} {under.name}"
+    layers = covering.layers(item)
+    for layer in [*layers[:1], *layers[1:][-1:]]:  # the last result, and what the first was made from
+        is_hidden = any(under.hide_render for under in layer)
+        what = layer[0].name if len(layer) == 1 else f"{len(layer)} Objects"
+        text = f"{'Show' if is_hidden else 'Hide'} {what}"
         button = box.operator("relievo.show_source", text=text, icon="HIDE_ON" if is_hidden else "HIDE_OFF")
-        button.hidden, button.name = not is_hidden, under.name
+        button.hidden, button.name = not is_hidden, layer[0].name
 
 
 def _draw_scatter(box: bpy.types.UILayout, item: bpy.types.Object) -> None:

@@ -115,6 +115,10 @@ def test_only_what_is_selected_is_drawn_and_drawn_again_from_its_terrain() -> No
     assert bpy.ops.relievo.generate() == {"FINISHED"}
     made = bpy.context.active_object
     assert (land.hide_get(), rock.hide_get(), sea.hide_get()) == (True, True, False)
+    assert "Show 2 Objects" in paper.draw(panels.RELIEVO_PT_main)
+    bpy.ops.relievo.show_source(name="Rock")
+    assert (land.hide_get(), rock.hide_get()) == (False, False), "what lies beside it too"
+    bpy.ops.relievo.show_source(name="Rock", hidden=True)
     np.testing.assert_array_equal(read(), before)  # the terrain is selected, and stands for what it was drawn from
     assert bpy.ops.relievo.regenerate() == {"FINISHED"}
     assert requests.recipe_on(made)["scene"]["sources"]["sketch"][0]["options"]["meshes"] == ["Land", "Rock"]

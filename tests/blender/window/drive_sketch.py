@@ -22,6 +22,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Euler
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -206,6 +207,22 @@ def draw_scene(spec: Any, port: Any):
     yield 2.0
     assert newest_job().error is None, newest_job().sentence
     shot("71-drawn")
+    yield from look_from_the_side(bpy.context.active_object)
+    sketch_sources.settings_of(bpy.context.scene, spec, port).selected_only = True
+    bpy.ops.object.select_all(action="DESELECT")
+    drive.view3d().tag_redraw()
+    yield 1.0
+    shot("73-nothing-selected")
+
+
+def look_from_the_side(made: bpy.types.Object) -> Generator[Any, None, None]:
+    """The terrain as a solid block, with the sides of its water."""
+    bpy.ops.relievo.base()
+    view = drive.view3d().spaces.active
+    view.region_3d.view_rotation = Euler((1.25, 0.0, 0.5)).to_quaternion()
+    view.region_3d.view_distance = 1.3 * max(made.dimensions)
+    yield 1.0
+    shot("72-solid-base")
 
 
 def wrong_color():
