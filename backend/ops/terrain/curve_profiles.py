@@ -6,20 +6,16 @@ backend.ops.terrain.curve_sections.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 from scipy.optimize import isotonic_regression
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import KDTree
 
 from backend.ops.terrain.curve_samples import Run
 
 CUT_SHARE = 0.6  # how much of what stands in a river's way is cut; the rest of the height below it is filled
 FALL = 1e-4  # of a river, at least, in metres per metre
-MOUTH_SLOPE = 0.3  # at which a river comes down to the one that it joins, at most
 END_SHARE = 0.1  # of a river at each end, whose heights say which way it flows
 OCTILE = 1.0824  # the longest way over a grid's eight neighbours against the straight one
 
@@ -80,84 +76,6 @@ def river_bed(ground: np.ndarray, depth: np.ndarray, run: Run, smooth_m: float, 
     fitted = np.asarray(isotonic_regression(ground, increasing=False).x)
     level = (1.0 - CUT_SHARE) * fitted + CUT_SHARE * np.minimum.accumulate(ground)
     return falling(smoothed(level, run, smooth_m) - depth, fall)
-
-
-def joined(beds: list[np.ndarray], runs: Sequence[Run], widths_px: Sequence[float], falls: Sequence[float]) -> None:
-    """Lets the mouth of each river that ends on another come down to it, and beds that cross agree; changes `beds`."""
-    tree = KDTree(np.concatenate([np.stack([run.row, run.column], axis=1) for run in runs]))
-    first = np.cumsum([0, *(len(run.row) for run in runs)])
-    mouths = [_receiving(number, runs, widths_px, tree, first) for number in range(len(runs))]
-    for number in _downstream_first([mouth[0] if mouth else -1 for mouth in mouths]):
-        mouth = mouths[number]
-        if mouth is None:
-            continue
-        run, bed, level = runs[number], beds[number], beds[mouth[0]][mouth[1]]
-        left_m = run.length_m - run.along
-        bed = np.minimum(bed, level + MOUTH_SLOPE * left_m)
-        beds[number] = np.maximum(bed, level + falls[number] * np.arange(len(bed))[::-1])
-
-
-def _receiving(
-    number: int, runs: Sequence[Run], widths_px: Sequence[float], tree: KDTree, first: np.ndarray
-) -> tuple[int, int] | None:
-    """The run, and its sample, on which a run's last sample lies."""
-    run = runs[number]
-    reach = 1.5 + 0.5 * max(widths_px)
-    near = np.asarray(tree.query_ball_point([run.row[-1], run.column[-1]], reach), np.int64)
-    other = near[(near < first[number]) | (near >= first[number + 1])]
-    if not other.size:
-        return None
-    places = np.asarray(tree.data)[other]
-    off = np.hypot(places[:, 0] - run.row[-1], places[:, 1] - run.column[-1])
-    owner = np.searchsorted(first, other, side="right") - 1
-    fits = off <= 1.5 + 0.5 * np.asarray(widths_px)[owner]
-    if not fits.any():
-        return None
-    best = np.flatnonzero(fits)[np.lexsort((other[fits], off[fits]))[0]]
-    return int(owner[best]), int(other[best] - first[owner[best]])
-
-
-def _downstream_first(receivers: Sequence[int]) -> list[int]:
-    """The runs in such an order that the one that another flows into comes before it; a ring is cut open somewhere."""
-    order: list[int] = []
-    seen: set[int] = set()
-    for start in range(len(receivers)):
-        chain = []
-        while start >= 0 and start not in seen:
-            seen.add(start)
-            chain.append(start)
-            start = receivers[start]
-        order += chain[::-1]
-    return order
-
-
-def agreed(beds: list[np.ndarray], pixels: Sequence[np.ndarray], falls: Sequence[float]) -> None:
-    """Where rivers share a pixel they share its lowest bed, and fall on from there; changes `beds`."""
-    for _ in range(2 * len(beds)):
-        lowest: dict[int, float] = {}
-        shared = _shared(pixels)
-        for bed, own in zip(beds, pixels, strict=True):
-            for sample in np.flatnonzero(np.isin(own, shared)):
-                pixel = int(own[sample])
-                lowest[pixel] = min(lowest.get(pixel, np.inf), float(bed[sample]))
-        changed = False
-        for number, own in enumerate(pixels):
-            bed = beds[number]
-            for pixel in np.unique(own[np.isin(own, shared)]):
-                samples = np.flatnonzero(own == pixel)
-                if lowest[int(pixel)] < bed[samples].min() - falls[number]:
-                    bed = bed.copy()
-                    bed[samples[0]] = lowest[int(pixel)]
-                    changed = True
-            beds[number] = falling(bed, falls[number])
-        if not changed:
-            return
-
-
-def _shared(pixels: Sequence[np.ndarray]) -> np.ndarray:
-    own = [np.unique(entry) for entry in pixels]
-    found, counts = np.unique(np.concatenate(own), return_counts=True)
-    return found[counts > 1]
 
 
 # Roads ---------------------------------------------------------------------------------------------------------------

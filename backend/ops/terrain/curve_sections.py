@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter
 
+from backend.ops.terrain import curve_confluences as confluences
 from backend.ops.terrain import curve_profiles as profiles
 from backend.ops.terrain.curve_samples import Nearest, Places, Run, nearest, places_within
 from shared.curves import CLIFF, COAST, RIDGE, TYPES
@@ -292,6 +293,8 @@ _LAND: dict[str, Callable[[Run, Ground], _Shape]] = {"ridge": _ridge, "cliff": _
 def rivers(runs: Sequence[Run], ground: Ground) -> Wanted:
     """Beds that fall from end to end, with banks that hold the water."""
     runs = [profiles.downstream(ground.height, run) for run in runs]
+    widths_px = [_width_px(half_width_m(run, ground), ground) for run in runs]
+    runs = confluences.without_overshoot(runs, widths_px)
     halves = [half_width_m(run, ground) for run in runs]
     largest_m = max(float(ground.height.max()), -float(ground.height.min()))
     falls = [profiles.fall_per_sample(largest_m, run) for run in runs]
@@ -306,10 +309,9 @@ def rivers(runs: Sequence[Run], ground: Ground) -> Wanted:
         beds.append(profiles.river_bed(along, depth, run, smooth_m, fall))
         depths.append(depth)
         alongs.append(smooth)
-    widths_px = [float(2.0 * half.max() / ground.pixel_size_m) for half in halves]
     if len(runs) > 1:
-        profiles.joined(beds, runs, widths_px, falls)
-        profiles.agreed(beds, [run.pixels(ground.shape) for run in runs], falls)
+        confluences.joined(beds, runs, widths_px, falls)
+        confluences.agreed(beds, [run.pixels(ground.shape) for run in runs], falls)
     near = nearest(runs, ground.shape, ground.pixel_size_m)
     bed, depth, along, half = (np.concatenate(parts) for parts in (beds, depths, alongs, halves))
     zone = half + SHOULDER_PX * ground.pixel_size_m + 0.5 * half
@@ -323,6 +325,10 @@ def rivers(runs: Sequence[Run], ground: Ground) -> Wanted:
     core = np.abs(places.across_m) <= places.at(half)
     form = np.full(len(here), FORM["river"])
     return _wanted(near, places, height, here, core, np.full(len(here), RISES["river"]), form, zone, reach)
+
+
+def _width_px(half_m: np.ndarray, ground: Ground) -> float:
+    return float(2.0 * half_m.max() / ground.pixel_size_m)
 
 
 def _depth(run: Run, ground: Ground, half: np.ndarray) -> np.ndarray:

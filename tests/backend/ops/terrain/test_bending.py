@@ -109,6 +109,19 @@ def test_rivers_that_join_and_cross_agree_and_fall() -> None:
 # Roads ---------------------------------------------------------------------------------------------------------------
 
 
+def test_a_tributary_drawn_beyond_its_river_ends_there() -> None:
+    height = rough(8)
+    trunk = Line(type="river", points=np.array([(0.5, -0.1), (0.52, 1.1)]), width_m=60.0, as_drawn=True)
+    ends = {}
+    for name, end in (("short", 0.506), ("over", 0.535), ("across", 0.7)):
+        side = Line(type="river", points=np.array([(0.1, 0.4), (end, 0.42)]), width_m=30.0, as_drawn=True)
+        ends[name] = bent(height, trunk, side).river.numpy()
+    beyond = np.s_[45:60, 84:110]
+    assert ends["across"][beyond].any(), "a river that goes on is no tributary"
+    assert not ends["over"][beyond].any()
+    np.testing.assert_array_equal(ends["over"][beyond], ends["short"][beyond])
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("slope", [0.03, 0.12])
 def test_a_road_is_nowhere_steeper_than_its_slope(seed: int, slope: float) -> None:
