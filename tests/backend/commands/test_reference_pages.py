@@ -67,8 +67,8 @@ def test_the_python_example_runs(spec: AlgorithmSpec) -> None:
         for port, given in small_inputs(spec, SIDE).items()
     }
     code = examples(spec)[1]
-    for parameter in with_role(spec.parameters, "size"):  # the one thing that is made smaller than the page has it
-        code = code.replace("seed=7)", f"seed=7, {parameter.name}={SIDE})")
+    sizes = "".join(f", {parameter.name}={SIDE}" for parameter in with_role(spec.parameters, "size"))
+    code = code.replace("seed=7)", f"seed=7{sizes})")  # the one thing that is made smaller than the page has it
     exec(compile(code, f"{spec.name}.md", "exec"), names)
     declared = re.search(r"# (\w+) \[(.*)\]", code)
     assert declared is not None
