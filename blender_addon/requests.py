@@ -58,12 +58,13 @@ class Request:
 def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "") -> Request:
     """What Generate asks for. Raises InvalidInput where an input is missing."""
     scene, output = context.scene, typed.settings(context.scene).output
-    picked = sources.collect(scene, spec, sources.selected(context))
+    params = properties.read(scene, spec)
+    picked = sources.collect(scene, spec, sources.selected(context), params=params)
     painted = _sketch_of(scene, spec, picked)
     earlier = result_of(scene, painted) if painted else None
     return Request(
         spec=spec,
-        params={**properties.read(scene, spec), **map_extent.brought(scene, spec, picked, context)},
+        params={**params, **map_extent.brought(scene, spec, picked, context)},
         sources=picked,
         feeds=feeds.from_settings(scene, spec, picked),
         output=properties.result_choice(scene, spec),
@@ -112,7 +113,7 @@ def why_not(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
     """Why Generate cannot run, as far as inputs and settings go; "" when it can. Cheap: for draw() and poll()."""
     scene = context.scene
     try:
-        picked = sources.collect(scene, spec, sources.selected(context))
+        picked = sources.collect(scene, spec, sources.selected(context), params=properties.read(scene, spec))
     except InvalidInput as error:
         return str(error)
     error = map_limits.found(scene, spec, picked)
@@ -138,7 +139,7 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
     given = {
         port: tuple(sources.from_json(entry) for entry in entries) for port, entries in scene.get("sources", {}).items()
     }
-    missing = [port.name for port in spec.inputs if not port.optional and port.name not in given]
+    missing = [port.name for port in spec.inputs if port.is_needed(recipe["params"]) and port.name not in given]
     if missing:
         raise InvalidInput(
             f"The recipe does not say where its {missing[0]} came from.",

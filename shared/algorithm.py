@@ -48,6 +48,7 @@ class Port:
     sketch of it is painted in; for a port of many arrays, the class of each.
     reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader offers.
     least_px: pixels that a map needs on each side; the engine itself refuses less, this is for saying so before.
+    unless: the name of a parameter of text, a file mostly, that stands in for the input: where it is set, none is needed or read.
     """
 
     name: str
@@ -59,6 +60,15 @@ class Port:
     classes: tuple[tuple[str, tuple[float, float, float]], ...] = ()
     reads: tuple[str, ...] = ()
     least_px: int = 1
+    unless: str = ""
+
+    def is_needed(self, params: Mapping[str, Any] | None = None) -> bool:
+        """Whether there must be an input under these parameters."""
+        return not self.optional and not self.is_replaced(params)
+
+    def is_replaced(self, params: Mapping[str, Any] | None = None) -> bool:
+        """Whether a parameter stands in for the input."""
+        return bool(self.unless and (params or {}).get(self.unless))
 
     def __post_init__(self) -> None:
         check_port(self, SOURCES)
@@ -157,21 +167,23 @@ def _port_json(port: Port) -> dict[str, Any]:
 Arrays = Mapping[str, tuple[Array, ...]]
 
 
-def check_inputs(spec: AlgorithmSpec, arrays: Arrays) -> dict[str, Any]:
+def check_inputs(spec: AlgorithmSpec, arrays: Arrays, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What an algorithm's run() takes: port name -> Array, None, or a tuple of Arrays for a port of many.
 
+    params: of the job, as JSON; one of them may stand in for an input (Port.unless).
     Raises InvalidInput for an unknown or missing port, a wrong kind, or an array that is not what its kind says.
     """
     ports = {port.name: port for port in spec.inputs}
     for name in arrays:
         if name not in ports:
             raise InvalidInput(f"{spec.label} has no input {name!r}.", hint=suggestion(name, ports), field=name)
-    return {port.name: _check_port(spec, port, tuple(arrays.get(port.name, ()))) for port in spec.inputs}
+    return {port.name: _check_port(spec, port, tuple(arrays.get(port.name, ())), params) for port in spec.inputs}
 
 
-def _check_port(spec: AlgorithmSpec, port: Port, given: tuple[Array, ...]) -> Any:
-    if not given and not port.optional:
-        raise InvalidInput(f"{spec.label} needs the input {port.name!r}: {port.help}", field=port.name)
+def _check_port(spec: AlgorithmSpec, port: Port, given: tuple[Array, ...], params: Mapping[str, Any] | None) -> Any:
+    if not given and port.is_needed(params):
+        hint = f"Or set {port.unless}, which stands in for it." if port.unless else ""
+        raise InvalidInput(f"{spec.label} needs the input {port.name!r}: {port.help}", hint=hint, field=port.name)
     if len(given) > 1 and not port.many:
         raise InvalidInput(f"Input {port.name!r} takes one array; {len(given)} were given.", field=port.name)
     for array in given:

@@ -84,6 +84,12 @@ def check_spec(spec: AlgorithmSpec, port_type: type, preset_type: type, shown_by
     except DeclarationError as error:
         raise DeclarationError(f"{engine}: {error}") from error
     _check_names([*(port.name for port in spec.inputs), *(parameter.name for parameter in parameters)], engine)
+    texts = {parameter.name for parameter in parameters if parameter.type == "str"}
+    for port in spec.inputs:
+        if port.unless and port.unless not in texts:
+            raise DeclarationError(
+                f"{engine}: the input {port.name!r} is needed unless {port.unless!r}; that is no parameter of text."
+            )
     _check_values(spec, parameters)
 
 

@@ -20,7 +20,7 @@ from .errors import DeclarationError, InvalidParameter
 _KEY = "relievo"
 P = TypeVar("P")
 TypeName = Literal["bool", "int", "float", "str", "choice"]
-Role = Literal["", "size", "pixel_size", "map_size", "seed", "count"]
+Role = Literal["", "size", "pixel_size", "map_size", "seed", "count", "file"]
 ROLES: tuple[Role, ...] = typing.get_args(Role)
 
 
@@ -67,9 +67,9 @@ def param(
     numbers: the number that Blender saves for each of a Literal's values; without it, their positions. Once released a number
     never changes, so that a value inserted between others comes with numbers. role says what other code may do with the
     parameter without knowing its name: "size" (pixels along a side of the output), "pixel_size" (metres per pixel),
-    "map_size" (metres along the longer side of the map, which a sketch in the scene brings with it), "seed", or "count" (how much
-    work: steps, strokes, passes). Presets leave sizes of all three sorts and seeds alone; warm-up and tests make
-    sizes and counts small.
+    "map_size" (metres along the longer side of the map, which a sketch in the scene brings with it), "seed", "count" (how much
+    work: steps, strokes, passes), or "file" (the path of a file, "" for none).
+    Presets leave sizes of all three sorts and seeds alone; warm-up and tests make sizes and counts small.
 
     before: for a parameter that a later version has added, the value under which the engine computes what it computed without
     it, where that is not the default: see completed().

@@ -27,6 +27,15 @@ def stack(maps: Mapping[str, np.ndarray], **attributes: Any) -> Array:
     return Array(TEXTURE_SET, np.concatenate(list(layers.values()), axis=2), {**attributes, "maps": described})
 
 
+def of_layers(values: np.ndarray, widths: Mapping[str, int], **attributes: Any) -> Array:
+    """A TEXTURE_SET of maps that lie stacked already: float32 [H, W, C], with the number of channels of each by its name."""
+    described = [
+        {"name": name, "channels": width, "color_space": "linear" if name in COLORS else "data"}
+        for name, width in widths.items()
+    ]
+    return Array(TEXTURE_SET, values, {**attributes, "maps": described})
+
+
 def split(array: Array) -> dict[str, np.ndarray]:
     """The set's maps by name, each [H, W, C] float32: views of the array, no copies."""
     parts, start = {}, 0

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from backend.algorithms.textures import layout, parts, relief
+from backend.algorithms.textures import layout, parts, relief, trained
 from backend.algorithms.textures.channels import Channels, Maps
+from backend.algorithms.textures.decoding import Decoder, values_of
 from backend.algorithms.textures.synthesis import Settings, synthesize
 from backend.ops.patches.constants import PATCH
 from backend.ops.resampling import resize
@@ -28,6 +29,8 @@ LEAST_PX = 2 * PATCH + 2
 
 def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
     """The maps of a texture, see the port of shared.catalog.texture."""
+    if params.model:
+        return {"material": _trained(params, inputs, job)}
     job.step(0, 100, "reading the samples")
     samples = [_sample(array, number, params) for number, array in enumerate(inputs["exemplar"])]
     _check_same_maps(samples)
@@ -47,7 +50,7 @@ def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> di
 
     def made(image: torch.Tensor) -> Array:
         maps = channels.decode(image[:, : canvas.kept[0], : canvas.kept[1]])
-        return texture_set.stack(_with_normals(maps, samples[0], params), repeats=params.tile)
+        return texture_set.stack(_with_normals(maps, _relief_of(samples[0]), params), repeats=params.tile)
 
     def observe(share: float, stage: str, image: Any) -> bool:
         job.step(int(1000 * share), 1000, stage)
@@ -56,6 +59,57 @@ def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> di
 
     settings = Settings(steps=params.steps, structure=params.structure)
     return {"material": made(synthesize(sources, labels, settings, job.generator, observe=observe))}
+
+
+def _trained(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> Array:
+    """The maps that a trained generator makes. Raises InvalidInput for a file that holds none, InvalidParameter for a size."""
+    for port in ("mask", "classes"):
+        if inputs[port] is not None:
+            raise InvalidInput(
+                f"A trained model takes no {port}.",
+                hint="Use samples in place of the model, or leave it out.",
+                field=port,
+            )
+    job.step(0, 100, "reading the model")
+    tensors, about = job.trained(params.model)
+    try:
+        generator = trained.load(tensors, about, job.device)
+    except trained.UnknownModel as error:
+        raise InvalidInput(
+            f"{params.model} cannot be used: {error}.",
+            hint="Name the weights.safetensors of a training of textures (train texture).",
+            field="model",
+        ) from error
+    channels = generator.channels
+    is_unwanted = not params.estimate and "height" in about.get("estimated", ())
+    decoder = Decoder(channels, job.device, drop=("height",) if is_unwanted else ())
+    period = _period(params, generator.stride)
+    place = trained.Place(params.height, params.width, period, params.seed)
+    whole = trained.generate(
+        generator, place, decoder, job.threads, observe=lambda done, total: job.step(done, total, "making the texture")
+    )
+    maps = {name: whole[..., place] for name, place in decoder.slices().items()}
+    if not params.estimate or "normal" in maps or "height" not in maps:
+        return texture_set.of_layers(
+            whole, {name: values.shape[2] for name, values in maps.items()}, repeats=params.tile
+        )
+    height = channels.names.index("height")
+    at = sum(values_of(name) for name in channels.names[:height])
+    span = float(channels.high[at] - channels.low[at])
+    return texture_set.stack(_with_normals(maps, (span, generator.sample_px), params), repeats=params.tile)
+
+
+def _period(params: TextureParams, stride: int) -> tuple[int, int]:
+    """Rows and columns after which the texture repeats, 0 where it does not."""
+    for side, name, axis in ((params.width, "width", "x"), (params.height, "height", "y")):
+        if axis in params.tile and side % stride:
+            near = max(stride, round(side / stride) * stride)
+            raise InvalidParameter(
+                f"{name} is {side}; with this model a side that tiles is a multiple of {stride} pixels.",
+                hint=f"{near} is the nearest.",
+                field=name,
+            )
+    return (params.height if "y" in params.tile else 0, params.width if "x" in params.tile else 0)
 
 
 def _sample(array: Array, number: int, params: TextureParams) -> dict[str, np.ndarray]:
@@ -152,14 +206,21 @@ def _labels(
     return layout.labels(shares, canvas, params.transition, job.generator)
 
 
-def _with_normals(maps: dict[str, np.ndarray], sample: Maps, params: TextureParams) -> dict[str, np.ndarray]:
-    """The maps, with normals of the height where there are none."""
+def _relief_of(sample: Maps) -> tuple[float, int]:
+    """From the lowest to the highest height of a sample, and its shorter side in pixels; nothing where it has no height."""
+    known = sample.get("height")
+    return (0.0, 0) if known is None else (float(known.max() - known.min()), min(known.shape[:2]))
+
+
+def _with_normals(
+    maps: dict[str, np.ndarray], relief_of: tuple[float, int], params: TextureParams
+) -> dict[str, np.ndarray]:
+    """The maps, with normals of the height where there are none. relief_of: of the sample, see _relief_of()."""
     if not params.estimate or "normal" in maps or "height" not in maps:
         return _ordered(maps)
     height = maps["height"][..., 0]
-    known = sample["height"]
-    span = max(float(known.max() - known.min()), 1e-9)
-    depth_px = params.depth / 100.0 * min(known.shape[:2]) / span
+    span, side = relief_of
+    depth_px = params.depth / 100.0 * side / max(span, 1e-9)
     wraps = ("y" in params.tile, "x" in params.tile)
     return _ordered({**maps, "normal": relief.normals_of(height, depth_px, wraps=wraps)})
 

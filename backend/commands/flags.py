@@ -45,6 +45,7 @@ def add_ports(parser: Parser, spec: AlgorithmSpec) -> None:
 def _port_note(port: Port) -> str:
     several = "a folder, or several files" if takes_folder(port) else "several files may be given"
     notes = ["optional"] * port.optional + [several] * port.many
+    notes += [f"not needed with {flag(port.unless)}"] if port.unless else []
     if port.classes:
         notes.append(f"an image of the classes' colours, or grey with their numbers: {classes_text(port)}")
     return f" ({'; '.join(notes)})" if notes else ""

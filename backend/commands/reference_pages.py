@@ -118,7 +118,8 @@ def _python(spec: AlgorithmSpec) -> list[str]:
 def _port(port: Port) -> str:
     classes = [f"classes: {classes_text(port)}"] if port.classes else []
     least = [f"at least {port.least_px} x {port.least_px} px"] * (port.least_px > 1)
-    notes = "; ".join(["optional"] * port.optional + ["one or more"] * port.many + least + classes)
+    unless = [f"not needed with `{port.unless}`"] if port.unless else []
+    notes = "; ".join(["optional"] * port.optional + ["one or more"] * port.many + unless + least + classes)
     return f"| `{port.name}` | {port.kind.name} | {_cell(_sentence(port.help))}{f' ({notes})' if notes else ''} |"
 
 

@@ -24,7 +24,7 @@ from backend.runtime.kernel_compiler import compiling_aside
 from shared.algorithm import AlgorithmSpec, Arrays, Port, check_array, check_inputs
 from shared.arrays import Array
 from shared.errors import DeclarationError, InternalError, InvalidParameter, OutOfMemory, RelievoError, StorageFull
-from shared.params import describe, with_role
+from shared.params import describe, to_json, with_role
 from shared.recipe import make_recipe
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def compute(
     if resolved.note:
         log.warning("%s", resolved.note)
         job.step(0, 1, resolved.note)
-    inputs = check_inputs(spec, arrays)
+    inputs = check_inputs(spec, arrays, to_json(params))
     try:
         aside = compiling_aside(spec.name, job.compiling)
         with aside, _implementation(job.implementation), threads.using(job.threads):

@@ -130,6 +130,17 @@ class JobContext:
         self.used_weights[name] = loaded.sha256
         return loaded.tensors
 
+    def trained(self, file: str) -> tuple[dict[str, torch.Tensor], Mapping[str, Any]]:
+        """The tensors of a model that the user has trained, on the CPU, and what the file's header says of it.
+
+        Raises InvalidInput where the file is none that `train` has written, or damaged.
+        """
+        from backend.runtime import weights
+
+        loaded = weights.load_trained(Path(file))
+        self.used_weights["model"] = loaded.sha256
+        return loaded.tensors, loaded.about
+
     @property
     def has_viewer(self) -> bool:
         """Whether anybody looks at previews."""

@@ -8,6 +8,7 @@ JobContext.weights() alone.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -16,10 +17,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import digests
 from shared.errors import InvalidInput, StorageFull
@@ -40,10 +41,12 @@ SHIPPED = Path(__file__).resolve().parents[1] / "shipped" / "weights"
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedWeights:
-    """tensors: on the CPU, mapped from disk rather than read whole. sha256: of the whole file, hexadecimal."""
+    """tensors: on the CPU, mapped from disk rather than read whole. sha256: of the whole file, hexadecimal. about: what the
+    header of a file of Relievo's own training says."""
 
     tensors: dict[str, Tensor]
     sha256: str
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +170,36 @@ def load(wanted: WeightFile, path: Path | None = None) -> LoadedWeights:
             hint="Delete it and download it again." if path is None else "Name a .safetensors or .pth file of tensors.",
             field="weights",
         ) from error
+
+
+def load_trained(path: Path) -> LoadedWeights:
+    """The tensors of a file that `train` has written, and what its header says of them. What model it is is the caller's to check.
+
+    Raises InvalidInput: no such file, no safetensors, one that something else has written, or one that is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load_file
+
+    from backend.files.tensor_digests import tensors_digest
+
+    if not path.is_file():
+        raise InvalidInput(f"There is no file {path}.", hint=_TRAINED_HINT, field="model")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("relievo", "null"))
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InvalidInput(f"{path} is damaged or no .safetensors file.", hint=_TRAINED_HINT, field="model") from error
+    if not isinstance(about, dict) or not isinstance(about.get("model"), str):
+        raise InvalidInput(f"{path} was not written by Relievo's training.", hint=_TRAINED_HINT, field="model")
+    if about.get("tensors_sha256", "") not in ("", tensors_digest(tensors)):
+        raise InvalidInput(
+            f"{path} is damaged: its content is not what its header says.", hint=_TRAINED_HINT, field="model"
+        )
+    return LoadedWeights(tensors=tensors, sha256=_digest(path), about=about)
+
+
+_TRAINED_HINT = "Name the weights.safetensors in the folder of a training."
 
 
 def _read(path: Path) -> dict[str, Tensor]:

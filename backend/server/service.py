@@ -277,7 +277,7 @@ class Service:
     def _store_job(self, spec: AlgorithmSpec, job: Job, message: Submit) -> None:
         """In the background: reading every value of a large map takes a while, and so does the disk."""
         try:
-            check_inputs(spec, message.arrays)
+            check_inputs(spec, message.arrays, message.params)
             self._store.accept(job, message.arrays)
         finally:
             self._discard_arrays(message)

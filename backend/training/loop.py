@@ -93,7 +93,7 @@ def train(
         if saved != step:
             _save(training, folder, step)
     finished = step >= limits.steps
-    if finished:
+    if finished or kind.keeps_unfinished:
         _finish(training, folder, step, seed)
     return Leg(first_step=first, last_step=step, seconds=time.monotonic() - started, finished=finished)
 
@@ -141,5 +141,6 @@ def _finish(training: Training, folder: RunFolder, step: int, seed: int) -> None
         "losses": {key: value for key, value in folder.stats()[-1].items() if key != "step"} if folder.stats() else {},
         "date": datetime.now(UTC).date().isoformat(),
         "relievo": VERSION,
+        **training.description(),
     }
     folder.write_weights(training.weights(), about)

@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor
 
+from backend.files.tensor_digests import tensors_digest
 from backend.files.whole_files import storage_error, write_bytes
 from shared.errors import InvalidInput
 
@@ -88,6 +89,7 @@ class RunFolder:
         """weights.safetensors with `about` in its header, and card.md that tells the same to a person."""
         path = self.path / "weights.safetensors"
         whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        about = {**about, "tensors_sha256": tensors_digest(whole)}
         write_bytes(path, save(whole, metadata={"relievo": json.dumps(about)}))
         rows = "".join(f"| {key} | {value} |\n" for key, value in about.items())
         write_bytes(self.path / "card.md", f"# {about['model']}\n\n| | |\n|---|---|\n{rows}".encode())

@@ -35,6 +35,8 @@ class Training(ABC):
     licence: ClassVar[str]
     steps: ClassVar[int] = 1000
     """How many steps the whole training has where --steps says nothing."""
+    keeps_unfinished: ClassVar[bool] = False
+    """Whether a leg that ends before the last step leaves weights, too: where they are of use by then."""
 
     def __init__(self, params: Any, device: torch.device, generator: torch.Generator) -> None:
         """Makes the modules and optimizers on `device`. generator: for initial weights, on the CPU."""
@@ -59,3 +61,7 @@ class Training(ABC):
     @abstractmethod
     def weights(self) -> Mapping[str, Tensor]:
         """What ships: tensors by name."""
+
+    def description(self) -> Mapping[str, Any]:
+        """What the file of weights says of itself beside the settings, as JSON: what its reader has to know."""
+        return {}

@@ -95,16 +95,21 @@ def collect(
     spec: AlgorithmSpec,
     active: bpy.types.Object | None,
     texts: Mapping[str, str] | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
 ) -> dict[str, tuple[Source, ...]]:
     """Where each input of an engine comes from: what an operator was given, by port, and what the pickers say for the rest.
 
+    params: of the job; an input that one of them stands in for is not read.
     Raises InvalidInput, saying what to do, where something is missing.
     """
     texts = {name: text for name, text in (texts or {}).items() if text}
     given: dict[str, tuple[Source, ...]] = {}
     for port in spec.inputs:
         text = texts.get(port.name, "")
-        if scan_sources.follows_cameras(spec, port):
+        if port.is_replaced(params):
+            given[port.name] = ()
+        elif scan_sources.follows_cameras(spec, port):
             if text:
                 raise InvalidInput(f"{port.label} come with the cameras.", hint="Name the cameras.", field=port.name)
         elif not text:

@@ -89,7 +89,7 @@ class Session:
         feeding = {port: (job.id, output) for port, (job, output) in (feeds or {}).items()}
         given = {port: tuple(arrays) for port, arrays in inputs.items() if arrays}
         if not feeding:
-            check_inputs(spec, given)
+            check_inputs(spec, given, checked)
         number = 1 + sum(job.algorithm == spec.name and not job.silent for job in self.jobs.values())
         job = Job(
             id=_new_id(),

@@ -213,9 +213,9 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
     for parameter in spec.parameters:
         name = property_table.property_name(parameter)
         if operator.properties.is_property_set(name) or parameter.name not in params:
-            params[parameter.name] = property_table.to_json(parameter, getattr(operator, name))
+            params[parameter.name] = properties.to_json(parameter, getattr(operator, name))
     texts = {port.name: getattr(operator, _port_name(spec, port.name), "") for port in spec.inputs}
-    given = sources.collect(context.scene, spec, sources.selected(context), texts)
+    given = sources.collect(context.scene, spec, sources.selected(context), texts, params=params)
     for name, value in map_extent.brought(context.scene, spec, given, context).items():
         if not operator.properties.is_property_set(name):
             params[name] = value

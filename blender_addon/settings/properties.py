@@ -80,11 +80,15 @@ def read(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, Any]:
     """The scene's settings of an algorithm as JSON parameters."""
     group, scale = getattr(typed.settings(scene), spec.name), metres_per_unit(scene)
     return {
-        parameter.name: property_table.to_json(
-            parameter, getattr(group, property_table.property_name(parameter)), metres_per_unit=scale
-        )
+        parameter.name: to_json(parameter, getattr(group, property_table.property_name(parameter)), scale)
         for parameter in spec.parameters
     }
+
+
+def to_json(parameter: Param, value: Any, scale: float = 1.0) -> Any:
+    """What a property holds as a JSON value; a file relative to the .blend file with its whole path. scale: metres per unit."""
+    made = property_table.to_json(parameter, value, metres_per_unit=scale)
+    return bpy.path.abspath(made) if parameter.role == "file" and made else made
 
 
 def write(scene: bpy.types.Scene, spec: AlgorithmSpec, values: dict[str, Any]) -> None:

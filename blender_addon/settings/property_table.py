@@ -108,6 +108,8 @@ def describe(parameter: Param, *, scene_units: bool) -> Property:
         arguments |= _float_bounds(parameter) | {"precision": _decimals(parameter)}
         if parameter.unit != "m" or scene_units:
             arguments |= _FLOAT_UNITS.get(parameter.unit, {})
+    if parameter.role == "file":
+        arguments["subtype"] = "FILE_PATH"
     if parameter.unit and not ({"unit", "subtype"} & set(arguments)):
         arguments["name"] = f"{parameter.label} ({_unit_sign(parameter.unit)})"
     if (

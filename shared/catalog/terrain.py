@@ -90,6 +90,7 @@ class TerrainParams:
         "",
         label="Weights",
         group="Model",
+        role="file",
         help="A .safetensors file of your own training (train terrain); empty for the weights that ship",
     )
 

@@ -86,6 +86,14 @@ class TextureParams:
         soft_max=5.0,
         unit="%",
     )
+    model: str = param(
+        "",
+        label="Trained Model",
+        group=_METHOD,
+        role="file",
+        before="",
+        help="A .safetensors file that train texture has written, which makes the texture without samples; empty to use samples",
+    )
     steps: int = param(
         30,
         label="Steps",
@@ -115,6 +123,7 @@ SPEC = AlgorithmSpec(
             help="Photographs, or folders with the maps of a material; several mix, or lie where Mask or Classes say",
             many=True,
             least_px=16,
+            unless="model",
         ),
         Port(
             name="mask",

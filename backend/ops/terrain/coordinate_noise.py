@@ -26,16 +26,18 @@ def uniform(
     *,
     stream: int,
     seed: int,
+    period: tuple[int, int] = (0, 0),
     device: torch.device | str = "cpu",
     impl: Impl = "auto",
 ) -> Tensor:
     """Numbers [len(rows), len(columns)] float32 of mean 0 and deviation 1, one per cell of the plane.
 
-    rows, columns: coordinates, which may be negative. stream: numbers of other streams are independent.
+    rows, columns: coordinates, which may be negative. period: rows and columns after which the plane repeats, 0 for never.
+    stream: numbers of other streams are independent.
     """
     key = int(mix32(torch.tensor((seed * 0x01000193 + stream) & _BITS)))
-    down = mix32((_along(rows, device) ^ key) & _BITS)
-    across = mix32((_along(columns, device) * _ACROSS + key) & _BITS)
+    down = mix32((_along(rows, period[0], device) ^ key) & _BITS)
+    across = mix32((_along(columns, period[1], device) * _ACROSS + key) & _BITS)
     if choose(impl, device) == "cpu":
         from backend.ops.terrain import coordinate_noise_cpu
 
@@ -45,5 +47,29 @@ def uniform(
     return (hashed.double() / 2.0**32 - 0.5).mul_(DEVIATION).float()
 
 
-def _along(places: range, device: torch.device | str) -> Tensor:
-    return torch.arange(places.start, places.stop, dtype=torch.int64, device=device)
+def uniform_maps(
+    rows: range,
+    columns: range,
+    *,
+    streams: range,
+    seed: int,
+    period: tuple[int, int] = (0, 0),
+    device: torch.device | str = "cpu",
+    impl: Impl = "auto",
+) -> Tensor:
+    """uniform() of several streams side by side: [len(rows), len(columns), len(streams)] float32."""
+    keys = mix32((torch.tensor(list(streams), dtype=torch.int64, device=device) + seed * 0x01000193) & _BITS)
+    down = mix32((_along(rows, period[0], device)[:, None] ^ keys) & _BITS)
+    across = mix32((_along(columns, period[1], device)[:, None] * _ACROSS + keys) & _BITS)
+    if choose(impl, device) == "cpu":
+        from backend.ops.terrain import coordinate_noise_cpu
+
+        rows_hash, columns_hash = (part.numpy().astype(np.uint32) for part in (down, across))
+        return torch.from_numpy(coordinate_noise_cpu.fill_maps(rows_hash, columns_hash, DEVIATION))
+    hashed = mix32(down[:, None] ^ across[None])
+    return (hashed.double() / 2.0**32 - 0.5).mul_(DEVIATION).float()
+
+
+def _along(places: range, period: int, device: torch.device | str) -> Tensor:
+    along = torch.arange(places.start, places.stop, dtype=torch.int64, device=device)
+    return along % period if period else along

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backend.ops.terrain.coordinate_noise import uniform
+from backend.ops.dispatch import Impl
+from backend.ops.terrain.coordinate_noise import uniform, uniform_maps
 from tests.support.devices import DEVICES
 
 
@@ -21,6 +22,16 @@ def test_the_twin_is_the_plain_form() -> None:
         uniform(range(-9, 30), range(5, 70), stream=1 << 20, seed=2147483647, impl=impl) for impl in ("cpu", "plain")
     ]
     assert torch.equal(*made)
+
+
+@pytest.mark.parametrize("impl", ["cpu", "plain"])
+def test_maps_side_by_side_are_those_of_their_streams_and_repeat(impl: Impl) -> None:
+    maps = uniform_maps(range(-9, 30), range(5, 70), streams=range(3, 6), seed=9, period=(12, 0), impl=impl)
+    for place, stream in enumerate(range(3, 6)):
+        one = uniform(range(-9, 30), range(5, 70), stream=stream, seed=9, period=(12, 0), impl=impl)
+        assert torch.equal(maps[..., place], one)
+    assert torch.equal(maps[:12], maps[12:24])
+    assert not torch.equal(maps[:12], maps[1:13])
 
 
 def test_numbers_are_uniform_and_independent() -> None:

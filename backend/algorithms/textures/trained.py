@@ -1,0 +1,201 @@
+"""Textures of any size by a generator that was trained before (train texture), in pieces that agree, with memory for a few pieces.
+
+A piece is made on one thread, several at a time, so that no byte depends on how many threads there are. Noise belongs to
+places of the texture (backend.ops.terrain.coordinate_noise): a piece gets the noise that the whole would have there, and noise that
+repeats makes a tile. Knows no job and no file.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.algorithms.textures.channels import Channels
+from backend.algorithms.textures.decoding import Decoder
+from backend.models.spatial_gan import SpatialGenerator, footprint_px
+from backend.models.texture_generator import FINEST, TextureGenerator
+from backend.ops.terrain import coordinate_noise
+from backend.runtime import threads
+from backend.runtime.device import cpu_computes_bfloat16
+
+FORMAT = 1
+CHANNELS = ("mixing", "inverse", "mean", "low", "high")  # tensors of Channels in a file
+PIECE_PX = 512
+WAIT_S = 0.05
+LEVEL_STREAMS = 1024  # streams of noise that a level has
+
+Observe = Callable[[int, int], None]  # pieces done, pieces in all; may raise to stop
+
+
+class UnknownModel(ValueError):
+    """The file holds no texture generator that this version knows; the text says what it is instead."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The texture as a whole: its size, the periods after which it repeats (0: not at all), and its seed."""
+
+    rows: int
+    columns: int
+    period: tuple[int, int]
+    seed: int
+
+
+class Generator(ABC):
+    """A trained generator. stride: pixels per cell of noise: tiles are multiples of it, and pieces begin there."""
+
+    stride: int
+    channels: Channels
+    sample_px: int
+    """The shorter side of the smallest picture that it has learned, 0 where the file does not say."""
+
+    @abstractmethod
+    def piece(self, top: int, left: int, rows: int, columns: int, place: Place) -> Tensor:
+        """Values [1, V, rows, columns] of a piece whose bounds are multiples of the stride: those of the maps, less their mean."""
+
+
+def load(tensors: Mapping[str, Tensor], about: Mapping[str, Any], device: torch.device) -> Generator:
+    """The generator in a file. Raises UnknownModel."""
+    kind = KINDS.get(about["model"])
+    if kind is None:
+        raise UnknownModel(f"it holds the model {about['model']!r}, which makes no textures")
+    if about.get("format") != FORMAT:
+        raise UnknownModel(f"it has the format {about.get('format')!r}, and this version of Relievo reads {FORMAT}")
+    try:
+        parts = {name: tensors[f"channels.{name}"].float() for name in CHANNELS}
+        channels = Channels(names=tuple(about["maps"]), **parts)
+        weights = {
+            name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")
+        }
+        return kind(channels, about["network"], weights, int(about.get("sample_px", 0)), device)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UnknownModel(f"its parts do not fit together ({str(error).partition(chr(10))[0]})") from error
+
+
+class Compact(Generator):
+    """backend.models.texture_generator, in bfloat16 where the device has it."""
+
+    def __init__(
+        self, channels: Channels, shape: Mapping[str, Any], weights: Mapping[str, Tensor], sample_px: int,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        network = TextureGenerator(channels.count, **shape)
+        network.load_state_dict(dict(weights))
+        exact = device.type == "cpu" and not cpu_computes_bfloat16()
+        self.type = torch.float32 if exact else torch.bfloat16
+        _fold(network, channels.inverse)
+        network.requires_grad_(False).eval().to(device, self.type)
+        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.stride, self.channels, self.sample_px, self.device = network.stride, channels, sample_px, device
+
+    def piece(self, top: int, left: int, rows: int, columns: int, place: Place) -> Tensor:
+        cells = [part // self.stride for part in (top, left, rows, columns)]
+
+        def noise(level: int, channels: int, margin: int) -> Tensor:
+            first_row, first_column, down, across = (part * 2**level for part in cells)
+            period = [part // self.stride * 2**level for part in place.period]
+            drawn = coordinate_noise.uniform_maps(
+                range(first_row - margin, first_row + down + margin),
+                range(first_column - margin, first_column + across + margin),
+                streams=range(level * LEVEL_STREAMS, level * LEVEL_STREAMS + channels),
+                seed=place.seed, period=(period[0], period[1]), device=self.device,
+            )  # fmt: skip
+            drawn = drawn if level else drawn.to(self.type)  # finer levels convert it as they take it
+            return drawn[None].permute(0, 3, 1, 2)
+
+        return self.network(noise)
+
+
+def _fold(network: TextureGenerator, inverse: Tensor) -> None:
+    """Makes the last convolution give values in place of channels."""
+    four, count = FINEST**2, inverse.shape[1]
+    weight = network.head.weight.detach().view(count, four, *network.head.weight.shape[1:])
+    bias = network.head.bias.detach().view(count, four)
+    values = len(inverse)
+    head = torch.nn.Conv2d(network.head.in_channels, values * four, network.head.kernel_size[0])
+    head.weight = torch.nn.Parameter(torch.einsum("vc,cf...->vf...", inverse, weight).flatten(0, 1))
+    head.bias = torch.nn.Parameter(torch.einsum("vc,cf->vf", inverse, bias).flatten(0, 1))
+    network.head = head
+
+
+class SpatialGan(Generator):
+    """backend.models.spatial_gan with the statistics of its training: nothing depends on the size of a piece."""
+
+    def __init__(
+        self, channels: Channels, shape: Mapping[str, Any], weights: Mapping[str, Tensor], sample_px: int,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        network = SpatialGenerator(channels.count, **shape)
+        network.load_state_dict(dict(weights))
+        network.requires_grad_(False).eval().to(device)
+        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.stride = 2**network.layers
+        self.margin = math.ceil((footprint_px(network.layers) // 2) / self.stride)  # cells whose noise reaches a pixel
+        self.channels, self.sample_px, self.device = channels, sample_px, device
+
+    def piece(self, top: int, left: int, rows: int, columns: int, place: Place) -> Tensor:
+        first = (top // self.stride - self.margin, left // self.stride - self.margin)
+        count = [side // self.stride + 2 * self.margin for side in (rows, columns)]
+        period = (place.period[0] // self.stride, place.period[1] // self.stride)
+        network = self.network
+        drawn = coordinate_noise.uniform_maps(
+            range(first[0], first[0] + count[0]), range(first[1], first[1] + count[1]), streams=range(network.local),
+            seed=place.seed, period=period, device=self.device,
+        )  # fmt: skip
+        noise = drawn[None].permute(0, 3, 1, 2) / math.sqrt(3.0)  # -1..1
+        chance = torch.Generator().manual_seed(place.seed)
+        around = torch.rand(1, network.around, generator=chance) * 2.0 - 1.0
+        phases = torch.rand(1, network.periodic, generator=chance) * 2.0 * math.pi
+        field = network.field(noise, around.to(self.device), phases.to(self.device), period=period, first=first)
+        image = network(field.contiguous(memory_format=torch.channels_last))
+        edge = self.margin * self.stride
+        image = image[:, :, edge : edge + rows, edge : edge + columns]
+        inverse = self.channels.inverse.to(self.device)
+        return torch.einsum("vc,bchw->bvhw", inverse, image).contiguous(memory_format=torch.channels_last)
+
+
+KINDS: Mapping[str, Callable[..., Generator]] = {"texture": Compact, "texture-spatial-gan": SpatialGan}
+
+
+def generate(
+    generator: Generator, place: Place, decoder: Decoder, count: int, *, piece_px: int = PIECE_PX,
+    observe: Observe = lambda done, total: None,
+) -> np.ndarray:  # fmt: skip
+    """All maps of the texture [H, W, ...] as the decoder lays them out. count: threads. piece_px: changes no value."""
+    whole = np.empty((place.rows, place.columns, decoder.width), np.float32)
+    step = max(generator.stride, piece_px // generator.stride * generator.stride)
+    corners = [(top, left) for top in range(0, place.rows, step) for left in range(0, place.columns, step)]
+
+    def make(corner: tuple[int, int]) -> None:
+        top, left = corner
+        kept = (min(step, place.rows - top), min(step, place.columns - left))
+        rows, columns = (-(-side // generator.stride) * generator.stride for side in kept)
+        with threads.using(1), torch.inference_mode():
+            values = generator.piece(top, left, rows, columns, place)
+            decoder.write(values[:, :, : kept[0], : kept[1]], whole[top : top + kept[0], left : left + kept[1]])
+
+    _spread(make, corners, 1 if decoder.device.type != "cpu" else count, observe)
+    return whole
+
+
+def _spread(make: Callable[[Any], None], items: Sequence[Any], count: int, observe: Observe) -> None:
+    """make() for every item, `count` at a time. What observe() or make() raises is raised when no other is being made."""
+    with ThreadPoolExecutor(max(1, count), thread_name_prefix="textures") as pool:
+        waiting: set[Future[None]] = {pool.submit(make, item) for item in items}
+        try:
+            while waiting:
+                observe(len(items) - len(waiting), len(items))
+                done, waiting = wait(waiting, timeout=WAIT_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
