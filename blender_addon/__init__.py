@@ -12,11 +12,23 @@ import atexit
 
 def _modules() -> tuple:
     from . import operators, preferences, pump
-    from .datablocks import class_tags, curve_tags
+    from .datablocks import class_tags, curve_tags, region
     from .settings import properties, scattering
     from .ui import image_panel, panels, swatches
 
-    return preferences, class_tags, curve_tags, properties, scattering, operators, swatches, panels, image_panel, pump
+    return (
+        preferences,
+        class_tags,
+        curve_tags,
+        region,
+        properties,
+        scattering,
+        operators,
+        swatches,
+        panels,
+        image_panel,
+        pump,
+    )
 
 
 def register() -> None:

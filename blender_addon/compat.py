@@ -7,7 +7,8 @@ The type declarations in use are those of the newest Blender: what another one c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import bpy
@@ -146,6 +147,25 @@ def _compositor(scene: bpy.types.Scene) -> tuple[bpy.types.NodeTree, bpy.types.N
 def pass_file(scene: bpy.types.Scene, folder: str, name: str) -> str:
     """Where write_passes() has put a pass: 4.x puts the frame behind the name."""
     return os.path.join(folder, f"{name}.exr" if IS_5 else f"{name}{scene.frame_current:04d}.exr")
+
+
+@contextmanager
+def output_as_png(scene: bpy.types.Scene) -> Iterator[None]:
+    """What is saved of the scene's renders meanwhile is a PNG of 16 bits as it is seen; afterwards its settings are as before."""
+    settings = typed.present(scene.render.image_settings)
+    names = ["file_format", "color_mode", "color_depth", "compression", "color_management"]
+    if hasattr(settings, "media_type"):  # from 5.0 on it says which formats there are
+        names.insert(0, "media_type")
+    before = {name: getattr(settings, name) for name in names}
+    wanted = {"media_type": "IMAGE", "file_format": "PNG", "color_mode": "RGBA", "color_depth": "16"}
+    wanted |= {"compression": 0, "color_management": "FOLLOW_SCENE"}
+    try:
+        for name in names:
+            setattr(settings, name, wanted[name])
+        yield
+    finally:
+        for name in names:
+            setattr(settings, name, before[name])
 
 
 # Normal maps ----------------------------------------------------------------------------------------------------------

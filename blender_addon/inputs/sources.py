@@ -7,11 +7,13 @@ business; what belongs to cameras is chosen in scan_sources.py and read in scan_
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import bpy
 
 from .. import typed
+from ..datablocks import region
 from ..placing import previews
 from ..readers import exemplars, table
 from ..readers.source import Source, from_json, is_engine
@@ -130,13 +132,15 @@ def _named(text: str, port: Port) -> Source:
     name = text.strip()
     if "material" in table.readers_of(port) and ":" not in name and not is_engine(name):
         if name in bpy.data.images:
-            return Source("image", name)
+            return Source("image", name, _region_of(bpy.data.images[name], port))
         if name not in bpy.data.materials:
             raise InvalidInput(
                 f"There is no image or material {name!r}.", hint="Name one of this file.", field=port.name
             )
         return Source("material", name)
     source = from_text(text)
+    if source.kind == "image" and (image := bpy.data.images.get(source.name)) is not None:
+        return replace(source, options=_region_of(image, port))
     if port.classes and source.kind == "object":
         return sketch_sources.of_object(bpy.data.objects[source.name]) or source
     return source
@@ -237,7 +241,13 @@ def _picked_image(settings: Any, port: Port, scale: float) -> Source:
         options |= {"width_m": settings.size * scale}
     if port.classes and settings.snap:
         options["snap"] = True
-    return Source("image", settings.image.name, options)
+    return Source("image", settings.image.name, {**options, **_region_of(settings.image, port)})
+
+
+def _region_of(image: bpy.types.Image, port: Port) -> dict[str, Any]:
+    """The option of a source that is a rectangle of an image."""
+    reader, found = table.reader_of(port, "IMAGE"), region.of(image)
+    return {"region_px": list(found)} if reader is not None and reader.has_region and found is not None else {}
 
 
 def _picked_material(settings: Any, port: Port) -> Source:

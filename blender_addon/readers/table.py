@@ -39,7 +39,7 @@ from ..shared.arrays import (
 )
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import classes, curves, drawing, drawn_meshes, exemplars, images, meshes, sketches, texture_sets
+from . import classes, curves, drawing, drawn_meshes, exemplars, images, meshes, renders, sketches, texture_sets
 from .source import Source
 
 Item = tuple[
@@ -63,6 +63,7 @@ class Reader:
     """One way to an array of a kind. items: how a picker offers it. read: None for what is read with the rest of a scan.
 
     has_size, has_range: whether the picker asks for the ground that an image covers, and for the heights of black and white.
+    has_region: whether it can be a rectangle of an image.
     of_named_classes: only for a port that names its classes.
     """
 
@@ -70,6 +71,7 @@ class Reader:
     read: Read | None = None
     has_size: bool = False
     has_range: bool = False
+    has_region: bool = False
     of_named_classes: bool = False
 
 
@@ -91,7 +93,18 @@ def _image(source: Source, port: Port) -> bpy.types.Image:
 
 
 def _of_image(read: Callable[[bpy.types.Image], Array]) -> Read:
-    return lambda source, port, _context: read(_image(source, port))
+    def of_source(source: Source, port: Port, context: bpy.types.Context) -> Array:
+        with renders.readable(_image(source, port), typed.present(context.scene)) as image:
+            return read(image)
+
+    return of_source
+
+
+def _photograph(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    """All of an image, or the rectangle of it that the source names."""
+    found = _of_image(texture_sets.of_image)(source, port, context)
+    region = source.options.get("region_px")
+    return texture_sets.cropped(found, region, source.name, port) if region else found
 
 
 def _pixel_size(image: bpy.types.Image, source: Source, port: Port) -> float:
@@ -220,7 +233,7 @@ _DRAWING: Item = ("DRAWING", "Scene", "Meshes that carry a class, seen from abov
 _DRAWN: Item = ("DRAWING", "Drawn Meshes", "The heights of the meshes that the sketch is drawn from", "SCENE_DATA", 12)
 _CURVES: Item = ("CURVES", "Curves", "Curves over the map that carry a type", "CURVE_PATH", 13)
 _LANDSCAPE: Item = ("EXEMPLAR", "Landscape", "One of the landscapes that come with Relievo", "ASSET_MANAGER", 3)
-_PHOTOGRAPH: Item = ("IMAGE", "Image", "An image of this file, as the colour of a material", "IMAGE_DATA", 0)
+_IMAGE_OF_A_SURFACE: Item = ("IMAGE", "Image", "An image of this file, as the colour of a material", "IMAGE_DATA", 0)
 _MATERIAL: Item = (
     "MATERIAL",
     "Material",
@@ -276,7 +289,7 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
     TEXTURE: {"image": Reader(items=(IMAGE,), read=_of_image(images.texture)), "engine": _ENGINE},
     NORMAL_MAP: {"image": Reader(items=(IMAGE,), read=_of_image(images.normal_map)), "engine": _ENGINE},
     TEXTURE_SET: {
-        "image": Reader(items=(_PHOTOGRAPH,), read=_of_image(texture_sets.of_image)),
+        "image": Reader(items=(_IMAGE_OF_A_SURFACE,), read=_photograph, has_region=True),
         "material": Reader(items=(_MATERIAL,), read=_material),
         "engine": _ENGINE,
     },

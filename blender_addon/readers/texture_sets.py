@@ -7,11 +7,13 @@ than the base colour's are resampled to it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import bpy
 import numpy as np
 
 from ..shared import texture_set
+from ..shared.algorithm import Port
 from ..shared.arrays import Array
 from ..shared.errors import InvalidInput
 from ..shared.material_maps import COLORS, MAP_NAMES
@@ -31,6 +33,26 @@ def of_image(image: bpy.types.Image) -> Array:
     if opacity is not None:
         maps["alpha"] = opacity
     return texture_set.stack(maps)
+
+
+def cropped(given: Array, region: Sequence[int], name: str, port: Port) -> Array:
+    """A rectangle of a set: left, bottom, columns and rows, from the lower left corner. Raises InvalidInput where it is none."""
+    left, bottom, columns, rows = (int(side) for side in region)
+    height, width = given.values.shape[:2]
+    if min(left, bottom) < 0 or left + columns > width or bottom + rows > height:
+        raise InvalidInput(
+            f"The region of {name!r}, {columns} x {rows} px at {left}, {bottom}, goes beyond its {width} x {height} px.",
+            hint="Draw it again in the Image Editor.",
+            field=port.name,
+        )
+    if min(columns, rows) < port.least_px:
+        raise InvalidInput(
+            f"The region of {name!r} is {columns} x {rows} px; at least {port.least_px} are needed on each side.",
+            hint="Draw a larger one in the Image Editor.",
+            field=port.name,
+        )
+    kept = given.values[height - bottom - rows : height - bottom, left : left + columns]
+    return Array(given.kind, np.ascontiguousarray(kept), given.attributes)
 
 
 def of_material(material: bpy.types.Material, field: str = "") -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from .. import typed
+from ..datablocks import region
 from ..inputs import scan_sources, sources
 from ..operators import cameras
 from ..placing import previews
@@ -141,6 +142,8 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
         detail.use_property_split, detail.use_property_decorate = True, False
         if reader is not None and reader.has_size:
             detail.prop(settings, "size")
+        if reader is not None and reader.has_region:
+            draw_region(detail, settings.image)
         if reader is not None and reader.has_range:
             detail.row().prop(settings, "meaning", expand=True)
             if settings.meaning == "RANGE":
@@ -215,6 +218,18 @@ class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
 
     def _draw_engine(self, column: bpy.types.UILayout, context: bpy.types.Context, engine: AlgorithmSpec) -> None:
         column.label(text=f"{engine.label} engine's settings{_seed_of(context, engine)}", icon="INFO")
+
+
+def draw_region(column: bpy.types.UILayout, image: bpy.types.Image) -> None:
+    """Whether a rectangle of the image is the sample, and which."""
+    settings = region.settings_of(image)
+    column.prop(settings, "is_used")
+    if settings.is_used:
+        for pair in (("x", "y"), ("width", "height")):
+            row = column.row(align=True)
+            row.use_property_split = False
+            for name in pair:
+                row.prop(settings, name)
 
 
 def _seed_of(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
