@@ -55,11 +55,13 @@ class Request:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def from_settings(context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "") -> Request:
-    """What Generate asks for. Raises InvalidInput where an input is missing."""
+def from_settings(
+    context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "", shown: bpy.types.Image | None = None
+) -> Request:
+    """What Generate asks for. shown: an image that is the first sample. Raises InvalidInput where an input is missing."""
     scene, output = context.scene, typed.settings(context.scene).output
     params = properties.read(scene, spec)
-    picked = sources.collect(scene, spec, sources.selected(context), params=params)
+    picked = sources.collect(scene, spec, sources.selected(context), params=params, shown=shown)
     painted = _sketch_of(scene, spec, picked)
     earlier = result_of(scene, painted) if painted else None
     return Request(
@@ -109,11 +111,14 @@ def _sketch_of(scene: bpy.types.Scene, spec: AlgorithmSpec, picked: Mapping[str,
     return source.name
 
 
-def why_not(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
-    """Why Generate cannot run, as far as inputs and settings go; "" when it can. Cheap: for draw() and poll()."""
+def why_not(context: bpy.types.Context, spec: AlgorithmSpec, shown: bpy.types.Image | None = None) -> str:
+    """Why Generate cannot run, as far as inputs and settings go; "" when it can. shown: as in from_settings(). Cheap: for draw()
+    and poll().
+    """
     scene = context.scene
     try:
-        picked = sources.collect(scene, spec, sources.selected(context), params=properties.read(scene, spec))
+        params = properties.read(scene, spec)
+        picked = sources.collect(scene, spec, sources.selected(context), params=params, shown=shown)
     except InvalidInput as error:
         return str(error)
     error = map_limits.found(scene, spec, picked)

@@ -99,11 +99,12 @@ def collect(
     texts: Mapping[str, str] | None = None,
     *,
     params: Mapping[str, Any] | None = None,
+    shown: bpy.types.Image | None = None,
 ) -> dict[str, tuple[Source, ...]]:
     """Where each input of an engine comes from: what an operator was given, by port, and what the pickers say for the rest.
 
-    params: of the job; an input that one of them stands in for is not read.
-    Raises InvalidInput, saying what to do, where something is missing.
+    params: of the job; an input that one of them stands in for is not read. shown: an image that is the first sample, whatever the
+    first picker of the samples says. Raises InvalidInput, saying what to do, where something is missing.
     """
     texts = {name: text for name, text in (texts or {}).items() if text}
     given: dict[str, tuple[Source, ...]] = {}
@@ -115,7 +116,7 @@ def collect(
             if text:
                 raise InvalidInput(f"{port.label} come with the cameras.", hint="Name the cameras.", field=port.name)
         elif not text:
-            given[port.name] = chosen(scene, spec, port, active)
+            given[port.name] = chosen(scene, spec, port, active, shown)
         elif port.kind is CURVES and text.partition(":")[0] == "curves":
             given[port.name] = _chosen_curves(scene, spec, port, active, text)
         elif port.kind in (MESH, CAMERAS):
@@ -147,9 +148,13 @@ def _named(text: str, port: Port) -> Source:
 
 
 def chosen(
-    scene: bpy.types.Scene, spec: AlgorithmSpec, port: Port, active: bpy.types.Object | None
+    scene: bpy.types.Scene,
+    spec: AlgorithmSpec,
+    port: Port,
+    active: bpy.types.Object | None,
+    shown: bpy.types.Image | None = None,
 ) -> tuple[Source, ...]:
-    """What the sidebar's picker of a port says, and for ports of many its pickers.
+    """What the sidebar's picker of a port says, and for ports of many its pickers. shown: as in collect().
 
     Raises InvalidInput, saying what to do, where something is missing.
     """
@@ -159,7 +164,10 @@ def chosen(
         return _chosen_curves(scene, spec, port, active)
     group = getattr(typed.settings(scene), spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
-    found = tuple(_picked(scene, spec, port, entry, active) for entry in settings if entry.source != "NONE")
+    first: tuple[Source, ...] = ()
+    if shown is not None and port == table.region_port(spec):
+        first, settings = (Source("image", shown.name, _region_of(shown, port)),), settings[1:]
+    found = first + tuple(_picked(scene, spec, port, entry, active) for entry in settings if entry.source != "NONE")
     if not found and not port.optional:
         raise InvalidInput(f"{port.label}: there is nothing in Blender to take it from.", field=port.name)
     return found

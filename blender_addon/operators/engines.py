@@ -8,12 +8,14 @@ when it is there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import bpy
 
-from .. import pump, requests
-from ..inputs import scan_sources, sources
+from .. import pump, requests, typed
+from ..inputs import edited, scan_sources, sources
+from ..placing import image_editors
 from ..readers import table as readers
 from ..requests import Request
 from ..settings import feeds, map_extent, properties, property_table
@@ -63,22 +65,55 @@ class RELIEVO_OT_generate(bpy.types.Operator):
         return run(self, context, requests.from_settings(context, spec))
 
 
-def why_not(context: bpy.types.Context) -> str:
-    """Why Generate is greyed out, "" when it is not. No I/O: asked at every redraw."""
+def why_not(context: bpy.types.Context, spec: AlgorithmSpec | None = None, shown: bpy.types.Image | None = None) -> str:
+    """Why Generate is greyed out, "" when it is not. spec: None for the scene's engine. shown: an image that is the first sample.
+    No I/O: asked at every redraw.
+    """
     session = pump.current()
-    spec = find(algorithms(), context.scene.relievo.algorithm)
+    spec = spec or find(algorithms(), context.scene.relievo.algorithm)
     if session is not None:
         standing = session.standing
         if standing.action in ("install", "update", "cancel_install"):
             return standing.sentence
         if reason := session.why_unavailable(spec):
             return reason
-    return requests.why_not(context, spec)
+    return requests.why_not(context, spec, shown)
 
 
 def new_terrain() -> AlgorithmSpec:
     """The engine of Add > Mesh: the first that makes a terrain of nothing."""
     return next(spec for spec in algorithms() if readers.output_for(spec, HEIGHT_MAP))
+
+
+class RELIEVO_OT_texture_from_image(bpy.types.Operator):
+    """Make a texture of the image that the Image Editor shows, with the settings below, and show it there"""
+
+    bl_idname = "relievo.texture_from_image"
+    bl_label = "Texture from This Image"
+    bl_options = {"REGISTER"}
+
+    image: bpy.props.StringProperty(
+        name="Image", description="Name of the image; empty for the image editor's", options={"SKIP_SAVE"}
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        shown, spec = edited.image_of(context), edited.engine(context.scene)
+        if spec is not None and shown is not None and (reason := why_not(context, spec, shown)):
+            cls.poll_message_set(reason)
+            return False
+        return spec is not None
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        image = bpy.data.images.get(self.image) if self.image else edited.image_of(context)
+        if image is None:
+            raise InvalidInput(f"There is no image {self.image!r}." if self.image else "No image is shown.")
+        spec = typed.present(edited.engine(context.scene))
+        request = requests.from_settings(context, spec, shown=image)
+        is_worn = typed.settings(context.scene).output.wear
+        notes = {**request.notes, image_editors.EDITED: image.name}
+        return run(self, context, replace(request, target=request.target if is_worn else "", notes=notes))
 
 
 class RELIEVO_OT_add_terrain(bpy.types.Operator):
@@ -100,8 +135,13 @@ class RELIEVO_OT_roll_seed(bpy.types.Operator):
     bl_label = "New Seed"
     bl_options = {"REGISTER", "UNDO"}
 
+    algorithm: bpy.props.StringProperty(
+        name="Engine", description="Name of the engine; empty for the chosen one", options={"SKIP_SAVE"}
+    )
+
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        spec = find(algorithms(), context.scene.relievo.algorithm)
+        spec = find(algorithms(), self.algorithm or context.scene.relievo.algorithm)
         properties.write(context.scene, spec, requests.new_seeds(spec))
         return {"FINISHED"}
 
@@ -233,7 +273,13 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
     )
 
 
-_CLASSES = (RELIEVO_OT_generate, RELIEVO_OT_add_terrain, RELIEVO_OT_roll_seed, RELIEVO_OT_apply_preset)
+_CLASSES = (
+    RELIEVO_OT_generate,
+    RELIEVO_OT_texture_from_image,
+    RELIEVO_OT_add_terrain,
+    RELIEVO_OT_roll_seed,
+    RELIEVO_OT_apply_preset,
+)
 _registered: list[type] = []
 
 

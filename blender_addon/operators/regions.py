@@ -8,9 +8,9 @@ import bpy
 
 from .. import typed
 from ..datablocks import region
+from ..inputs import edited
 from ..shared.errors import InvalidInput
 from .reporting import reports_errors
-from .scene import edited_image
 
 HELP = "Drag a rectangle over the image; right click or Esc leaves it as it is"
 LEAST_PX = 2  # of each side: less is a click
@@ -34,7 +34,7 @@ class RELIEVO_OT_draw_region(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        image = bpy.data.images.get(self.image) if self.image else edited_image(context)
+        image = bpy.data.images.get(self.image) if self.image else edited.image_of(context)
         if image is None:
             raise InvalidInput(f"There is no image {self.image!r}." if self.image else "No image is shown.")
         columns, rows = region.size(image, context.scene)
@@ -50,7 +50,7 @@ class RELIEVO_OT_draw_region(bpy.types.Operator):
         return {"FINISHED"}
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        image = edited_image(context)
+        image = edited.image_of(context)
         if image is None or 0 in region.size(image, context.scene):
             self.report({"ERROR"}, "Show an image in the Image Editor first")
             return {"CANCELLED"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bpy
 
 from .. import pump, requests, typed
+from ..inputs import edited
 from ..link.job_records import Job
 from ..placing import places, viewport
 from ..readers import images as drawn
@@ -126,7 +127,7 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
     output: bpy.props.EnumProperty(name="Result", items=_OBJECTS, default="MESH")
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        image = edited_image(context)
+        image = edited.image_of(context)
         if image is not None:
             self.image = image.name
             self.meaning = "METRES" if image.is_float else "RANGE"
@@ -147,7 +148,7 @@ class RELIEVO_OT_terrain_from_image(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        image = bpy.data.images.get(self.image) if self.image else edited_image(context)
+        image = bpy.data.images.get(self.image) if self.image else edited.image_of(context)
         if image is None:
             raise InvalidInput(f"There is no image {self.image!r}." if self.image else "No image is shown.")
         if context.mode != "OBJECT":
@@ -177,12 +178,6 @@ def _waiting() -> list[Job]:
     """Jobs that have been given a place in this file."""
     session = pump.current()
     return places.rivals(session.jobs.values(), pump.generation()) if session is not None else []
-
-
-def edited_image(context: bpy.types.Context) -> bpy.types.Image | None:
-    """The image that the image editor shows, if this is one."""
-    space = context.space_data
-    return space.image if isinstance(space, bpy.types.SpaceImageEditor) else None
 
 
 CLASSES = (RELIEVO_OT_set_up_view, RELIEVO_OT_base, RELIEVO_OT_terrain_from_image)

@@ -17,7 +17,7 @@ import bpy
 
 from ..link.job_records import Job
 from ..writers import preview_objects, record, table
-from . import companions, covering, places, viewport
+from . import companions, covering, image_editors, places, viewport
 
 TAG = record.PREVIEW_KEY
 HIDES = "relievo_hides"  # and the names of the objects that it hides, one in a line
@@ -96,6 +96,7 @@ def _create(job: Job, preview: Any, jobs: Iterable[Job]) -> bool:
     if job.purpose.get("frame") and target is None and not bpy.app.background:
         viewport.frame(made)
     _stand_ins[job.id] = stand_in
+    image_editors.follow(job, look.image_of(made))
     return True
 
 
@@ -106,6 +107,7 @@ def _update(job: Job, stand_in: _StandIn, preview: Any) -> bool:
         return False
     stand_in.look.update(made, preview)
     stand_in.fingerprint = stand_in.look.fingerprint(made)
+    image_editors.follow(job, stand_in.look.image_of(made))
     return True
 
 
@@ -139,6 +141,7 @@ def end(job: Job) -> tuple[float, float, float] | None:
     """Take the stand-in away; where it stood, if there was one, else None."""
     stand_in = _stand_ins.pop(job.id, None)
     _given_up.discard(job.id)
+    image_editors.end(job)
     if stand_in is None:
         return None
     made = _object_of(stand_in)
@@ -274,6 +277,7 @@ def _clean_up() -> None:
 def forget() -> None:
     """Another file is being loaded: touch nothing of this one any more."""
     _stand_ins.clear()
+    image_editors.forget()
     _given_up.clear()
     _brought.clear()
 

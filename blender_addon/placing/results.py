@@ -23,7 +23,7 @@ from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
 from ..writers import record, table, textures
 from ..writers.table import Preparing, Result, Writer
-from . import companions, covering, paint_mode, places, previews, variations, viewport
+from . import companions, covering, image_editors, paint_mode, places, previews, variations, viewport
 
 log = logging.getLogger(__name__)
 
@@ -84,12 +84,20 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
     job.purpose[SHOWN_KEY] = made.name
     job.purpose["shown_uid"] = made.session_uid
     made[JOB_KEY] = job.id
+    image_editors.follow(job, _picture_of(made))
+    image_editors.forget(job)
     session.mark_applied(job)
     if is_variation:
         return True  # all of a strip is one step of undo: variations.settle()
     if not _is_quiet(job) or _datablocks() != before:
         _push_undo(job.label)
     return True
+
+
+def _picture_of(made: bpy.types.ID) -> bpy.types.Image | None:
+    """The base colour of a surface that was made, for an Image Editor."""
+    material = textures.worn_by(made) if isinstance(made, bpy.types.Object) else made
+    return textures.image_of(material) if isinstance(material, bpy.types.Material) else None
 
 
 def _datablocks() -> frozenset[int]:

@@ -329,6 +329,12 @@ def reader_of(port: Port, picked: str) -> Reader | None:
     return readers_of(port).get(_PICKED_NAMES.get(picked, ""))
 
 
+def region_port(spec: AlgorithmSpec) -> Port | None:
+    """The input of an engine that can be a rectangle of an image, None where it has none."""
+    found = ((port, reader_of(port, "IMAGE")) for port in spec.inputs)
+    return next((port for port, reader in found if reader is not None and reader.has_region), None)
+
+
 def read(source: Source, port: Port, context: bpy.types.Context) -> Array:
     """The array that a source stands for now. Raises InvalidInput when it is gone, cannot be read, or is none for this port."""
     reader = READERS.get(port.kind, {}).get(_SOURCE_NAMES.get(source.kind, source.kind))

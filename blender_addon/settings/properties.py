@@ -49,6 +49,11 @@ def _output_group() -> type:
     annotations["preview"] = bpy.props.BoolProperty(
         name="Live Preview", description="Show the result while it is being computed", default=True
     )
+    annotations["wear"] = bpy.props.BoolProperty(
+        name="Put on Selected Mesh",
+        description="Have the selected mesh wear a texture that is made in the Image Editor; else it is a material by itself",
+        default=False,
+    )
     annotations["frame"] = bpy.props.BoolProperty(
         name="Frame New Result",
         description="Bring a new result into view and raise the view's clip distance where it is too short",

@@ -1,4 +1,6 @@
-"""The tab "Relievo" in the image editor's sidebar: what an image of ours is, what made it, and a terrain of it."""
+"""The tab "Relievo" in the Image Editor's sidebar: what an image of ours is, what made it, a terrain of it, and textures of it by
+the panels of the 3D view.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,15 @@ from typing import Any
 import bpy
 
 from .. import requests, typed
-from ..operators.scene import edited_image
+from ..datablocks import region
+from ..inputs import edited
 from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import UnknownAlgorithm
 from ..shared.params import Param, with_role
 from ..writers import images, texture_images
+from . import input_panel, panels
+from .sidebar import ImageTab, shown_image
 from .text_fit import wrapped
 
 _KINDS = {
@@ -28,22 +33,19 @@ _KINDS = {
 }
 
 
-class RELIEVO_PT_image(bpy.types.Panel):
-    bl_space_type = "IMAGE_EDITOR"
-    bl_region_type = "UI"
-    bl_category = "Relievo"
+class RELIEVO_PT_image(ImageTab, bpy.types.Panel):
     bl_label = "Relievo"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return edited_image(context) is not None
+        return shown_image(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, image = typed.present(self.layout), typed.present(edited_image(context))
+        layout, image = typed.present(self.layout), typed.present(shown_image(context))
         kind = images.kind_of(image)
         if kind:
             layout.label(text=_KINDS.get(kind, kind), icon="IMAGE_DATA")
-        columns, rows = typed.size(image)
+        columns, rows = region.size(image, context.scene)
         size = f"{columns} x {rows} px"
         if pixel_size_m := images.pixel_size_of(image):
             size += f", {pixel_size_m:.4g} m each"
@@ -53,7 +55,7 @@ class RELIEVO_PT_image(bpy.types.Panel):
         if texture_images.WHITE_KEY in image:
             layout.label(text=f"White = {image[texture_images.WHITE_KEY]} photographs", icon="BLANK1")
         self._draw_recipe(layout, image)
-        if kind in ("", "HEIGHT_MAP"):
+        if not region.is_render(image) and kind in ("", "HEIGHT_MAP"):
             layout.operator_context = "INVOKE_DEFAULT"
             layout.operator("relievo.terrain_from_image", icon="RNDCURVE")
 
@@ -89,9 +91,49 @@ def _shown(parameter: Param, value: Any) -> str:
     return f"{value:.4g} {parameter.unit}".strip() if isinstance(value, int | float) else str(value)
 
 
-def register() -> None:
-    bpy.utils.register_class(RELIEVO_PT_image)
+class RELIEVO_PT_image_texture(ImageTab, bpy.types.Panel):
+    bl_label = "Texture from This Image"
+    bl_parent_id = "RELIEVO_PT_image"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return edited.engine(typed.present(context.scene)) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, image = typed.present(self.layout), typed.present(shown_image(context))
+        panels.draw_state(layout)
+        if requests.recipe_on(image) is not None:  # how it goes on at its borders
+            layout.prop(context.space_data, "show_repeat", text="Repeat Image")
 
 
-def unregister() -> None:
-    bpy.utils.unregister_class(RELIEVO_PT_image)
+class RELIEVO_PT_image_inputs(ImageTab, input_panel.Inputs, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_image_texture"
+
+
+class RELIEVO_PT_image_settings(ImageTab, panels.Settings, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_image_texture"
+
+
+class RELIEVO_PT_image_result(ImageTab, panels.Output, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_image_texture"
+
+
+class RELIEVO_PT_image_generate(ImageTab, panels.Generate, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_image_texture"
+
+
+class RELIEVO_PT_image_jobs(ImageTab, panels.Jobs, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_image_texture"
+
+
+CLASSES = (
+    RELIEVO_PT_image,
+    RELIEVO_PT_image_texture,
+    RELIEVO_PT_image_inputs,
+    RELIEVO_PT_image_settings,
+    RELIEVO_PT_image_result,
+    RELIEVO_PT_image_generate,
+    RELIEVO_PT_image_jobs,
+)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -18,26 +18,31 @@ from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from . import curve_panel, drawing_panel, size_lines, sketch_panel
-from .sidebar import RelievoTab
+from .sidebar import RelievoTab, shown_image, shown_spec
 from .text_fit import wrapped
 
 
-class RELIEVO_PT_inputs(RelievoTab, bpy.types.Panel):
+class Inputs:
+    """A picker for each port; in an Image Editor the first sample is the image that it shows."""
+
+    layout: Any
     bl_label = "From"
-    bl_parent_id = "RELIEVO_PT_main"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(_spec(context).inputs)
+        return bool(shown_spec(context).inputs)
 
     def draw(self, context: bpy.types.Context) -> None:
-        spec = _spec(context)
+        spec, shown = shown_spec(context), shown_image(context)
         if scan_sources.has_cameras(spec):
             self._draw_scan(context, spec)
             return
         group = getattr(typed.settings(context.scene), spec.name)
         for port in spec.inputs:
-            self._draw_picker(context, spec, port, getattr(group, f"from_{port.name}"), 0)
+            if shown is not None and port == table.region_port(spec):
+                _draw_shown(typed.present(self.layout).column(align=True), port, shown)
+            else:
+                self._draw_picker(context, spec, port, getattr(group, f"from_{port.name}"), 0)
             if port.many:
                 for index, more in enumerate(getattr(group, f"more_{port.name}"), 1):
                     self._draw_picker(context, spec, port, more, index)
@@ -232,6 +237,20 @@ def draw_region(column: bpy.types.UILayout, image: bpy.types.Image) -> None:
                 row.prop(settings, name)
 
 
+def _draw_shown(column: bpy.types.UILayout, port: Port, image: bpy.types.Image) -> None:
+    """In the place of the first picker: the image of the editor."""
+    row = column.split(factor=0.4)
+    name = row.row()
+    name.alignment = "RIGHT"
+    name.label(text=port.label)
+    row.label(text=image.name, icon="IMAGE_DATA")
+    detail = column.column(align=True)
+    detail.use_property_split, detail.use_property_decorate = True, False
+    draw_region(detail, image)
+    column.operator_context = "INVOKE_DEFAULT"
+    column.operator("relievo.draw_region", icon="SELECT_SET")
+
+
 def _seed_of(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
     """ ", seed 7" for an engine that has one."""
     group = getattr(typed.settings(context.scene), spec.name)
@@ -249,5 +268,5 @@ def _draw_palette(column: bpy.types.UILayout, port: Port, source: str) -> None:
         row.label(text=shown)
 
 
-def _spec(context: bpy.types.Context) -> AlgorithmSpec:
-    return find(algorithms(), typed.settings(context.scene).algorithm)
+class RELIEVO_PT_inputs(RelievoTab, Inputs, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_main"

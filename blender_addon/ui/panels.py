@@ -6,6 +6,8 @@ draw() reads settings and the session's records and does nothing else: no I/O, n
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from .. import pump, requests, typed
@@ -14,14 +16,13 @@ from ..link.job_records import Job, format_seconds
 from ..operators import engines
 from ..placing import results
 from ..settings import properties, property_table
-from ..shared.algorithm import AlgorithmSpec, find
-from ..shared.catalog import algorithms
+from ..shared.algorithm import AlgorithmSpec
 from ..shared.jobs import JobState
 from ..shared.params import with_role
 from ..writers import table
 from . import curve_panel, drawing_panel, failures, input_panel, result_panel, size_lines
 from .connection_panel import draw_connection
-from .sidebar import RelievoTab
+from .sidebar import RelievoTab, shown_image, shown_spec
 from .text_fit import on_a_bar, wrapped
 
 # The tab ------------------------------------------------------------------------------------------------------
@@ -32,26 +33,33 @@ class RELIEVO_PT_main(RelievoTab, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = typed.present(self.layout), typed.settings(context.scene)
-        draw_connection(layout, pump.current())
-        for job in _jobs():
-            if not job.is_settled or results.preparing_share(job) is not None:
-                _draw_running(layout, job)
+        draw_state(layout)
         column = layout.column(align=True)
         column.scale_y = 1.1
         column.prop(settings, "algorithm", expand=True)
         result_panel.draw(layout, context)
 
 
-class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
+def draw_state(layout: bpy.types.UILayout) -> None:
+    """The connection, and the jobs that run."""
+    draw_connection(layout, pump.current())
+    for job in _jobs():
+        if not job.is_settled or results.preparing_share(job) is not None:
+            _draw_running(layout, job)
+
+
+class Settings:
+    """The engine's parameters."""
+
+    layout: Any
     bl_label = "Settings"
-    bl_parent_id = "RELIEVO_PT_main"
 
     def draw_header_preset(self, context: bpy.types.Context) -> None:
-        if _spec(context).presets:
+        if shown_spec(context).presets:
             typed.present(self.layout).menu("RELIEVO_MT_presets", text="", icon="PRESET")
 
     def draw(self, context: bpy.types.Context) -> None:
-        spec = _spec(context)
+        spec = shown_spec(context)
         group = getattr(typed.settings(context.scene), spec.name)
         column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
@@ -76,23 +84,29 @@ class RELIEVO_PT_settings(RelievoTab, bpy.types.Panel):
                     body.prop(group, property_table.property_name(parameter))
 
 
+class RELIEVO_PT_settings(RelievoTab, Settings, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_main"
+
+
 class RELIEVO_MT_presets(bpy.types.Menu):
     bl_label = "Presets"
 
     def draw(self, context: bpy.types.Context) -> None:
-        spec = _spec(context)
+        spec = shown_spec(context)
         for preset in spec.presets:
             entry = typed.present(self.layout).operator("relievo.apply_preset", text=preset.label)
             entry.algorithm, entry.preset = spec.name, preset.name
 
 
-class RELIEVO_PT_result(RelievoTab, bpy.types.Panel):
+class Output:
+    """What the result becomes."""
+
+    layout: Any
     bl_label = "Result"
-    bl_parent_id = "RELIEVO_PT_main"
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        output, writer = typed.settings(context.scene).output, table.of(_spec(context))
+        output, writer = typed.settings(context.scene).output, table.of(shown_spec(context))
         column = typed.present(self.layout).column()
         column.use_property_split, column.use_property_decorate = True, False
         if len(writer.items) > 1:
@@ -102,16 +116,25 @@ class RELIEVO_PT_result(RelievoTab, bpy.types.Panel):
             column.prop(output, "frame")
 
 
-class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
-    bl_label = "Generate"
+class RELIEVO_PT_result(RelievoTab, Output, bpy.types.Panel):
     bl_parent_id = "RELIEVO_PT_main"
+
+
+class Generate:
+    """The button, and what it waits for."""
+
+    layout: Any
+    bl_label = "Generate"
     bl_options = {"HIDE_HEADER"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        spec = _spec(context)
+        spec, shown = shown_spec(context), shown_image(context)
         row = typed.present(self.layout).row(align=True)
         row.scale_y = 1.5
-        row.operator("relievo.generate", text=table.of(spec).button, icon="PLAY")
+        if shown is None:
+            row.operator("relievo.generate", text=table.of(spec).button, icon="PLAY")
+        else:
+            row.operator("relievo.texture_from_image", text=table.of(spec).button, icon="PLAY")
         seeds = properties.seeds_of(spec)
         if seeds:
             column = row.row(align=True)
@@ -119,13 +142,19 @@ class RELIEVO_PT_generate(RelievoTab, bpy.types.Panel):
             column.prop(
                 getattr(typed.settings(context.scene), spec.name), property_table.property_name(seeds[0]), text=""
             )
-            row.operator("relievo.roll_seed", text="", icon="FILE_REFRESH")
-        if where := _where_it_goes(context, spec):
+            row.operator("relievo.roll_seed", text="", icon="FILE_REFRESH").algorithm = spec.name
+        if shown is not None:
+            _draw_wearer(typed.present(self.layout), context, spec)
+        elif where := _where_it_goes(context, spec):
             typed.present(self.layout).label(text=where, icon="MATERIAL")
         size_lines.draw_warning(typed.present(self.layout), context, spec)
-        if reason := requests.why_not(context, spec):
+        if reason := requests.why_not(context, spec, shown):
             wrapped(typed.present(self.layout), reason, "ERROR")
         failures.draw(typed.present(self.layout), _newest(spec.name))
+
+
+class RELIEVO_PT_generate(RelievoTab, Generate, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_main"
 
 
 def _newest(engine: str) -> Job | None:
@@ -145,9 +174,20 @@ def _where_it_goes(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
     return f"Goes on: {name}" if len(item.uv_layers) else f"{name} has no UVs: unwrap it first"
 
 
-class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
+def _draw_wearer(layout: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec) -> None:
+    """In an Image Editor: whether the selected mesh is going to wear the texture."""
+    name = requests.selected_mesh(context, spec)
+    if name:
+        layout.prop(typed.settings(context.scene).output, "wear", text=f"Put on {name}")
+    else:
+        layout.label(text="It becomes an image and a material", icon="MATERIAL")
+
+
+class Jobs:
+    """What is done."""
+
+    layout: Any
     bl_label = "Jobs"
-    bl_parent_id = "RELIEVO_PT_main"
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
@@ -180,6 +220,10 @@ class RELIEVO_PT_jobs(RelievoTab, bpy.types.Panel):
             wrapped(box, warning, "INFO")
 
 
+class RELIEVO_PT_jobs(RelievoTab, Jobs, bpy.types.Panel):
+    bl_parent_id = "RELIEVO_PT_main"
+
+
 def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
     """Under the connection, where it is seen wherever the sidebar is scrolled to."""
     column = layout.box().column(align=True)
@@ -204,10 +248,6 @@ def _job_icon(job: Job) -> str:
     if job.state is JobState.CANCELLED:
         return "CANCEL"
     return "CHECKMARK" if job.applied else "INFO"
-
-
-def _spec(context: bpy.types.Context) -> AlgorithmSpec:
-    return find(algorithms(), typed.settings(context.scene).algorithm)
 
 
 def _draw_add_menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:

@@ -34,6 +34,10 @@ class Look(Protocol):
         """Bring the object to a later preview."""
         ...
 
+    def image_of(self, made: bpy.types.Object) -> bpy.types.Image | None:
+        """The picture on the object, for an Image Editor; None where there is none."""
+        ...
+
     def fingerprint(self, made: bpy.types.Object) -> tuple:
         """Changes when a person edits the object, and not when it is only moved."""
         ...
@@ -84,12 +88,15 @@ class Terrain:
         made.data = new
         bpy.data.meshes.remove(old)
 
+    def image_of(self, made: bpy.types.Object) -> bpy.types.Image | None:
+        return materials.color_image_of(made)
+
     def fingerprint(self, made: bpy.types.Object) -> tuple:
         return _edits(made)
 
     def leave(self, made: bpy.types.Object) -> None:
         """Its mesh is saved as any other."""
-        if (image := materials.color_image_of(made)) is not None:
+        if (image := self.image_of(made)) is not None:
             image.pack()
 
 
@@ -142,10 +149,12 @@ class Texture:
         worn = [(material.session_uid, len(typed.tree_of(material).nodes)) for material in materials]
         return (*_edits(made), worn)
 
-    def leave(self, made: bpy.types.Object) -> None:
+    def image_of(self, made: bpy.types.Object) -> bpy.types.Image | None:
         materials = typed.mesh(made).materials
-        image = textures.image_of(materials[0] if materials else None)
-        if image is not None:
+        return textures.image_of(materials[0] if materials else None)
+
+    def leave(self, made: bpy.types.Object) -> None:
+        if (image := self.image_of(made)) is not None:
             image.pack()
 
 
@@ -188,9 +197,12 @@ class Canvas:
         if picture is not None and image is not None:
             images.show(image, picture)
 
+    def image_of(self, made: bpy.types.Object) -> bpy.types.Image | None:
+        return paintings.picture_of(made)
+
     def fingerprint(self, made: bpy.types.Object) -> tuple:
         return _edits(made)
 
     def leave(self, made: bpy.types.Object) -> None:
-        if (image := paintings.picture_of(made)) is not None:
+        if (image := self.image_of(made)) is not None:
             image.pack()

@@ -95,11 +95,11 @@ class _Context:
 def draw(panel: type, context: Any = None) -> list[str]:
     """What a panel's poll() and draw() come to; [] where it is not shown."""
     context = context or _Context()
-    if hasattr(panel, "poll") and "poll" in vars(panel) and not panel.poll(context):  # type: ignore[attr-defined]
+    ours = [base for base in reversed(panel.__mro__) if base.__module__.startswith("blender_addon")]
+    members = {name: value for base in ours for name, value in vars(base).items() if not name.startswith("__")}
+    if "poll" in members and not panel.poll(context):  # type: ignore[attr-defined]
         return []
-    drawn = type(
-        panel.__name__, (), {name: value for name, value in vars(panel).items() if not name.startswith("__")}
-    )()
+    drawn = type(panel.__name__, (), members)()
     drawn.layout = Layout()
     drawn.draw(context)
     if hasattr(drawn, "draw_header_preset"):

@@ -1,0 +1,23 @@
+"""The image that an Image Editor shows, as the sample of an engine that makes surfaces of images."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import typed
+from ..readers import table
+from ..shared.algorithm import AlgorithmSpec
+from ..shared.catalog import algorithms
+
+
+def image_of(context: bpy.types.Context) -> bpy.types.Image | None:
+    """The image that the image editor shows, if this is one."""
+    space = context.space_data
+    return space.image if isinstance(space, bpy.types.SpaceImageEditor) else None
+
+
+def engine(scene: bpy.types.Scene) -> AlgorithmSpec | None:
+    """The engine that makes textures of images: the scene's where it is one, else the first; None where there is none."""
+    able = [spec for spec in algorithms() if spec.makes == "surface" and table.region_port(spec) is not None]
+    chosen = typed.settings(scene).algorithm
+    return next((spec for spec in able if spec.name == chosen), next(iter(able), None))
