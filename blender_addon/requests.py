@@ -219,6 +219,7 @@ def submit(
         "output": request.output,
         "frame": request.frame,
         "draft": request.draft,
+        "tiled_preview": typed.settings(context.scene).output.tiled_preview,
         "beside": wanted_beside is not None,
         "scene": context.scene.name,
         "sources": {port: [source.to_json() for source in given] for port, given in request.sources.items() if given},

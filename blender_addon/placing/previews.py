@@ -93,7 +93,8 @@ def _create(job: Job, preview: Any, jobs: Iterable[Job]) -> bool:
         made.matrix_world = target.matrix_world
     _hide(stand_in, made, list(_stand_ins.values()))
     _brought.update(_shared_datablocks() - before)
-    if job.purpose.get("frame") and target is None and not bpy.app.background:
+    frames = job.spec is not None and table.of(job.spec).frames
+    if frames and job.purpose.get("frame") and target is None and not bpy.app.background:
         viewport.frame(made)
     _stand_ins[job.id] = stand_in
     image_editors.follow(job, look.image_of(made))

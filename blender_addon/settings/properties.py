@@ -49,6 +49,11 @@ def _output_group() -> type:
     annotations["preview"] = bpy.props.BoolProperty(
         name="Live Preview", description="Show the result while it is being computed", default=True
     )
+    annotations["tiled_preview"] = bpy.props.BoolProperty(
+        name="Preview Repeats",
+        description="While a texture that tiles is being made, show it at least three times in each direction",
+        default=True,
+    )
     annotations["wear"] = bpy.props.BoolProperty(
         name="Put on Selected Mesh",
         description="Have the selected mesh wear a texture that is made in the Image Editor; else it is a material by itself",

@@ -17,6 +17,7 @@ from ..operators import engines
 from ..placing import results
 from ..settings import properties, property_table
 from ..shared.algorithm import AlgorithmSpec
+from ..shared.arrays import TEXTURE_SET
 from ..shared.jobs import JobState
 from ..shared.params import with_role
 from ..writers import table
@@ -112,6 +113,8 @@ class Output:
         if len(writer.items) > 1:
             column.prop(output, writer.setting, text="As")
         column.prop(output, "preview")
+        if output.preview and any(port.kind is TEXTURE_SET for port in shown_spec(context).outputs):
+            column.prop(output, "tiled_preview")
         if writer.frames:
             column.prop(output, "frame")
 

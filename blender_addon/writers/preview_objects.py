@@ -16,8 +16,9 @@ import numpy as np
 from .. import typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import COLOR_IMAGE, HEIGHT_MAP, TEXTURE, TEXTURE_SET, Array, ArrayKind
-from . import grid, images, maps, materials, paintings, record, terrain, texture_images, textures
+from . import grid, images, maps, materials, paintings, record, terrain, texture_images, textures, uv_sizes
 
+REPETITIONS = 3  # of a set that repeats, in each direction, so that all of its seams are seen
 ODD_SHARE = 0.05  # of the UVs' corners outside 0..1: more are a layout of UDIM tiles
 
 
@@ -113,6 +114,9 @@ class Texture:
 
     def make(self, name: str, purpose: Mapping[str, Any], target: bpy.types.Object | None) -> bpy.types.Object | None:
         uv_layer = purpose.get("uv_layer", "")
+        repetitions = REPETITIONS if purpose.get("tiled_preview", True) else 1
+        if target is None and "repeats" in self._first.attributes:
+            return self._make_swatch(name, purpose, repetitions)
         if target is None or not isinstance(target.data, bpy.types.Mesh) or uv_layer not in target.data.uv_layers:
             return None  # UVs that the backend makes come with the result
         made = target.copy()
@@ -124,7 +128,27 @@ class Texture:
         for collection in target.users_collection:
             collection.objects.link(made)
         is_tiled = _is_tiled(mesh.uv_layers[uv_layer])
-        material = textures.preview_material(name, uv_layer, is_tiled=is_tiled, on=target, colors=self._first)
+        material = textures.preview_material(
+            name, uv_layer, is_tiled=is_tiled, on=target, colors=self._first, repetitions=repetitions
+        )
+        textures.wear_alone(made, material)
+        self._show(made, self._first)
+        return made
+
+    def _make_swatch(self, name: str, purpose: Mapping[str, Any], repetitions: int) -> bpy.types.Object:
+        """A plane for a set that no mesh is going to wear, in its proportions, with its repetitions over the UVs."""
+        scene = bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene)
+        rows, columns = self._first.values.shape[:2]
+        across, down = (repetitions if axis in str(self._first.attributes["repeats"]) else 1 for axis in "xy")
+        width = uv_sizes.TILE_WIDTH_M * across
+        height = uv_sizes.TILE_WIDTH_M * down * rows / columns
+        mesh = bpy.data.meshes.new(name)
+        corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+        mesh.from_pydata([((x - 0.5) * width, (y - 0.5) * height, 0.0) for x, y in corners], [], [(0, 1, 2, 3)])
+        layer = mesh.uv_layers.new(name="UVMap")
+        layer.uv.foreach_set("vector", np.array([(x * across, y * down) for x, y in corners], np.float32).ravel())
+        made = record.place(name, mesh, tuple(purpose.get("location", (0.0, 0.0, 0.0))), scene)
+        material = textures.preview_material(name, layer.name, is_tiled=False, colors=self._first)
         textures.wear_alone(made, material)
         self._show(made, self._first)
         return made

@@ -99,21 +99,39 @@ def image_of(material: bpy.types.Material | None) -> bpy.types.Image | None:
 
 
 def preview_material(
-    name: str, uv_layer: str, *, is_tiled: bool, on: bpy.types.Object | None = None, colors: Array | None = None
+    name: str,
+    uv_layer: str,
+    *,
+    is_tiled: bool,
+    on: bpy.types.Object | None = None,
+    colors: Array | None = None,
+    repetitions: int = 1,
 ) -> bpy.types.Material:
     """A material whose texture is still empty. is_tiled: of UDIM tiles only the first is shown meanwhile. on, colors: the mesh, and
-    the colours that it is going to show; where they repeat, they do so as on the result.
+    the colours that it is going to show; where they repeat, they do so as on the result, and at least `repetitions` times each way.
     """
     material = _new_material(name)
-    goes_on = on is not None and colors is not None and surface_maps.repeats(colors)
+    goes_on = colors is not None and surface_maps.repeats(colors)
     node_for(material, surface_maps.SurfaceMap("texture", surface_maps.BASE_COLOR, (), repeats=goes_on), 0)
     typed.of(typed.tree_of(material).nodes[UV_NODE], bpy.types.ShaderNodeUVMap).uv_map = uv_layer
     if on is not None and colors is not None and goes_on:
-        worn = worn_by(on)
-        _repeat(material, colors, uv_layer, on, surface_nodes.tile_width_of(worn) if worn is not None else 0.0)
+        _repeat(material, colors, uv_layer, on, _preview_width(on, colors, uv_layer, repetitions))
     elif is_tiled:
         texture_node(material).extension = "CLIP"
     return material
+
+
+def _preview_width(on: bpy.types.Object, colors: Array, uv_layer: str, repetitions: int) -> float:
+    """Of one tile while the texture forms, in Blender units: what a person has set on the old one, else at most so much that its
+    seams are seen in all directions in which it repeats.
+    """
+    worn = worn_by(on)
+    if worn is not None and (width := surface_nodes.tile_width_of(worn)):
+        return width
+    size, (rows, columns) = uv_sizes.of_square(on, uv_layer), colors.values.shape[:2]
+    room = {"x": size[0], "y": size[1] * columns / rows}
+    directions = str(colors.attributes["repeats"])
+    return min(uv_sizes.tile_width(on, size), *(room[direction] / repetitions for direction in directions))
 
 
 def wear_alone(item: bpy.types.Object, material: bpy.types.Material) -> None:

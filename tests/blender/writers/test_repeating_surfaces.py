@@ -119,13 +119,34 @@ def test_a_material_is_not_overwritten_by_what_is_made_of_it() -> None:
     assert put(item, tiling(waves(32, 32)), recipe) == second
 
 
-def test_a_preview_repeats_as_the_result_will() -> None:
+def test_a_preview_repeats_at_least_three_times_each_way_and_else_as_the_result() -> None:
+    def shown(item: bpy.types.Object, repeats: str = "xy", **purpose: object) -> bpy.types.Material:
+        look = preview_objects.Texture.of(tiling(waves(16, 16), repeats))
+        made = look.make("Preview", {"uv_layer": UV, **purpose}, item).data.materials[0]
+        assert textures.texture_node(made).extension == "REPEAT"
+        return made
+
     item = wall()
-    look = preview_objects.Texture.of(tiling(waves(16, 16)))
-    made = look.make("Preview", {"uv_layer": UV}, item)
-    shown = made.data.materials[0]
-    np.testing.assert_allclose(repeats_of(shown), (2.0, 1.5), rtol=1e-5)
-    assert textures.texture_node(shown).extension == "REPEAT"
+    np.testing.assert_allclose(repeats_of(shown(item)), (4.0, 3.0), rtol=1e-5)
+    np.testing.assert_allclose(repeats_of(shown(item, "x")), (3.0, 2.25), rtol=1e-5)
+    np.testing.assert_allclose(repeats_of(shown(item, tiled_preview=False)), (2.0, 1.5), rtol=1e-5)
+    np.testing.assert_allclose(repeats_of(shown(wall(20.0, 10.0))), (10.0, 5.0), rtol=1e-5)
+    material = put(item, tiling(waves()))
+    material.node_tree.nodes[surface_nodes.TILE_WIDTH_NODE].outputs[0].default_value = 3.0
+    np.testing.assert_allclose(repeats_of(shown(item)), (4.0 / 3.0, 1.0), rtol=1e-5)
+
+
+def test_a_preview_without_a_mesh_is_a_plane_with_its_repetitions() -> None:
+    look = preview_objects.Texture.of(tiling(waves(32, 64), "x"))
+    made = look.make("Preview", {"location": (1.0, 2.0, 0.0)}, None)
+    bpy.context.view_layer.update()
+    uv = np.array([corner.uv for corner in made.data.uv_layers.active.data])
+    np.testing.assert_allclose((uv.min(axis=0), uv.max(axis=0)), ((0, 0), (3, 1)))
+    np.testing.assert_allclose(made.dimensions, (6.0, 1.0, 0.0), atol=1e-6)
+    assert tuple(look.image_of(made).size) == (64, 32)
+    assert textures.texture_node(made.data.materials[0]).extension == "REPEAT"
+    look.update(made, tiling(waves(64, 128), "x"))
+    assert tuple(look.image_of(made).size) == (128, 64)
 
 
 def test_a_scale_that_spoils_the_normal_map_is_noticed() -> None:
