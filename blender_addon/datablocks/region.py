@@ -1,4 +1,5 @@
-"""The part of an image that is the sample: a rectangle that belongs to the image and is saved with it.
+"""What an image is as a sample: the rectangle of it that is taken, and for a texture that was made in an Image Editor the image
+that it was made from. Both belong to the image and are saved with it.
 
 Pixels count from the lower left corner, as the Image Editor counts them.
 """
@@ -11,6 +12,7 @@ import bpy
 
 from .. import typed
 
+_SAMPLE_KEY = "relievo_sample"
 Region = tuple[int, int, int, int]  # left, bottom, columns, rows
 
 
@@ -51,6 +53,18 @@ def set_on(image: bpy.types.Image, region: Region) -> None:
     found = settings_of(image)
     found.x, found.y, found.width, found.height = region
     found.is_used = True
+
+
+def note_sample(image: bpy.types.Image, sample: bpy.types.Image) -> None:
+    """Say of a texture what it was made from."""
+    image[_SAMPLE_KEY] = sample.name
+
+
+def sample_of(image: bpy.types.Image) -> bpy.types.Image:
+    """What another texture is made from where this image is shown: the image itself, or the sample that it was made from, so that a
+    person who presses the button twice gets two textures of one sample.
+    """
+    return bpy.data.images.get(str(image.get(_SAMPLE_KEY, ""))) or image
 
 
 def is_render(image: bpy.types.Image) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import typed
+from ..datablocks import region
 from ..readers import table
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
@@ -14,6 +15,12 @@ def image_of(context: bpy.types.Context) -> bpy.types.Image | None:
     """The image that the image editor shows, if this is one."""
     space = context.space_data
     return space.image if isinstance(space, bpy.types.SpaceImageEditor) else None
+
+
+def sample(context: bpy.types.Context) -> bpy.types.Image | None:
+    """The image that a texture is made from in an image editor."""
+    found = image_of(context)
+    return region.sample_of(found) if found is not None else None
 
 
 def engine(scene: bpy.types.Scene) -> AlgorithmSpec | None:

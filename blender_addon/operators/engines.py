@@ -98,7 +98,7 @@ class RELIEVO_OT_texture_from_image(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        shown, spec = edited.image_of(context), edited.engine(context.scene)
+        shown, spec = edited.sample(context), edited.engine(context.scene)
         if spec is not None and shown is not None and (reason := why_not(context, spec, shown)):
             cls.poll_message_set(reason)
             return False
@@ -106,7 +106,7 @@ class RELIEVO_OT_texture_from_image(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        image = bpy.data.images.get(self.image) if self.image else edited.image_of(context)
+        image = bpy.data.images.get(self.image) if self.image else edited.sample(context)
         if image is None:
             raise InvalidInput(f"There is no image {self.image!r}." if self.image else "No image is shown.")
         spec = typed.present(edited.engine(context.scene))

@@ -50,10 +50,11 @@ class RELIEVO_OT_draw_region(bpy.types.Operator):
         return {"FINISHED"}
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        image = edited.image_of(context)
+        image = edited.sample(context)
         if image is None or 0 in region.size(image, context.scene):
             self.report({"ERROR"}, "Show an image in the Image Editor first")
             return {"CANCELLED"}
+        typed.of(context.space_data, bpy.types.SpaceImageEditor).image = image  # where a texture of it was shown
         self.image = image.name
         self._area = context.area
         self._canvas = next(part for part in context.area.regions if part.type == "WINDOW")
@@ -89,7 +90,8 @@ class RELIEVO_OT_draw_region(bpy.types.Operator):
     def _in_pixels(self, context: bpy.types.Context) -> tuple[int, int, int, int]:
         """What was dragged, cut to the image."""
         columns, rows = region.size(typed.present(bpy.data.images.get(self.image)), context.scene)
-        corners = [self._canvas.view2d.region_to_view(*corner) for corner in (self._start, self._end)]
+        dragged = (typed.present(self._start), typed.present(self._end))
+        corners = [self._canvas.view2d.region_to_view(*point) for point in dragged]
         sides = []
         for axis, most in ((0, columns), (1, rows)):
             ends = sorted(min(max(round(corner[axis] * most), 0), most) for corner in corners)

@@ -84,8 +84,7 @@ def place(session: Session, job: Job, generation: int, *, anywhere: bool = False
     job.purpose[SHOWN_KEY] = made.name
     job.purpose["shown_uid"] = made.session_uid
     made[JOB_KEY] = job.id
-    image_editors.follow(job, _picture_of(made))
-    image_editors.forget(job)
+    image_editors.follow(job, _picture_of(made), is_result=True)
     session.mark_applied(job)
     if is_variation:
         return True  # all of a strip is one step of undo: variations.settle()

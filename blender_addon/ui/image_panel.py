@@ -17,7 +17,7 @@ from ..shared.errors import UnknownAlgorithm
 from ..shared.params import Param, with_role
 from ..writers import images, texture_images
 from . import input_panel, panels
-from .sidebar import ImageTab, shown_image
+from .sidebar import ImageTab
 from .text_fit import wrapped
 
 _KINDS = {
@@ -38,13 +38,14 @@ class RELIEVO_PT_image(ImageTab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return shown_image(context) is not None
+        return edited.image_of(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, image = typed.present(self.layout), typed.present(shown_image(context))
+        layout, image = typed.present(self.layout), typed.present(edited.image_of(context))
         kind = images.kind_of(image)
         if kind:
-            layout.label(text=_KINDS.get(kind, kind), icon="IMAGE_DATA")
+            text = "Colours" if kind == "COLOR_IMAGE" and typed.color_space(image) == "sRGB" else _KINDS.get(kind, kind)
+            layout.label(text=text, icon="IMAGE_DATA")
         columns, rows = region.size(image, context.scene)
         size = f"{columns} x {rows} px"
         if pixel_size_m := images.pixel_size_of(image):
@@ -100,9 +101,9 @@ class RELIEVO_PT_image_texture(ImageTab, bpy.types.Panel):
         return edited.engine(typed.present(context.scene)) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, image = typed.present(self.layout), typed.present(shown_image(context))
+        layout, image = typed.present(self.layout), typed.present(edited.image_of(context))
         panels.draw_state(layout)
-        if requests.recipe_on(image) is not None:  # how it goes on at its borders
+        if region.sample_of(image) != image or requests.recipe_on(image) is not None:  # how it goes on at its borders
             layout.prop(context.space_data, "show_repeat", text="Repeat Image")
 
 

@@ -18,7 +18,7 @@ from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from . import curve_panel, drawing_panel, size_lines, sketch_panel
-from .sidebar import RelievoTab, shown_image, shown_spec
+from .sidebar import RelievoTab, shown_sample, shown_spec
 from .text_fit import wrapped
 
 
@@ -33,7 +33,7 @@ class Inputs:
         return bool(shown_spec(context).inputs)
 
     def draw(self, context: bpy.types.Context) -> None:
-        spec, shown = shown_spec(context), shown_image(context)
+        spec, shown = shown_spec(context), shown_sample(context)
         if scan_sources.has_cameras(spec):
             self._draw_scan(context, spec)
             return

@@ -23,7 +23,7 @@ from ..shared.params import with_role
 from ..writers import table
 from . import curve_panel, drawing_panel, failures, input_panel, result_panel, size_lines
 from .connection_panel import draw_connection
-from .sidebar import RelievoTab, shown_image, shown_spec
+from .sidebar import RelievoTab, shown_sample, shown_spec
 from .text_fit import on_a_bar, wrapped
 
 # The tab ------------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Generate:
     bl_options = {"HIDE_HEADER"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        spec, shown = shown_spec(context), shown_image(context)
+        spec, shown = shown_spec(context), shown_sample(context)
         row = typed.present(self.layout).row(align=True)
         row.scale_y = 1.5
         if shown is None:

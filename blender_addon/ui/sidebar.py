@@ -25,12 +25,12 @@ class ImageTab:
     bl_category = "Relievo"
 
 
-def shown_image(context: bpy.types.Context) -> bpy.types.Image | None:
-    """The image that a panel is about: the one that its editor shows, None in a 3D view."""
-    return edited.image_of(context)
+def shown_sample(context: bpy.types.Context) -> bpy.types.Image | None:
+    """The sample that a panel is about: in an Image Editor what it shows, or what that was made from; None in a 3D view."""
+    return edited.sample(context)
 
 
 def shown_spec(context: bpy.types.Context) -> AlgorithmSpec:
     """The engine that a panel is about: in an Image Editor the one that makes textures of images, else the scene's."""
-    found = edited.engine(typed.present(context.scene)) if shown_image(context) is not None else None
+    found = edited.engine(typed.present(context.scene)) if shown_sample(context) is not None else None
     return found or find(algorithms(), typed.settings(context.scene).algorithm)

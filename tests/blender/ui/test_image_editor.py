@@ -84,6 +84,10 @@ def test_a_texture_of_the_shown_image_takes_its_place_in_the_editor() -> None:
     assert colors(space.image)[:, 0].min() > 0.2, "of the region alone, which has nothing black"
     assert {"Repeat Image", "Texture from a Sample, seed 3"} <= set(drawn(space))
     assert bpy.context.scene.relievo.texture.from_exemplar.image is None, "the 3D view's picker is left alone"
+    first = space.image
+    assert "Stones" in drawn(space), "another texture is made from the same sample"
+    bpy.ops.relievo.texture_from_image(image="Stones")
+    assert space.image not in (first, image)
     space.image = other
     bpy.ops.relievo.texture_from_image(image="Stones")
     assert space.image == other, "what a person has turned to is left alone"
@@ -114,11 +118,14 @@ def test_on_request_the_selected_mesh_wears_it_and_more_samples_come_from_the_pi
     assert made[:, 40:56, 1].mean() > 2 * made[:, 40:56, 0].mean(), "grass where it is white"
 
 
-def test_previews_are_shown_and_the_sample_is_back_when_nothing_comes_of_them() -> None:
+def test_previews_are_shown_repeated_and_what_was_shown_is_back_when_nothing_comes_of_them() -> None:
     sample, preview = photograph("Stones", (0.8, 0.1, 0.1)), bpy.data.images.new("Preview", 8, 8)
     space = editor(sample)
-    job = Job(id="1", algorithm="texture", label="Texture 1", params={}, purpose={image_editors.EDITED: "Stones"})
+    purpose = {image_editors.EDITED: "Stones", "tiled_preview": True}
+    job = Job(id="1", algorithm="texture", label="Texture 1", params={}, purpose=purpose)
     image_editors.follow(job, preview)
-    assert space.image == preview
+    assert (space.image, space.show_repeat) == (preview, True)
+    assert "Stones" in drawn(space)
+    bpy.data.images.remove(preview)
     image_editors.end(job)
-    assert space.image == sample
+    assert (space.image, space.show_repeat) == (sample, False)
