@@ -110,6 +110,13 @@ def collect(
     given: dict[str, tuple[Source, ...]] = {}
     for port in spec.inputs:
         text = texts.get(port.name, "")
+        if shown is not None and port == table.region_port(spec) and port.is_replaced(params):
+            label = next(parameter.label for parameter in spec.parameters if parameter.name == port.unless)
+            raise InvalidInput(
+                f"{label} is set, so the image would not be read.",
+                hint=f"Clear {label} under Settings.",
+                field=port.unless,
+            )
         if port.is_replaced(params):
             given[port.name] = ()
         elif scan_sources.follows_cameras(spec, port):

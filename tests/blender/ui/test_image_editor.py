@@ -105,6 +105,10 @@ def test_on_request_the_selected_mesh_wears_it_and_more_samples_come_from_the_pi
     with pytest.raises(RuntimeError, match="no image is picked"):
         bpy.ops.relievo.texture_from_image(image="Stones")
     settings = bpy.context.scene.relievo.texture
+    settings.model = "trained.safetensors"
+    with pytest.raises(RuntimeError, match="the image would not be read"):
+        bpy.ops.relievo.texture_from_image(image="Stones")
+    settings.model = ""
     settings.more_exemplar[0].image = bpy.data.images["Grass"]
     for name in ("Stones", "Grass"):
         region.set_on(bpy.data.images[name], (0, 0, 30, 48))
