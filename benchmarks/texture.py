@@ -1,8 +1,9 @@
 """Claim: a texture from a sample is nearer to it than image quilting's, tiles without a seam, and is made much faster than GPDM's.
 
-Three parts. `quality`: ten samples at 256 x 256 beside image quilting (benchmarks/peers/quilting.py): distances, seams, copies,
+Four parts. `quality`: ten samples at 256 x 256 beside image quilting (benchmarks/peers/quilting.py): distances, seams, copies,
 repetition. `gpdm`: 128 x 128 colours to the held-out distance that GPDM as published ends at (benchmarks/peers/gpdm.py), by time.
-`speed`: 512 x 512 colours, and a tiling set of seven channels at 2048 x 2048 with its peak memory. --sheet draws all samples
+`speed`: 512 x 512 colours, and a tiling set of seven channels at 2048 x 2048 with its peak memory. `generator`, only where it is
+asked for, since it trains for hours: benchmarks/texture_generator.py. --sheet draws all samples
 beside both results. Needs the textures beside the repository (../shared/data) or --data.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks import texture_generator
 from benchmarks.machine import describe_machine, print_machine, save_result
 from shared.srgb import linear_to_srgb, srgb_to_linear
 
@@ -66,9 +68,14 @@ print(json.dumps({"seconds": time.perf_counter() - began, "peak_gib": peak / 2**
 def main(argv: list[str] | None = None) -> int:
     """Print the tables and keep the result; 0 when everything asked for is reached, else 1."""
     parser = argparse.ArgumentParser(prog="relievo.py bench texture", description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--part", choices=("quality", "gpdm", "speed", "all"), default="all")
+    parser.add_argument("--part", choices=("quality", "gpdm", "speed", "generator", "all"), default="all")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the textures")
     parser.add_argument("--sheet", type=Path, help="picture of all samples beside both results")
+    parser.add_argument(
+        "--runs", type=Path, default=ROOT / "out" / "bench" / "textures", help="generator: its trainings"
+    )
+    parser.add_argument("--minutes", type=float, default=15.0, help="generator: of training for each sample")
+    parser.add_argument("--peer-minutes", type=float, default=60.0, help="generator: of training for the spatial GAN")
     options = parser.parse_args(argv)
     if not options.data.is_dir():
         print(f"There is no folder {options.data}; --data names the folder of the textures.")
@@ -76,8 +83,10 @@ def main(argv: list[str] | None = None) -> int:
     machine = describe_machine()
     print_machine(machine)
     reached = True
-    for name, part in (("quality", quality), ("gpdm", against_gpdm), ("speed", speed)):
-        if options.part in (name, "all"):
+    for name, part in (
+        ("quality", quality), ("gpdm", against_gpdm), ("speed", speed), ("generator", texture_generator.part),
+    ):  # fmt: skip
+        if options.part == name or (options.part == "all" and name != "generator"):
             result = part(options)
             reached = reached and result["reached"]
             print(

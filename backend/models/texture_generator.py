@@ -1,13 +1,14 @@
 """A small fully convolutional generator of textures: fields of noise, coarse to fine, become channels of a material.
 
 At each level of a pyramid the features of the coarser one are doubled in size, joined by noise of their own, and go through two
-convolutions; the last level makes four pixels of each of its cells. Nothing is normalised over the image and no convolution pads,
-so that what stands at a place depends on the noise around it alone: a texture can be made in pieces that agree, of any size, and on
-noise that repeats it is a tile. nn.Module only: noise comes from the caller.
+convolutions; the last level has one, and one that makes four pixels of each of its cells. Nothing is normalised over the image and
+no convolution pads, so that what stands at a place depends on the noise around it alone: a texture can be made in pieces that
+agree, of any size, and on noise that repeats it is a tile. nn.Module only: noise comes from the caller.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -19,6 +20,7 @@ WIDTHS = (64, 64, 64, 48, 32)  # features of the levels, coarse to fine
 NOISES = (16, 8, 8, 4, 4)  # maps of noise that join each level
 SLOPE = 0.2  # of the leaky ReLU
 FINEST = 2  # pixels per cell of the last level
+REACH = LAST_REACH = 2  # cells that the convolutions of a level reach: two of its own; one and the head at the last one
 
 Noise = Callable[[int, int, int], Tensor]
 """(level, channels, margin) -> [B, channels, rows, columns] of deviation 1: noise for every cell of the window at that level and
@@ -35,7 +37,7 @@ class TextureGenerator(nn.Module):
         self.channels, self.noises = channels, tuple(noises)
         before = (0, *widths[:-1])
         self.first = nn.ModuleList(nn.Conv2d(a + n, b, 3) for a, n, b in zip(before, noises, widths, strict=True))
-        self.second = nn.ModuleList(nn.Conv2d(width, width, 3) for width in widths)
+        self.second = nn.ModuleList(nn.Conv2d(width, width, 3) for width in widths[:-1])
         self.head = nn.Conv2d(widths[-1], channels * FINEST**2, 3)
         self.margins = _margins(len(widths))
 
@@ -47,14 +49,16 @@ class TextureGenerator(nn.Module):
     def forward(self, noise: Noise) -> Tensor:
         """The window [B, channels, H, W] that the noise is for."""
         values: Tensor | None = None
-        for level, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
+        for level, first in enumerate(self.first):
             margin = self.margins[level]
             chance = noise(level, self.noises[level], margin)
             values = chance if values is None else _joined(values, chance)
-            values = _rectified(second(_rectified(first(values))))
+            values = _rectified(first, values)
+            if level < len(self.second):
+                values = _rectified(self.second[level], values)
         assert values is not None
         made = F.pixel_shuffle(self.head(values), FINEST)
-        beyond = FINEST * (self.margins[-1] - 3)
+        beyond = FINEST * (self.margins[-1] - LAST_REACH)
         return made[:, :, beyond : made.shape[2] - beyond, beyond : made.shape[3] - beyond]
 
 
@@ -69,18 +73,30 @@ def _joined(values: Tensor, chance: Tensor) -> Tensor:
     return whole.view(batch, 2 * rows, 2 * columns, -1).permute(0, 3, 1, 2)
 
 
-def _rectified(values: Tensor) -> Tensor:
-    return F.leaky_relu(values, SLOPE, inplace=not torch.is_grad_enabled())
+def _rectified(convolution: nn.Module, values: Tensor) -> Tensor:
+    """A convolution and a leaky ReLU: on the CPU in one pass of oneDNN where no gradient is wanted."""
+    if torch.is_grad_enabled() or values.device.type != "cpu" or not _can_fuse():
+        return F.leaky_relu(convolution(values), SLOPE)
+    return torch.ops.mkldnn._convolution_pointwise(
+        values, convolution.weight, convolution.bias, [0, 0], [1, 1], [1, 1], 1, "leaky_relu", [SLOPE], ""
+    )
+
+
+@functools.cache
+def _can_fuse() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
 def _margins(levels: int) -> list[int]:
-    """Cells beyond a window that each level takes on each side, the finest at last: two for its convolutions, and half of what the
-    next one takes; that is an even number, so that cells are never halved."""
-    margins, beyond = [], 1  # the head's convolution
-    for _ in range(levels):
-        margins.append(2 * math.ceil((beyond + 2) / 2) if len(margins) < levels - 1 else beyond + 2)
-        beyond = margins[-1] // 2
-    return margins[::-1]
+    """Cells beyond a window that each level takes on each side, the finest at last: what its convolutions need, and at least
+    half of what the next one takes, which then takes twice what is left of it."""
+    coarsest = LAST_REACH
+    for _ in range(levels - 1):
+        coarsest = math.ceil(coarsest / 2) + REACH
+    margins = [coarsest]
+    for _ in range(levels - 1):
+        margins.append(2 * (margins[-1] - REACH))
+    return margins
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

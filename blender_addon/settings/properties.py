@@ -23,7 +23,16 @@ from . import older_files, pickers, property_table
 def parameter_annotations(spec: AlgorithmSpec, *, scene_units: bool) -> dict[str, Any]:
     """One bpy property a parameter."""
     described = (property_table.describe(parameter, scene_units=scene_units) for parameter in spec.parameters)
-    return {entry.name: getattr(bpy.props, entry.factory)(**entry.arguments) for entry in described}
+    return {
+        entry.name: getattr(bpy.props, entry.factory)(**entry.arguments, **_path_options(entry)) for entry in described
+    }
+
+
+def _path_options(entry: property_table.Property) -> dict[str, Any]:
+    """From 4.5 on a path says that it may be relative to the .blend file, which older versions allow of all."""
+    if entry.arguments.get("subtype") != "FILE_PATH" or bpy.app.version < (4, 5, 0):
+        return {}
+    return {"options": {"ANIMATABLE", "PATH_SUPPORTS_BLEND_RELATIVE"}}
 
 
 def _algorithm_groups(spec: AlgorithmSpec) -> list[type]:

@@ -12,7 +12,7 @@ from backend.algorithms.textures.channels import Channels
 from shared.material_maps import COLORS
 from shared.srgb import srgb_to_linear
 
-LEVELS = 65536  # of sRGB in the table to linear
+CODES = 65536  # that a bfloat16 can be
 FLAT = 0.998  # of a normal's length that may lie in the plane
 
 
@@ -21,48 +21,56 @@ class Decoder:
 
     def __init__(self, channels: Channels, device: torch.device, drop: Sequence[str] = ()) -> None:
         self.device = device
-        self._mean, self._low, self._high = (
-            part.to(device)[None, :, None, None] for part in (channels.mean, channels.low, channels.high)
-        )
-        starts, start = {}, 0
+        self._bounds = [part.tolist() for part in (channels.mean, channels.low, channels.high)]
+        self._is_color: list[bool] = []
+        starts: dict[str, int] = {}
         for name in channels.names:
-            starts[name] = start
-            start += values_of(name)
+            starts[name] = len(self._is_color)
+            self._is_color += [name in COLORS] * values_of(name)
         names = sorted((name for name in channels.names if name not in drop), key=lambda name: name not in COLORS)
-        self.maps = [(name, starts[name], values_of(name), 1 if values_of(name) == 1 else 3) for name in names]
-        self.width = sum(width for *_, width in self.maps)
-        self._table = srgb_to_linear(np.arange(LEVELS) / (LEVELS - 1)).astype(np.float32)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for name, *_ in self.maps)
+        self.maps = [(name, starts[name], values_of(name)) for name in names]
+        self.width = sum(_width(name) for name in names)
+        codes = torch.arange(CODES).to(torch.int16).view(torch.bfloat16).float().nan_to_num()
+        self._tables = [self._decoded(codes.numpy()[None], number)[0] for number in range(len(self._is_color))]
 
     def slices(self) -> dict[str, slice]:
         """Where each map is among the last axis of what write() fills."""
         found, start = {}, 0
-        for name, _, _, width in self.maps:
-            found[name] = slice(start, start + width)
-            start += width
+        for name, _, _ in self.maps:
+            found[name] = slice(start, start + _width(name))
+            start += _width(name)
         return found
 
     def write(self, values: Tensor, out: np.ndarray) -> None:
         """values [1, V, h, w] without their mean, into out [h, w, width]."""
-        whole = torch.minimum(torch.maximum(values.float() + self._mean, self._low), self._high)
-        laid = whole[0].permute(1, 2, 0).cpu().numpy()
-        for (name, start, count, _), place in zip(self.maps, self.slices().values(), strict=True):
-            part = laid[..., start : start + count]
-            if name in COLORS:
-                levels = (part * np.float32(LEVELS - 1) + np.float32(0.5)).astype(np.uint16)
-                out[..., place] = self._table[levels]
-            elif name == "normal":
-                out[..., place] = _normals(part)
+        laid = values[0].cpu()
+        for (name, start, count), place in zip(self.maps, self.slices().values(), strict=True):
+            parts = [self._one(laid[number], number) for number in range(start, start + count)]
+            if name == "normal":
+                out[..., place] = _normals(np.stack(parts, axis=2))
             else:
-                out[..., place] = part
+                for number, part in enumerate(parts):
+                    out[..., place.start + number] = part
+
+    def _one(self, values: Tensor, number: int) -> np.ndarray:
+        """One value of each pixel [h, w]. There are few bfloat16: they are looked up."""
+        if values.dtype == torch.bfloat16:
+            return np.take(self._tables[number], values.view(torch.int16).numpy().view(np.uint16), mode="clip")
+        return self._decoded(values.float().numpy(), number)
+
+    def _decoded(self, values: np.ndarray, number: int) -> np.ndarray:
+        mean, low, high = (part[number] for part in self._bounds)
+        whole = np.clip(values.astype(np.float64) + mean, low, high)
+        return (srgb_to_linear(whole) if self._is_color[number] else whole).astype(np.float32)
 
 
 def values_of(name: str) -> int:
     """Numbers per pixel that a map is encoded in."""
     return 3 if name in COLORS else 2 if name == "normal" else 1
+
+
+def _width(name: str) -> int:
+    return 1 if values_of(name) == 1 else 3
 
 
 def _normals(part: np.ndarray) -> np.ndarray:

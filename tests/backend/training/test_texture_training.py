@@ -80,7 +80,7 @@ def test_a_run_in_legs_is_the_run_in_one_go(case: str, folder: Path, tmp_path: P
 
 
 def test_the_compact_generator_comes_near_its_pictures(folder: Path, tmp_path: Path) -> None:
-    train(TextureCompact, compact(folder), tmp_path, Limits(steps=60))
+    train(TextureCompact, compact(folder, estimate=True, length=40), tmp_path, Limits(steps=40))
     losses = [json.loads(line)["distance"] for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
     assert losses[-1] < 0.7 * losses[0]
     with safe_open(tmp_path / "weights.safetensors", "pt") as file:
@@ -116,7 +116,7 @@ def test_regularised_steps_are_those_that_were_published(folder: Path) -> None:
 def test_the_weights_of_the_regularised_variant_are_heard(folder: Path) -> None:
     def reconstruction(**values: Any) -> float:
         training = SpatialGan(gan(folder, reg=True, rate=5e-3, **values), CPU, step_generator(0, -1))
-        for number in range(40):
+        for number in range(30):
             losses = training.step(number, step_generator(0, number))
         weight = values.get("reconstruction_weight", 1.0)
         pixels = 3 * 25 * 25 if values.get("reconstruction") == "published" else 1
