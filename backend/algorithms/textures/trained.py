@@ -117,6 +117,7 @@ class Compact(Generator):
 def _fold(network: TextureGenerator, inverse: Tensor) -> None:
     """Makes the last convolution give values in place of channels."""
     four, count = FINEST**2, inverse.shape[1]
+    assert network.head.bias is not None
     weight = network.head.weight.detach().view(count, four, *network.head.weight.shape[1:])
     bias = network.head.bias.detach().view(count, four)
     values = len(inverse)

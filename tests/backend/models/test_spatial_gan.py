@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from backend.models.spatial_gan import (
 )
 
 
-def generator(layers: int = 5, **shape: int) -> SpatialGenerator:
+def generator(layers: int = 5, **shape: Any) -> SpatialGenerator:
     """Small, with weights that give contrast and statistics that are settled."""
     draw = torch.Generator().manual_seed(1)
     network = SpatialGenerator(3, **{"layers": layers, "width": 4, "local": 5, **shape})

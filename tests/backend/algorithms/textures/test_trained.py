@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def compact() -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     return file_tensors(network, channels), {"model": "texture", **about}
 
 
-def gan(**more: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    shape = {"layers": 3, "width": 4, "local": 6, **more}
+def gan(**more: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    shape: dict[str, Any] = {"layers": 3, "width": 4, "local": 6, **more}
     channels = spread([{"base_color": MAPS["base_color"]}])
     network = spatial_gan.SpatialGenerator(3, **shape)
     draw = torch.Generator().manual_seed(0)
@@ -53,7 +54,11 @@ def gan(**more: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     return file_tensors(network, channels), {"model": "texture-spatial-gan", **described(channels, shape)}
 
 
-FILES = {"compact": compact, "gan": gan, "psgan": lambda: gan(periodic=3, around=2)}
+FILES: dict[str, Callable[[], tuple[dict[str, torch.Tensor], dict[str, Any]]]] = {
+    "compact": compact,
+    "gan": gan,
+    "psgan": lambda: gan(periodic=3, around=2),
+}
 
 
 @pytest.fixture(autouse=True)
