@@ -13,22 +13,11 @@ import atexit
 def _modules() -> tuple:
     from . import operators, preferences, pump
     from .datablocks import class_tags, curve_tags, region
-    from .settings import properties, scattering
+    from .settings import properties, scattering, wearing
     from .ui import image_panel, panels, swatches
 
-    return (
-        preferences,
-        class_tags,
-        curve_tags,
-        region,
-        properties,
-        scattering,
-        operators,
-        swatches,
-        panels,
-        image_panel,
-        pump,
-    )
+    settings = (class_tags, curve_tags, region, properties, scattering, wearing)
+    return preferences, *settings, operators, swatches, panels, image_panel, pump
 
 
 def register() -> None:

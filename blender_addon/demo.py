@@ -58,6 +58,7 @@ def make(plan: dict[str, Any]) -> dict[str, Any]:
     tell("terrain", 0.0, "building the terrain")
     terrain = place(jobs[-1])
     np.save(Path(plan["work"]) / "height.npy", height.values)
+    dress(terrain)
     set_stage(terrain, height.values, height.pixel_size_m, plan)
     tell("render", 0.0, "rendering")
     render(plan)
@@ -146,6 +147,12 @@ def place(job: Any) -> bpy.types.Object:
     if job.held or job.error is not None:
         raise job.error or RuntimeError(job.held)
     return results.find_shown(job)
+
+
+def dress(terrain: bpy.types.Object) -> None:
+    """The ground textures that ship, as the button Wear Textures puts them on."""
+    bpy.context.view_layer.objects.active = terrain
+    bpy.ops.relievo.wear_textures()  # pyright: ignore[reportAttributeAccessIssue]  # the add-on's own operators
 
 
 # The picture ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOR_TYPES = {1: 0, 3: 2}  # by channels: grey, RGB (PNG specification, 11.2.1)
+COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGB with alpha (PNG specification, 11.2.1)
 BAND_BYTES = 4 << 20
 SMALL, FAST = 3, 1  # levels of zlib: the next ones take twice the time for the last few per cent; where a person waits
 THREADS = 4
@@ -24,7 +24,7 @@ _UP = 2  # the filter: each byte less the one above (12.8 says to choose one for
 
 
 def encode(values: np.ndarray, *, level: int = SMALL, comment: str = "", srgb: bool = False) -> Iterator[bytes]:
-    """The parts of a PNG file for uint8 or uint16 values, [H, W] grey or [H, W, 3] RGB, top row first, in order.
+    """The parts of a PNG file for uint8 or uint16 values, [H, W] grey, [H, W, 3] RGB or [H, W, 4] with alpha, from the top.
 
     level: zlib's, 1 to 9. comment: kept in the file under "Comment". srgb: the file says that its colours are sRGB.
     Raises ValueError for values of another type or shape.
@@ -32,7 +32,7 @@ def encode(values: np.ndarray, *, level: int = SMALL, comment: str = "", srgb: b
     rows, columns = values.shape[:2]
     channels = values.shape[2] if values.ndim == 3 else 1
     if values.dtype not in (np.uint8, np.uint16) or channels not in COLOR_TYPES:
-        raise ValueError(f"a PNG holds uint8 or uint16, grey or RGB; not {values.dtype} {values.shape}")
+        raise ValueError(f"a PNG holds uint8 or uint16, grey, RGB or RGBA; not {values.dtype} {values.shape}")
     yield SIGNATURE
     yield _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8 * values.itemsize, COLOR_TYPES[channels], 0, 0, 0))
     if srgb:

@@ -17,6 +17,7 @@ from . import (
     sketches,
     unwrapping,
     variations,
+    wearing,
 )
 
 MODULES = (
@@ -34,6 +35,7 @@ MODULES = (
     sketches,
     unwrapping,
     variations,
+    wearing,
 )
 
 

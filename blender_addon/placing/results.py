@@ -16,7 +16,7 @@ from .. import requests, typed
 from ..link.job_records import Job
 from ..link.session import Session
 from ..readers import scans
-from ..settings import scattering
+from ..settings import scattering, wearing
 from ..shared.algorithm import Arrays, find
 from ..shared.arrays import MESH
 from ..shared.catalog import algorithms
@@ -292,6 +292,7 @@ def _settle(item: bpy.types.Object) -> None:
     """What else an object needs to know once a result stands in it."""
     companions.note(item)
     scattering.renew(item)
+    wearing.renew(item)
 
 
 def preparing_share(job: Job) -> float | None:

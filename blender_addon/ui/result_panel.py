@@ -27,7 +27,7 @@ from ..writers import (
     textures,
     water,
 )
-from . import failures
+from . import failures, wearing_box
 from .sidebar import RelievoTab
 from .text_fit import wrapped
 
@@ -77,6 +77,7 @@ def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: Algor
             row.operator("relievo.base", icon="MESH_CUBE", depress=base.modifier_of(item) is not None)
         _draw_state(box, item)
         _draw_scatter(box, item)
+        wearing_box.draw(box, item)
     failures.draw(box, _newest(item, spec))
 
 

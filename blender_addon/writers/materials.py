@@ -9,14 +9,15 @@ own, since its images are in it. Colours are linear.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 
 from .. import compat, typed
 from ..shared.arrays import Array
-from . import ground, images, own_data
-from .shader_graph import ShaderGraph, Socket
+from . import ground, images, own_data, worn_grounds
+from .ground_images import Ground
+from .shader_graph import Color, ShaderGraph, Socket, Value
 
 NAME = "Relievo Terrain"
 LOW_KEY, HIGH_KEY = (
@@ -27,6 +28,7 @@ AREA_KEY = "relievo_area_m2"
 ROUGHNESS = "roughness"  # attribute of a terrain that has colours
 HAZE_KEY = "relievo_haze"  # share of light lost per metre of air; 0 or absent: none
 _KEY, _VERSION = "relievo_material", 1
+GROUNDS_KEY = "relievo_ground_material"  # of a material in which a terrain wears texture sets
 _HEIGHT_NODE, _COLOR_NODE = "Relievo Height", "Relievo Color"
 
 ROCK_DARK, ROCK_LIGHT = (0.100, 0.080, 0.066), (0.27, 0.222, 0.178)
@@ -53,6 +55,20 @@ class _Ground:
     maps: Mapping[str, Socket]
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """A layer of the terrain material. where: the share of what lies below that it covers, 0..1."""
+
+    name: str
+    where: Value
+    color: Color
+
+
+LAYERS = ("Rock", "Scree", "Sediment", "Grass", "Snow")  # those that can wear a texture set
+SNOW_LAYER, WATER_LAYER = LAYERS[-1], "Water"
+Grounds = Mapping[str, Ground]
+
+
 def set_range(item: bpy.types.Object, heights: Array) -> None:
     """Tell the material the object's range of heights, metres in the object's own space."""
     item[LOW_KEY], item[HIGH_KEY] = float(heights.values.min()), float(heights.values.max())
@@ -62,8 +78,8 @@ def set_range(item: bpy.types.Object, heights: Array) -> None:
 
 def wear(item: bpy.types.Object) -> None:
     """Give a terrain the shared material, unless it wears one already that is not bound to a displacement image."""
-    worn = typed.mesh(item).materials
-    if len(worn) and worn[0] is not None and height_image_of(item) is None:
+    worn = first(item)
+    if worn is not None and height_image_of(item) is None and not (GROUNDS_KEY in worn and color_image_of(item)):
         return
     _put_on(item, _shared())
 
@@ -73,11 +89,12 @@ def wear_colored(item: bpy.types.Object, image: bpy.types.Image) -> bool:
 
     False where it wears a material that the user has given it, which stays as it is.
     """
-    worn = _first(item)
+    worn = first(item)
     if worn is not None and color_image_of(item) is not None and height_image_of(item) is None:
         images.renew(typed.of(typed.tree_of(worn).nodes[_COLOR_NODE], bpy.types.ShaderNodeTexImage), image)
         return True
-    if worn is not None and worn.get(_KEY) != _VERSION and height_image_of(item) is None:
+    is_ours = worn is not None and (worn.get(_KEY) == _VERSION or GROUNDS_KEY in worn)
+    if worn is not None and not is_ours and height_image_of(item) is None:
         return False
     material = bpy.data.materials.new(f"{item.name} material")
     graph = ShaderGraph(_empty(material))
@@ -85,6 +102,78 @@ def wear_colored(item: bpy.types.Object, image: bpy.types.Image) -> bool:
     graph.tree.nodes.active = graph.tree.nodes[_COLOR_NODE]  # what Solid shading shows, and what a bake would write to
     _put_on(item, material)
     return True
+
+
+def wear_grounds(item: bpy.types.Object, grounds: Grounds, *, by: Mapping[str, str]) -> bpy.types.Material:
+    """Give a terrain a material of its own, or a new one, in which its layers wear texture sets; its colours stay.
+
+    by: the attribute with the weights of each layer, for a terrain that has colours; empty for one with the layers of the terrain
+    material.
+    """
+    material = bpy.data.materials.new(f"{item.name} ground")
+    graph = ShaderGraph(_empty(material))
+    image = color_image_of(item)
+    if image is None:
+        maps = {name: graph.attribute(name) for name in ("flow", "sediment", "wear")}
+        output = graph.node("ShaderNodeOutputMaterial")
+        graph.feed(output.inputs["Surface"], _haze(graph, _layers(graph, maps, grounds).outputs["BSDF"]))
+    else:
+        _colored_surface(graph, _colors(graph, image), _weighed(graph, grounds, by))
+        graph.tree.nodes.active = graph.tree.nodes[_COLOR_NODE]
+    material[GROUNDS_KEY] = _VERSION
+    _put_first(item, material)
+    return material
+
+
+def wear_again(item: bpy.types.Object, material: bpy.types.Material | None) -> None:
+    """Give a terrain a material that it wore before; the shared one where that is gone."""
+    image = color_image_of(item)
+    if material is not None or image is None:
+        _put_first(item, material if material is not None else _shared())
+        return
+    _put_first(item, _shared())
+    wear_colored(item, image)
+
+
+def _put_first(item: bpy.types.Object, material: bpy.types.Material) -> None:
+    worn = typed.mesh(item).materials
+    if len(worn):
+        worn[0] = material
+    else:
+        worn.append(material)
+
+
+def worn_with_grounds(item: bpy.types.Object) -> bpy.types.Material | None:
+    """The material in which a terrain wears texture sets, None where it wears none. Cheap: for draw()."""
+    material = first(item) if isinstance(item.data, bpy.types.Mesh) else None
+    return material if material is not None and material.get(GROUNDS_KEY) == _VERSION else None
+
+
+def _weighed(graph: ShaderGraph, grounds: Grounds, by: Mapping[str, str]) -> list[worn_grounds.Layer]:
+    """The grounds of a terrain that has colours: by its attributes, or by slope and height where it has none."""
+    if not by:
+        maps = {name: graph.attribute(name) for name in ("flow", "sediment")}
+        stack = _stack(graph, _ground(graph, maps))
+        return [replace(layer, color=None) for layer in _worn(graph, stack, grounds)]
+    weights = {name: graph.attribute(attribute) for name, attribute in by.items() if name in grounds}
+    bare: Value = 1.0
+    for weight in weights.values():
+        bare = graph.math("SUBTRACT", bare, weight)
+    layers = [worn_grounds.Layer(weight, grounds[name]) for name, weight in weights.items()]
+    return [*layers, worn_grounds.Layer(graph.math("MAXIMUM", bare, 1e-4), None)]
+
+
+def _colored_surface(graph: ShaderGraph, colors: Socket, layers: list[worn_grounds.Layer]) -> None:
+    """The terrain's colours with the detail of the sets that it wears."""
+    output = graph.node("ShaderNodeOutputMaterial")
+    worn = worn_grounds.shaded(graph, layers)
+    shader = graph.node("ShaderNodeBsdfPrincipled")
+    graph.feed(shader.inputs["Base Color"], graph.vector("MULTIPLY", colors, worn.color))
+    dry = _roughness(graph, {ROUGHNESS: graph.attribute(ROUGHNESS)})
+    graph.feed(shader.inputs["Roughness"], graph.math("ADD", dry, worn.rough))
+    graph.feed(shader.inputs["Specular IOR Level"], 0.25)
+    graph.feed(shader.inputs["Normal"], _raised(graph, worn.height))
+    graph.feed(output.inputs["Surface"], shader.outputs["BSDF"])
 
 
 def wear_displaced(
@@ -115,7 +204,7 @@ def wear_displaced(
 
 def color_image_of(item: bpy.types.Object) -> bpy.types.Image | None:
     """The image that colours a terrain, None where it has the layers of the terrain material or the user's own."""
-    material = _first(item)
+    material = first(item)
     node = (
         material.node_tree.nodes.get(_COLOR_NODE) if material is not None and material.node_tree is not None else None
     )
@@ -128,14 +217,15 @@ def _colors(graph: ShaderGraph, image: bpy.types.Image) -> Socket:
     return sampled.outputs["Color"]
 
 
-def _first(item: bpy.types.Object) -> bpy.types.Material | None:
+def first(item: bpy.types.Object) -> bpy.types.Material | None:
+    """The material in a mesh's first slot."""
     worn = typed.mesh(item).materials
     return worn[0] if len(worn) else None
 
 
 def height_image_of(item: bpy.types.Object) -> bpy.types.Image | None:
     """The image that the object's first material displaces it by, None where there is none."""
-    material = _first(item)
+    material = first(item)
     node = (
         material.node_tree.nodes.get(_HEIGHT_NODE) if material is not None and material.node_tree is not None else None
     )
@@ -150,7 +240,7 @@ def _put_on(item: bpy.types.Object, material: bpy.types.Material) -> None:
     old, worn[0] = worn[0], material
     if old is None or old.users or old.library is not None:
         return
-    if old.get(_KEY) == _VERSION:
+    if old.get(_KEY) == _VERSION or GROUNDS_KEY in old:
         bpy.data.materials.remove(old)
     elif old.node_tree is None or not {_HEIGHT_NODE, _COLOR_NODE} & {node.name for node in old.node_tree.nodes}:
         old.use_fake_user = True  # the user's, who may want it back after the file was saved
@@ -198,25 +288,54 @@ def _roughness(graph: ShaderGraph, maps: Mapping[str, Socket]) -> Socket | float
     return graph.math("MULTIPLY_ADD", graph.math("LESS_THAN", given, 1e-3), ground.DRY, given)
 
 
-def _layers(graph: ShaderGraph, maps: Mapping[str, Socket]) -> bpy.types.Node:
-    """All layers by slope, height and maps; returns the shader node."""
+def _layers(graph: ShaderGraph, maps: Mapping[str, Socket], grounds: Grounds | None = None) -> bpy.types.Node:
+    """All layers by slope, height and maps; returns the shader node. grounds: what the layers wear, by name."""
     ground = _ground(graph, maps)
-    color = _rock(graph, ground)
-    color = _wear(graph, ground, color)
-    color = _scree(graph, ground, color)
-    color = _sediment(graph, ground, color)
-    color = _grass(graph, ground, color)
-    color, water = _water(graph, ground, color)
-    color, snow = _snow(graph, ground, color)
+    stack = _stack(graph, ground)
+    where = {layer.name: layer.where for layer in stack}
+    snow, water = where[SNOW_LAYER], where[WATER_LAYER]
+    rough = graph.math("SUBTRACT", graph.math("MULTIPLY_ADD", snow, -0.3, 0.92), graph.math("MULTIPLY", water, 0.5))
+    if grounds is None:
+        color: Color = stack[0].color
+        for layer in stack[1:]:
+            color = graph.mix(layer.where, color, layer.color)
+        normal = _grain(graph, ground, snow)
+    else:
+        worn = worn_grounds.shaded(graph, _worn(graph, stack, grounds))
+        color, normal, rough = worn.color, _raised(graph, worn.height), graph.math("ADD", rough, worn.rough)
     shader = graph.node("ShaderNodeBsdfPrincipled")
     graph.feed(shader.inputs["Base Color"], color)
-    graph.feed(
-        shader.inputs["Roughness"],
-        graph.math("SUBTRACT", graph.math("MULTIPLY_ADD", snow, -0.3, 0.92), graph.math("MULTIPLY", water, 0.5)),
-    )
+    graph.feed(shader.inputs["Roughness"], rough)
     graph.feed(shader.inputs["Specular IOR Level"], 0.25)
-    graph.feed(shader.inputs["Normal"], _grain(graph, ground, snow))
+    graph.feed(shader.inputs["Normal"], normal)
     return shader
+
+
+def _stack(graph: ShaderGraph, ground: _Ground) -> list[_Layer]:
+    """The layers from the ground up, each covering those before it."""
+    rock = _Layer(LAYERS[0], 1.0, _wear(graph, ground, _rock(graph, ground)))
+    covers = (_scree, _sediment, _grass, _water, _snow)
+    return [rock, *(layer for cover in covers if (layer := cover(graph, ground)) is not None)]
+
+
+def _worn(graph: ShaderGraph, stack: list[_Layer], grounds: Grounds) -> list[worn_grounds.Layer]:
+    """How much of each layer is seen, and what it wears."""
+    left: Value = 1.0
+    found = []
+    for layer in reversed(stack):
+        seen = graph.math("MULTIPLY", left, layer.where)
+        left = graph.math("SUBTRACT", left, seen)
+        found.append(worn_grounds.Layer(seen, grounds.get(layer.name), layer.color))
+    return found
+
+
+def _raised(graph: ShaderGraph, height: Socket) -> Socket:
+    """The normal of a surface that stands out by so many units of the scene."""
+    bump = graph.node("ShaderNodeBump")
+    graph.feed(bump.inputs["Strength"], 1.0)
+    graph.feed(bump.inputs["Distance"], 1.0)
+    graph.feed(bump.inputs["Height"], height)
+    return bump.outputs["Normal"]
 
 
 def _ground(graph: ShaderGraph, maps: Mapping[str, Socket]) -> _Ground:
@@ -258,51 +377,52 @@ def _wear(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
     )
 
 
-def _scree(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
+def _scree(graph: ShaderGraph, ground: _Ground) -> _Layer:
     """Loose stones lie up to their angle of repose."""
     slope = graph.math("MULTIPLY_ADD", ground.mottle, 22.0, graph.math("MULTIPLY_ADD", ground.grit, 16.0, ground.slope))
-    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(slope, 38.0, 29.0), 0.6), below, SCREE)
+    return _Layer("Scree", graph.math("MULTIPLY", graph.smoothstep(slope, 38.0, 29.0), 0.6), SCREE)
 
 
-def _sediment(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
+def _sediment(graph: ShaderGraph, ground: _Ground) -> _Layer | None:
     if "sediment" not in ground.maps:
-        return below
-    return graph.mix(graph.math("MULTIPLY", graph.smoothstep(ground.maps["sediment"], 0.1, 0.6), 0.8), below, SEDIMENT)
+        return None
+    where = graph.math("MULTIPLY", graph.smoothstep(ground.maps["sediment"], 0.1, 0.6), 0.8)
+    return _Layer("Sediment", where, SEDIMENT)
 
 
-def _grass(graph: ShaderGraph, ground: _Ground, below: Socket) -> Socket:
+def _grass(graph: ShaderGraph, ground: _Ground) -> _Layer:
     """On gentle ground below the tree line; lush in the valleys, dry towards the line."""
     height = graph.math("MULTIPLY_ADD", ground.mottle, 0.35, ground.height)
     slope = graph.math("MULTIPLY_ADD", ground.mottle, 26.0, graph.math("MULTIPLY_ADD", ground.grit, 14.0, ground.slope))
     where = graph.math("MULTIPLY", graph.smoothstep(slope, 37.0, 24.0), graph.smoothstep(height, 0.62, 0.42))
     dryness = graph.math("MULTIPLY_ADD", ground.grit, 0.7, height)
     blades = graph.mix(graph.smoothstep(dryness, 0.05, 0.45), GRASS_LUSH, GRASS_DRY)
-    return graph.mix(graph.math("MULTIPLY", where, 0.92), below, blades)
+    return _Layer("Grass", graph.math("MULTIPLY", where, 0.92), blades)
 
 
-def _water(graph: ShaderGraph, ground: _Ground, below: Socket) -> tuple[Socket, Socket]:
+def _water(graph: ShaderGraph, ground: _Ground) -> _Layer:
     """Streams where much land drains through a cell: from a 3000th of the map, full from a 100th."""
     if "flow" not in ground.maps:
-        return below, graph.math("MULTIPLY", 0.0, 0.0)
+        return _Layer(WATER_LAYER, graph.math("MULTIPLY", 0.0, 0.0), WATER)
     share = graph.math(
         "DIVIDE", ground.maps["flow"], graph.math("MAXIMUM", graph.attribute(AREA_KEY, of_object=True), 1.0)
     )
     order = graph.math("LOGARITHM", graph.math("MAXIMUM", share, 1e-9), 10.0)
     where = graph.math("MULTIPLY", graph.smoothstep(order, -3.5, -2.0), graph.smoothstep(ground.slope, 35.0, 15.0))
-    return graph.mix(where, below, WATER), where
+    return _Layer(WATER_LAYER, where, WATER)
 
 
-def _snow(graph: ShaderGraph, ground: _Ground, below: Socket) -> tuple[Socket, Socket]:
+def _snow(graph: ShaderGraph, ground: _Ground) -> _Layer:
     """High up, where it is not too steep to lie; the higher the steeper it holds."""
     height = graph.math("MULTIPLY_ADD", ground.mottle, 0.30, ground.height)
     holds = graph.math(
         "MULTIPLY_ADD", ground.height, -18.0, graph.math("MULTIPLY_ADD", ground.mottle, 20.0, ground.slope)
     )
     where = graph.math("MULTIPLY", graph.smoothstep(height, 0.60, 0.74), graph.smoothstep(holds, 36.0, 24.0))
-    return graph.mix(where, below, SNOW), where
+    return _Layer(SNOW_LAYER, where, SNOW)
 
 
-def _grain(graph: ShaderGraph, ground: _Ground, snow: Socket) -> Socket:
+def _grain(graph: ShaderGraph, ground: _Ground, snow: Value) -> Socket:
     """Roughness too small for the mesh; snow lies over it."""
     bump = graph.node("ShaderNodeBump")
     graph.feed(bump.inputs["Strength"], graph.math("MULTIPLY_ADD", snow, -0.3, 0.35))

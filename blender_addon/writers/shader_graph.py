@@ -52,18 +52,44 @@ class ShaderGraph:
         self.feed(made.inputs["To Max"], 1.0 if low < high else 0.0)
         return made.outputs["Result"]
 
-    def mix(self, factor: Value, below: Color, above: Color) -> Socket:
-        """Colours: below where the factor is 0, above where it is 1."""
-        made = self.node("ShaderNodeMix", data_type="RGBA", clamp_factor=True)
+    def mix(self, factor: Value, below: Color, above: Color, *, beyond: bool = False) -> Socket:
+        """Colours: below where the factor is 0, above where it is 1; beyond: and further on where it is larger."""
+        made = self.node("ShaderNodeMix", data_type="RGBA", clamp_factor=not beyond)
         sockets = {socket.identifier: socket for socket in made.inputs}
         self.feed(sockets["Factor_Float"], factor)
         self.feed(sockets["A_Color"], below)
         self.feed(sockets["B_Color"], above)
         return next(socket for socket in made.outputs if socket.identifier == "Result_Color")
 
-    def fractal(self, vector: Socket, scale: Value, *, detail: float = 6.0, roughness: float = 0.6) -> Socket:
-        """Blender's own fractal texture, around 0.5."""
-        made = self.node("ShaderNodeTexNoise")
+    def vector(self, operation: str, first: Color, second: Color) -> Socket:
+        """Vectors or colours, each number by itself."""
+        made = self.node("ShaderNodeVectorMath", operation=operation)
+        self.feed(made.inputs[0], first)
+        self.feed(made.inputs[1], second)
+        return made.outputs["Vector"]
+
+    def scaled(self, vector: Color, factor: Value) -> Socket:
+        """A vector or colour times a number."""
+        made = self.node("ShaderNodeVectorMath", operation="SCALE")
+        self.feed(made.inputs[0], vector)
+        self.feed(made.inputs["Scale"], factor)
+        return made.outputs["Vector"]
+
+    def length(self, vector: Socket) -> Socket:
+        made = self.node("ShaderNodeVectorMath", operation="LENGTH")
+        self.feed(made.inputs[0], vector)
+        return made.outputs["Value"]
+
+    def luminance(self, color: Socket) -> Socket:
+        made = self.node("ShaderNodeRGBToBW")
+        self.feed(made.inputs[0], color)
+        return made.outputs[0]
+
+    def fractal(
+        self, vector: Socket, scale: Value, *, detail: float = 6.0, roughness: float = 0.6, flat: bool = False
+    ) -> Socket:
+        """Blender's own fractal texture, around 0.5; flat: of x and y alone, which costs less."""
+        made = self.node("ShaderNodeTexNoise", noise_dimensions="2D" if flat else "3D")
         self.feed(made.inputs["Vector"], vector)
         self.feed(made.inputs["Scale"], scale)
         self.feed(made.inputs["Detail"], detail)

@@ -17,7 +17,20 @@ import numpy as np
 from .. import typed
 from ..shared.arrays import COLOR_IMAGE, HEIGHT_MAP, MASK, REPORT, TEXTURE, Array, check
 from ..shared.errors import InvalidInput, InvalidParameter
-from . import displacement, grid, ground, images, maps, materials, record, report, result_size, scatter, water
+from . import (
+    displacement,
+    grid,
+    ground,
+    ground_attributes,
+    images,
+    maps,
+    materials,
+    record,
+    report,
+    result_size,
+    scatter,
+    water,
+)
 
 STEPS_FROM_VERTICES = 1_000_000  # fewer are made in the blink of an eye
 KINDS = ("MESH", "GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES")
@@ -194,6 +207,9 @@ def _finish(
         _dress_displaced(item, typed.present(image), others)
     else:
         _dress(item, steep, others)
+    ground_attributes.note_classes(item, others)
+    if materials.worn_with_grounds(item) is not None:
+        ground_attributes.renew(item)
     water.renew(item, heights, others.get(water.MASK_PORT), level)
 
 

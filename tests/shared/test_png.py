@@ -40,7 +40,7 @@ def test_fast_is_larger_and_holds_the_same():
 
 
 @pytest.mark.parametrize(
-    "values", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 2), np.uint8)]
+    "values", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 5), np.uint8), np.zeros((4, 4, 2), np.uint8)]
 )
 def test_other_types_are_refused(values: np.ndarray):
     with pytest.raises(ValueError, match="uint8 or uint16"):
