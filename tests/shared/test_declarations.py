@@ -40,6 +40,7 @@ def declare(**changes: Any) -> AlgorithmSpec:
 
 
 HEIGHT = Port(name="height", kind=HEIGHT_MAP, label="Height", help="")
+SEEDED = Port(name="base", kind=HEIGHT_MAP, label="Base", help="", unless="seed")
 
 
 def preset(**values: Any) -> Preset:
@@ -54,6 +55,11 @@ class Steep:
 @dataclass(frozen=True, kw_only=True)
 class Plain:
     steps: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filed:
+    file: str = param("", label="File", help="", role="file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +85,7 @@ class TooMuch:
         ({"makes": "video"}, "Available: terrain, surface, painting, maps."),
         ({"makes": "painting"}, "must be of the kind COLOR_IMAGE, "),
         ({"inputs": (HEIGHT,), "params": Steep}, "has the name 'height' twice"),
+        ({"inputs": (SEEDED,)}, "the input 'base' is needed unless 'seed'; that is no parameter of text."),
         ({"params": Plain}, "Engine 'toy': parameter 'steps' is not made with param()"),
         ({"params": Taken}, "has a port or parameter 'format'; that name is taken"),
         ({"params": TooMuch}, "the default of 'share': share is 8.0; it must be at most 1.0."),
@@ -99,6 +106,16 @@ def test_two_engines_of_one_name_or_number_are_refused() -> None:
         check_catalog([declare(), declare(number=2001)])
     with pytest.raises(DeclarationError, match=r"'toy' and 'other' both have the number 2000, .*; 2002 is free"):
         check_catalog([declare(), declare(name="other"), declare(name="third", number=2001)])
+
+
+def test_a_parameter_stands_in_for_an_input() -> None:
+    port = Port(name="base", kind=HEIGHT_MAP, label="Base", help="", unless="file")
+    spec = declare(inputs=(port,), params=Filed)
+    assert check_inputs(spec, {}, {"file": "model.safetensors"}) == {"base": None}
+    for params in (None, {"file": ""}):
+        with pytest.raises(InvalidInput, match="needs the input 'base'") as caught:
+            check_inputs(spec, {}, params)
+        assert caught.value.hint == "Or set file, which stands in for it."
 
 
 def test_a_class_beyond_the_ports_own_is_refused() -> None:

@@ -35,6 +35,9 @@ from shared.params import param
 
 SETTLING = 8  # batches that the statistics of what is kept are the mean over
 SAMPLES = 4
+MEAN_FACTOR = (
+    10.0  # that makes a mean over pixels about as loud as the discriminator; the sum is a thousand times louder
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +65,14 @@ class SpatialGanParams:
     reconstruction: Literal["mean", "published"] = param(
         "mean",
         label="Reconstruction",
-        help="With --reg, how images and their reconstructions differ: mean over pixels, or the published sum over pixels",
+        help="With --reg, how images and their reconstructions differ: ten times the mean over pixels, or the published sum over "
+        "pixels, which with both weights at 1 is the original",
     )
     reconstruction_weight: float = param(
-        10.0, label="Reconstruction Weight", help="With --reg, of that difference; published: 1", min=0.0, max=1e4
+        1.0, label="Reconstruction Weight", help="With --reg, of that difference", min=0.0, max=1e4
     )
     manifold_weight: float = param(
-        1.0,
-        label="Manifold Weight",
-        help="With --reg, of the discriminator in manifold steps; published: 1",
-        min=0.0,
-        max=1e4,
+        1.0, label="Manifold Weight", help="With --reg, of the discriminator in manifold steps", min=0.0, max=1e4
     )
     half: bool = param(
         False, label="Half Precision", help="Compute in bfloat16, which is faster where the processor has it"
@@ -214,7 +214,7 @@ class SpatialGan(Training):
     def _apart(self, remade: Tensor, real: Tensor) -> Tensor:
         """Half the squared difference: a mean over everything, or the published sum over pixels."""
         square = (remade.float() - real).square()
-        whole = square.mean() if self.params.reconstruction == "mean" else square.sum() / len(real)
+        whole = MEAN_FACTOR * square.mean() if self.params.reconstruction == "mean" else square.sum() / len(real)
         return 0.5 * self.params.reconstruction_weight * whole
 
     # What is made ---------------------------------------------------------------------------------------------------
