@@ -19,7 +19,7 @@ from .inputs.sources import Source
 from .link.job_records import Job
 from .link.session import Session
 from .placing import places
-from .settings import feeds, map_extent, map_limits, properties
+from .settings import feeds, map_extent, map_limits, properties, uv_fill
 from .settings.feeds import Feed
 from .shared.algorithm import AlgorithmSpec, find
 from .shared.arrays import Array
@@ -58,23 +58,48 @@ class Request:
 def from_settings(
     context: bpy.types.Context, spec: AlgorithmSpec, *, target: str = "", shown: bpy.types.Image | None = None
 ) -> Request:
-    """What Generate asks for. shown: an image that is the first sample. Raises InvalidInput where an input is missing."""
+    """What Generate asks for. shown: an image that is the first sample. Raises InvalidInput where an input is missing, or a
+    texture would not fit the UVs that it is to fill.
+    """
     scene, output = context.scene, typed.settings(context.scene).output
     params = properties.read(scene, spec)
     picked = sources.collect(scene, spec, sources.selected(context), params=params, shown=shown)
     painted = _sketch_of(scene, spec, picked)
     earlier = result_of(scene, painted) if painted else None
+    worn_by = wearer(context, spec, shown)
+    filling = fills_uvs(context, spec, worn_by)
     return Request(
         spec=spec,
-        params={**params, **map_extent.brought(scene, spec, picked, context)},
+        params={**params, **map_extent.brought(scene, spec, picked, context), **filling},
         sources=picked,
         feeds=feeds.from_settings(scene, spec, picked),
         output=properties.result_choice(scene, spec),
         preview=output.preview,
         frame=output.frame,
-        target=target or selected_mesh(context, spec) or (earlier.name if earlier is not None else ""),
-        notes={RESULT_OF: painted} if painted and not target else {},
+        target=target or worn_by or (earlier.name if earlier is not None else ""),
+        notes={
+            **({RESULT_OF: painted} if painted and not target else {}),
+            **({record.FILLS_UVS: True} if filling else {}),
+        },
     )
+
+
+def fills_uvs(context: bpy.types.Context, spec: AlgorithmSpec, mesh: str) -> dict[str, Any]:
+    """The parameters that the UVs of a mesh decide, where the scene's settings say that a texture fills them; else none. Raises
+    InvalidInput.
+    """
+    output = typed.settings(context.scene).output
+    return filled_by(context, spec, mesh, float(output.texel_density)) if output.fill_uvs else {}
+
+
+def filled_by(context: bpy.types.Context, spec: AlgorithmSpec, mesh: str, density: float) -> dict[str, Any]:
+    """The parameters that the UVs of a mesh decide, at so many pixels per metre; none where there is no mesh of this name. Raises
+    InvalidInput.
+    """
+    item = bpy.data.objects.get(mesh)
+    if item is None or item.type != "MESH" or not uv_fill.can_fill(spec):
+        return {}
+    return uv_fill.values(context.scene, spec, item, _uv_layer(item), density)
 
 
 def draft(context: bpy.types.Context, spec: AlgorithmSpec, item: bpy.types.Object, *, longest_px: int) -> Request:
@@ -125,6 +150,14 @@ def why_not(context: bpy.types.Context, spec: AlgorithmSpec, shown: bpy.types.Im
     return "" if error is None else str(error)
 
 
+def wearer(context: bpy.types.Context, spec: AlgorithmSpec, shown: bpy.types.Image | None = None) -> str:
+    """Name of the mesh that is going to wear a surface, "" for none: the selected one; for an image that an Image Editor shows only
+    where the settings say so. Cheap: for draw().
+    """
+    wears = shown is None or typed.settings(context.scene).output.wear
+    return selected_mesh(context, spec) if wears else ""
+
+
 def selected_mesh(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
     """Name of the mesh that a surface is put on where the engine reads none: the active one, "" where there is none."""
     item = context.active_object
@@ -165,6 +198,7 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
         feeds=fed,
         output=scene.get("output") or writer.items[0][0],
         target=target,
+        notes={record.FILLS_UVS: True} if scene.get(record.FILLS_UVS) else {},
     )
 
 
@@ -271,6 +305,7 @@ def scene_part(job: Job) -> dict[str, Any]:
         "output": purpose.get("output", "MESH"),
         "sources": purpose.get("sources", {}),
         "feeds": purpose.get("feed_recipes", {}),
+        **({record.FILLS_UVS: True} if purpose.get(record.FILLS_UVS) else {}),
     }
 
 

@@ -18,11 +18,12 @@ from ..inputs import edited, scan_sources, sources
 from ..placing import image_editors
 from ..readers import table as readers
 from ..requests import Request
-from ..settings import feeds, map_extent, properties, property_table
+from ..settings import feeds, map_extent, properties, property_table, uv_fill
 from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, HEIGHT_MAP, MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
+from ..writers import record
 from ..writers import table as writers
 from .reporting import reports_errors
 
@@ -111,9 +112,7 @@ class RELIEVO_OT_texture_from_image(bpy.types.Operator):
             raise InvalidInput(f"There is no image {self.image!r}." if self.image else "No image is shown.")
         spec = typed.present(edited.engine(context.scene))
         request = requests.from_settings(context, spec, shown=image)
-        is_worn = typed.settings(context.scene).output.wear
-        notes = {**request.notes, image_editors.EDITED: image.name}
-        return run(self, context, replace(request, target=request.target if is_worn else "", notes=notes))
+        return run(self, context, replace(request, notes={**request.notes, image_editors.EDITED: image.name}))
 
 
 class RELIEVO_OT_add_terrain(bpy.types.Operator):
@@ -202,6 +201,8 @@ def _engine_operator(spec: AlgorithmSpec) -> type:
         annotations["target"] = bpy.props.StringProperty(
             name="Mesh", description="Name of the mesh that gets the material; empty for the selected one"
         )
+        if uv_fill.can_fill(spec):
+            annotations |= properties.uv_annotations()
 
     def execute(self: Any, context: bpy.types.Context) -> set[str]:
         return run(self, context, _request_from_operator(self, context, spec))
@@ -262,14 +263,22 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
     target = getattr(operator, "target", "")
     if target and target not in bpy.data.objects:
         raise InvalidInput(f"There is no object {target!r}.", field="target")
+    target = target or requests.selected_mesh(context, spec)
+    filling = (
+        requests.filled_by(context, spec, target, operator.texel_density)
+        if getattr(operator, "fill_uvs", False)
+        else {}
+    )
+    params |= {name: value for name, value in filling.items() if not operator.properties.is_property_set(name)}
     return Request(
         spec=spec,
         params=params,
         sources=given,
         feeds=feeds.from_settings(context.scene, spec, given),
         output=operator.output,
-        target=target or requests.selected_mesh(context, spec),
+        target=target,
         preview=not bpy.app.background,
+        notes={record.FILLS_UVS: True} if filling else {},
     )
 
 

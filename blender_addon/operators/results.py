@@ -20,7 +20,7 @@ from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from ..shared.params import completed
-from ..writers import displaced_surface, paintings, report, table, textures, water
+from ..writers import displaced_surface, paintings, record, report, table, textures, water
 from .engines import run
 from .reporting import reports_errors
 
@@ -105,6 +105,8 @@ class RELIEVO_OT_update_terrain(MadeOperator, bpy.types.Operator):
         is_surface = table.of(
             request.spec
         ).goes_on_mesh  # where only its storage changes, never what stands in the scene
+        if is_surface and (filling := requests.fills_uvs(context, request.spec, request.target)):
+            params, request = {**params, **filling}, replace(request, notes={**request.notes, record.FILLS_UVS: True})
         return run(
             self, context, requests.with_params(request, params, output=choice if is_surface else request.output)
         )

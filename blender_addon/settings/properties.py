@@ -17,7 +17,7 @@ from ..shared.catalog import algorithms
 from ..shared.params import Param, with_role
 from ..units import metres_per_unit
 from ..writers import table
-from . import older_files, pickers, property_table
+from . import older_files, pickers, property_table, uv_fill
 
 
 def parameter_annotations(spec: AlgorithmSpec, *, scene_units: bool) -> dict[str, Any]:
@@ -47,6 +47,26 @@ def _algorithm_groups(spec: AlgorithmSpec) -> list[type]:
     return [*sources, type(f"RELIEVO_PG_{spec.name}", (bpy.types.PropertyGroup,), {"__annotations__": annotations})]
 
 
+def uv_annotations() -> dict[str, Any]:
+    """Whether a texture fills the UVs of its mesh, and how densely: of the settings, and of the operators of engines that can."""
+    return {
+        "fill_uvs": bpy.props.BoolProperty(
+            name="Fill UVs",
+            description="Cover the UV square of the selected mesh once; the texture tiles only where UVs leave the square",
+            default=False,
+        ),
+        "texel_density": bpy.props.FloatProperty(
+            name="Texel Density",
+            description="Pixels per metre of the mesh's surface",
+            default=uv_fill.USUAL_DENSITY,
+            min=0.1,
+            soft_min=16.0,
+            soft_max=4096.0,
+            precision=0,
+        ),
+    }
+
+
 def _output_group() -> type:
     """What becomes of a result: a choice for each form, and what is common to all."""
     annotations: dict[str, Any] = {
@@ -58,6 +78,7 @@ def _output_group() -> type:
     annotations["preview"] = bpy.props.BoolProperty(
         name="Live Preview", description="Show the result while it is being computed", default=True
     )
+    annotations |= uv_annotations()
     annotations["tiled_preview"] = bpy.props.BoolProperty(
         name="Preview Repeats",
         description="While a texture that tiles is being made, show it at least three times in each direction",

@@ -15,7 +15,7 @@ from ..inputs import scan_sources
 from ..link.job_records import Job, format_seconds
 from ..operators import engines
 from ..placing import results
-from ..settings import properties, property_table
+from ..settings import properties, property_table, uv_fill
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.arrays import TEXTURE_SET
 from ..shared.jobs import JobState
@@ -67,7 +67,10 @@ class Settings:
         seeds = properties.seeds_of(spec)
         found = size_lines.limit(context, spec)
         brought = size_lines.brought(context, spec)
+        by_uvs = self._draw_uv_fill(column, context, spec)
         for parameter in (p for p in spec.parameters if not p.group and p not in seeds):
+            if parameter.name in by_uvs:
+                continue
             if parameter.name in brought:
                 size_lines.draw_brought(column, parameter, brought[parameter.name])
                 continue
@@ -83,6 +86,16 @@ class Settings:
                 body.use_property_split, body.use_property_decorate = True, False
                 for parameter in (p for p in spec.parameters if p.group == name):
                     body.prop(group, property_table.property_name(parameter))
+
+    def _draw_uv_fill(self, column: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec) -> set[str]:
+        """Whether the texture fills the UVs of the mesh that is going to wear it. Returns the parameters that are then decided."""
+        output = typed.settings(context.scene).output
+        if not uv_fill.can_fill(spec) or not requests.wearer(context, spec, shown_sample(context)):
+            return set()
+        column.prop(output, "fill_uvs")
+        if output.fill_uvs:
+            column.prop(output, "texel_density")
+        return {parameter.name for parameter in uv_fill.parameters(spec)} if output.fill_uvs else set()
 
 
 class RELIEVO_PT_settings(RelievoTab, Settings, bpy.types.Panel):

@@ -114,7 +114,7 @@ class Texture:
 
     def make(self, name: str, purpose: Mapping[str, Any], target: bpy.types.Object | None) -> bpy.types.Object | None:
         uv_layer = purpose.get("uv_layer", "")
-        repetitions = REPETITIONS if purpose.get("tiled_preview", True) else 1
+        repetitions = 0 if purpose.get(record.FILLS_UVS) else REPETITIONS if purpose.get("tiled_preview", True) else 1
         if target is None and "repeats" in self._first.attributes:
             return self._make_swatch(name, purpose, repetitions)
         if target is None or not isinstance(target.data, bpy.types.Mesh) or uv_layer not in target.data.uv_layers:
@@ -139,7 +139,7 @@ class Texture:
         """A plane for a set that no mesh is going to wear, in its proportions, with its repetitions over the UVs."""
         scene = bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene)
         rows, columns = self._first.values.shape[:2]
-        across, down = (repetitions if axis in str(self._first.attributes["repeats"]) else 1 for axis in "xy")
+        across, down = (max(1, repetitions) if axis in str(self._first.attributes["repeats"]) else 1 for axis in "xy")
         width = uv_sizes.TILE_WIDTH_M * across
         height = uv_sizes.TILE_WIDTH_M * down * rows / columns
         mesh = bpy.data.meshes.new(name)

@@ -19,6 +19,9 @@ from ..shared.recipe import check_recipe
 from ..units import metres_per_unit
 
 RECIPE_KEY = "relievo_recipe"
+FILLS_UVS = (
+    "fills_uvs"  # in a job's purpose and a recipe's part of the scene: a texture that covers its mesh's UV square once
+)
 SOURCE_KEY = "relievo_source_"  # and a number, of a result: an image or a material that it was made from
 PREVIEW_KEY = "relievo_preview"  # of an object that shows a job's preview: the job's id
 VARIATION_KEY = "relievo_variation"  # of a small terrain beside a result: what it is a variation of, as JSON

@@ -81,6 +81,15 @@ def repeat(material: bpy.types.Material, size: tuple[float, float], shape: tuple
     return tile_width_of(material) or width
 
 
+def fill(material: bpy.types.Material, width: float) -> None:
+    """Have the maps cover the UV square once. width: of the square on the mesh, in Blender units, which becomes the tile width."""
+    tree = typed.tree_of(material)
+    repeat(material, (width, width), (1, 1), width)
+    for name, value in ((MESH_SIZE_NODE, (width, width, 1.0)), (TILE_WIDTH_NODE, width)):
+        if (node := tree.nodes.get(name)) is not None:
+            typed.set_value(node.inputs[1] if name == MESH_SIZE_NODE else node.outputs[0], value)
+
+
 def tile_width_of(material: bpy.types.Material) -> float:
     """Blender units after which the maps of a material made here repeat, 0 where they do not or no number says so."""
     node = typed.tree_of(material).nodes.get(TILE_WIDTH_NODE)

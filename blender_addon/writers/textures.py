@@ -108,13 +108,16 @@ def preview_material(
     repetitions: int = 1,
 ) -> bpy.types.Material:
     """A material whose texture is still empty. is_tiled: of UDIM tiles only the first is shown meanwhile. on, colors: the mesh, and
-    the colours that it is going to show; where they repeat, they do so as on the result, and at least `repetitions` times each way.
+    the colours that it is going to show; where they repeat, they do so as on the result, and at least `repetitions` times each way;
+    with 0 they cover the UV square once.
     """
     material = _new_material(name)
     goes_on = colors is not None and surface_maps.repeats(colors)
     node_for(material, surface_maps.SurfaceMap("texture", surface_maps.BASE_COLOR, (), repeats=goes_on), 0)
     typed.of(typed.tree_of(material).nodes[UV_NODE], bpy.types.ShaderNodeUVMap).uv_map = uv_layer
-    if on is not None and colors is not None and goes_on:
+    if on is not None and colors is not None and goes_on and not repetitions:
+        _fill_square(material, colors, uv_sizes.of_square(on, uv_layer)[0])
+    elif on is not None and colors is not None and goes_on:
         _repeat(material, colors, uv_layer, on, _preview_width(on, colors, uv_layer, repetitions))
     elif is_tiled:
         texture_node(material).extension = "CLIP"
@@ -196,7 +199,10 @@ def _fill(
     if isinstance(place := nodes.get(UV_NODE), bpy.types.ShaderNodeUVMap):
         place.uv_map = uv_layer
     entries = surface_maps.of(outputs)
-    width = _repeat(material, entries[0].arrays[0], uv_layer, target)
+    if target is not None and (recipe or {}).get("scene", {}).get(record.FILLS_UVS):
+        width = _fill_square(material, entries[0].arrays[0], uv_sizes.of_square(target, uv_layer)[0])
+    else:
+        width = _repeat(material, entries[0].arrays[0], uv_layer, target)
     for number, entry in enumerate(entries):
         mask_depth = depth if entry.is_of_set else "BYTE"
         image = texture_images.build(f"{name} {entry.name}", entry.arrays, depth=depth, mask_depth=mask_depth)
@@ -228,6 +234,13 @@ def _repeat(
     size = uv_sizes.of_square(target, uv_layer) if target is not None else (1.0, 1.0)
     wanted = width or (uv_sizes.tile_width(target, size) if target is not None else 1.0)
     return surface_nodes.repeat(material, size, array.values.shape[:2], wanted)
+
+
+def _fill_square(material: bpy.types.Material, array: Array, width: float) -> float:
+    """Lay maps over the UV square once, whatever lay there before. width: of the square in Blender units. Returns it."""
+    if surface_maps.repeats(array) or surface_nodes.REPEAT_NODE in typed.tree_of(material).nodes:
+        surface_nodes.fill(material, width)
+    return width
 
 
 def _relief(entry: surface_maps.SurfaceMap, entries: Sequence[surface_maps.SurfaceMap], width: float) -> Relief | None:

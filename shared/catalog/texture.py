@@ -32,6 +32,7 @@ class TextureParams:
         label="Tiling",
         help="In which directions the texture repeats without a seam",
         labels={"none": "None", "x": "Across", "y": "Down", "xy": "Both"},
+        role="tiling",
     )
     scale: float = param(
         1.0,
