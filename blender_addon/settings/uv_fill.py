@@ -71,6 +71,6 @@ def _directions(layer: bpy.types.MeshUVLoopLayer, parameter: Param) -> str:
     """Of the tiling's choices, the one that goes on where UVs leave the square, and no further."""
     uv = np.empty(len(layer.uv) * 2, np.float32)
     layer.uv.foreach_get("vector", uv)
-    beyond = ((uv < -_REACH) | (uv > 1.0 + _REACH)).reshape(-1, 2).any(axis=0)
-    wanted = "".join(axis for axis, leaves in zip("xy", beyond, strict=True) if leaves) or "none"
+    leaves = ((uv < -_REACH) | (uv > 1.0 + _REACH)).reshape(-1, 2)
+    wanted = "".join(axis for number, axis in enumerate("xy") if leaves[:, number].any()) or "none"
     return wanted if wanted in dict(parameter.choices) else str(parameter.default)
