@@ -35,7 +35,7 @@ SAMPLES: Mapping[str, tuple[str, tuple[int, int, int, int] | None]] = {
     "rock": ("cc0/Rocks07_rgh.jpg", (0, 0, 1024, 1024)),
     "water": ("misc/embark_1.jpg", None),
     "bark": ("misc/embark_3.jpg", (0, 0, 180, 130)),
-    "brick wall": ("misc/embark_bricks.png", (0, 230, 350, 350)),
+    "brick wall": ("misc/embark_bricks.png", (0, 250, 350, 350)),
     "pavement": ("misc/skimage_brick.png", None),
     "straw": ("misc/skimage_grass.png", (0, 0, 256, 256)),
 }
