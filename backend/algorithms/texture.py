@@ -57,8 +57,9 @@ def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> di
         job.preview(material=lambda: made(image()))
         return not job.finish_early
 
-    settings = Settings(steps=params.steps, structure=params.structure)
-    return {"material": made(synthesize(sources, labels, settings, job.generator, observe=observe))}
+    settings = Settings(steps=params.steps, structure=params.structure, wraps=canvas.wraps)
+    image = synthesize(sources, labels, settings, job.generator, limited=channels.limited, observe=observe)
+    return {"material": made(image)}
 
 
 def _trained(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> Array:

@@ -20,6 +20,7 @@ from shared.srgb import linear_to_srgb, srgb_to_linear
 COLOR_SHARE, OTHER_SHARE = 1.0, 0.35  # deviation of a map, all of its channels together
 EVENING = 0.3  # how far weak axes are made as strong as the first: 0 not at all, 1 fully
 LEAST_DEVIATION = 1e-4  # of a channel that says something
+STRIP_ROWS = 128  # taken at a time: a large texture fills the memory
 
 Maps = Mapping[str, np.ndarray]  # by name [H, W, channels] float32
 
@@ -70,14 +71,27 @@ class Channels:
 
     def decode(self, channels: Tensor) -> dict[str, np.ndarray]:
         """Maps [H, W, channels] float32 of channels [C, H, W], within the range of the samples' values."""
-        values = _mixed(self.inverse, channels.cpu()) + self.mean[:, None, None]
-        values = torch.minimum(torch.maximum(values, self.low[:, None, None]), self.high[:, None, None])
+        values = self._values_within(channels.cpu())
         maps, start = {}, 0
         for name in self.names:
             count = 2 if name == "normal" else 3 if name in COLORS else 1
             maps[name] = _decoded(name, values[start : start + count].permute(1, 2, 0).numpy())
             start += count
         return maps
+
+    def limited(self, channels: Tensor) -> Tensor:
+        """Channels [C, H, W] on any device, in place, with all values within the range of the samples' values.
+
+        What is first cut to that range when all is done shifts the mean of a texture with many dark or bright places.
+        """
+        for rows in channels.split(STRIP_ROWS, dim=1):
+            values = self._values_within(rows)
+            rows.copy_(_mixed(self.mixing, values.sub_(self.mean.to(values.device)[:, None, None])))
+        return channels
+
+    def _values_within(self, channels: Tensor) -> Tensor:
+        mean, low, high = (bound.to(channels.device)[:, None, None] for bound in (self.mean, self.low, self.high))
+        return torch.minimum(torch.maximum(_mixed(self.inverse, channels).add_(mean), low), high)
 
 
 def _values(maps: Maps, names: Sequence[str]) -> Tensor:
@@ -109,7 +123,7 @@ def _decoded(name: str, values: np.ndarray) -> np.ndarray:
 
 def _mixed(matrix: Tensor, values: Tensor) -> Tensor:
     """[n, H, W] of a matrix [n, m] and values [m, H, W], added one by one: a library's product may differ with its threads."""
-    made = torch.zeros(len(matrix), *values.shape[1:])
+    made = torch.zeros(len(matrix), *values.shape[1:], device=values.device)
     for row, weights in zip(made, matrix.tolist(), strict=True):
         for weight, layer in zip(weights, values, strict=True):
             if weight:

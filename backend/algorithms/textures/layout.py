@@ -1,6 +1,7 @@
 """Which sample lies where in a texture: the canvas that it is made on, and borders that look grown.
 
-A direction that does not have to tile is made longer and cut afterwards, so that everything is made on an image that wraps.
+Every second patch of a large image is matched. So that these cover it, a side that tiles is even, and one that does not is made
+odd, by a row or column that is cut off afterwards.
 """
 
 from __future__ import annotations
@@ -17,36 +18,30 @@ from backend.ops.moments import variance
 from backend.ops.resampling import bilinear
 from backend.ops.smoothing import gaussian
 
-LEAST_MARGIN_PX = 16
-MARGIN_SHARE = 0.1  # of the side
 STRAY = 0.5  # of a share, by which chance moves the border
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """The even size of the image that is made, and the size that is kept of it, at its top left."""
+    """The size of the image that is made, the size that is kept of it, at its top left, and which of its sides wrap."""
 
     shape: tuple[int, int]
     kept: tuple[int, int]
+    wraps: torus.Wraps
 
     @staticmethod
     def of(height: int, width: int, tile: str) -> Canvas:
         """Raises ValueError for a side that has to tile and is odd."""
-        sides = []
-        for side, tiles in ((height, "y" in tile), (width, "x" in tile)):
-            if tiles and side % 2:
-                raise ValueError("a side that tiles is even")
-            margin = 0 if tiles else max(LEAST_MARGIN_PX, round(MARGIN_SHARE * side))
-            sides.append(side + margin + (side + margin) % 2)
-        return Canvas((sides[0], sides[1]), (height, width))
+        wraps = ("y" in tile, "x" in tile)
+        if any(wrap and side % 2 for side, wrap in zip((height, width), wraps, strict=True)):
+            raise ValueError("a side that tiles is even")
+        rows, columns = (side if wrap else side | 1 for side, wrap in zip((height, width), wraps, strict=True))
+        return Canvas((rows, columns), (height, width), wraps)
 
     def extended(self, values: Tensor) -> Tensor:
-        """[..., h, w] of what is kept, over the canvas: half of each margin continues one edge, half the other."""
+        """[..., h, w] of what is kept, over the canvas: its last row and column go on."""
         for axis, side, kept in zip((-2, -1), self.shape, self.kept, strict=True):
-            place = torch.arange(side)
-            half = kept + (side - kept) // 2
-            place = torch.where(place < kept, place, torch.where(place < half, kept - 1, 0))
-            values = values.index_select(axis, place.to(values.device))
+            values = values.index_select(axis, torch.arange(side).clamp_max(kept - 1).to(values.device))
         return values.contiguous()
 
 
@@ -67,6 +62,6 @@ def _straying(canvas: Canvas, sigma: float, generator: torch.Generator) -> Tenso
     """Smooth chance [H, W] of unit deviation with lobes of the transition's width and finer ones on them."""
     chance, total = torch.randn(canvas.shape, generator=generator), torch.zeros(canvas.shape)
     for share in (1.0, 0.5, 0.25):
-        noise = torus.smoothed(chance, max(share * sigma, 0.5))
+        noise = torus.smoothed(chance, max(share * sigma, 0.5), canvas.wraps)
         total += share * noise / max(math.sqrt(variance(noise)), 1e-9)
     return total / max(math.sqrt(variance(total)), 1e-9)

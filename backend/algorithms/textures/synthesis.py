@@ -1,10 +1,10 @@
-"""Textures from samples: coarse to fine, matching patches and moving their distribution in turns, on an image that wraps.
+"""Textures from samples: coarse to fine, matching patches and moving their distribution in turns.
 
 At each level of a pyramid
   1. the image is put together again from patches of the samples (backend.ops.patches.patch_match): bricks, leaves and lines are
      kept whole, but the vote blurs, and some parts of the samples are used often and some never;
   2. steps on the sliced Wasserstein distance between patches (backend.ops.patches.sliced_wasserstein) bring back the sharpness
-     and every part's right share.
+     and every part's right share (transport.py).
 They take turns: after matching alone or transport alone, the same time spent gives blurred or scrambled results.
 
 Works on channels of about unit deviation (channels.py), on the device of the samples. `observe` is called after each step and may
@@ -22,11 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.textures import torus
-from backend.ops.adam import Adam
+from backend.algorithms.textures import torus, transport
 from backend.ops.dispatch import kernel_threads
 from backend.ops.moments import mean, variance
-from backend.ops.patches import filter_bank, patch_match, sliced_wasserstein
+from backend.ops.patches import patch_match, sliced_wasserstein
 from backend.ops.patches.constants import PATCH
 from backend.ops.resampling import nearest, resize
 
@@ -34,15 +33,11 @@ LEVEL_RATIO = 0.7
 LEAST_SAMPLE_PX = 20  # at the coarsest level: a patch needs room to differ from its neighbours
 LEAST_IMAGE_PX = 12
 TURNS = 3  # of matching and transport at a level
-FIRST_SWEEPS, SWEEPS = 12, 4
+FIRST_SWEEPS, SWEEPS, LARGE_SWEEPS = 12, 4, 2
 EVENNESS = 0.1  # of the use of the samples' patches
-FILTERS, BANKS = 32, 8
-SHARPEN = 0.8  # of what is smooth in the filters of every second bank: fine grain varies little and would be unheard
-RATE, LAST_RATE = 0.15, 0.05  # of a step, in deviations; the share of it that the last step takes
-ADAM_DECAY, ADAM_FLOOR = (0.9, 0.98), 0.5
-ONE_THREAD_PX = 96 * 96
-CHEAP_PX = 256 * 256
-STRIDED_PX = 384 * 384  # from here on every second patch is matched
+LIMIT_EVERY = 2  # steps
+ONE_THREAD_PX = 64 * 64
+LARGE_PX = 384 * 384  # from here on every second patch is matched, by fewer sweeps, and banks are smaller
 BORDER_PX = 3.0  # deviation of the blend between two samples at the finest level
 
 Observe = Callable[[float, str, Callable[[], Tensor]], bool]  # share done, stage, the image so far -> go on?
@@ -52,31 +47,37 @@ Samples = Sequence[Sequence[Tensor]]  # sources, each of parts [C, h, w]
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """steps: of transport per level of 256 x 256 pixels; smaller levels get more. structure 0..1: the share of levels, counted
-    from the coarsest, on which patches are matched."""
+    from the coarsest, on which patches are matched. wraps: whether the last row meets the first, and the last column."""
 
     steps: int = 30
     structure: float = 1.0
+    wraps: torus.Wraps = torus.BOTH
 
 
 def synthesize(
     samples: Samples,
-    labels: Tensor,  # [H, W] uint8: which source where; H and W even
+    labels: Tensor,  # [H, W] uint8: which source where; a side that wraps is even
     settings: Settings,
     generator: torch.Generator,
     *,
+    limited: Callable[[Tensor], Tensor] = lambda image: image,
     observe: Observe = lambda share, stage, image: True,
 ) -> Tensor:
-    """An image [C, H, W] that wraps, with the patches of the samples."""
+    """An image [C, H, W] with the patches of the samples. limited(image): the same within the samples' range of values."""
     shape = (labels.shape[0], labels.shape[1])
     ratios = level_ratios(shape, [part.shape[1:] for parts in samples for part in parts])
-    sizes = [_even(shape, ratio) for ratio in ratios]
-    costs = np.cumsum([0.0, *(steps_at(rows * columns, settings.steps) * rows * columns for rows, columns in sizes)])
+    sizes = [_size(shape, ratio, settings.wraps) for ratio in ratios]
     matched = math.ceil(settings.structure * len(ratios)) or 1
+    plans = [_plan(size, number < matched) for number, size in enumerate(sizes)]
+    areas = [rows * columns for rows, columns in sizes]
+    costs = np.cumsum(
+        [0.0, *(plan.steps(area, settings.steps) * area for plan, area in zip(plans, areas, strict=True))]
+    )
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
     image, field = None, None
     for number, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
         at_level = [[_scaled(part, ratio) for part in parts] for parts in samples]
-        level = _Level(at_level, nearest(labels, size), ratio, settings, generator, number)
+        level = _Level(at_level, nearest(labels, size), ratio, plans[number], settings, generator, number)
         image = level.beginning(generator) if image is None else resize(image, size, antialias=False).contiguous()
         if number < matched:
             field = level.field(field, ratio / ratios[number - 1] if number else 1.0, rng)
@@ -88,7 +89,7 @@ def synthesize(
             return observe(float(done), stage, lambda: resize(state, shape, antialias=False))
 
         with kernel_threads(1) if image[0].numel() < ONE_THREAD_PX else nullcontext():
-            image, field, going = level.run(image, field, watch)
+            image, field, going = level.run(image, field, limited, watch)
         if not going:
             break
     assert image is not None  # there is at least one level
@@ -103,22 +104,24 @@ class _Level:
         samples: Samples,
         labels: Tensor,
         ratio: float,
+        plan: transport.Plan,
         settings: Settings,
         generator: torch.Generator,
         number: int,
     ) -> None:
         self._samples, self._number = samples, number
-        self._labels, self._pixels = labels, labels.numel()
-        self._steps = steps_at(self._pixels, settings.steps)
+        self._labels, self._pixels, self._wraps = labels, labels.numel(), settings.wraps
+        self._plan, self._steps = plan, plan.steps(self._pixels, settings.steps)
         self._atlas = patch_match.Atlas.of(samples, mean_weight=1.0, evenness=EVENNESS)
-        self._banks = _banks(samples, min(BANKS, self._steps), generator)
+        self._banks = plan.measured(samples, self._steps, generator)
         self._centres: Tensor | None = None
         self._shares: list[Tensor | None] = [None]
         if len(samples) > 1:  # labels and shares belong to patches by their centres
-            self._centres = torus.continued(labels)
+            self._centres = torus.continued(labels, self._wraps)
             sigma = max(0.7, BORDER_PX * ratio)
             self._shares = [
-                torus.continued(torus.smoothed((labels == source).float(), sigma)) for source in range(len(samples))
+                torus.continued(torus.smoothed((labels == source).float(), sigma, self._wraps), self._wraps)
+                for source in range(len(samples))
             ]
 
     def beginning(self, generator: torch.Generator) -> Tensor:
@@ -135,57 +138,55 @@ class _Level:
 
     def field(self, coarser: patch_match.Field | None, ratio: float, rng: np.random.Generator) -> patch_match.Field:
         """Matches at this level, carried over from one that is `ratio` times smaller, or random."""
-        stride = 1 if self._pixels < STRIDED_PX else 2
-        labels = torus.continued(self._labels)
+        stride = 1 if self._pixels < LARGE_PX else 2
+        labels = torus.continued(self._labels, self._wraps)
         shape = (labels.shape[0], labels.shape[1])
         if coarser is None:
             return patch_match.Field.random(shape, self._atlas, labels, stride, rng)
         return coarser.resized(shape, self._atlas, labels, stride, ratio)
 
     def run(
-        self, image: Tensor, field: patch_match.Field | None, watch: Callable[[float, str, Tensor], bool]
+        self,
+        image: Tensor,
+        field: patch_match.Field | None,
+        limited: Callable[[Tensor], Tensor],
+        watch: Callable[[float, str, Tensor], bool],
     ) -> tuple[Tensor, patch_match.Field | None, bool]:
         """The image and its field after this level, and whether to go on."""
-        turns = 0
-        adam = Adam([image], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR)
-        row_step = 1 if self._pixels < 40000 else 4 if self._pixels <= CHEAP_PX else 8
+        turn, mover = 0, self._plan.mover(image, self._wraps)
+        row_step = 1 if self._pixels < 40000 else 4 if self._pixels <= transport.MIDDLE_PX else 8
         for step in range(self._steps):
-            if field is not None and step >= turns * self._steps / TURNS:
-                image, field = self._matched(image, field, turns)
-                turns += 1
-            direction = self._direction(image, step, row_step)
-            adam.step([image], [direction], RATE * (1 - (1 - LAST_RATE) * step / self._steps))
+            if field is not None and step >= turn * self._steps / TURNS:
+                image, field = self._matched(image, field, turn)
+                turn += 1
+            mover.move(image, self._direction(image, step, row_step), step / self._steps)
+            if (self._steps - 1 - step) % LIMIT_EVERY == 0:
+                image = limited(image)
             if not watch((step + 1) / self._steps, "making the texture", image):
                 return image, field, False
         return image, field, True
 
     def _matched(self, image: Tensor, field: patch_match.Field, turn: int) -> tuple[Tensor, patch_match.Field]:
-        sweeps = FIRST_SWEEPS if self._number == turn == 0 else SWEEPS
-        field = torus.search(image, field, sweeps=sweeps, seed=self._number * 8 + turn)
-        return torus.vote(image, field), field
+        sweeps = FIRST_SWEEPS if self._number == turn == 0 else SWEEPS if self._pixels < LARGE_PX else LARGE_SWEEPS
+        field = torus.search(image, field, sweeps=sweeps, seed=self._number * 8 + turn, wraps=self._wraps)
+        return torus.vote(image, field, self._wraps), field
 
     def _direction(self, image: Tensor, step: int, row_step: int) -> Tensor:
         """The way down [C, H, W] on the distance between patches, on one bank of filters."""
-        around = torus.continued(image)
+        around = torus.continued(image, self._wraps)
         direction = torch.zeros_like(around)
         for source, share in enumerate(self._shares):
             sliced_wasserstein.ascent(
                 around, self._banks[step % len(self._banks)][source], row_first=step % row_step, row_step=row_step,
                 labels=self._centres, label=source, weight=share, out=direction,
             )  # fmt: skip
-        return torus.folded(direction)
+        return torus.folded(direction, self._wraps)
 
 
-def _banks(samples: Samples, count: int, generator: torch.Generator) -> list[list[sliced_wasserstein.FilterBank]]:
-    """banks x sources: the same filters for all sources, each source's patches seen through them."""
-    channels = len(samples[0][0])
-    banks = []
-    for number in range(count):
-        filters = filter_bank.random_filters(FILTERS, generator, channels=channels)
-        if number % 2:
-            filters = filter_bank.sharpened(filters, SHARPEN)
-        banks.append([sliced_wasserstein.measure(parts, filters) for parts in samples])
-    return banks
+def _plan(size: tuple[int, int], matched: bool) -> transport.Plan:
+    if not matched:
+        return transport.LONG
+    return transport.SHORT if size[0] * size[1] < LARGE_PX else transport.SHORT_FINE
 
 
 def level_ratios(shape: tuple[int, int], samples: Sequence[Sequence[int]]) -> list[float]:
@@ -196,14 +197,13 @@ def level_ratios(shape: tuple[int, int], samples: Sequence[Sequence[int]]) -> li
     return [LEVEL_RATIO**n for n in range(levels, -1, -1)]
 
 
-def steps_at(pixels: int, steps: int) -> int:
-    """More steps where they are cheap: four times as many at the smallest levels, half at the largest, which only refine."""
-    return max(1, round(steps * min(max(math.sqrt(CHEAP_PX / pixels), 0.5), 4.0)))
-
-
-def _even(shape: tuple[int, int], ratio: float) -> tuple[int, int]:
-    """A level's size, of even sides: every second patch is matched on large ones, across the wrap as well."""
-    rows, columns = (max(2 * PATCH, 2 * round(side * ratio / 2)) if ratio < 1 else side for side in shape)
+def _size(shape: tuple[int, int], ratio: float, wraps: torus.Wraps) -> tuple[int, int]:
+    """A level's size, even where it wraps and odd where not: every second patch is matched on large ones."""
+    if ratio == 1:
+        return shape
+    rows, columns = (
+        max(2 * PATCH, 2 * round(side * ratio / 2)) + (not wrap) for side, wrap in zip(shape, wraps, strict=True)
+    )
     return rows, columns
 
 

@@ -1,7 +1,10 @@
-"""Patches on an image whose right edge meets its left and whose bottom meets its top.
+"""Patches on an image whose edges meet where it tiles, and end where it does not.
 
-Every pixel is the corner of a patch and lies under as many patches as any other, so that nothing marks the place where the image
-wraps. The ops know no wrap: they are given the image continued by the width of a patch.
+Where the image wraps, every pixel is the corner of a patch and lies under as many patches as any other, so that nothing marks the
+place of the wrap. The ops know no wrap: they are given the image continued by the width of a patch. Where it does not wrap,
+pixels at its edge lie under fewer patches, which patches_on() counts.
+
+`wraps` says for rows and for columns whether the last meets the first.
 """
 
 from __future__ import annotations
@@ -17,49 +20,69 @@ from backend.ops.smoothing import gaussian
 
 REACH = PATCH - 1
 
+Wraps = tuple[bool, bool]
+BOTH: Wraps = (True, True)
 
-def continued(image: Tensor, before: int = 0, after: int = REACH) -> Tensor:
-    """[..., H, W] of any type with `before` more rows and columns in front and `after` behind."""
-    for axis in (-2, -1):
-        side = image.shape[axis]
-        image = torch.cat([image.narrow(axis, side - before, before), image, image.narrow(axis, 0, after)], dim=axis)
+
+def continued(image: Tensor, wraps: Wraps = BOTH, before: int = 0, after: int = REACH) -> Tensor:
+    """[..., H, W] of any type with `before` more rows and columns in front and `after` behind, along sides that wrap."""
+    for axis, wrap in zip((-2, -1), wraps, strict=True):
+        if wrap:
+            side = image.shape[axis]
+            front, back = image.narrow(axis, side - before, before), image.narrow(axis, 0, after)
+            image = torch.cat([front, image, back], dim=axis)
     return image.contiguous()
 
 
-def folded(direction: Tensor) -> Tensor:
+def folded(direction: Tensor, wraps: Wraps = BOTH) -> Tensor:
     """A direction [C, H + 6, W + 6] of a continued image as one [C, H, W] of the image: what lies beyond belongs to the other
     edge."""
-    rows, columns = direction.shape[-2] - REACH, direction.shape[-1] - REACH
-    direction[..., :REACH, :] += direction[..., rows:, :]
-    direction[..., :, :REACH] += direction[..., :, columns:]
-    return direction[..., :rows, :columns].contiguous()
+    for axis, wrap in zip((-2, -1), wraps, strict=True):
+        if wrap:
+            side = direction.shape[axis] - REACH
+            direction.narrow(axis, 0, REACH).add_(direction.narrow(axis, side, REACH))
+            direction = direction.narrow(axis, 0, side)
+    return direction.contiguous()
 
 
-def smoothed(share: Tensor, sigma: float) -> Tensor:
-    """A share [H, W] smoothed across the wrap."""
+def patches_on(shape: tuple[int, int], wraps: Wraps = BOTH) -> Tensor:
+    """How many patches lie on each pixel, float32 [H, W]: 49, and fewer near an edge that does not wrap."""
+    sides = []
+    for side, wrap in zip(shape, wraps, strict=True):
+        place = torch.arange(side)
+        count = torch.minimum(place + 1, side - place).clamp_max(min(PATCH, side - PATCH + 1))
+        sides.append(torch.full_like(place, PATCH) if wrap else count)
+    return (sides[0][:, None] * sides[1][None]).float()
+
+
+def smoothed(share: Tensor, sigma: float, wraps: Wraps = BOTH) -> Tensor:
+    """A share [H, W] smoothed, across the wrap where there is one."""
     reach = min(max(1, int(4 * sigma)), min(share.shape))
-    return gaussian(continued(share, reach, reach), sigma)[reach:-reach, reach:-reach].contiguous()
+    made = gaussian(continued(share, wraps, reach, reach), sigma, edge="nearest")
+    for axis, wrap in enumerate(wraps):
+        if wrap:
+            made = made.narrow(axis, reach, share.shape[axis])
+    return made.contiguous()
 
 
-def search(image: Tensor, field: patch_match.Field, *, sweeps: int, seed: int) -> patch_match.Field:
-    """Better matches of all patches of an image [C, H, W], stride 1 or a divisor of its sides."""
-    return patch_match.search(continued(image), field, sweeps=sweeps, seed=seed)
+def search(
+    image: Tensor, field: patch_match.Field, *, sweeps: int, seed: int, wraps: Wraps = BOTH
+) -> patch_match.Field:
+    """Better matches of all patches of an image [C, H, W], stride 1 or a divisor of the sides that wrap."""
+    return patch_match.search(continued(image, wraps), field, sweeps=sweeps, seed=seed)
 
 
-def vote(image: Tensor, field: patch_match.Field) -> Tensor:
+def vote(image: Tensor, field: patch_match.Field, wraps: Wraps = BOTH) -> Tensor:
     """The image [C, H, W] that the matches vote for."""
     stride = field.stride
     before = -(-REACH // stride)  # patches whose corner lies before the first row and which reach into it
     around = replace(
         field,
-        **{name: continued(getattr(field, name), before, 0) for name in ("y", "x", "groups")},
+        **{name: continued(getattr(field, name), wraps, before, 0) for name in ("y", "x", "groups")},
     )
     pixels = before * stride
-    return patch_match.vote(continued(image, pixels, REACH), around)[
-        ..., pixels : pixels + image.shape[-2], pixels : pixels + image.shape[-1]
-    ].contiguous()
-
-
-def field_shape(image: Tensor) -> tuple[int, int]:
-    """Of the continued image, which is what a Field is made for."""
-    return image.shape[-2] + REACH, image.shape[-1] + REACH
+    made = patch_match.vote(continued(image, wraps, pixels, REACH), around)
+    for axis, wrap in enumerate(wraps, 1):
+        if wrap:
+            made = made.narrow(axis, pixels, image.shape[axis])
+    return made.contiguous()

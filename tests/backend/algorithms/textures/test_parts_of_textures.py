@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.algorithms.textures import layout, parts, relief, torus
+from backend.algorithms.textures import layout, parts, relief, torus, transport
 from backend.algorithms.textures.channels import Channels
 from backend.ops.patches import patch_match, sliced_wasserstein
 from backend.ops.patches.filter_bank import random_filters
@@ -125,18 +125,52 @@ def test_a_vote_across_the_wrap_is_that_of_a_larger_image_of_copies(stride: int)
     torch.testing.assert_close(torus.vote(image, field), wide)
 
 
-def test_a_canvas_is_cut_where_it_does_not_tile() -> None:
-    canvas = layout.Canvas.of(101, 64, "x")
-    assert canvas.shape[1] == 64
-    assert canvas.shape[0] >= 101 + 16
-    assert canvas.shape[0] % 2 == 0
-    values = torch.arange(101.0)[:, None].expand(101, 64)
+def test_a_side_that_does_not_tile_is_odd_and_cut_afterwards() -> None:
+    canvas = layout.Canvas.of(100, 64, "x")
+    assert (canvas.shape, canvas.kept, canvas.wraps) == ((101, 64), (100, 64), (False, True))
+    values = torch.arange(100.0)[:, None].expand(100, 64)
     extended = canvas.extended(values)
-    assert torch.equal(extended[:101], values)
-    assert float(extended[101, 0]) == 100.0
-    assert float(extended[-1, 0]) == 0.0
+    assert torch.equal(extended[:100], values)
+    assert float(extended[100, 0]) == 99.0
     with pytest.raises(ValueError, match="even"):
         layout.Canvas.of(64, 101, "xy")
+
+
+@pytest.mark.parametrize("wraps", [(True, True), (True, False), (False, False)])
+def test_patches_on_a_pixel_are_counted(wraps: tuple[bool, bool]) -> None:
+    around = torus.continued(torch.zeros(1, 9, 20), wraps)
+    spread = torch.zeros_like(around)
+    for y in range(around.shape[1] - 6):
+        for x in range(around.shape[2] - 6):
+            spread[:, y : y + 7, x : x + 7] += 1.0
+    assert torch.equal(torus.folded(spread, wraps)[0], torus.patches_on((9, 20), wraps))
+
+
+def test_values_out_of_range_are_cut_and_others_stay() -> None:
+    maps = material()
+    channels = Channels.of([maps])
+    inside = channels.encode(maps)
+    torch.testing.assert_close(channels.limited(inside.clone()), inside, rtol=0, atol=1e-4)
+    cut = channels.limited(3.0 * inside)
+    made = channels.decode(cut.clone())["height"]
+    assert float(made.max()) == pytest.approx(float(maps["height"].max()), abs=1e-2)
+    torch.testing.assert_close(channels.limited(cut.clone()), cut, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("wraps", [(True, True), (False, True), (False, False)])
+def test_long_steps_bring_every_place_near_the_sample(wraps: tuple[bool, bool]) -> None:
+    """Also along an edge, where few patches lie: a pixel's step does not depend on how many there are."""
+    generator = torch.Generator().manual_seed(0)
+    sample = 2.0 + 0.5 * torch.rand(1, 48, 48, generator=generator)
+    image = 1.75 + 0.5 * torch.rand(1, 32, 32, generator=generator)
+    banks = transport.LONG.measured([[sample]], 40, generator)
+    mover = transport.LONG.mover(image, wraps)
+    for step in range(40):
+        direction = sliced_wasserstein.ascent(torus.continued(image, wraps), banks[step][0])
+        mover.move(image, torus.folded(direction, wraps), step / 40)
+    assert float(image.mean()) == pytest.approx(2.25, abs=0.03)
+    for edge in (image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]):
+        assert float(edge.mean()) == pytest.approx(2.25, abs=0.15)
 
 
 def test_a_border_strays_about_the_masks_and_leaves_the_rest_alone() -> None:

@@ -1,0 +1,94 @@
+"""How far a texture moves along the directions of transport, and along which filters: two ways.
+
+SHORT, where patches are matched: few filters, steps of a set length (Adam), which leave what was matched recognisable.
+LONG, where they are not, and transport has to do all by itself: it looks along some directions of a patch and steps as far as all
+of them together would, which over many banks is right for every wavelength; momentum averages over banks. That comes much nearer
+to the samples, and would scramble what was matched.
+
+Knows no pyramid and no matching.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.algorithms.textures import torus
+from backend.ops.adam import Adam
+from backend.ops.patches import filter_bank, sliced_wasserstein
+from backend.ops.patches.constants import PATCH
+
+MIDDLE_PX = 256 * 256  # the level whose steps a user sets
+SHARPEN = 0.8  # of what is smooth in the filters of some banks: fine grain varies little and would be unheard
+RATE, LAST_RATE = 0.15, 0.05  # of a short step, in deviations; the share of it that the last step takes
+ADAM_DECAY, ADAM_FLOOR = (0.9, 0.98), 0.5
+STRIDE, LAST_STRIDE, MOMENTUM = 1.0, 0.02, 0.8  # the first and the last long step, in whole displacements
+
+Banks = list[list[sliced_wasserstein.FilterBank]]  # banks x sources
+
+
+@dataclass(frozen=True)
+class Plan:
+    """filters of a bank, banks that take turns, every how many-th of them is sharpened; long: which steps. more: times the steps
+    of a short plan; least: the smallest share of them, at the largest levels."""
+
+    filters: int
+    banks: int
+    sharpen_every: int
+    long: bool = False
+    more: float = 1.0
+    least: float = 0.5
+
+    def steps(self, pixels: int, steps: int) -> int:
+        """More steps where they are cheap: four times as many at the smallest levels; the largest only refine."""
+        return max(1, round(self.more * steps * min(max(math.sqrt(MIDDLE_PX / pixels), self.least), 4.0)))
+
+    def measured(self, samples: Sequence[Sequence[Tensor]], steps: int, generator: torch.Generator) -> Banks:
+        """The same filters for all sources, each source's patches seen through them."""
+        banks = []
+        for number in range(min(self.banks, steps)):
+            filters = filter_bank.random_filters(self.filters, generator, channels=len(samples[0][0]))
+            if number % self.sharpen_every == self.sharpen_every - 1:
+                filters = filter_bank.sharpened(filters, SHARPEN)
+            banks.append([sliced_wasserstein.measure(parts, filters) for parts in samples])
+        return banks
+
+    def mover(self, image: Tensor, wraps: torus.Wraps) -> Mover:
+        return LongSteps(image, wraps, self.filters) if self.long else ShortSteps(image)
+
+
+SHORT = Plan(filters=32, banks=8, sharpen_every=2)
+SHORT_FINE = Plan(filters=16, banks=8, sharpen_every=2)  # at large levels, where each bank is seen by many more patches
+LONG = Plan(filters=16, banks=60, sharpen_every=4, long=True, more=2.0, least=0.25)
+
+
+class ShortSteps:
+    """Adam, its rate falling to LAST_RATE of the first."""
+
+    def __init__(self, image: Tensor) -> None:
+        self._adam = Adam([image], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR)
+
+    def move(self, image: Tensor, direction: Tensor, done: float) -> None:
+        """In place; done 0..1: the share of the level's steps before this one."""
+        self._adam.step([image], [direction], RATE * (1 - (1 - LAST_RATE) * done))
+
+
+class LongSteps:
+    """Whole displacements with momentum, shorter and shorter."""
+
+    def __init__(self, image: Tensor, wraps: torus.Wraps, filters: int) -> None:
+        patches = torus.patches_on((image.shape[1], image.shape[2]), wraps)
+        self._whole = (len(image) * PATCH**2 / (filters * patches)).to(image.device)  # per pixel
+        self._speed = torch.zeros_like(image)
+
+    def move(self, image: Tensor, direction: Tensor, done: float) -> None:
+        """In place, and changes `direction`."""
+        stride = STRIDE + (LAST_STRIDE - STRIDE) * done
+        image.add_(self._speed.mul_(MOMENTUM).add_(direction.mul_(self._whole), alpha=stride))
+
+
+Mover = ShortSteps | LongSteps
