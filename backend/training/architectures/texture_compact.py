@@ -44,6 +44,13 @@ class TextureCompactParams:
     estimate: bool = param(
         True, label="Estimate Height", help="Learn a height guessed from brightness where pictures have none"
     )
+    structure: float = param(
+        0.5,
+        label="Structure",
+        help="How firmly shapes are kept: 1 for bricks and leaves, 0 for sand, plaster and other grain",
+        min=0.0,
+        max=1.0,
+    )
     side: int = param(
         256, label="Side", help="Pixels along a side of a training tile, a multiple of 64", min=64, max=1024, unit="px"
     )
@@ -86,7 +93,12 @@ class TextureCompact(Training):
         self._half = device.type != "cpu" or cpu_computes_bfloat16()
         images = [self._channels.encode(maps).to(device) for maps in found.maps]
         self._objective = Objective(
-            images, filters=params.filters, banks=params.banks, side=params.side, generator=generator
+            images,
+            structure=params.structure,
+            filters=params.filters,
+            banks=params.banks,
+            side=params.side,
+            generator=generator,
         )
 
     def _new(self, generator: torch.Generator | None) -> TextureGenerator:

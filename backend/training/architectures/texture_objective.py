@@ -50,11 +50,17 @@ class Scale:
 
 
 class Objective:
-    """How tiles differ from sources [C, h, w]. filters: per bank, an even number; banks: per scale and comparison."""
+    """How tiles differ from sources [C, h, w].
+
+    structure: weight of the third comparison, 0 for none. filters: per bank, an even number. banks: per scale and comparison.
+    side: of the tiles, pixels.
+    """
 
     def __init__(
-        self, sources: Sequence[Tensor], *, filters: int, banks: int, side: int, generator: torch.Generator
-    ) -> None:
+        self, sources: Sequence[Tensor], *, structure: float, filters: int, banks: int, side: int,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        self._structure = structure
         channels = len(sources[0])
         drawn = torch.randn(FEATURES, channels, 3, 3, generator=generator)
         drawn = drawn - drawn.mean((2, 3), keepdim=True)
@@ -91,14 +97,14 @@ class Objective:
     def direction(self, tile: Tensor, done: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The way down [C, H, W] for a tile, which wraps, and its length, 0-d, for watching the training. done: share of it."""
         whole, total = torch.zeros_like(tile), torch.zeros((), device=tile.device)
-        matched = [number for number in MATCHED_SCALES if number < len(self._scales)]
+        matched = [number for number in MATCHED_SCALES if number < len(self._scales) and self._structure]
         chosen = matched[int(torch.randint(len(matched), (), generator=generator))] if matched else -1
         for number, scale in enumerate(self._scales):
             small = F.avg_pool2d(tile[None], 2**number)[0] if number else tile
             part, window = crop(small, generator)
             way = self._transport(part, window, scale, number, generator)
             if number == chosen:
-                weight = MATCH_WEIGHT + done * (LAST_MATCH_WEIGHT - MATCH_WEIGHT)
+                weight = self._structure * (MATCH_WEIGHT + done * (LAST_MATCH_WEIGHT - MATCH_WEIGHT))
                 way += weight * len(matched) * _matching(part, scale, generator)
             total += way.square().sum().sqrt()
             around = torch.zeros_like(small)
