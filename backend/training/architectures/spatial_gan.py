@@ -4,8 +4,9 @@ arXiv 1612.02136) with its manifold and diffusion steps.
 Steps are counted from 1. Plain: odd steps train the discriminator, even ones the generator. Regularised: even
 steps are manifold steps (a discriminator tells images from images that went through encoder and generator; those are also to be
 the images themselves), odd ones are diffusion steps (another discriminator tells those from images of noise). Departures:
-the squared difference is a mean over pixels, unless `reconstruction` says "published"; the weights that are kept are a moving
-average; colours only, as published.
+the squared difference is a mean over pixels, unless `reconstruction` says "published"; what is kept has statistics of
+normalisation that are settled over several batches. No moving average of weights: measured on sand, it lost all grain, whose phases
+turn all the time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from backend.models.spatial_gan import (
     initialise,
     settle,
 )
-from backend.training.architectures.moving_average import follow
 from backend.training.architectures.texture_files import described, file_tensors
 from backend.training.data import texture_sources
 from backend.training.training import Stateful, Training
@@ -105,8 +105,6 @@ class SpatialGan(Training):
         for network in self._networks.values():
             initialise(network, generator)
             network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._average = self._new_generator().to(device).requires_grad_(False)
-        self._average.load_state_dict(self._networks["generator"].state_dict())
         self._adams = {name: self._adam(network) for name, network in self._networks.items()}
         if params.reg:  # the steps keep a moment of the generator each, as published
             self._adams["generator_diffusion"] = self._adam(self._networks["generator"])
@@ -131,7 +129,6 @@ class SpatialGan(Training):
     def parts(self) -> Mapping[str, Stateful]:
         return {
             **self._networks,
-            "average": self._average,
             **{f"adam_{name}": adam for name, adam in self._adams.items()},
         }
 
@@ -147,8 +144,6 @@ class SpatialGan(Training):
             losses = self._judge("discriminator", real, self._without_gradient(self._fields(generator)))
         else:
             losses = self._make("generator", "discriminator", self._generated(self._fields(generator)))
-        if "generator" in losses:
-            follow(self._average, self._networks["generator"], number // 2)
         return {name: value.detach() for name, value in losses.items()}
 
     def _manifold(self, real: Tensor) -> dict[str, Tensor]:
@@ -242,11 +237,12 @@ class SpatialGan(Training):
     # What is shown and kept -----------------------------------------------------------------------------------------
 
     def _settled(self) -> SpatialGenerator:
-        """The averaged generator with statistics of its own."""
+        """The generator as it is, with statistics that are not those of the last few batches."""
+        kept = self._new_generator().to(self.device).requires_grad_(False)
+        kept.load_state_dict(self._networks["generator"].state_dict())
         generator = torch.Generator().manual_seed(0)
-        batches = [self._fields(generator) for _ in range(SETTLING)]
-        settle(self._average, batches)
-        return self._average
+        settle(kept, [self._fields(generator) for _ in range(SETTLING)])
+        return kept
 
     @torch.no_grad()
     def sample(self, generator: torch.Generator) -> np.ndarray:

@@ -109,8 +109,8 @@ def test_regularised_steps_are_those_that_were_published(folder: Path) -> None:
         losses = training.step(number, step_generator(0, number))
         assert "reconstruction" in losses
         moved.append({name for name, was in before.items() if not (_weights(training.parts()[name]) == was).all()})
-    assert moved[0] == {"generator", "encoder", "diffusion", "average"}, "the first step, an odd one"
-    assert moved[1] == {"generator", "encoder", "manifold", "average"}
+    assert moved[0] == {"generator", "encoder", "diffusion"}, "the first step, an odd one"
+    assert moved[1] == {"generator", "encoder", "manifold"}
 
 
 def test_the_weights_of_the_regularised_variant_are_heard(folder: Path) -> None:
