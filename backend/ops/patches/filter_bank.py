@@ -6,12 +6,16 @@ through them is backend.ops.patches.sliced_wasserstein.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.patches.constants import PATCH
+
+LOCAL_SIGMAS = (0.5, 2.0)  # pixels, the least and the most of local_filters()
 
 
 def random_filters(
@@ -54,6 +58,23 @@ def sharpened(filters: Tensor, share: float) -> Tensor:
     smooth = F.avg_pool2d(filters, 3, 1, 1, count_include_pad=False)
     sharp = filters - share * smooth
     return (sharp / sharp.square().sum((1, 2, 3), keepdim=True).sqrt()).contiguous()
+
+
+def local_filters(count: int, generator: torch.Generator, *, channels: int = 1) -> Tensor:
+    """count random filters of unit length that look at a few pixels about the centre, float32 [count, channels, 7, 7]; every second
+    one has the sum 0.
+
+    What a filter over a whole patch answers is nearly normal, as every sum of many numbers is, and hardly tells specks from haze.
+    """
+    place = torch.arange(PATCH, dtype=torch.float64) - PATCH // 2
+    square = place[:, None] ** 2 + place**2
+    least, most = (math.log(sigma) for sigma in LOCAL_SIGMAS)
+    sigmas = torch.exp(least + (most - least) * torch.rand(count, 1, 1, 1, generator=generator, dtype=torch.float64))
+    window = torch.exp(-square / (2.0 * sigmas**2))
+    filters = torch.randn(count, channels, PATCH, PATCH, generator=generator, dtype=torch.float64) * window
+    sums = filters.sum((2, 3), keepdim=True) / window.sum((2, 3), keepdim=True)
+    filters[1::2] -= (sums * window)[1::2]
+    return (filters / filters.square().sum((1, 2, 3), keepdim=True).sqrt()).float().contiguous()
 
 
 def derivative_filters(count: int, generator: torch.Generator) -> Tensor:

@@ -1,9 +1,10 @@
 """What the compact texture generator learns by: how a tile differs from the sources at several scales, and the way to less of it.
 
 Three comparisons of 7 x 7 patches take turns at each scale:
-  1. sliced Wasserstein distances of the patches themselves: grain, contrast and colour, each in its right share;
-  2. the same of the answers to edge filters, whatever their sign: how grain and edges lie together, which linear projections hardly
-     hear (as scattering transforms do: Bruna and Mallat 2013, arXiv 1203.1513);
+  1. sliced Wasserstein distances of the patches themselves, by filters that look at all of a patch and by filters that look at a
+     few pixels of it: grain, contrast and colour, each in its right share;
+  2. the same of the answers to edge filters, whatever their sign: how grain and edges lie together, which linear projections
+     hardly hear (as scattering transforms do: Bruna and Mallat 2013, arXiv 1203.1513);
   3. the nearest patch of the sources, each of them as near to its users as any (Granot et al. 2022, arXiv 2103.15545): bricks and
      other shapes, which distributions alone allow to be scrambled.
 """
@@ -24,7 +25,6 @@ from backend.ops.patches.constants import PATCH
 
 SCALES = 5
 CROP_PX = 128  # of a tile that is compared at a step, at each scale: another place each time
-SHARPEN = 0.8  # of what is smooth in the filters of every second bank: fine grain varies little and would be unheard
 PHASED_SCALES = 2
 FEATURES = 8
 FEATURES_SHARE = 0.5  # of the steps in which answers to edge filters are compared
@@ -78,8 +78,8 @@ class Objective:
     ) -> Scale:
         made = []
         for turn in range(banks):
-            drawn = filter_bank.random_filters(filters, generator, channels=len(sources[0]))
-            made.append(_measure(sources, filter_bank.sharpened(drawn, SHARPEN) if turn % 2 else drawn))
+            draw = filter_bank.local_filters if turn % 2 else filter_bank.random_filters
+            made.append(_measure(sources, draw(filters, generator, channels=len(sources[0]))))
         answers = [self._answers(source).contiguous() for source in sources]
         answers = [answer for answer in answers if min(answer.shape[1:]) >= 2 * PATCH]
         edges = [

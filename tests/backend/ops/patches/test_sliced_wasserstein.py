@@ -16,7 +16,7 @@ from torch import Tensor
 from backend.ops.adam import Adam
 from backend.ops.dispatch import Impl
 from backend.ops.patches import sliced_wasserstein as sw
-from backend.ops.patches.filter_bank import derivative_filters, random_filters, sharpened, whitening
+from backend.ops.patches.filter_bank import derivative_filters, local_filters, random_filters, sharpened, whitening
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -216,3 +216,21 @@ def test_a_flat_exemplar_flattens() -> None:
         adam.step([height], [sw.ascent(height, bank)], 0.05 * (1 - 0.95 * step / 300))
     assert bool(height.isfinite().all())
     assert height[8:-8, 8:-8].std() < 0.5
+
+
+def test_local_filters_look_at_a_few_pixels_and_hear_specks() -> None:
+    filters = local_filters(64, torch.Generator().manual_seed(0), channels=2)
+    assert torch.allclose(filters.square().sum((1, 2, 3)), torch.ones(64), atol=1e-5)
+    assert float(filters[1::2].sum((2, 3)).abs().max()) < 1e-5
+    assert float(filters.square().sum(1)[:, 1:6, 1:6].sum((1, 2)).min()) > 0.6
+    draw = torch.Generator().manual_seed(1)
+    haze = torch.randn(1, 96, 96, generator=draw)
+    specks = haze.abs().pow(3) * haze.sign()
+    specks = specks / specks.std()
+
+    def kurtosis(filters: torch.Tensor) -> float:
+        answers = torch.nn.functional.conv2d(specks[None], filters).flatten(2)[0]
+        return float((answers / answers.std(1, keepdim=True)).pow(4).mean())
+
+    every = random_filters(32, torch.Generator().manual_seed(0))
+    assert kurtosis(local_filters(32, torch.Generator().manual_seed(0))) > 2.0 * kurtosis(every)
