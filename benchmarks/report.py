@@ -374,6 +374,10 @@ def _texture_quality(result: dict[str, Any]) -> Iterator[Claim]:
         against=f"worst of {count} samples, both directions; mean {checks['seam ratio, mean']:.2f}",
         asked="0.9 to 1.1", measured=f"{low:.2f} to {high:.2f}", share=min(low / 0.9, 1.1 / high),
     )  # fmt: skip
+    if (key := "seams unlike 95 % of the steps inside, of 40") in checks:
+        yield _most(
+            "Texture, 256²: steps across the wrap unlike 95 % of those inside", "of 40; 2 by chance", 5, checks[key], ""
+        )
     yield _most(
         "Texture, 256²: patches copied from the sample", f"worst of {count}", 5.0, 100 * checks["copies, worst"], "%"
     )

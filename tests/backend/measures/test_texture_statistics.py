@@ -22,6 +22,16 @@ def test_a_seam_shows_where_an_image_does_not_wrap() -> None:
     assert cut > 2.5
 
 
+def test_a_seam_is_a_step_that_hardly_any_row_has() -> None:
+    whole = [measures.seam_rank(grain(128, 128, seed), axis) for seed in range(8) for axis in (1, 2)]
+    assert np.mean(whole) == pytest.approx(0.5, abs=0.2)
+    assert min(whole) < 0.3 < 0.7 < max(whole)
+    assert all(measures.seam_rank(grain(128, 128, seed)[:, :100], 1) == 1.0 for seed in range(4))
+    smooth = grain(128, 128, 0)
+    smooth[:, -1] = smooth[:, 0]
+    assert measures.seam_rank(smooth, 1) == 0.0
+
+
 def test_a_crop_is_a_copy_and_another_image_is_none() -> None:
     sample = grain(90, 90, 0)
     assert measures.copied_share(sample[:, 20:70, 13:80], sample) == 1.0
