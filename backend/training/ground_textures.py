@@ -206,12 +206,12 @@ def grass(rng: np.random.Generator) -> Maps:
     blade, part, z, shade = blade[order], part[order], z[order], shade[order]
     green = mixed(0.25 + 0.75 * part, (0.17, 0.24, 0.08), (0.42, 0.50, 0.19))
     straw = mixed(part, (0.42, 0.36, 0.20), (0.66, 0.58, 0.36))
-    paint = mixed(dry[blade], green, straw) * (shade * (1.0 + 0.10 * tone[blade]))[:, None]
+    paint = mixed(dry[blade], green, straw) * (shade * (1.0 + 0.16 * tone[blade]))[:, None]
     height[rows, columns] = z
     color[rows, columns] = paint
-    light = hollows(height, (3.0, 9.0), 2.4)
+    light = hollows(height, (3.0, 9.0), 3.4)
     return {
-        "color": np.clip(color * light[..., None] * 1.12, 0.0, 1.0),
+        "color": np.clip(color * light[..., None] * 1.2, 0.0, 1.0),
         "height": unit(blurred(height, 1.0)),
         "roughness": 0.62 + 0.25 * (1.0 - light),
     }

@@ -11,7 +11,7 @@ from .. import typed
 from ..datablocks import grid
 from ..shared.arrays import CLASS_MAP, Array
 from ..shared.catalog import algorithms
-from . import ground_weights, record
+from . import ground_weights, materials, record
 
 PREFIX = "ground_"  # of the attributes: ground_grassland, 0..1
 CLASSES = "classes"  # attribute: number of the class
@@ -60,7 +60,7 @@ def renew(item: bpy.types.Object) -> dict[str, str]:
         return {}
     flow = _values(mesh, "flow", shape)
     cells = flow / float(mesh[grid.SPACING_KEY]) ** 2 if flow is not None else None
-    weights = ground_weights.of(classes, np.rint(numbers).astype(np.int32), slope, cells)
+    weights = ground_weights.of(classes, np.rint(numbers).astype(np.int32), slope, cells, _colors(item, shape))
     made = names(tuple(name for name, values in weights.items() if values.any()))
     for layer, attribute in made.items():
         data = typed.of(mesh.attributes.new(attribute, "FLOAT", "POINT"), bpy.types.FloatAttribute).data
@@ -73,6 +73,15 @@ def remove(item: bpy.types.Object) -> None:
     attributes = typed.mesh(item).attributes
     for name in [attribute.name for attribute in attributes if attribute.name.startswith(PREFIX)]:
         attributes.remove(attributes[name])
+
+
+def _colors(item: bpy.types.Object, shape: tuple[int, int]) -> np.ndarray | None:
+    """The terrain's colours, linear [H, W, 3], where its image has a pixel for each vertex."""
+    image = materials.color_image_of(item)
+    if image is None or typed.size(image) != shape[::-1]:
+        return None
+    pixels = typed.read_pixels(image).reshape(*shape, -1)[::-1, :, :3]
+    return pixels if typed.color_space(image) != "sRGB" else pixels**2.2
 
 
 def _values(mesh: bpy.types.Mesh, name: str, shape: tuple[int, int]) -> np.ndarray | None:

@@ -38,6 +38,8 @@ SNOW = (0.84, 0.87, 0.91)
 SEDIMENT = (0.32, 0.28, 0.21)
 FRESH_ROCK = (0.26, 0.215, 0.175)
 WATER = (0.012, 0.022, 0.026)
+HALF = (0.5, 0.5, 0.5)
+FRAY = 5.0  # pixels of a terrain's colours over the range of a noise that mostly stays in its middle third
 AIR = (0.44, 0.55, 0.70)
 
 
@@ -118,7 +120,7 @@ def wear_grounds(item: bpy.types.Object, grounds: Grounds, *, by: Mapping[str, s
         output = graph.node("ShaderNodeOutputMaterial")
         graph.feed(output.inputs["Surface"], _haze(graph, _layers(graph, maps, grounds).outputs["BSDF"]))
     else:
-        _colored_surface(graph, _colors(graph, image), _weighed(graph, grounds, by))
+        _colored_surface(graph, _frayed(graph, image), _weighed(graph, grounds, by))
         graph.tree.nodes.active = graph.tree.nodes[_COLOR_NODE]
     material[GROUNDS_KEY] = _VERSION
     _put_first(item, material)
@@ -147,6 +149,23 @@ def worn_with_grounds(item: bpy.types.Object) -> bpy.types.Material | None:
     """The material in which a terrain wears texture sets, None where it wears none. Cheap: for draw()."""
     material = first(item) if isinstance(item.data, bpy.types.Mesh) else None
     return material if material is not None and material.get(GROUNDS_KEY) == _VERSION else None
+
+
+def _frayed(graph: ShaderGraph, image: bpy.types.Image) -> Socket:
+    """The terrain's colours, moved by up to a pixel or two: from close by, borders between colours are ragged and not smeared."""
+    colors = _colors(graph, image)
+    place = graph.node("ShaderNodeTexCoord").outputs["UV"]
+    columns, rows = typed.size(image)
+    off = graph.node("ShaderNodeTexNoise", noise_dimensions="2D")
+    graph.feed(off.inputs["Vector"], place)
+    graph.feed(off.inputs["Scale"], 0.4 * max(columns, rows))
+    graph.feed(off.inputs["Detail"], 6.0)
+    graph.feed(off.inputs["Roughness"], 0.7)
+    moved = graph.vector(
+        "MULTIPLY", graph.vector("SUBTRACT", off.outputs["Color"], HALF), (FRAY / columns, FRAY / rows, 0.0)
+    )
+    graph.feed(graph.tree.nodes[_COLOR_NODE].inputs["Vector"], graph.vector("ADD", place, moved))
+    return colors
 
 
 def _weighed(graph: ShaderGraph, grounds: Grounds, by: Mapping[str, str]) -> list[worn_grounds.Layer]:

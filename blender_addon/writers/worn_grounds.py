@@ -20,7 +20,7 @@ BLEND = 0.3  # of the box projection's edges
 PATCH_M, PATCHES = 3000.0, 11.0  # longest wavelength of the noise that mixes the sizes, and its octaves
 SPREAD = 3.6  # how far that noise, whose deviation is about 0.1, moves the size, in doublings
 BITE = 7.0  # how much heights decide where two layers meet: powers of 2 between the lowest and the highest
-FADE = 0.12  # of the detail, with each doubling
+FADE = 0.06  # of the detail, with each doubling
 
 
 @dataclass(frozen=True)

@@ -83,13 +83,12 @@ def main(picture: Path, samples: int, shape: tuple[int, int]) -> None:
     bpy.ops.relievo.wear_textures()
     plane.hide_render = True
     bpy.ops.relievo.set_up_view(elevation=27.0, azimuth=250.0)
-    look(made, (-0.30, -0.42), 32.0, 70.0, 13.0)
+    look(made, (0.36, -0.29), -16.0, 10.0, 8.0)
     scene.render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", samples
     scene.cycles.use_denoising = True
     scene.render.image_settings.file_format = "JPEG" if picture.suffix == ".jpg" else "PNG"
     scene.render.image_settings.quality = QUALITY
     scene.render.filepath = str(picture)
-    bpy.ops.wm.save_as_mainfile(filepath="/tmp/wear-coast.blend", compress=True)
     bpy.ops.render.render(write_still=True)
 
 
