@@ -96,7 +96,7 @@ class Inputs:
         column = typed.present(self.layout).column(align=True)
         row = column.row(align=True)
         row.use_property_split, row.use_property_decorate = True, False
-        row.prop(settings, "source", text=port.label if index == 0 else " ")
+        row.prop(settings, "source", text=port.label if index == 0 else str(index + 1))
         if index:
             remove = row.operator("relievo.remove_input", text="", icon="X")
             remove.algorithm, remove.port, remove.index = spec.name, port.name, index

@@ -149,6 +149,32 @@ def test_several_samples_are_picked_one_below_the_other() -> None:
     assert half[1][1] > half[1][0], "grass where it is white"
 
 
+def test_three_samples_lie_where_an_image_of_flat_colours_says_on_the_uvs_that_they_fill() -> None:
+    """Painted from below: black, grey and white, which are the classes 0, 1 and 2."""
+    scene = bpy.context.scene
+    scene.relievo.algorithm = ENGINE
+    settings, output = scene.relievo.texture, scene.relievo.output
+    settings.from_exemplar.image = photograph("Stones")
+    for index, name in enumerate(("Grass", "Sky")):
+        bpy.ops.relievo.add_input(algorithm=ENGINE, port="exemplar")
+        settings.more_exemplar[index].image = photograph(name, hue=index + 1)
+    assert {"Samples", "2", "3"} <= set(paper.draw(input_panel.RELIEVO_PT_inputs))
+    classes = bpy.data.images.new("Painted", 24, 24)
+    classes.pixels.foreach_set(np.repeat(np.arange(24) // 8 / 2, 24 * 4).astype(np.float32))
+    settings.from_classes.source, settings.from_classes.image = "IMAGE", classes
+    settings.steps, settings.transition = 4, 4.0
+    output.fill_uvs, output.texel_density = True, 24.0
+    item = wall()
+    bpy.ops.relievo.generate()
+    image = textures.image_of(textures.worn_by(item))
+    assert tuple(image.size) == (96, 96)
+    assert surface_nodes.TILE_WIDTH_NODE not in textures.worn_by(item).node_tree.nodes
+    colors = np.empty(96 * 96 * 4, np.float32)
+    image.pixels.foreach_get(colors)
+    bands = colors.reshape(3, 32, 96, 4)[:, 10:22, :, :3].mean(axis=(1, 2))
+    assert bands.argmax(axis=1).tolist() == [0, 1, 2], bands
+
+
 def test_names_that_are_none_are_refused_with_what_to_do() -> None:
     plain_material("Moss")
     spec = find(algorithms(), ENGINE)
