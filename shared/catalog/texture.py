@@ -92,7 +92,6 @@ class TextureParams:
         label="Trained Model",
         group=_METHOD,
         role="file",
-        before="",
         help="A .safetensors file that train texture has written, which makes the texture without samples; empty to use samples",
     )
     steps: int = param(
