@@ -31,6 +31,9 @@ from shared.params import param
 from shared.srgb import linear_to_srgb
 
 WARM_STEPS = 100
+LARGEST_GRADIENT = (
+    1.0  # of all weights together; it is 0.1 to 1 in a quiet training, and a larger one can throw it back by minutes
+)
 SAMPLE_PX = 512
 
 
@@ -58,7 +61,7 @@ class TextureCompactParams:
     filters: int = param(24, label="Filters", help="Compared per scale and step, an even number", min=2, max=128)
     banks: int = param(24, label="Banks", help="Of filters per scale, which take turns", min=1, max=512, role="count")
     rate: float = param(
-        2e-3, label="Learning Rate", help="Of Adam; it falls to a hundredth at the end", min=1e-6, max=0.1
+        1.5e-3, label="Learning Rate", help="Of Adam; it falls to a hundredth at the end", min=1e-6, max=0.1
     )
     length: int = param(
         6000,
@@ -122,6 +125,7 @@ class TextureCompact(Training):
         direction, distance = self._objective.direction(tile.detach()[0], self._done(number), generator)
         self._adam.zero_grad()
         tile.backward(-direction[None])
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), LARGEST_GRADIENT)
         self._adam.step()
         follow(self._average, self._network, number)
         return {"distance": distance}
