@@ -110,7 +110,7 @@ def blocks(rng: np.random.Generator, cells: int, warp_px: float) -> tuple[np.nda
     y, x = (np.mgrid[0:DRAWN_PX, 0:DRAWN_PX] + 0.5) / DRAWN_PX
     places = np.stack([(x + bend[0]) % 1.0, (y + bend[1]) % 1.0], axis=-1).reshape(-1, 2)
     far, index = KDTree(points, boxsize=1.0).query(places, k=2)
-    own = index[:, 0]
+    own = np.asarray(index)[:, 0]
     off = (places - points[own] + 0.5) % 1.0 - 0.5
     tilt, level = rng.normal(0.0, 1.3, (cells, 2)), rng.uniform(-0.5, 0.5, cells)
     plane = level[own] + (off * tilt[own]).sum(axis=1) * np.sqrt(cells)
@@ -319,7 +319,7 @@ def snow(rng: np.random.Generator) -> Maps:
 
 
 GROUNDS: Mapping[str, Ground] = {
-    "grass": Ground(draw=grass, seed=3, tile_m=2.0, relief_m=0.14, sight=0.13, help="grass, tufts with old straw"),
+    "grass": Ground(draw=grass, seed=3, tile_m=2.0, relief_m=0.14, sight=0.08, help="grass, tufts with old straw"),
     "rock": Ground(draw=rock, seed=5, tile_m=5.0, relief_m=0.7, sight=0.3, help="a broken rock face"),
     "scree": Ground(draw=scree, seed=7, tile_m=3.5, relief_m=0.28, sight=0.1, help="broken stones on grit"),
     "sand": Ground(draw=sand, seed=11, tile_m=2.5, relief_m=0.05, sight=0.12, help="wind ripples in sand"),
