@@ -26,7 +26,7 @@ from tests.blender.support import live_addon  # noqa: E402
 
 WATER, SAND, GRASS, FOREST, HILLS, ROCK, SNOW = range(7)
 SIDE_PX, SIZE_M, SEED, QUALITY = 512, 3000.0, 5, 88
-SHAPE = (1280, 640)
+SHAPE = (1024, 448)
 
 
 def coast() -> np.ndarray:
@@ -96,4 +96,4 @@ if __name__ == "__main__":
     given = sys.argv[1:]
     size = (int(given[2]), int(given[3])) if len(given) > 3 else SHAPE
     with tempfile.TemporaryDirectory() as data, live_addon.registered(Path(data), threads=2):
-        main(Path(given[0]).resolve(), int(given[1]) if len(given) > 1 else 64, size)
+        main(Path(given[0]).resolve(), int(given[1]) if len(given) > 1 else 8, size)
