@@ -73,7 +73,7 @@ class TextureCompactParams:
 
 
 class TextureCompact(Training):
-    """Textures by a small generator that makes twenty million pixels per second."""
+    """Textures by a small, fast generator."""
 
     name = "texture"
     params_type = TextureCompactParams
