@@ -18,6 +18,7 @@ from PIL import Image
 from scipy import ndimage
 from scipy.spatial import KDTree
 
+from shared import png
 from shared.params import suggestion
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 FOLDER = Path(__file__).resolve().parents[1] / "shipped" / "grounds"
 SIDE_PX = 512
 DRAWN_PX = 1024  # drawn at twice the size and averaged: blades and the edges of stones are smooth
-QUALITY = {"color": 86, "height": 90, "roughness": 70}  # of JPEG
+QUALITY = {"color": 86, "roughness": 70}  # of JPEG
+HEIGHT_STEP = 16  # of 65535: heights ship with 12 bits, what is finer would double the file
 
 Maps = dict[str, np.ndarray]
 Rgb = tuple[float, float, float]
@@ -110,7 +112,7 @@ def blocks(rng: np.random.Generator, cells: int, warp_px: float) -> tuple[np.nda
     y, x = (np.mgrid[0:DRAWN_PX, 0:DRAWN_PX] + 0.5) / DRAWN_PX
     places = np.stack([(x + bend[0]) % 1.0, (y + bend[1]) % 1.0], axis=-1).reshape(-1, 2)
     far, index = KDTree(points, boxsize=1.0).query(places, k=2)
-    own = np.asarray(index)[:, 0]
+    own = np.asarray(index, np.int64)[:, 0]
     off = (places - points[own] + 0.5) % 1.0 - 0.5
     tilt, level = rng.normal(0.0, 1.3, (cells, 2)), rng.uniform(-0.5, 0.5, cells)
     plane = level[own] + (off * tilt[own]).sum(axis=1) * np.sqrt(cells)
@@ -328,11 +330,17 @@ GROUNDS: Mapping[str, Ground] = {
 
 
 def write(folder: Path, name: str, maps: Mapping[str, np.ndarray]) -> None:
-    """A JPEG for each map, and what they are as JSON."""
+    """JPEG for colour and roughness, PNG of 16 bits for the height, and what they are as JSON."""
     ground = GROUNDS[name]
-    for key, values in maps.items():
-        image = Image.fromarray(np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8))
-        image.save(folder / f"{name}-{key}.jpg", quality=QUALITY[key], optimize=True, subsampling=0)
+    for key, quality in QUALITY.items():
+        image = Image.fromarray(np.rint(np.clip(maps[key], 0.0, 1.0) * 255.0).astype(np.uint8))
+        image.save(folder / f"{name}-{key}.jpg", quality=quality, optimize=True, subsampling=0)
+    steps = (
+        np.rint(np.clip(maps["height"], 0.0, 1.0) * (65535 / HEIGHT_STEP))
+        .clip(max=65535 // HEIGHT_STEP)
+        .astype(np.uint16)
+    )
+    (folder / f"{name}-height.png").write_bytes(png.encoded(steps * np.uint16(HEIGHT_STEP), level=9))
     about = {
         "help": ground.help,
         "seed": ground.seed,
@@ -346,7 +354,7 @@ def write(folder: Path, name: str, maps: Mapping[str, np.ndarray]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the grounds that ship: some seconds each."""
     parser = argparse.ArgumentParser(
-        prog="relievo.py train ground_textures", description=(__doc__ or "").partition("\n")[0]
+        prog="relievo.py train ground-textures", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("names", nargs="*", help=f"which ones: {', '.join(GROUNDS)} [default: all]")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder [default: where they ship]")

@@ -52,7 +52,8 @@ def read(name: str) -> dict[str, np.ndarray]:
     Raises InvalidInput for a name that there is not.
     """
     about(name)
-    return {"base_color": _colors(name), "height": _numbers(name, "height"), "roughness": _numbers(name, "roughness")}
+    height, roughness = _numbers(f"{name}-height.png"), _numbers(f"{name}-roughness.jpg")
+    return {"base_color": _colors(name), "height": height, "roughness": roughness}
 
 
 def _colors(name: str) -> np.ndarray:
@@ -63,8 +64,8 @@ def _colors(name: str) -> np.ndarray:
         bpy.data.images.remove(image)
 
 
-def _numbers(name: str, map_name: str) -> np.ndarray:
-    image = bpy.data.images.load(str(_folder() / f"{name}-{map_name}.jpg"), check_existing=False)
+def _numbers(file: str) -> np.ndarray:
+    image = bpy.data.images.load(str(_folder() / file), check_existing=False)
     try:
         return images.channel(image, 0)[..., None]
     finally:

@@ -130,7 +130,7 @@ def test_the_users_own_material_and_image_are_worn():
     np.testing.assert_allclose(right.mean(axis=(0, 1)), RIGHT, rtol=0.1)
 
 
-def test_it_comes_off_and_is_one_step_of_undo(tmp_path):
+def test_it_comes_off(tmp_path):
     item = made()
     before = materials.first(item).name
     attributes = [attribute.name for attribute in item.data.attributes]
