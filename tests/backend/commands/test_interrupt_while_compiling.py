@@ -50,7 +50,7 @@ def start(folder: Path, cache: Path) -> tuple[subprocess.Popen[str], list[str], 
     return process, lines, compiling
 
 
-@pytest.mark.parametrize("turn", range(6))
+@pytest.mark.parametrize("turn", range(4))
 def test_a_signal_while_compiling_ends_the_command_at_once(turn: int, tmp_path: Path) -> None:
     """Even turns: Ctrl-C, which reaches the whole group, children too. Odd ones: SIGTERM to the command alone."""
     process, lines, compiling = start(tmp_path, tmp_path / "cache")

@@ -119,6 +119,7 @@ def assert_is_its_own_uv(texture: np.ndarray, coverage: np.ndarray) -> None:
     assert np.percentile(error, 99) < 0.02
 
 
+@pytest.mark.any_version
 def test_perspective_cameras_are_drawn_by_the_backend(scan, tmp_path):
     for number in range(3):
         item = eye(
@@ -128,6 +129,7 @@ def test_perspective_cameras_are_drawn_by_the_backend(scan, tmp_path):
     assert_is_its_own_uv(*textured())
 
 
+@pytest.mark.any_version
 def test_a_lens_is_undone_by_the_backend(scan, tmp_path):
     for number in range(3):
         photograph(eye(number, scan, sensor_fit="HORIZONTAL"), scan, tmp_path / f"{number}.png", lens=BARREL)
@@ -156,6 +158,7 @@ def test_the_bent_pictures_of_these_tests_are_bent(scan, tmp_path):
     np.testing.assert_allclose(back[inside & middle], ramp[inside & middle], atol=0.05)
 
 
+@pytest.mark.any_version
 def test_new_uvs_of_the_backend_fit_the_mesh_they_came_from(scan, tmp_path):
     """A mesh of triangles without UVs is unwrapped by the backend, and the UVs go back to the very corners."""
     for number in range(3):

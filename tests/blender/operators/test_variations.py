@@ -104,6 +104,7 @@ def test_one_takes_the_place_of_the_result_and_the_small_ones_go():
     np.testing.assert_array_equal(made, heights(bpy.context.active_object))
 
 
+@pytest.mark.any_version
 def test_the_water_and_images_of_small_terrains_go_too():
     item = sketched()
     before = datablocks()
@@ -134,6 +135,7 @@ def test_each_way_is_one_step_of_undo():
     np.testing.assert_array_equal(heights(bpy.data.objects[name]), first)
 
 
+@pytest.mark.any_version
 def test_pressed_again_there_are_four_and_not_eight():
     item = noise()
     bpy.ops.relievo.variations()
@@ -143,6 +145,7 @@ def test_pressed_again_there_are_four_and_not_eight():
     assert {tuple(variations.seeds_of(one).values()) for one in strip(item)} != first
 
 
+@pytest.mark.any_version
 def test_a_strip_that_is_given_up_leaves_nothing(monkeypatch):
     item = noise()
     before = datablocks()
@@ -170,6 +173,7 @@ def test_the_strip_is_a_step_of_undo_where_a_window_does_not_wait(monkeypatch):
     assert not strip(bpy.data.objects[name])
 
 
+@pytest.mark.any_version
 def test_a_cancelled_choice_keeps_the_strip(monkeypatch):
     item = noise()
     bpy.ops.relievo.variations()
@@ -187,6 +191,7 @@ def test_a_cancelled_choice_keeps_the_strip(monkeypatch):
     np.testing.assert_array_equal(heights(item), before)
 
 
+@pytest.mark.any_version
 def test_variations_of_a_terrain_that_is_gone_say_so_and_can_be_discarded():
     item = noise()
     bpy.ops.relievo.variations()
@@ -230,6 +235,7 @@ def test_the_panel_offers_them_and_each_of_them():
     assert "Regenerate" not in lines
 
 
+@pytest.mark.any_version
 def test_a_terrain_without_a_seed_has_none():
     bpy.ops.mesh.primitive_plane_add()
     assert not bpy.ops.relievo.variations.poll()
@@ -238,6 +244,7 @@ def test_a_terrain_without_a_seed_has_none():
 # On fewer pixels ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.any_version
 def test_a_size_in_pixels_is_reduced_and_the_ground_stays():
     spec = find(ALGORITHMS, "noise")
     params = {**vars(spec.params()), "width_px": 2048, "height_px": 1024, "pixel_size_m": 10.0}
@@ -247,6 +254,7 @@ def test_a_size_in_pixels_is_reduced_and_the_ground_stays():
     assert reduction.of_params(spec, small, 256) == small
 
 
+@pytest.mark.any_version
 def test_maps_of_the_main_ones_size_are_reduced_and_exemplars_stay():
     spec = find(ALGORITHMS, "morphology")
     big = height_map(np.zeros((300, 600)), 5.0)
@@ -259,6 +267,7 @@ def test_maps_of_the_main_ones_size_are_reduced_and_exemplars_stay():
     assert params == vars(spec.params())
 
 
+@pytest.mark.any_version
 def test_a_sketch_keeps_its_classes_and_its_ground():
     spec = find(algorithms(), "toy_terrain")
     classes = np.random.default_rng(0).integers(0, 5, (400, 512)).astype(np.uint8)

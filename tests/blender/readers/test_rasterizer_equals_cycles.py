@@ -143,6 +143,7 @@ def test_every_pixel_is_the_same_through_any_lens(tmp_path: Path, size: tuple[in
     hold(item, [], views, tmp_path)
 
 
+@pytest.mark.any_version
 def test_occluders_and_backs_hide_alike(tmp_path: Path) -> None:
     """An open bowl, so that its inside is seen, behind a cube."""
     item = lumpy_sphere()
