@@ -28,7 +28,8 @@ from backend.runtime.device import cpu_computes_bfloat16
 
 FORMAT = 1
 CHANNELS = ("mixing", "inverse", "mean", "low", "high")  # tensors of Channels in a file
-PIECE_PX = 512
+PIECE_PX, LARGE_PIECE_PX = 512, 1024
+ENOUGH = 4  # large pieces have less border that is made twice; taken where there are this many, so that several threads have some
 WAIT_S = 0.05
 LEVEL_STREAMS = 1024  # streams of noise that a level has
 
@@ -167,10 +168,14 @@ KINDS: Mapping[str, Callable[..., Generator]] = {"texture": Compact, "texture-sp
 
 
 def generate(
-    generator: Generator, place: Place, decoder: Decoder, count: int, *, piece_px: int = PIECE_PX,
+    generator: Generator, place: Place, decoder: Decoder, count: int, *, piece_px: int = 0,
     observe: Observe = lambda done, total: None,
 ) -> np.ndarray:  # fmt: skip
-    """All maps of the texture [H, W, ...] as the decoder lays them out. count: threads. piece_px: changes no value."""
+    """All maps of the texture [H, W, ...] as the decoder lays them out. count: threads. piece_px: changes no value; 0 for the
+    faster size, which the texture's own size decides.
+    """
+    is_large = place.rows * place.columns >= ENOUGH * LARGE_PIECE_PX**2
+    piece_px = piece_px or (LARGE_PIECE_PX if is_large else PIECE_PX)
     whole = np.empty((place.rows, place.columns, decoder.width), np.float32)
     step = max(generator.stride, piece_px // generator.stride * generator.stride)
     corners = [(top, left) for top in range(0, place.rows, step) for left in range(0, place.columns, step)]
