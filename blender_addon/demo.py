@@ -167,7 +167,7 @@ def set_stage(terrain: bpy.types.Object, heights: np.ndarray, pixel_size_m: floa
     """Camera, light, and the country around, so that no cut edge shows."""
     eye, azimuth = viewpoint(heights, pixel_size_m)
     scene, stage = bpy.context.scene, addon("writers.stage")
-    terrain[addon("writers.materials").HAZE_KEY] = 1.0 / VISIBILITY_M
+    terrain[addon("writers.terrain_layers").HAZE_KEY] = 1.0 / VISIBILITY_M
     surround(terrain, heights.shape, pixel_size_m)
     data = bpy.data.cameras.new(stage.CAMERA)
     data.lens, data.sensor_width = LENS_MM, SENSOR_MM

@@ -1,7 +1,7 @@
 """The ground textures that ship, drawn by code: grass, rock, scree, sand and snow, each a tile with colour, height and roughness.
 
 Everything is periodic: random waves are filtered in the frequency domain, blades and stones are drawn across the borders. The same
-seed gives the same maps. No photograph enters. What terrains do with them is the add-on's business (writers/ground_textures.py).
+seed gives the same maps. No photograph enters. What terrains do with them is the add-on's business (blender_addon/writers/grounds).
 """
 
 from __future__ import annotations

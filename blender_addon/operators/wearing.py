@@ -11,8 +11,9 @@ from ..readers import grounds, texture_sets
 from ..settings import wearing
 from ..shared import texture_set
 from ..shared.errors import InvalidInput
-from ..writers import ground_attributes, ground_images, materials
-from ..writers.ground_images import Ground
+from ..writers import materials
+from ..writers.grounds import attributes, images
+from ..writers.grounds.images import Ground
 from .reporting import reports_errors
 from .results import carried_by
 
@@ -33,7 +34,7 @@ def put_on(item: bpy.types.Object) -> None:
     before = materials.worn_with_grounds(item)
     if before is None:
         item.relievo_unworn = materials.first(item)  # pyright: ignore[reportAttributeAccessIssue]  # settings/wearing.py
-    materials.wear_grounds(item, worn, by=ground_attributes.renew(item))
+    materials.wear_grounds(item, worn, by=attributes.renew(item))
     if before is not None and not before.users:
         bpy.data.materials.remove(before)
 
@@ -46,7 +47,7 @@ def take_off(item: bpy.types.Object) -> None:
     before = item.relievo_unworn  # pyright: ignore[reportAttributeAccessIssue]
     materials.wear_again(item, before)
     item.relievo_unworn = None  # pyright: ignore[reportAttributeAccessIssue]
-    ground_attributes.remove(item)
+    attributes.remove(item)
     if not worn.users:
         bpy.data.materials.remove(worn)
 
@@ -64,13 +65,13 @@ def _ground(entry: Any, name: str) -> Ground:
     look = {"tile_m": entry.tile_m, "strength": entry.strength}
     if entry.texture == wearing.MATERIAL:
         maps = texture_set.split(texture_sets.of_material(entry.material, name))
-        return ground_images.ground(entry.material.name, maps, **look)
+        return images.ground(entry.material.name, maps, **look)
     if entry.texture == wearing.IMAGE:
-        return ground_images.ground(entry.image.name, texture_set.split(texture_sets.of_image(entry.image)), **look)
+        return images.ground(entry.image.name, texture_set.split(texture_sets.of_image(entry.image)), **look)
     shipped = entry.texture.lower()
     about = grounds.about(shipped)
     deep = about.relief_m / about.tile_m
-    return ground_images.ground(shipped.title(), grounds.read(shipped), relief_share=deep, sight=about.sight, **look)
+    return images.ground(shipped.title(), grounds.read(shipped), relief_share=deep, sight=about.sight, **look)
 
 
 class RELIEVO_OT_wear_textures(bpy.types.Operator):

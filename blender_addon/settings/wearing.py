@@ -11,7 +11,8 @@ import bpy
 
 from ..readers import grounds
 from ..shared.errors import InvalidInput
-from ..writers import ground_attributes, ground_weights, materials
+from ..writers import materials, terrain_layers
+from ..writers.grounds import attributes, weights
 
 NONE, MATERIAL, IMAGE = "NONE", "MATERIAL", "IMAGE"
 _SHIPPED = tuple((name.upper(), name.title(), f"Comes with Relievo: {name}") for name in grounds.SAVED_ORDER)
@@ -66,9 +67,9 @@ def layers_of(item: bpy.types.Object | None) -> tuple[str, ...]:
         return ()
     if materials.height_image_of(item) is not None:
         return ()
-    if classes := ground_attributes.classes_of(item):
-        return ground_weights.layers(classes)
-    return tuple(name for name in materials.LAYERS if name != "Sediment" or "sediment" in item.data.attributes)
+    if classes := attributes.classes_of(item):
+        return weights.layers(classes)
+    return tuple(name for name in terrain_layers.LAYERS if name != "Sediment" or "sediment" in item.data.attributes)
 
 
 def entries_of(item: bpy.types.Object) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from .. import compat, typed
-from . import materials, record
+from . import record, terrain_layers
 from .shader_graph import ShaderGraph
 
 SUN, CAMERA, WORLD = "Relievo Sun", "Relievo Camera", "Relievo Sky"
@@ -51,7 +51,7 @@ def set_up(scene: bpy.types.Scene, item: bpy.types.Object, view: View | None = N
     scene.world = sky(view)
     made = scene.camera = camera(scene, item, view)
     radius = bounds(item)[1]
-    item[materials.HAZE_KEY] = -math.log(1.0 - min(view.haze, 0.95)) / (2.0 * radius)
+    item[terrain_layers.HAZE_KEY] = -math.log(1.0 - min(view.haze, 0.95)) / (2.0 * radius)
     item.update_tag()
     return made
 
@@ -130,9 +130,9 @@ def bounds(item: bpy.types.Object) -> tuple[Vector, float]:
 def _corners(item: bpy.types.Object) -> list[Vector]:
     """The object's box in world space; of a terrain that is raised only on rendering, the box that it will have."""
     box = [Vector(corner) for corner in item.bound_box]
-    if materials.LOW_KEY in item:
+    if terrain_layers.LOW_KEY in item:
         low, high = min(corner.z for corner in box), max(corner.z for corner in box)
-        low, high = min(low, item[materials.LOW_KEY]), max(high, item[materials.HIGH_KEY])
+        low, high = min(low, item[terrain_layers.LOW_KEY]), max(high, item[terrain_layers.HIGH_KEY])
         box = [Vector((corner.x, corner.y, z)) for corner in box for z in (low, high)]
     return [item.matrix_world @ corner for corner in box]
 

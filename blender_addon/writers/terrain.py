@@ -21,7 +21,6 @@ from . import (
     displacement,
     grid,
     ground,
-    ground_attributes,
     images,
     maps,
     materials,
@@ -29,8 +28,10 @@ from . import (
     report,
     result_size,
     scatter,
+    terrain_layers,
     water,
 )
+from .grounds import attributes
 
 STEPS_FROM_VERTICES = 1_000_000  # fewer are made in the blink of an eye
 KINDS = ("MESH", "GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES")
@@ -201,15 +202,15 @@ def _finish(
     )
     steep = ground.slope(heights.values, heights.pixel_size_m)
     if _color_of(others):
-        others = {materials.ROUGHNESS: Array(MASK, ground.roughness(others, steep)), **others}
+        others = {terrain_layers.ROUGHNESS: Array(MASK, ground.roughness(others, steep)), **others}
     materials.set_range(item, heights)
     if kind == "ADAPTIVE":
         _dress_displaced(item, typed.present(image), others)
     else:
         _dress(item, steep, others)
-    ground_attributes.note_classes(item, others)
+    attributes.note_classes(item, others)
     if materials.worn_with_grounds(item) is not None:
-        ground_attributes.renew(item)
+        attributes.renew(item)
     water.renew(item, heights, others.get(water.MASK_PORT), level)
 
 

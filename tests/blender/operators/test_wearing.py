@@ -11,7 +11,8 @@ from blender_addon import typed
 from blender_addon.settings import wearing
 from blender_addon.shared.arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, Array, height_map
 from blender_addon.ui import panels
-from blender_addon.writers import ground_attributes, ground_detail, materials, terrain
+from blender_addon.writers import materials, terrain
+from blender_addon.writers.grounds import attributes, detail
 from tests.blender.support import paper
 
 SIDE, PIXEL_M = 33, 1.0
@@ -133,7 +134,7 @@ def test_the_users_own_material_and_image_are_worn():
 def test_it_comes_off(tmp_path):
     item = made()
     before = materials.first(item).name
-    attributes = [attribute.name for attribute in item.data.attributes]
+    named = [attribute.name for attribute in item.data.attributes]
     bpy.ops.relievo.wear_textures()
     bpy.ops.relievo.wear_textures(texture="rock")
     worn = materials.worn_with_grounds(item)
@@ -148,7 +149,7 @@ def test_it_comes_off(tmp_path):
     bpy.ops.relievo.take_off_textures()
     assert materials.first(item).name == before
     assert materials.worn_with_grounds(item) is None
-    assert [attribute.name for attribute in item.data.attributes] == attributes
+    assert [attribute.name for attribute in item.data.attributes] == named
     assert not [material for material in bpy.data.materials if materials.GROUNDS_KEY in material]
 
 
@@ -169,7 +170,7 @@ def test_terrain_without_classes_wears_by_slope_and_height():
     assert list(wearing.entries_of(item)) == ["Rock", "Scree", "Grass", "Snow"]
     before = materials.first(item)
     bpy.ops.relievo.wear_textures()
-    assert ground_attributes.classes_of(item) == ()
+    assert attributes.classes_of(item) == ()
     shining(item)
     assert seen().std() > 0.005
     bpy.ops.relievo.take_off_textures()
@@ -205,8 +206,8 @@ def test_normals_become_the_height_that_they_came_from():
     down, right = np.gradient(np.pad(height, 1, mode="wrap"))
     normals = np.stack([-right[1:-1, 1:-1], down[1:-1, 1:-1], np.ones_like(height)], axis=-1)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    detail = ground_detail.of({"base_color": np.full((64, 64, 3), 0.4), "normal": normals})
-    found = detail.values[..., 3].astype(np.float64).ravel()
+    made = detail.of({"base_color": np.full((64, 64, 3), 0.4), "normal": normals})
+    found = made.values[..., 3].astype(np.float64).ravel()
     assert np.corrcoef(found, height.ravel())[0, 1] > 0.98
-    assert detail.relief_share == pytest.approx(np.ptp(height) / 64, rel=0.25)
-    np.testing.assert_allclose(detail.values[..., :3], 65535 / ground_detail.MOST, atol=2)
+    assert made.relief_share == pytest.approx(np.ptp(height) / 64, rel=0.25)
+    np.testing.assert_allclose(made.values[..., :3], 65535 / detail.MOST, atol=2)

@@ -11,7 +11,7 @@ import pytest
 from blender_addon import compat
 from blender_addon.shared.arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, MASK, Array, height_map
 from blender_addon.shared.errors import InvalidInput, InvalidParameter
-from blender_addon.writers import displacement, grid, images, materials, record, stage, terrain
+from blender_addon.writers import displacement, grid, images, materials, record, stage, terrain, terrain_layers
 
 RAISED = ("MESH", "GEOMETRY_NODES", "DISPLACE")
 
@@ -283,7 +283,7 @@ def test_previews_move_vertices_only(ramp):
     item = terrain.make({"height": height_map(ramp, 10.0)}, kind="MESH", name="Terrain")
     terrain.update(item, {"height": height_map(ramp * 2, 10.0)})
     np.testing.assert_array_equal(positions(item)[:, 2].reshape(ramp.shape), ramp * 2)
-    assert item[materials.HIGH_KEY] == pytest.approx(float(ramp.max() * 2))
+    assert item[terrain_layers.HIGH_KEY] == pytest.approx(float(ramp.max() * 2))
     with pytest.raises(InvalidInput, match="not a grid"):
         terrain.update(item, {"height": height_map(ramp[:-1], 10.0)})
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import bpy
 import numpy as np
 
-from .. import typed
-from ..datablocks import grid
-from ..shared.arrays import CLASS_MAP, Array
-from ..shared.catalog import algorithms
-from . import ground_weights, materials, record
+from ... import typed
+from ...datablocks import grid
+from ...shared.arrays import CLASS_MAP, Array
+from ...shared.catalog import algorithms
+from .. import materials, record
+from . import weights
 
 PREFIX = "ground_"  # of the attributes: ground_grassland, 0..1
 CLASSES = "classes"  # attribute: number of the class
@@ -60,11 +61,11 @@ def renew(item: bpy.types.Object) -> dict[str, str]:
         return {}
     flow = _values(mesh, "flow", shape)
     cells = flow / float(mesh[grid.SPACING_KEY]) ** 2 if flow is not None else None
-    weights = ground_weights.of(classes, np.rint(numbers).astype(np.int32), slope, cells, _colors(item, shape))
-    made = names(tuple(name for name, values in weights.items() if values.any()))
+    shares = weights.of(classes, np.rint(numbers).astype(np.int32), slope, cells, _colors(item, shape))
+    made = names(tuple(name for name, values in shares.items() if values.any()))
     for layer, attribute in made.items():
         data = typed.of(mesh.attributes.new(attribute, "FLOAT", "POINT"), bpy.types.FloatAttribute).data
-        data.foreach_set("value", np.ascontiguousarray(weights[layer], np.float32).ravel())
+        data.foreach_set("value", np.ascontiguousarray(shares[layer], np.float32).ravel())
     return made
 
 

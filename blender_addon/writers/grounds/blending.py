@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .ground_detail import MOST
-from .ground_images import Ground
-from .shader_graph import Color, ShaderGraph, Socket, Value
+from ..shader_graph import Color, ShaderGraph, Socket, Value
+from .detail import MOST
+from .images import Ground
 
 TURNS_DEG = (24.0, -31.0)  # of the two sizes; steep ground is stretched by 1 / cos of it
 BLEND = 0.3  # of the box projection's edges

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from .. import typed
-from ..shared import png
-from . import ground_detail
-from .ground_detail import Detail
+from ... import typed
+from ...shared import png
+from . import detail
+from .detail import Detail
 
 SIGHT = 0.12  # of a set that does not say it
 _KEY = "relievo_ground_detail"  # custom property of an image: digest of its pixels
@@ -43,17 +43,17 @@ def ground(
     sight: float = SIGHT,
 ) -> Ground:
     """What a material wears of a set's maps; relief_share: 0 where that is not known. name: for people, such as "Grass"."""
-    detail = ground_detail.of(maps, relief_share=relief_share)
-    image = _image(f"Relievo Ground {name}", detail)
-    return Ground(image, tile_m, strength, detail.relief_share, detail.mirrored, detail.rough, sight)
+    found = detail.of(maps, relief_share=relief_share)
+    image = _image(f"Relievo Ground {name}", found)
+    return Ground(image, tile_m, strength, found.relief_share, found.mirrored, found.rough, sight)
 
 
-def _image(name: str, detail: Detail) -> bpy.types.Image:
-    digest = hashlib.sha256(detail.values.tobytes()).hexdigest()[:16]
+def _image(name: str, made: Detail) -> bpy.types.Image:
+    digest = hashlib.sha256(made.values.tobytes()).hexdigest()[:16]
     for image in bpy.data.images:
         if image.get(_KEY) == digest and image.library is None and image.packed_file is not None:
             return image
-    file = png.encoded(detail.values, level=png.FAST)
+    file = png.encoded(made.values, level=png.FAST)
     image = bpy.data.images.new(name, 1, 1, alpha=True)
     image.pack(data=file, data_len=len(file))
     image.source = "FILE"
