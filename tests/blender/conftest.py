@@ -31,6 +31,27 @@ def empty_file(factory_settings: None):
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
 
+@pytest.fixture(scope="module")
+def addon(tmp_path_factory):
+    """The add-on with a backend of the checkout, which starts at the first job; one for all tests of a module."""
+    from tests.blender.support import live_addon
+
+    with live_addon.registered(tmp_path_factory.mktemp("relievo")) as registered:
+        yield registered
+
+
+@pytest.fixture
+def addon_alone(empty_file, tmp_path, monkeypatch):
+    """The add-on, with no backend that it could find, and settings of its own."""
+    import blender_addon
+
+    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("RELIEVO_PYTHON", str(tmp_path / "nowhere/bin/python"))
+    blender_addon.register()
+    yield blender_addon
+    blender_addon.unregister()
+
+
 @pytest.fixture
 def ramp():
     """An asymmetric height map: no flip, turn or transposition of it is itself. Float32 [H, W] metres, top row

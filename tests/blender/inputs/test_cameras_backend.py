@@ -26,12 +26,6 @@ PARAMS = {"size": SIZE, "color_correction": "none", "alignment": "none"}
 BARREL = [-0.15, 0.04, 0.002, -0.001, 0.0, 0.0, 0.0, 0.0]
 
 
-@pytest.fixture(scope="module")
-def addon(tmp_path_factory):
-    with live_addon.registered(tmp_path_factory.mktemp("relievo")) as addon:
-        yield addon
-
-
 @pytest.fixture(autouse=True)
 def registered(addon, empty_file):
     """After the empty file, which has no settings yet."""

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-import blender_addon
 from blender_addon import requests
 from blender_addon.inputs import scan_reading, sources
 from blender_addon.readers import cameras, masks, photographs, scans
@@ -29,13 +28,9 @@ SIZE = (64, 48)
 
 
 @pytest.fixture(autouse=True)
-def addon(empty_file, tmp_path, monkeypatch):
-    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("RELIEVO_PYTHON", str(tmp_path / "nowhere/bin/python"))
-    blender_addon.register()
+def addon(addon_alone):
     bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = 640, 480
-    yield blender_addon
-    blender_addon.unregister()
+    return addon_alone
 
 
 def photograph(path: Path, size=SIZE, *, file_format: str = "PNG", seed: int = 0) -> bpy.types.Image:

@@ -11,7 +11,6 @@ import bpy
 import numpy as np
 import pytest
 
-import blender_addon
 from benchmarks import bloster_capture
 from blender_addon.operators import cameras as operators
 from blender_addon.readers import cameras, photographs, scans, uv_maps
@@ -24,13 +23,7 @@ from tests.support import bloster
 LENS = Distortion("perspective", (-0.2, 0.05, 1e-3, -5e-4, 0.0, 0.0, 0.0, 0.0))
 
 
-@pytest.fixture(autouse=True)
-def addon(empty_file, tmp_path, monkeypatch):
-    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("RELIEVO_PYTHON", str(tmp_path / "nowhere/bin/python"))
-    blender_addon.register()
-    yield blender_addon
-    blender_addon.unregister()
+pytestmark = pytest.mark.usefixtures("addon_alone")
 
 
 def digest_of_file() -> str:

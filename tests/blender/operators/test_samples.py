@@ -21,12 +21,6 @@ ENGINE = "texture"
 QUICK = {"width": 64, "height": 64, "steps": 4, "seed": 3}
 
 
-@pytest.fixture(scope="module")
-def addon(tmp_path_factory):
-    with live_addon.registered(tmp_path_factory.mktemp("relievo")) as addon:
-        yield addon
-
-
 @pytest.fixture(autouse=True)
 def registered(addon, empty_file):
     live_addon.discard_jobs()

@@ -19,12 +19,6 @@ from tests.support import trained_texture
 ENGINE = "texture"
 
 
-@pytest.fixture(scope="module")
-def addon(tmp_path_factory):
-    with live_addon.registered(tmp_path_factory.mktemp("relievo")) as addon:
-        yield addon
-
-
 @pytest.fixture(autouse=True)
 def registered(addon, empty_file):
     live_addon.discard_jobs()

@@ -6,7 +6,6 @@ import bpy
 import numpy as np
 import pytest
 
-import blender_addon
 from blender_addon import requests
 from blender_addon.shared import texture_set
 from blender_addon.shared.algorithm import find
@@ -21,14 +20,10 @@ FILLS = {"scene": {record.FILLS_UVS: True}}
 
 
 @pytest.fixture(autouse=True)
-def relievo(empty_file, tmp_path, monkeypatch):
-    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path))
-    blender_addon.register()
+def filled(addon_alone):
     scene = bpy.context.scene.relievo
     scene.algorithm, scene.output.fill_uvs, scene.output.texel_density = ENGINE, True, 100.0
     scene.texture.from_exemplar.image = bpy.data.images.new("Stones", 32, 32)
-    yield
-    blender_addon.unregister()
 
 
 def wall(width: float = 4.0, height: float = 3.0, reach: tuple[float, float] = (1.0, 1.0)) -> bpy.types.Object:

@@ -6,7 +6,6 @@ import bpy
 import numpy as np
 import pytest
 
-import blender_addon
 from blender_addon import typed
 from blender_addon.settings import wearing
 from blender_addon.shared.arrays import AREA_MAP, CLASS_MAP, COLOR_IMAGE, Array, height_map
@@ -20,11 +19,7 @@ NAMES = ("Water", "Grassland", "Snow and Ice")
 LEFT, RIGHT = (0.10, 0.14, 0.05), (0.80, 0.82, 0.85)
 
 
-@pytest.fixture(autouse=True)
-def registered(empty_file):
-    blender_addon.register()
-    yield
-    blender_addon.unregister()
+pytestmark = pytest.mark.usefixtures("addon_alone")
 
 
 def outputs(classes: bool = True, side: int = SIDE) -> dict[str, Array]:
@@ -151,6 +146,20 @@ def test_it_comes_off(tmp_path):
     assert materials.worn_with_grounds(item) is None
     assert [attribute.name for attribute in item.data.attributes] == named
     assert not [material for material in bpy.data.materials if materials.GROUNDS_KEY in material]
+
+
+def test_wearing_is_one_step_of_undo():
+    item = made()
+    before = materials.first(item).name
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.relievo.wear_textures()
+    bpy.ops.ed.undo_push(message="worn")  # a window pushes it itself
+    bpy.ops.ed.undo()
+    item = bpy.data.objects["Terrain"]
+    assert materials.worn_with_grounds(item) is None
+    assert materials.first(item).name == before
+    bpy.ops.ed.redo()
+    assert materials.worn_with_grounds(bpy.data.objects["Terrain"]) is not None
 
 
 def test_a_new_result_is_worn_too():

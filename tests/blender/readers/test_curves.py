@@ -8,7 +8,6 @@ import bpy
 import numpy as np
 import pytest
 
-import blender_addon
 from blender_addon.inputs import sources
 from blender_addon.readers import curves
 from blender_addon.shared.algorithm import find
@@ -21,13 +20,9 @@ from tests.blender.support import paper
 
 
 @pytest.fixture
-def addon(empty_file, tmp_path, monkeypatch):
-    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path))
-    monkeypatch.setenv("RELIEVO_PYTHON", str(tmp_path / "nowhere/bin/python"))
-    blender_addon.register()
+def addon(addon_alone):
     bpy.context.scene.relievo.algorithm = "terrain"
-    yield blender_addon
-    blender_addon.unregister()
+    return addon_alone
 
 
 def spline(points, type: str = "RIVER", kind: str = "POLY", closed: bool = False) -> bpy.types.Object:

@@ -6,7 +6,6 @@ import bpy
 import numpy as np
 import pytest
 
-import blender_addon
 from blender_addon import compat
 from blender_addon.datablocks import region
 from blender_addon.inputs import sources
@@ -21,12 +20,7 @@ from tests.blender.support import paper
 ENGINE = "texture"
 
 
-@pytest.fixture(autouse=True)
-def relievo(empty_file, tmp_path, monkeypatch):
-    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path))
-    blender_addon.register()
-    yield
-    blender_addon.unregister()
+pytestmark = pytest.mark.usefixtures("addon_alone")
 
 
 def read(image: bpy.types.Image) -> dict[str, np.ndarray]:

@@ -97,7 +97,8 @@ def draw(panel: type, context: Any = None) -> list[str]:
     context = context or _Context()
     ours = [base for base in reversed(panel.__mro__) if base.__module__.startswith("blender_addon")]
     members = {name: value for base in ours for name, value in vars(base).items() if not name.startswith("__")}
-    if "poll" in members and not panel.poll(context):  # type: ignore[attr-defined]
+    poll = getattr(panel, "poll", None)
+    if "poll" in members and poll is not None and not poll(context):
         return []
     drawn = type(panel.__name__, (), members)()
     drawn.layout = Layout()

@@ -31,13 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SPECS = [pytest.param(spec, id=spec.name) for spec in ALGORITHMS]
 
 
-@pytest.fixture(autouse=True)
-def addon(empty_file, tmp_path, monkeypatch):
-    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path))
-    monkeypatch.setenv("RELIEVO_PYTHON", str(tmp_path / "nowhere/bin/python"))
-    blender_addon.register()
-    yield blender_addon
-    blender_addon.unregister()
+pytestmark = pytest.mark.usefixtures("addon_alone")
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -122,7 +116,7 @@ def test_a_missing_input_is_said_with_what_to_do():
     assert not bpy.ops.relievo.generate.poll()
 
 
-def test_register_and_unregister_leave_nothing_behind(addon):
+def test_register_and_unregister_leave_nothing_behind(addon_alone):
     def seen() -> set[str]:
         ours = {name for name in dir(bpy.types) if name.startswith("RELIEVO")}
         handlers = {
@@ -132,11 +126,11 @@ def test_register_and_unregister_leave_nothing_behind(addon):
         return ours | handlers | set(dir(bpy.ops.relievo)) | {str(hasattr(bpy.types.Scene, "relievo"))}
 
     registered = seen()
-    addon.unregister()
+    addon_alone.unregister()
     bare = seen()
     assert not {name for name in bare if name.startswith("RELIEVO")}
     assert "False" in bare
-    addon.register()
+    addon_alone.register()
     assert seen() == registered
 
 

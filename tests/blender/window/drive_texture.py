@@ -44,7 +44,7 @@ def session():
     shot("2-ready")
     bpy.ops.ed.undo_push(message="a wall")
     bpy.ops.relievo.generate()
-    yield lambda: newest_job().preview is not None or settled()
+    yield lambda: any("(preview)" in item.name for item in bpy.data.objects) or settled()
     yield 3.0
     shot("3-forming")
     yield settled

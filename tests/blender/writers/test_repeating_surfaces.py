@@ -161,7 +161,7 @@ def test_a_scale_that_spoils_the_normal_map_is_noticed() -> None:
 # Displaced ------------------------------------------------------------------------------------------------------------
 
 
-def test_displace_subdivides_and_takes_it_away_again(live) -> None:
+def test_displace_subdivides_and_takes_it_away_again(addon_alone) -> None:
     item = wall()
     assert not bpy.ops.relievo.displace.poll()
     material = put(item, tiling(waves()))
@@ -174,17 +174,6 @@ def test_displace_subdivides_and_takes_it_away_again(live) -> None:
     assert 4**modifier.render_levels <= displaced_surface.MOST_FACES
     bpy.ops.relievo.displace()
     assert (material.displacement_method, shader.inputs["Normal"].is_linked, len(item.modifiers)) == before
-
-
-@pytest.fixture
-def live(tmp_path, monkeypatch):
-    import blender_addon
-
-    monkeypatch.setenv("RELIEVO_DATA", str(tmp_path))
-    monkeypatch.setenv("RELIEVO_PYTHON", str(tmp_path / "nowhere/bin/python"))
-    blender_addon.register()
-    yield blender_addon
-    blender_addon.unregister()
 
 
 def contrast(item: bpy.types.Object) -> float:
