@@ -35,14 +35,6 @@ ROOT = Path(__file__).resolve().parents[3]
 SIDE = 64
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pack of one metric map of 140 x 150 px with colours and classes."""

@@ -28,14 +28,6 @@ from shared.terrain_classes import TERRAIN_CLASSES, WATER
 SIDE = 128
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def ground(rows: int, columns: int, seed: int) -> np.ndarray:
     field = NoiseField(wavelength_px=(70.0, 70.0), octaves=6, seed=seed)
     return (700.0 + 1500.0 * evaluate(field, Window(0, 0, columns, rows)).numpy()[0, 0]).clip(0.0).astype(np.float32)

@@ -19,12 +19,10 @@ from mathutils import Vector
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from blender_addon.datablocks import sketch  # noqa: E402
-from blender_addon.shared.algorithm import find  # noqa: E402
-from blender_addon.shared.catalog import algorithms  # noqa: E402
+from tests.blender.guide_pictures import sketched  # noqa: E402
+from tests.blender.guide_pictures.sketched import GRASS, HILLS, ROCK, SAND, SNOW, WATER  # noqa: E402
 from tests.blender.support import live_addon  # noqa: E402
 
-WATER, SAND, GRASS, FOREST, HILLS, ROCK, SNOW = range(7)
 SIDE_PX, SIZE_M, SEED, QUALITY = 512, 3000.0, 5, 88
 SHAPE = (1024, 448)
 
@@ -41,15 +39,6 @@ def coast() -> np.ndarray:
     spur = np.hypot((x - 0.15) / 0.16, (y + 0.05) / 0.10) + 0.15 * np.sin(14 * x + 9 * y)
     classes[spur < 1.0] = ROCK
     return classes
-
-
-def paint(item: bpy.types.Object, classes: np.ndarray) -> None:
-    image = sketch.image_of(item)
-    port = next(port for port in find(algorithms(), "terrain").inputs if port.classes)
-    pixels = np.ones((*classes.shape, 4), np.float32)
-    pixels[..., :3] = np.array([rgb for _, rgb in port.classes], np.float32)[classes]
-    image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1]).ravel())
-    image.update()
 
 
 def look(
@@ -69,27 +58,11 @@ def look(
 
 
 def main(picture: Path, samples: int, shape: tuple[int, int]) -> None:
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    scene.relievo.algorithm = "terrain"
-    scene.render.resolution_x, scene.render.resolution_y = shape
-    bpy.ops.relievo.new_sketch(size_m=SIZE_M, width_px=SIDE_PX, height_px=SIDE_PX)
-    plane = sketch.sketches(scene)[0]
-    paint(plane, coast())
-    bpy.ops.object.mode_set(mode="OBJECT")
-    scene.relievo.terrain.seed = SEED
-    bpy.ops.relievo.generate()
-    made = bpy.context.active_object
+    made = sketched.terrain(coast(), size_m=SIZE_M, seed=SEED)
     bpy.ops.relievo.wear_textures()
-    plane.hide_render = True
     bpy.ops.relievo.set_up_view(elevation=27.0, azimuth=250.0)
     look(made, (0.36, -0.29), -16.0, 10.0, 8.0)
-    scene.render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", samples
-    scene.cycles.use_denoising = True
-    scene.render.image_settings.file_format = "JPEG" if picture.suffix == ".jpg" else "PNG"
-    scene.render.image_settings.quality = QUALITY
-    scene.render.filepath = str(picture)
-    bpy.ops.render.render(write_still=True)
+    sketched.render(picture, shape, samples=samples, quality=QUALITY)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from blender_addon.datablocks import sketch  # noqa: E402
-from blender_addon.shared.algorithm import find  # noqa: E402
-from blender_addon.shared.catalog import algorithms  # noqa: E402
+from tests.blender.guide_pictures import sketched  # noqa: E402
+from tests.blender.guide_pictures.sketched import FOREST, GRASS, HILLS, ROCK, SAND, SNOW, WATER  # noqa: E402
 from tests.blender.support import live_addon  # noqa: E402
 
-WATER, SAND, GRASS, FOREST, HILLS, ROCK, SNOW = range(7)
 SIDE_PX, SIZE_M, SEED, QUALITY = 512, 12000.0, 5, 90
 SHAPE = (1280, 640)
 TREE_M = 55.0  # far above a real one's: the picture shows 12 km
@@ -52,15 +50,6 @@ def island() -> np.ndarray:
     return classes
 
 
-def paint(item: bpy.types.Object, classes: np.ndarray) -> None:
-    image = sketch.image_of(item)
-    port = next(port for port in find(algorithms(), "terrain").inputs if port.classes)
-    pixels = np.ones((*classes.shape, 4), np.float32)
-    pixels[..., :3] = np.array([rgb for _, rgb in port.classes], np.float32)[classes]
-    image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1]).ravel())
-    image.update()
-
-
 def tree() -> bpy.types.Collection:
     """A cone of a real tree's green, in a collection of its own that is not rendered itself."""
     bpy.ops.mesh.primitive_cone_add(vertices=7, radius1=0.3 * TREE_M, depth=TREE_M, location=(0, 0, 0.45 * TREE_M))
@@ -78,28 +67,13 @@ def tree() -> bpy.types.Collection:
 
 
 def main(picture: Path, samples: int) -> None:
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    scene.relievo.algorithm = "terrain"
-    scene.render.resolution_x, scene.render.resolution_y = SHAPE
-    bpy.ops.relievo.new_sketch(size_m=SIZE_M, width_px=SIDE_PX, height_px=SIDE_PX)
-    plane = sketch.sketches(scene)[0]
-    paint(plane, island())
-    bpy.ops.object.mode_set(mode="OBJECT")
-    scene.relievo.terrain.seed = SEED
-    bpy.ops.relievo.generate()
-    made = bpy.context.active_object
+    made = sketched.terrain(island(), size_m=SIZE_M, seed=SEED)
     trees = tree()
     bpy.context.view_layer.objects.active = made
     bpy.ops.relievo.scatter(density="forest", collection=trees.name)
     bpy.ops.relievo.base()
-    plane.hide_render = True
     bpy.ops.relievo.set_up_view(elevation=24.0, azimuth=212.0)
-    scene.render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", samples
-    scene.cycles.use_denoising = True
-    scene.render.image_settings.file_format, scene.render.image_settings.quality = "JPEG", QUALITY
-    scene.render.filepath = str(picture)
-    bpy.ops.render.render(write_still=True)
+    sketched.render(picture, SHAPE, samples=samples, quality=QUALITY)
 
 
 if __name__ == "__main__":
