@@ -184,6 +184,12 @@ def _check_port(spec: AlgorithmSpec, port: Port, given: tuple[Array, ...], param
     if not given and port.is_needed(params):
         hint = f"Or set {port.unless}, which stands in for it." if port.unless else ""
         raise InvalidInput(f"{spec.label} needs the input {port.name!r}: {port.help}", hint=hint, field=port.name)
+    if given and port.is_replaced(params):
+        raise InvalidInput(
+            f"{port.unless} is set, so the input {port.name!r} would not be read.",
+            hint=f"Leave out one of them: {port.unless} stands in for {port.name}.",
+            field=port.name,
+        )
     if len(given) > 1 and not port.many:
         raise InvalidInput(f"Input {port.name!r} takes one array; {len(given)} were given.", field=port.name)
     for array in given:

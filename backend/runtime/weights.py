@@ -175,7 +175,7 @@ def load(wanted: WeightFile, path: Path | None = None) -> LoadedWeights:
 def load_trained(path: Path) -> LoadedWeights:
     """The tensors of a file that `train` has written, and what its header says of them. What model it is is the caller's to check.
 
-    Raises InvalidInput: no such file, no safetensors, one that something else has written, or one that is damaged.
+    Raises InvalidInput: no such file, no safetensors, one without the header of a training, or one that is damaged.
     """
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
@@ -191,7 +191,7 @@ def load_trained(path: Path) -> LoadedWeights:
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise InvalidInput(f"{path} is damaged or no .safetensors file.", hint=_TRAINED_HINT, field="model") from error
     if not isinstance(about, dict) or not isinstance(about.get("model"), str):
-        raise InvalidInput(f"{path} was not written by Relievo's training.", hint=_TRAINED_HINT, field="model")
+        raise InvalidInput(f"{path} does not say what model it holds.", hint=_TRAINED_HINT, field="model")
     if about.get("tensors_sha256", "") not in ("", tensors_digest(tensors)):
         raise InvalidInput(
             f"{path} is damaged: its content is not what its header says.", hint=_TRAINED_HINT, field="model"

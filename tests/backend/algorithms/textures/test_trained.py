@@ -158,6 +158,12 @@ def test_a_side_that_tiles_is_a_multiple_of_the_stride(file: Path) -> None:
     assert texture(file, width=50, tile="y")["height"].shape == (32, 50, 1)
 
 
+def test_a_model_and_a_sample_are_not_both_taken(file: Path) -> None:
+    sample = texture_set.stack({"base_color": np.full((32, 32, 3), 0.5, np.float32)})
+    with pytest.raises(InvalidInput, match="model is set, so the input 'exemplar' would not be read"):
+        backend.run("texture", model=str(file), exemplar=sample, width=64, height=64)
+
+
 def test_without_a_model_a_sample_is_needed() -> None:
     with pytest.raises(InvalidInput, match="needs the input 'exemplar'") as caught:
         backend.run("texture", device="cpu")
@@ -175,7 +181,7 @@ def test_files_that_are_no_texture_model_are_refused(file: Path, tmp_path: Path)
     save_file(tensors, strange, {"relievo": json.dumps({**about, "network": {"widths": [8], "noises": [4]}})})
     save_file(tensors, ground, {"relievo": json.dumps({**about, "model": "terrain"})})
     for path, said in (
-        (tmp_path / "none", "There is no file"), (cut, "damaged"), (spoiled, "damaged"), (other, "not written by"),
+        (tmp_path / "none", "There is no file"), (cut, "damaged"), (spoiled, "damaged"), (other, "does not say what model"),
         (newer, "format 9"), (strange, "do not fit together"), (ground, "makes no textures"),
     ):  # fmt: skip
         with pytest.raises(InvalidInput, match=said) as caught:
