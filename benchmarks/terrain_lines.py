@@ -22,7 +22,7 @@ CHILD = """
 import json, resource, sys, time
 import torch
 import backend
-from backend.ops.terrain.bending import bend
+from backend.ops.terrain.curves.bending import bend
 from benchmarks import terrain_lines as own
 from benchmarks.terrain_sketches import patchwork
 from shared.arrays import CURVES, Array

@@ -3,7 +3,7 @@
 Rows are points; the points of one line follow each other and share its number. Places are shares of the map, as those of strokes
 are: x from 0 at its left edge to 1 at its right, y from 0 at its top edge to 1 at its bottom, so that they survive another
 resolution and another size in metres; both may lie outside, where nothing happens. NaN stands for "automatic". What the engine
-makes of a line is backend/ops/terrain/bending.py.
+makes of a line is backend/ops/terrain/curves/bending.py.
 """
 
 from __future__ import annotations

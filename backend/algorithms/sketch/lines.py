@@ -14,7 +14,7 @@ from torch import Tensor
 
 from backend.algorithms.sketch import water
 from backend.ops.terrain.bands import row_bands
-from backend.ops.terrain.bending import bend
+from backend.ops.terrain.curves.bending import bend
 from shared.curves import Line
 from shared.painted_classes import first_like, numbers_like
 from shared.srgb import srgb_to_linear

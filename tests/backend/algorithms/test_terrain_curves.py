@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import binary_dilation
 
 import backend
-from backend.ops.terrain.curve_samples import runs
+from backend.ops.terrain.curves.samples import runs
 from backend.ops.terrain.routing import route
 from shared.arrays import CLASS_MAP, CURVES, Array
 from shared.curves import Line, rows_of

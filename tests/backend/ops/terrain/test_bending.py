@@ -11,9 +11,10 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, maximum_filter1d
 
-from backend.ops.terrain import bands, curve_profiles, curve_samples
-from backend.ops.terrain.bending import Bent, bend
-from backend.ops.terrain.displacement import Membrane
+from backend.ops.terrain import bands
+from backend.ops.terrain.curves import profiles, samples
+from backend.ops.terrain.curves.bending import Bent, bend
+from backend.ops.terrain.curves.displacement import Membrane
 from backend.ops.terrain.drainage import drain
 from backend.ops.terrain.routing import route
 from shared.curves import Line
@@ -47,7 +48,7 @@ def bent(height: np.ndarray, *lines: Line) -> Bent:
 
 def course(line: Line, height: np.ndarray, result: Bent) -> np.ndarray:
     """The result's heights from pixel to pixel under a line, in the direction of its points."""
-    (run,) = curve_samples.runs([line], height.shape, PIXEL_M)  # pyright: ignore[reportArgumentType]
+    (run,) = samples.runs([line], height.shape, PIXEL_M)  # pyright: ignore[reportArgumentType]
     pixels = run.pixels(height.shape)  # pyright: ignore[reportArgumentType]
     pixels = pixels[np.flatnonzero(np.diff(pixels, prepend=-1))]
     return result.height.numpy().ravel()[pixels]
@@ -82,7 +83,7 @@ def test_water_stays_in_the_river_when_the_land_is_drained(seed: int) -> None:
     drained = drain(made.height, cut_share=0.6, drop=1e-3)
     receiver = route(drained, PIXEL_M).receiver.numpy()
     river = made.river.numpy().ravel()
-    (run,) = curve_samples.runs([line], height.shape, PIXEL_M)  # pyright: ignore[reportArgumentType]
+    (run,) = samples.runs([line], height.shape, PIXEL_M)  # pyright: ignore[reportArgumentType]
     pixels = run.pixels(height.shape)  # pyright: ignore[reportArgumentType]
     here, way = int(pixels[0]), []
     while receiver[here] != here:
@@ -167,7 +168,7 @@ def test_a_ridge_stands_above_the_ground_beside_it(seed: int) -> None:
     height = rough(seed)
     line = Line(type="ridge", points=wandering(seed, (0.15, 0.7), (0.85, 0.3)))
     made = bent(height, line)
-    (run,) = curve_samples.runs([line], height.shape, PIXEL_M)  # pyright: ignore[reportArgumentType]
+    (run,) = samples.runs([line], height.shape, PIXEL_M)  # pyright: ignore[reportArgumentType]
     heights = made.height.numpy()
     middle = slice(len(run.row) // 5, -len(run.row) // 5)
     rows, columns = run.row[middle], run.column[middle]
@@ -195,7 +196,7 @@ def test_a_coast_is_at_its_level_with_land_on_its_left(level: float) -> None:
     made = bent(height, line)
     heights = made.height.numpy()
     assert (course(line, height, made) == level).all()
-    (run,) = curve_samples.runs([line], height.shape, PIXEL_M)  # pyright: ignore[reportArgumentType]
+    (run,) = samples.runs([line], height.shape, PIXEL_M)  # pyright: ignore[reportArgumentType]
     rows, columns = np.rint(run.row[2:-2]).astype(int), np.rint(run.column[2:-2]).astype(int)
     for off, share in ((2, 1.0), (4, 0.97), (8, 0.85)):
         assert (heights[rows - off, columns] >= level).mean() >= share
@@ -254,7 +255,7 @@ def test_lines_that_miss_the_map_change_nothing() -> None:
 
 
 def test_endless_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curve_samples, "MOST_SAMPLES", 1000)
+    monkeypatch.setattr(samples, "MOST_SAMPLES", 1000)
     zigzag = np.tile([(0.0, 0.1), (1.0, 0.9)], (20, 1))
     with pytest.raises(InvalidInput, match="longer than 500 pixels"):
         bent(rough(0), Line(type="river", points=zigzag))
@@ -265,8 +266,8 @@ def test_heights_between_envelopes_of_a_grade() -> None:
     pixels = np.arange(100)
     wanted = np.where(pixels < 50, 0.0, 100.0)
     free = np.full(100, np.nan)
-    made = curve_profiles.graded(pixels, wanted, np.full(100, 0.5), (1, 100), 1.0, free)
-    rise = 0.5 / curve_profiles.OCTILE
+    made = profiles.graded(pixels, wanted, np.full(100, 0.5), (1, 100), 1.0, free)
+    rise = 0.5 / profiles.OCTILE
     assert np.abs(np.diff(made)).max() <= rise + 1e-9
     assert np.abs(made - wanted).max() == pytest.approx((100.0 - rise) / 2.0, abs=1e-6)
 

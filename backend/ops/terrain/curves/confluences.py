@@ -1,7 +1,7 @@
 """Where rivers meet: a mouth comes down to the river that it flows into, and beds that cross agree.
 
-On the samples of curve_samples.Run and the beds of curve_profiles.river_bed; metres, float64, on the host. What a line asks for by
-itself is backend.ops.terrain.curve_profiles.
+On the samples of samples.Run and the beds of profiles.river_bed; metres, float64, on the host. What a line asks for by
+itself is backend.ops.terrain.curves.profiles.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import KDTree
 
-from backend.ops.terrain.curve_profiles import falling
-from backend.ops.terrain.curve_samples import Run
+from backend.ops.terrain.curves.profiles import falling
+from backend.ops.terrain.curves.samples import Run
 
 MOUTH_SLOPE = 0.3  # at which a river comes down to the one that it joins, at most
 OVERSHOOT_WIDTHS, OVERSHOOT_PX = (

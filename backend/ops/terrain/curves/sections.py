@@ -1,7 +1,7 @@
 """The ground that lines ask for on and beside them: beds with banks, crests with shoulders, steps, shores, road surfaces.
 
 Each function takes the runs of one type and the ground as it stands, and gives `Wanted`: heights for the pixels of a strip along
-the runs. Everything beyond the strips is left to backend.ops.terrain.displacement. On the host, metres.
+the runs. Everything beyond the strips is left to backend.ops.terrain.curves.displacement. On the host, metres.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from backend.ops.terrain import curve_confluences as confluences
-from backend.ops.terrain import curve_profiles as profiles
-from backend.ops.terrain.curve_samples import Nearest, Places, Run, nearest, places_within
+from backend.ops.terrain.curves import confluences as confluences
+from backend.ops.terrain.curves import profiles as profiles
+from backend.ops.terrain.curves.samples import Nearest, Places, Run, nearest, places_within
 from shared.curves import CLIFF, COAST, RIDGE, TYPES
 
 LEAST_PX = 0.75  # half the width of the narrowest line: enough that its pixels touch

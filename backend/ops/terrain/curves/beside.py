@@ -1,7 +1,7 @@
 """The ground beside lines: it goes with the strips along them, and that fades out over the lines' reach.
 
 Works in bands of rows, so that little more than the map itself is in memory; what the strips are is
-backend.ops.terrain.curve_sections, how the displacement spreads between them backend.ops.terrain.displacement.
+backend.ops.terrain.curves.sections, how the displacement spreads between them backend.ops.terrain.curves.displacement.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain.bands import row_bands
-from backend.ops.terrain.curve_sections import Wanted
-from backend.ops.terrain.displacement import Membrane, Window
+from backend.ops.terrain.curves.displacement import Membrane, Window
+from backend.ops.terrain.curves.sections import Wanted
 
 FADES = 2.6, 3.6  # reaches beside a line between which the last of its displacement goes
 FARTHEST = 7.0  # reaches beyond which a line's own forms have lost all of their weight

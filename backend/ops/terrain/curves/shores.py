@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from backend.ops.terrain.bands import row_bands
-from backend.ops.terrain.curve_sections import Wanted
+from backend.ops.terrain.curves.sections import Wanted
 
 
 def shores(wanted: Wanted, ground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

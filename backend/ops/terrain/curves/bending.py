@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.terrain import curve_sections as sections
-from backend.ops.terrain.beside import moved
-from backend.ops.terrain.curve_samples import Run, runs
-from backend.ops.terrain.curve_sections import Ground
+from backend.ops.terrain.curves import sections as sections
+from backend.ops.terrain.curves.beside import moved
+from backend.ops.terrain.curves.samples import Run, runs
+from backend.ops.terrain.curves.sections import Ground
+from backend.ops.terrain.curves.shores import shores
 from backend.ops.terrain.depressions import check_grid
-from backend.ops.terrain.shores import shores
 from shared.curves import Line
 
 LANDFORMS = ("ridge", "cliff", "coast")

@@ -1,6 +1,6 @@
 """A smooth displacement of a map that has given values on some cells: a stretched membrane that sinks back to 0 away from them.
 
-The solver only: what the values are is backend.ops.terrain.bending. Plain torch on any device; every sum has a fixed order, so
+The solver only: what the values are is bending.py. Plain torch on any device; every sum has a fixed order, so
 that threads change no byte. At full resolution only windows of the map are in memory.
 """
 

@@ -1,7 +1,7 @@
 """The heights that lines ask for along their course: a river's bed, a road's grade, a ridge's crest.
 
-One-dimensional, on the samples of curve_samples.Run; metres, float64, on the host. What lies beside a line is
-backend.ops.terrain.curve_sections.
+One-dimensional, on the samples of samples.Run; metres, float64, on the host. What lies beside a line is
+backend.ops.terrain.curves.sections.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from backend.ops.terrain.curve_samples import Run
+from backend.ops.terrain.curves.samples import Run
 
 CUT_SHARE = 0.6  # how much of what stands in a river's way is cut; the rest of the height below it is filled
 FALL = 1e-4  # of a river, at least, in metres per metre
