@@ -20,7 +20,7 @@ WIDTHS = (64, 64, 64, 48, 32)  # features of the levels, coarse to fine
 NOISES = (16, 8, 8, 4, 4)  # maps of noise that join each level
 SLOPE = 0.2  # of the leaky ReLU
 FINEST = 2  # pixels per cell of the last level
-REACH = LAST_REACH = 2  # cells that the convolutions of a level reach: two of its own; one and the head at the last one
+REACH = 2  # cells to each side that a level's two convolutions of 3 x 3 see; at the last level the head is one of them
 
 Noise = Callable[[int, int, int], Tensor]
 """(level, channels, margin) -> [B, channels, rows, columns] of deviation 1: noise for every cell of the window at that level and
@@ -58,7 +58,7 @@ class TextureGenerator(nn.Module):
                 values = _rectified(self.second[level], values)
         assert values is not None
         made = F.pixel_shuffle(self.head(values), FINEST)
-        beyond = FINEST * (self.margins[-1] - LAST_REACH)
+        beyond = FINEST * (self.margins[-1] - REACH)
         return made[:, :, beyond : made.shape[2] - beyond, beyond : made.shape[3] - beyond]
 
 
@@ -90,7 +90,7 @@ def _can_fuse() -> bool:
 def _margins(levels: int) -> list[int]:
     """Cells beyond a window that each level takes on each side, the finest at last: what its convolutions need, and at least
     half of what the next one takes, which then takes twice what is left of it."""
-    coarsest = LAST_REACH
+    coarsest = REACH
     for _ in range(levels - 1):
         coarsest = math.ceil(coarsest / 2) + REACH
     margins = [coarsest]

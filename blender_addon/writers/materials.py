@@ -59,7 +59,7 @@ def wear_colored(item: bpy.types.Object, image: bpy.types.Image) -> bool:
 
 
 def wear_grounds(item: bpy.types.Object, grounds: Grounds, *, by: Mapping[str, str]) -> bpy.types.Material:
-    """Give a terrain a material of its own, or a new one, in which its layers wear texture sets; its colours stay.
+    """Give a terrain a new material, its own, in which its layers wear texture sets; its colours stay.
 
     by: the attribute with the weights of each layer, for a terrain that has colours; empty for one with the layers of the terrain
     material.
