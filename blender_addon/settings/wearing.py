@@ -10,7 +10,6 @@ from typing import Any
 import bpy
 
 from ..readers import grounds
-from ..shared.errors import InvalidInput
 from ..writers import materials, terrain_layers
 from ..writers.grounds import attributes, weights
 
@@ -96,11 +95,9 @@ def default_of(name: str) -> str:
 
 
 def tile_of(texture: str) -> float:
-    """Width of a tile in metres, as far as it is known."""
-    try:
-        return grounds.about(texture.lower()).tile_m
-    except (InvalidInput, OSError):
-        return TILE_M
+    """Width of a tile in metres: a shipped set's own, a guess for the user's."""
+    name = texture.lower()
+    return grounds.about(name).tile_m if name in grounds.SAVED_ORDER else TILE_M
 
 
 def register() -> None:
