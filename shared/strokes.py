@@ -8,7 +8,14 @@ order.
 
 from __future__ import annotations
 
+import numpy as np
+
 GEOMETRY = ("x0", "y0", "x1", "y1", "x2", "y2", "r0", "r2", "t0", "t2", "red", "green", "blue")
 BELONGING = ("layer", "segment", "order")
 COLUMNS = (*GEOMETRY, *BELONGING)
 INDEX = {name: number for number, name in enumerate(COLUMNS)}
+
+
+def in_painting_order(values: np.ndarray) -> np.ndarray:
+    """The strokes [N, 16] by layer, and within a layer by their order; those of one order as they stand."""
+    return values[np.lexsort((values[:, INDEX["order"]], values[:, INDEX["layer"]]))]

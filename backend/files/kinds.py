@@ -35,6 +35,7 @@ ENDINGS = {
     "ply": ".ply",
     "json": ".json",
     "geojson": ".geojson",
+    "svg": ".svg",
 }
 """The formats that can be asked for, and the endings of their files."""
 
@@ -135,8 +136,8 @@ FILES: Mapping[str, FileKind] = MappingProxyType(
             writer="backend.files.meshes.writing:write_port",
         ),
         "STROKES": FileKind(
-            formats=("npz", "json"),
-            default=("npz", "json"),
+            formats=("npz", "json", "svg"),
+            default=("npz", "svg", "json"),
             reader="backend.files.strokes:read",
             writer="backend.files.strokes:write",
         ),

@@ -1,6 +1,7 @@
 """Brush strokes from files and to files: strokes.npz, exact, and strokes.json, which other programs read without NumPy.
 
-Both name their columns (shared/strokes.py) and the canvas, so that a file of another version is refused and not misread.
+Both name their columns (shared/strokes.py) and the canvas, so that a file of another version is refused and not misread. The
+drawing of them, strokes.svg, is stroke_svg.py's and is not read back.
 """
 
 from __future__ import annotations
@@ -8,24 +9,31 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from backend.files import stroke_svg
 from backend.files.kinds import Reading, Writing
 from backend.files.whole_files import write_bytes
-from shared.arrays import STROKES, Array, check
-from shared.errors import InvalidInput
+from shared.arrays import MAX_SIDE, STROKES, Array, check
+from shared.errors import InvalidInput, OutOfMemory
 from shared.read_files import MIB, check_plain, parse_json, read_bytes
 from shared.strokes import COLUMNS
 
 FORMAT = 1
-MOST_BYTES = 4096 * MIB  # of JSON: twenty million strokes
+MOST_BYTES = 4096 * MIB  # of JSON, or of what an npz unpacks to: tens of millions of strokes
 CANVAS = ("canvas_width_px", "canvas_height_px")
+_SUPPORTED = "Strokes are read from strokes.npz and strokes.json."
+_BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def write(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any]]:
+    if writing.format == "svg":
+        stroke_svg.write(array, path)
+        return {path.name: {}}
     canvas = {name: array.attributes[name] for name in CANVAS}
     if writing.format == "json":
         rows = [[float(f"{value:.9g}") for value in row] for row in array.values.tolist()]  # 9 digits carry a float32
@@ -40,34 +48,98 @@ def write(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any
 
 
 def read(path: Path, reading: Reading) -> Array:
-    """A STROKES array from strokes.npz or strokes.json. Raises InvalidInput for a file that is damaged or of another version."""
+    """A STROKES array from strokes.npz or strokes.json.
+
+    Raises InvalidInput for a file that is damaged or of another version, and OutOfMemory.
+    """
     port = reading.port.name
     try:
         check_plain(path, field=port)
-        about, values = _json(path) if path.suffix.lower() == ".json" else _npz(path)
+        about, rows = _json(path) if path.suffix.lower() == ".json" else _npz(path)
+        _check_version(path, about, port)
+        values = _values(path, rows, port)
     except FileNotFoundError as error:
         raise InvalidInput(f"{path} does not exist.", field=port) from error
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, zipfile.BadZipFile) as error:
+    except MemoryError as error:
+        raise OutOfMemory(f"{path} does not fit into memory.", field=port) from error
+    except (*_BROKEN, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise InvalidInput(
-            f"{path} is not a strokes file, or it is damaged ({error}).",
-            hint="Strokes are read from strokes.npz and strokes.json.",
+            f"{path} is not a strokes file, or it is cut short or damaged ({_reason(error)}).",
+            hint=_SUPPORTED,
             field=port,
         ) from error
-    if about.get("relievo_strokes") != FORMAT or about.get("columns") != list(COLUMNS):
-        raise InvalidInput(
-            f"{path} has strokes of another version: {about.get('relievo_strokes')!r}; this version reads {FORMAT}.",
-            hint="Paint again, or update Relievo.",
-            field=port,
-        )
-    return check(Array(STROKES, values, {name: about.get(name) for name in CANVAS}), port)
+    return check(Array(STROKES, values, _canvas(path, about, port)), port)
 
 
-def _json(path: Path) -> tuple[dict[str, Any], np.ndarray]:
+def _json(path: Path) -> tuple[dict[str, Any], Any]:
     content = parse_json(read_bytes(path, field=str(path), most=MOST_BYTES))
-    rows = content["strokes"]
-    return content, np.array(rows, np.float32).reshape(len(rows), -1)
+    return content, content["strokes"]
 
 
-def _npz(path: Path) -> tuple[dict[str, Any], np.ndarray]:
+def _npz(path: Path) -> tuple[dict[str, Any], Any]:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > MOST_BYTES:
+        raise ValueError(f"it unpacks to {unpacked / MIB:,.0f} MiB; at most {MOST_BYTES / MIB:,.0f} are read")
     with np.load(path, allow_pickle=False) as archive:
         return parse_json(archive["about"].tobytes()), archive["strokes"]
+
+
+def _check_version(path: Path, about: dict[str, Any], port: str) -> None:
+    version = about.get("relievo_strokes")
+    if version == FORMAT and about.get("columns") == list(COLUMNS):
+        return
+    if version == FORMAT:
+        said = f"{path} has other columns than version {FORMAT} of the format: {str(about.get('columns'))[:60]}"
+        raise InvalidInput(f"{said}; it should have {', '.join(COLUMNS)}.", hint=_SUPPORTED, field=port)
+    raise InvalidInput(
+        f"{path} has strokes of another version: {version!r}; this version reads {FORMAT}.",
+        hint="Paint again, or update Relievo.",
+        field=port,
+    )
+
+
+def _values(path: Path, rows: Any, port: str) -> np.ndarray:
+    """Float32 [N, 16], every number finite. Raises InvalidInput, which names the first stroke that is wrong, and ValueError."""
+    if isinstance(rows, list):
+        for number, row in enumerate(rows):
+            if not isinstance(row, list) or len(row) != len(COLUMNS):
+                many = f"{len(row)} numbers" if isinstance(row, list) else "no list of numbers"
+                raise InvalidInput(
+                    f"{path}: stroke {number} has {many}; a stroke has {len(COLUMNS)}.", hint=_SUPPORTED, field=port
+                )
+    elif rows.ndim != 2 or rows.shape[1] != len(COLUMNS):
+        shape = " x ".join(map(str, rows.shape))
+        raise InvalidInput(f"{path} holds {shape} numbers; a stroke has {len(COLUMNS)}.", hint=_SUPPORTED, field=port)
+    if not len(rows):
+        raise InvalidInput(f"{path} has no strokes.", hint="Paint with at least one stroke.", field=port)
+    with np.errstate(over="ignore"):
+        values = np.asarray(rows, np.float32)
+    wrong = np.argwhere(~np.isfinite(values))
+    if len(wrong):
+        row, column = wrong[0]
+        more = f"; so do {len(wrong) - 1} others" if len(wrong) > 1 else ""
+        raise InvalidInput(
+            f"{path}: stroke {row} has {values[row, column]:g} for {COLUMNS[column]}{more}. Every number of a stroke is finite.",
+            hint="Correct it in the file, or leave the stroke out.",
+            field=port,
+        )
+    return np.ascontiguousarray(values)
+
+
+def _canvas(path: Path, about: dict[str, Any], port: str) -> dict[str, Any]:
+    """The sides of the canvas in pixels. Raises InvalidInput for sides that none has."""
+    for name in CANVAS:
+        side = about.get(name)
+        number = side if isinstance(side, (int, float)) and not isinstance(side, bool) else 0
+        if not 1 <= number <= MAX_SIDE or number != int(number):
+            raise InvalidInput(
+                f"{path} has the {name} {side!r}; the side of a canvas is a whole number from 1 to {MAX_SIDE}.",
+                field=port,
+            )
+    return {name: about[name] for name in CANVAS}
+
+
+def _reason(error: Exception) -> str:
+    """What the parser said, without a full stop; a missing entry by its name."""
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error).rstrip(".")

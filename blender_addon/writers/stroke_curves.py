@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import compat, typed
 from ..shared.arrays import Array
-from ..shared.strokes import INDEX
+from ..shared.strokes import INDEX, in_painting_order
 from .shader_graph import ShaderGraph
 
 POINTS = 9  # along a stroke
@@ -26,7 +26,7 @@ def build(name: str, strokes: Array, size: tuple[float, float], thickness: float
     Later strokes lie in front (-y) of earlier ones, all within `thickness`. Invisible ones, without colour or length, stay: their
     order is the painting's.
     """
-    values = in_order(strokes.values)
+    values = in_painting_order(strokes.values)
     made = bpy.data.hair_curves.new(name)
     made.add_curves([POINTS] * len(values))
     _write(made, "position", "FLOAT_VECTOR", "POINT", "vector", _positions(values, size, thickness))
@@ -39,11 +39,6 @@ def build(name: str, strokes: Array, size: tuple[float, float], thickness: float
         _write(made, column, "INT", "CURVE", "value", np.rint(values[:, INDEX[column]]).astype(np.int32))
     made.materials.append(material())
     return made
-
-
-def in_order(values: np.ndarray) -> np.ndarray:
-    """The strokes [N, 16] by layer, and within a layer in painting order."""
-    return values[np.lexsort((values[:, INDEX["order"]], values[:, INDEX["layer"]]))]
 
 
 def _columns(values: np.ndarray, *names: str) -> np.ndarray:

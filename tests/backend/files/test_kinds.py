@@ -114,6 +114,8 @@ def test_what_is_written_is_read_back(kind: ArrayKind, format: str, tmp_path: Pa
     array = ARRAYS[kind]()
     if kind is HEIGHT_MAP and format in kinds.MESHES:
         pytest.skip("heights as a mesh are read as a mesh: test_heightfields.py")
+    if kind is STROKES and format == "svg":
+        pytest.skip("a drawing is not read back: test_stroke_files.py")
     if kind is TEXTURE and format in ("npy", "exr", "tif"):
         pytest.skip("a texture is read from pictures; an EXR of it is linear light for other programs")
     if format in ("jpg", "png8") and kind in (TEXTURE, COLOR_IMAGE, NORMAL_MAP):
@@ -225,20 +227,6 @@ def test_sets_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "b_albedo.png")
     with pytest.raises(InvalidInput, match="both the base color"):
         read(tmp_path, TEXTURE_SET)
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ("{", "not a strokes file, or it is damaged"),
-        (json.dumps({"relievo_strokes": 2, "columns": [], "strokes": [[0]]}), "another version"),
-        (json.dumps({"relievo_strokes": 1, "columns": list(COLUMNS), "strokes": [[float("nan")] * 16]}), "canvas"),
-    ],
-)
-def test_strokes_that_cannot_be_read_are_refused(content: str, sentence: str, tmp_path: Path) -> None:
-    (tmp_path / "strokes.json").write_text(content)
-    with pytest.raises(InvalidInput, match=sentence):
-        read(tmp_path / "strokes.json", STROKES)
 
 
 def test_a_hand_written_palette_is_read(tmp_path: Path) -> None:
