@@ -1,9 +1,9 @@
 """The numbers of a brush stroke, in their order: what each column of a STROKES array means.
 
 The first thirteen are those of de Guevara et al. 2023, each 0 to 1 of the canvas or of its range: x is the row and y the column,
-and the control point lies relative to the ends, c = p0 + (p2 - p0) * p1. Colours are sRGB-encoded. The last three
-say where a stroke belongs: its layer (0 is painted first), the segment that it keeps to (-1: none), and its place in the painting
-order.
+and the control point lies relative to the ends, c = p0 + (p2 - p0) * p1. A radius is a share of the canvas's longer side. Colours
+are sRGB-encoded. The last three say where a stroke belongs: its layer (0 is painted first), the segment that it keeps to (-1:
+none), and its place in the painting order.
 """
 
 from __future__ import annotations

@@ -1,0 +1,65 @@
+"""Colours by least squares, and what a stroke is worth."""
+
+from __future__ import annotations
+
+import torch
+
+from backend.ops.strokes.color_fit import color_fit
+from backend.ops.strokes.compositing import composite
+from backend.ops.strokes.curves import coverage
+from backend.ops.strokes.removal import removal_cost
+from tests.backend.ops.strokes.test_compositing import SIZE, canvas, strokes
+
+
+def shares(geometry: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
+    """What shows of each stroke in the end, [N, H, W]."""
+    shown = coverage(geometry, opacity, SIZE)
+    left = torch.ones_like(shown[0])
+    for n in reversed(range(len(shown))):
+        alpha = shown[n].clone()
+        shown[n] = alpha * left
+        left = left * (1 - alpha)
+    return shown
+
+
+def test_colours_solve_the_normal_equations() -> None:
+    geometry, opacity, color = strokes(12)
+    target = canvas().flip(0) * 0.3 + 0.3
+    found = color_fit(geometry, opacity, color, canvas(), target, steps=16, keep=1.0)
+    matrix = shares(geometry, opacity).flatten(1)
+    ground = composite(geometry, opacity, torch.zeros_like(color), canvas())
+    normal = matrix @ matrix.T + torch.eye(12, dtype=matrix.dtype)
+    exact = torch.linalg.solve(normal, matrix @ (target - ground).flatten(0, 1) + color)
+    assert (exact > 0).all()
+    assert (exact < 1).all()
+    assert torch.allclose(found, exact, atol=1e-6)
+
+
+def test_a_few_steps_find_the_colours_of_a_painting_and_hidden_strokes_keep_theirs() -> None:
+    geometry, opacity, color = strokes(12)
+    geometry = torch.cat((geometry[:1], geometry))
+    geometry[1, 6:] += 3  # hides the first
+    opacity = torch.cat((opacity[:1], torch.ones(12, 2, dtype=opacity.dtype)))
+    color = torch.cat((color[:1], color))
+    target = composite(geometry, opacity, color, canvas())
+    found = color_fit(geometry, opacity, torch.full_like(color, 0.5), canvas(), target, steps=8, keep=0.01)
+    assert (composite(geometry, opacity, found, canvas()) - target).abs().mean() < 2e-3
+    assert torch.allclose(found[0], torch.full((3,), 0.5, dtype=found.dtype))
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+def test_the_cost_of_a_removal_is_what_the_error_grows_by() -> None:
+    geometry, opacity, color = strokes(10)
+    target = canvas().flip(1)
+    weight = 0.5 + canvas()[..., 0]
+
+    def error(keep: torch.Tensor) -> torch.Tensor:
+        image = composite(geometry[keep], opacity[keep], color[keep], canvas())
+        return (weight[..., None] * (image - target).square()).sum()
+
+    everything = torch.arange(10)
+    wanted = torch.stack([error(everything[everything != n]) for n in range(10)]) - error(everything)
+    found = removal_cost(geometry, opacity, color, canvas(), target, weight=weight)
+    assert torch.allclose(found, wanted, atol=1e-9)
+    assert (found > 1).any()

@@ -1,0 +1,124 @@
+"""Painting strokes: the blend formula, order, exact derivatives, segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from backend.ops.strokes.compositing import Segments, composite, composite_with_leak
+from backend.ops.strokes.curves import coverage
+
+SIZE = (37, 45)
+
+
+def strokes(count: int, dtype: torch.dtype = torch.float64, seed: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    size = torch.tensor(SIZE, dtype=dtype)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=draw, dtype=dtype)
+
+    middle, along = uniform(count, 2) * size, (uniform(count, 2) - 0.5) * 24
+    bend = along.flip(1) * torch.tensor([1.0, -1.0], dtype=dtype) * (uniform(count, 1) - 0.5)
+    radii = 1.5 + 4 * uniform(count, 2)
+    geometry = torch.cat((middle - along / 2, middle + bend, middle + along / 2, radii), 1)
+    return geometry, 0.3 + 0.7 * uniform(count, 2), uniform(count, 3)
+
+
+def canvas(dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.rand(*SIZE, 3, generator=torch.Generator().manual_seed(1), dtype=dtype)
+
+
+def test_the_blend_is_the_formula_in_painting_order() -> None:
+    geometry, opacity, color = strokes(12)
+    wanted = canvas()
+    for share, paint in zip(coverage(geometry, opacity, SIZE), color, strict=True):
+        wanted = wanted * (1 - share[..., None]) + share[..., None] * paint
+    assert torch.allclose(composite(geometry, opacity, color, canvas()), wanted, atol=1e-12)
+    turned = composite(geometry.flip(0), opacity.flip(0), color.flip(0), canvas())
+    assert (turned - wanted).abs().max() > 0.1
+
+
+def test_one_opaque_stroke_is_its_colour_inside_and_nothing_outside() -> None:
+    geometry = torch.tensor([[10.0, 8.0, 14.0, 20.0, 25.0, 35.0, 4.0, 6.0]])
+    color = torch.tensor([[0.2, 0.9, 0.4]])
+    before = canvas(torch.float32)
+    image = composite(geometry, torch.ones(1, 2), color, before)
+    share = coverage(geometry, torch.ones(1, 2), SIZE)[0]
+    assert (share == 1).sum() > 200
+    assert torch.equal(image[share == 1], color.expand(int((share == 1).sum()), 3))
+    assert torch.equal(image[share == 0], before[share == 0])
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_derivatives_equal_differences(clip: bool) -> None:
+    geometry, opacity, color = strokes(5)
+    labels = (torch.arange(SIZE[1]).repeat(SIZE[0], 1) // 20).int()
+    segments = Segments(labels, torch.arange(5, dtype=torch.int32) % 4 - 1)
+    weight = torch.rand(*SIZE, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+    def loss(*values: Tensor) -> Tensor:
+        shape, shares, paint = values
+        image, leak = composite_with_leak(shape, shares, paint, canvas(), segments=segments, clip=clip)
+        return (weight * image.square()).sum() + 0.3 * leak
+
+    values = [geometry.requires_grad_(), opacity.requires_grad_(), color.requires_grad_()]
+    found = torch.autograd.grad(loss(*values), values)
+    for number, gradient in enumerate(found):
+        differences = difference(loss, [v.detach() for v in values], number)
+        assert (gradient - differences).norm() <= 1e-3 * differences.norm(), number
+        assert (gradient - differences).abs().max() <= 1e-3 * differences.abs().max(), number
+
+
+def difference(loss: Callable[..., Tensor], values: list[Tensor], number: int, step: float = 1e-5) -> Tensor:
+    made = torch.zeros_like(values[number])
+    for at in range(made.numel()):
+        sides = []
+        for sign in (1, -1):
+            moved = values[number].clone()
+            moved.view(-1)[at] += sign * step
+            sides.append(loss(*values[:number], moved, *values[number + 1 :]))
+        made.view(-1)[at] = (sides[0] - sides[1]) / (2 * step)
+    return made
+
+
+def test_the_leak_is_alpha_outside_the_segment_and_clipping_removes_it() -> None:
+    geometry, opacity, color = strokes(6)
+    labels = (torch.arange(SIZE[1]).repeat(SIZE[0], 1) // 20).int()
+    of_stroke = torch.tensor([0, 1, 2, 0, -1, 1], dtype=torch.int32)
+    segments = Segments(labels, of_stroke)
+    outside = (labels[None] != of_stroke[:, None, None]) & (of_stroke[:, None, None] >= 0)
+    _, leak = composite_with_leak(geometry, opacity, color, canvas(), segments=segments)
+    assert leak.item() == pytest.approx((coverage(geometry, opacity, SIZE) * outside).sum().item(), rel=1e-9)
+    assert leak > 10
+    only = composite(
+        geometry[:1], opacity[:1], color[:1], canvas(), segments=Segments(labels, of_stroke[:1]), clip=True
+    )
+    assert torch.equal(only[labels != 0], canvas()[labels != 0])
+    assert not torch.equal(only[labels == 0], canvas()[labels == 0])
+
+
+def test_no_stroke_or_one_beside_the_canvas_changes_nothing() -> None:
+    empty = torch.zeros(0, 8), torch.zeros(0, 2), torch.zeros(0, 3)
+    assert torch.equal(composite(*empty, canvas(torch.float32)), canvas(torch.float32))
+    geometry = torch.tensor([[-50.0, 5.0, -60.0, 5.0, -70.0, 9.0, 4.0, 4.0]], requires_grad=True)
+    image = composite(geometry, torch.ones(1, 2), torch.ones(1, 3), canvas(torch.float32))
+    assert torch.equal(image, canvas(torch.float32))
+    image.sum().backward()
+    assert geometry.grad is not None
+    assert not geometry.grad.any()
+
+
+def test_bad_input_is_refused() -> None:
+    geometry, opacity, color = strokes(3)
+    with pytest.raises(ValueError, match="opacity has shape"):
+        composite(geometry, opacity[:2], color, canvas())
+    geometry[1, 2] = float("nan")
+    with pytest.raises(ValueError, match="not finite"):
+        composite(geometry, opacity, color, canvas())
+    geometry, opacity, color = strokes(3)
+    with pytest.raises(ValueError, match="clip needs segments"):
+        composite(geometry, opacity, color, canvas(), clip=True)
