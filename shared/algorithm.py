@@ -46,6 +46,8 @@ class Port:
 
     classes: for a CLASS_MAP, the name and the sRGB colour (0..1) of each class by its number: the colours that a picture or a
     sketch of it is painted in; for a port of many arrays, the class of each.
+    any_colors: of a CLASS_MAP without such classes, that its numbers only tell parts apart: a picture with one colour for each part
+    is taken, whichever colours those are.
     reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader offers.
     least_px: pixels that a map needs on each side; the engine itself refuses less, this is for saying so before.
     unless: the name of a parameter of text, a file mostly, that stands in for the input: where it is set, none is needed or read.
@@ -58,6 +60,7 @@ class Port:
     optional: bool = False
     many: bool = False
     classes: tuple[tuple[str, tuple[float, float, float]], ...] = ()
+    any_colors: bool = False
     reads: tuple[str, ...] = ()
     least_px: int = 1
     unless: str = ""

@@ -1,4 +1,6 @@
-"""Colours to class numbers and back, by the palette that a port declares (Port.classes): the same in files and in Blender."""
+"""Colours to class numbers and back, by the palette that a port declares (Port.classes), or by none: the same in files and in
+Blender.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +59,51 @@ def _strangers(colors: np.ndarray, numbers: np.ndarray, classes: Classes) -> tup
             first = start + int(away.argmax())
         count += int(np.count_nonzero(away))
     return count, first
+
+
+def part_numbers(
+    values: np.ndarray, *, snap: bool = False, what: str = "The image", hint: str = "", field: str = ""
+) -> np.ndarray:
+    """The parts of a picture that has one colour for each, whichever: uint8 [H, W].
+
+    values: levels, [H, W] of grey or [H, W, 3] of colour, unsigned whole numbers. Grey levels up to 255 keep their numbers; higher
+    ones, and colours, are numbered from 0 in ascending order. snap: colours that lie only along edges count as the nearest of the
+    others, instead of being refused. Raises InvalidInput, with the count of colours, for soft edges and for too many parts.
+    """
+    flat = values.reshape(-1, 3).astype(np.uint64) if values.ndim == 3 else values.reshape(-1, 1).astype(np.uint64)
+    packed = flat[:, 0] if flat.shape[1] == 1 else flat @ np.array([1 << 32, 1 << 16, 1], np.uint64)
+    found, places, labels = np.unique(packed, return_index=True, return_inverse=True)
+    labels = labels.reshape(values.shape[:2])
+    count, highest = len(found), int(flat.max())
+    solid = _solid(labels, count)
+    soft = count - int(solid.sum())
+    exact = flat.shape[1] == 1 and highest < 2 * count  # numbers of parts, and no levels of grey
+    if soft > max(count - soft, 2) and not exact:
+        if not snap or not solid.any():
+            raise InvalidInput(
+                f"{what} has {count:,} colours, {soft:,} of which lie only along edges: its edges are soft, or it was compressed.",
+                hint=hint,
+                field=field,
+            )
+        palette = flat[places].astype(np.float32)
+        nearest = np.square(palette[:, None] - palette[None, solid]).sum(axis=2).argmin(axis=1)
+        labels, count, exact = nearest[labels], int(solid.sum()), False
+    elif flat.shape[1] == 1 and highest <= 255:
+        return values.astype(np.uint8)
+    if count > 256:
+        raise InvalidInput(
+            f"{what} has {count:,} colours; at most 256 parts are possible, each in one colour.", hint=hint, field=field
+        )
+    return labels.astype(np.uint8)
+
+
+def _solid(labels: np.ndarray, count: int) -> np.ndarray:
+    """Which labels have a block of 2 x 2 pixels somewhere: bool [count]."""
+    solid = np.zeros(count, bool)
+    first = labels[:-1, :-1]
+    same = (first == labels[1:, :-1]) & (first == labels[:-1, 1:]) & (first == labels[1:, 1:])
+    solid[first[same]] = True
+    return solid
 
 
 def in_names(name: str) -> str:

@@ -53,6 +53,10 @@ def check_port(port: Port, sources: Iterable[str]) -> None:
         raise DeclarationError(
             f"Port {port.name!r} declares classes; only a CLASS_MAP may, or a port of many arrays, one per class, and at most 256."
         )
+    if port.any_colors and (port.kind is not CLASS_MAP or port.classes):
+        raise DeclarationError(
+            f"Port {port.name!r} takes any colours; only a CLASS_MAP without classes of its own may."
+        )
     if (
         not isinstance(port.least_px, int)
         or port.least_px < 1

@@ -48,6 +48,8 @@ def _port_note(port: Port) -> str:
     notes += [f"not needed with {flag(port.unless)}"] if port.unless else []
     if port.classes:
         notes.append(f"an image of the classes' colours, or grey with their numbers: {classes_text(port)}")
+    if port.any_colors:
+        notes.append("an image with one colour for each, or grey with their numbers")
     return f" ({'; '.join(notes)})" if notes else ""
 
 

@@ -139,7 +139,7 @@ def _add_reading(made: Parser, spec: AlgorithmSpec) -> None:
             action="store_true",
             help="leave out cameras whose photograph is missing instead of stopping",
         )
-    if any(port.classes for port in spec.inputs):
+    if any(port.classes or port.any_colors for port in spec.inputs):
         raster_options.add_class_options(made.add_argument_group("reading classes"))
     if not any(kind.attributes for kind in kinds.values()):
         return

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from backend.files.kinds import Reading
+from backend.files.orientation import FORMATS, TAG, UPRIGHT, turned
 from shared.arrays import MAX_SIDE, PHOTOGRAPH, Array
 from shared.cameras.image_header import image_size
 from shared.errors import InvalidInput, OutOfMemory
@@ -25,14 +26,12 @@ MAX_PIXELS = 1_000_000_000  # of one photograph: 6 GB in 16 bits
 REDUCTIONS = (1, 2, 4, 8)
 DENSEST = 1100  # bytes of pixels per byte of a PNG
 SMALL_PIXELS = 1 << 22  # below which that is not looked at
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")  # of Pillow; some others run programs
 ROWS = 256  # of pixels that are copied at a time
 
 Image.MAX_IMAGE_PIXELS = (
     MAX_PIXELS  # Pillow's own limit, meant for untrusted files on servers, is the size of a medium-format camera's
 )
 
-_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap the sides
 _BITS_PER_SAMPLE = 258  # TIFF tag
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 
@@ -97,7 +96,7 @@ def decode(array: Array, reduction: int = 1, *, size: tuple[int, int] | None = N
         if pixels.shape[:2] != (stored[1] // reduction, stored[0] // reduction):
             pixels = _block_means(pixels, stored, reduction)
     turn = size is not None and stored != tuple(size) and stored == tuple(size)[::-1]
-    return _turned(pixels, orientation) if turn and orientation > 4 else pixels
+    return turned(pixels, orientation) if turn and orientation > 4 else pixels
 
 
 def color_profile(array: Array) -> str:
@@ -180,7 +179,7 @@ def _pixels(array: Array, stored: tuple[int, int], reduction: int) -> tuple[np.n
         else:
             pixels = _decode_8(picture, stored, reduction)
         return pixels, int(
-            picture.getexif().get(_ORIENTATION, 1)
+            picture.getexif().get(TAG, UPRIGHT)
         )  # last: it may load a PNG, whose bits are then forgotten
 
 
@@ -253,11 +252,3 @@ def _block_means(pixels: np.ndarray, stored: tuple[int, int], reduction: int) ->
         return np.ascontiguousarray(pixels[:height, :width])
     blocks = pixels[: height * left, : width * left].reshape(height, left, width, left, 3)
     return np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(pixels.dtype)
-
-
-def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Rows and columns exchanged as the EXIF orientations 5 to 8 say (Exif 2.3, table 6)."""
-    flipped = np.swapaxes(pixels, 0, 1)
-    return np.ascontiguousarray(
-        {5: flipped, 6: flipped[:, ::-1], 7: flipped[::-1, ::-1], 8: flipped[::-1]}[orientation]
-    )

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
+from backend.files.orientation import UPRIGHT, of_file, turned
 from backend.files.rasters import pixels as px
 from backend.files.rasters.georeference import Georeference
 from backend.files.rasters.pixels import Pixels, broken, not_finite
@@ -66,6 +68,8 @@ def load(path: Path, layer: str = "") -> Pixels:
         colormap = _colormap(dataset) if palette else None
         nodata = _nodata(dataset, bands[0])
         values, hole = _read(dataset, bands, nodata)
+        opacity = _opacity(dataset, values) if driver in IMAGES and not layer else None
+        bits = int(dataset.tags(bands[0], ns="IMAGE_STRUCTURE").get("NBITS", 0))
         scales = [(dataset.offsets[band - 1], dataset.scales[band - 1]) for band in bands]
         unit = dataset.units[bands[0] - 1] or ""
         unit = unit or dataset.tags(bands[0]).get("units", "") or _zunits(path, driver)
@@ -73,7 +77,7 @@ def load(path: Path, layer: str = "") -> Pixels:
         scales = []
     _check_scales(path, scales)
     levels, pixel_size_m = _png_comment(path, comment) if driver == "PNG" else (None, None)
-    return Pixels(
+    pixels = Pixels(
         values=values,
         hole=hole | not_finite(values),
         format=driver,
@@ -87,8 +91,21 @@ def load(path: Path, layer: str = "") -> Pixels:
         unit=unit,
         nodata=nodata,
         alpha=alpha,
+        opacity=opacity,
+        bits=bits,
         cause=_cause(path, driver, values),
     )
+    return pixels if reference else _upright(path, pixels)
+
+
+def _upright(path: Path, pixels: Pixels) -> Pixels:
+    """As the camera was held, by its EXIF orientation."""
+    orientation = of_file(path) if pixels.format in (*IMAGES, "GTiff") else UPRIGHT
+    if orientation == UPRIGHT:
+        return pixels
+    opacity = None if pixels.opacity is None else turned(pixels.opacity, orientation)
+    values, hole = turned(pixels.values, orientation), turned(pixels.hole, orientation)
+    return replace(pixels, values=values, hole=hole, opacity=opacity)
 
 
 @contextmanager
@@ -168,6 +185,23 @@ def _read(dataset: DatasetReader, bands: list[int], nodata: float | None) -> tup
         return values, absent
     masked = dataset.read(bands, masked=True)
     return np.ascontiguousarray(np.moveaxis(masked.data, 0, 2)), np.asarray(np.ma.getmaskarray(masked).any(axis=0))
+
+
+def _opacity(dataset: DatasetReader, values: np.ndarray) -> np.ndarray | None:
+    """Float32 0..1 [H, W] of an alpha channel or a palette with alpha; None where all is opaque."""
+    roles = dataset.colorinterp
+    if roles[0] == ColorInterp.palette:
+        shares = np.ones(256, np.float32)
+        for number, rgba in dataset.colormap(1).items():
+            if number < len(shares):
+                shares[number] = rgba[3] / 255.0
+        opacity = shares[values[..., 0]] if shares.min() < 1.0 else None
+    elif ColorInterp.alpha in roles and np.dtype(dataset.dtypes[0]).kind == "u":
+        stored = dataset.read(roles.index(ColorInterp.alpha) + 1)
+        opacity = stored.astype(np.float32) / float(np.iinfo(stored.dtype).max)
+    else:
+        opacity = None
+    return None if opacity is None or opacity.min() == 1.0 else opacity
 
 
 def _check_scales(path: Path, scales: list[tuple[float, float]]) -> None:

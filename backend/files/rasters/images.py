@@ -11,20 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from backend.files.rasters.bands import one_band
-from backend.files.rasters.pixels import Pixels
+from backend.files.rasters.pixels import Pixels, full_level
 from shared.arrays import CLASS_MAP, COLOR_IMAGE, COUNT_MAP, DEPTH_MAP, MASK, NORMAL_MAP, TEXTURE, UV_MAP, ArrayKind
 from shared.cameras.views import uv_from_channels
-from shared.classes import Classes, class_numbers
+from shared.classes import Classes, class_numbers, part_numbers
 from shared.errors import InvalidInput
 from shared.srgb import linear_to_srgb, srgb_to_linear
 
 
-def values_of(kind: ArrayKind, path: Path, pixels: Pixels, classes: Classes, *, snap: bool = False) -> np.ndarray:
-    """The array's values. classes: the palette of a class map; snap: whether a colour that is none of them counts as the nearest.
-    Raises InvalidInput.
+def values_of(
+    kind: ArrayKind, path: Path, pixels: Pixels, classes: Classes, *, snap: bool = False, any_colors: bool = False
+) -> np.ndarray:
+    """The array's values. classes: the palette of a class map; snap: whether a colour that is none of them counts as the nearest;
+    any_colors: whether each colour stands for a class of its own. Raises InvalidInput.
     """
     if kind is CLASS_MAP:
-        return _classes(path, pixels, classes, snap)
+        return _parts(path, pixels, snap) if any_colors else _classes(path, pixels, classes, snap)
     return {**WITH_HOLES, **_IMAGES}.get(kind, _numbers)(path, pixels)
 
 
@@ -33,8 +35,7 @@ def _mask(path: Path, pixels: Pixels) -> np.ndarray:
     band = one_band(path, pixels)
     if band.dtype.kind == "f":
         return band.astype(np.float32)
-    full = 1.0 if band.dtype.kind == "b" else float(np.iinfo(band.dtype).max)
-    return (band / full).astype(np.float32)
+    return (band / full_level(pixels, band.dtype)).astype(np.float32)
 
 
 def _classes(path: Path, pixels: Pixels, classes: Classes, snap: bool) -> np.ndarray:
@@ -58,12 +59,44 @@ def _classes(path: Path, pixels: Pixels, classes: Classes, snap: bool) -> np.nda
     return band.astype(np.uint8)
 
 
+def _parts(path: Path, pixels: Pixels, snap: bool) -> np.ndarray:
+    """A class for each colour of a picture; numbers as they stand where it holds some."""
+    values = pixels.values
+    if pixels.palette or values.shape[2] >= 3:
+        values = _rgb(path, pixels)
+        if values.dtype.kind == "f":
+            values = np.rint(np.clip(values, 0.0, 1.0) * 65535.0).astype(np.uint16)
+        values = values[..., 0] if (values == values[..., :1]).all() else values
+    else:
+        values = one_band(path, pixels)
+        if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+            raise InvalidInput(f"{path} has fractions; the numbers of parts are whole.", field=str(path))
+        if values.min() < 0 or values.max() >= 1 << 32:
+            raise InvalidInput(
+                f"{path} runs from {values.min():g} to {values.max():g}; the numbers of parts start at 0.",
+                field=str(path),
+            )
+    hint = "Save it as PNG with one colour for each part and no soft edges, or add --snap-classes to take the nearest."
+    numbers = part_numbers(values, snap=snap, what=str(path), hint=hint, field=str(path))
+    if pixels.palette and len(np.unique(pixels.values)) == len(np.unique(numbers)):
+        return pixels.values[..., 0].astype(np.uint8)  # as the palette numbers them
+    return numbers
+
+
 def _color(path: Path, pixels: Pixels) -> np.ndarray:
     """Linear RGB: float values as they are, integer levels taken for sRGB."""
     values = _rgb(path, pixels)
     if values.dtype.kind == "f":
         return np.ascontiguousarray(values, dtype=np.float32)
-    return srgb_to_linear(values / float(np.iinfo(values.dtype).max)).astype(np.float32)
+    return srgb_to_linear(values / full_level(pixels, values.dtype)).astype(np.float32)
+
+
+def color_over_white(path: Path, pixels: Pixels) -> np.ndarray:
+    """Linear RGB of an image with levels of colour, its transparent parts laid over white as viewers do: in sRGB."""
+    values = _rgb(path, pixels)
+    opacity = np.ones(values.shape[:2], np.float32) if pixels.opacity is None else pixels.opacity
+    opacity = np.where(pixels.hole, np.float32(0.0), opacity)[..., None]
+    return srgb_to_linear(1.0 - opacity * (1.0 - values / full_level(pixels, values.dtype))).astype(np.float32)
 
 
 def _encoded(path: Path, pixels: Pixels) -> np.ndarray:
@@ -71,7 +104,7 @@ def _encoded(path: Path, pixels: Pixels) -> np.ndarray:
     values = _rgb(path, pixels)
     if values.dtype.kind == "f":
         return linear_to_srgb(np.clip(values, 0.0, 1.0))
-    return values / np.float32(np.iinfo(values.dtype).max)
+    return values / np.float32(full_level(pixels, values.dtype))
 
 
 def _rgb(path: Path, pixels: Pixels) -> np.ndarray:
@@ -95,7 +128,7 @@ def _normals(path: Path, pixels: Pixels) -> np.ndarray:
     """Unit vectors: float values as they are, integer levels from -1 to 1. Lengths that compression has changed are mended."""
     values = _rgb(path, pixels)
     if values.dtype.kind != "f":
-        values = values.astype(np.float32) * np.float32(2.0 / np.iinfo(values.dtype).max) - np.float32(1.0)
+        values = values.astype(np.float32) * np.float32(2.0 / full_level(pixels, values.dtype)) - np.float32(1.0)
     length = np.linalg.norm(values, axis=-1, keepdims=True)
     if float(np.median(np.abs(length - 1.0))) > 0.2:
         raise InvalidInput(

@@ -32,7 +32,8 @@ class Pixels:
     pixel_size_m and levels (offset, scale: value = offset + scale * stored) are set where Relievo itself has written the file.
     scales: (offset, scale) of each band where the file declares them, not applied yet. eight_bits: the file has no more than 256
     levels. unit: of the band, as the file words it. nodata: the value that the file declares for no data. alpha: whether it has an
-    alpha channel. cause: why its numbers may be wrong, for a warning about heights that no world has.
+    alpha channel. opacity: 0..1 [H, W] where an image with levels of colour is not opaque all over. bits: of a sample where the
+    file has fewer than its type, else 0. cause: why its numbers may be wrong, for a warning about heights that no world has.
     """
 
     values: np.ndarray
@@ -48,7 +49,16 @@ class Pixels:
     unit: str = ""
     nodata: float | None = None
     alpha: bool = False
+    opacity: np.ndarray | None = None
+    bits: int = 0
     cause: str = ""
+
+
+def full_level(pixels: Pixels, dtype: np.dtype) -> float:
+    """White, among whole numbers of that type: what the bits of a sample hold at most."""
+    if dtype.kind == "b":
+        return 1.0
+    return float(2**pixels.bits - 1) if pixels.bits and pixels.colormap is None else float(np.iinfo(dtype).max)
 
 
 def apply_scales(pixels: Pixels) -> Pixels:
@@ -125,6 +135,7 @@ def linear(values: np.ndarray, offset: float, scale: float) -> np.ndarray:
 def broken(path: Path, reason: str, hint: str = "") -> InvalidInput:
     """The error for a file that its reader gave up on, with the reader's reason."""
     reason = reason.replace(f"'{path.absolute()}'", "it").replace(str(path.absolute()), "it").replace(str(path), "it")
+    reason = reason.replace("it not recognized", "it is not recognized")  # GDAL leaves its verb out
     reason = " ".join(reason.replace("See previous exception for details.", "").split()).rstrip(".")
     return InvalidInput(
         f"{path} cannot be read: it is damaged, cut short or of another format ({reason}).",

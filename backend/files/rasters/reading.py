@@ -6,6 +6,7 @@ assumed is logged, and what cannot be known is asked for.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from backend.files.raster_options import RasterOptions
 from backend.files.rasters import images, metric
 from backend.files.rasters.formats import load
 from backend.files.rasters.nodata import refusal
-from backend.files.rasters.pixels import apply_scales
-from shared.arrays import AREA_MAP, HEIGHT_MAP, THICKNESS_MAP, Array, ArrayKind, check
+from backend.files.rasters.pixels import Pixels, apply_scales
+from shared.arrays import AREA_MAP, COLOR_IMAGE, HEIGHT_MAP, THICKNESS_MAP, Array, ArrayKind, check
 from shared.classes import Classes
+
+logger = logging.getLogger(__name__)
 
 
 def read_port(path: Path, reading: Reading) -> Array:
@@ -31,6 +34,8 @@ def read_port(path: Path, reading: Reading) -> Array:
         classes=reading.port.classes,
         options=reading.options,
         own_first=reading.own_first,
+        over_white=True,
+        any_colors=reading.port.any_colors,
     )
 
 
@@ -44,12 +49,15 @@ def read(
     classes: Classes = (),
     options: RasterOptions | None = None,
     own_first: bool = False,
+    over_white: bool = False,
+    any_colors: bool = False,
 ) -> Array:
     """An array of that kind from a file, checked. Raises InvalidInput where the file cannot be one, and OutOfMemory.
 
     pixel_size_m: metres per pixel, over what the file says; own_first: only for a file that does not say. fill_nodata: close holes
     from their rim instead of refusing them. height_range_m: heights of black and white, for images with integer levels. classes:
-    the palette of a class map, by which colours become class numbers. options: what else is known of the file.
+    the palette of a class map, by which colours become class numbers. options: what else is known of the file. over_white: lay
+    what is transparent in a colour image over white instead of refusing it. any_colors: each colour of a class map is a class.
     """
     path, options = Path(path), options or RasterOptions()
     pixels = load(path, kind, options)
@@ -63,9 +71,21 @@ def read(
         )
         return check(metric.read(kind, path, pixels, said), path.name)
     pixels = apply_scales(pixels)
+    if over_white and kind is COLOR_IMAGE and _is_transparent(path, pixels):
+        return check(Array(kind, images.color_over_white(path, pixels)), path.name)
     if pixels.hole.any() and kind not in images.WITH_HOLES:
         raise refusal(path, pixels.hole, fillable=False)
-    return check(Array(kind, images.values_of(kind, path, pixels, classes, snap=options.snap_classes)), path.name)
+    values = images.values_of(kind, path, pixels, classes, snap=options.snap_classes, any_colors=any_colors)
+    return check(Array(kind, values), path.name)
+
+
+def _is_transparent(path: Path, pixels: Pixels) -> bool:
+    """Whether an image with levels of colour shows what lies below it; says so."""
+    if pixels.values.dtype.kind != "u" or not (pixels.hole.any() or pixels.opacity is not None):
+        return False
+    clear = pixels.hole if pixels.opacity is None else pixels.hole | (pixels.opacity < 1.0)
+    logger.warning("%s: %.2g %% of it is transparent, and laid over white.", path, 100.0 * float(clear.mean()))
+    return True
 
 
 def read_with_holes(kind: ArrayKind, path: str | Path) -> tuple[Array, np.ndarray]:
