@@ -204,7 +204,8 @@ STROKES = ArrayKind(
     unit="",
     attributes=("canvas_width_px", "canvas_height_px"),
     shows="strokes",
-    help="Brush strokes in painting order, with the columns of shared/strokes.py; the attributes give the size of the canvas.",
+    help="Brush strokes in painting order, with the columns of shared/strokes.py; the attributes give the size of the canvas, and"
+    " canvas_color, if there is one, its colour in sRGB.",
 )
 PALETTE = ArrayKind(
     name="PALETTE",

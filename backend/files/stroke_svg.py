@@ -14,6 +14,7 @@ import numpy as np
 from backend.files.stroke_outlines import curve_points, path_data
 from backend.files.whole_files import put, whole
 from shared.arrays import Array
+from shared.classes import hex_color
 from shared.strokes import INDEX, in_painting_order
 
 AT_ONCE = 2048  # strokes
@@ -36,6 +37,8 @@ def _document(array: Array) -> Iterator[str]:
         ' xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape"'
         f' width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}">\n'
     )
+    if color := array.attributes.get("canvas_color"):
+        yield f'<rect id="canvas" width="{width:g}" height="{height:g}" fill="{hex_color(color).lower()}"/>\n'
     fading = np.abs(_column(strokes, "t0") - _column(strokes, "t2")) > SAME
     if fading.any():
         yield "<defs>\n"
@@ -107,5 +110,6 @@ def _column(strokes: np.ndarray, name: str) -> np.ndarray:
 
 def _colors(strokes: np.ndarray) -> list[str]:
     """#rrggbb of each; the strokes' colours are sRGB-encoded as SVG's are."""
-    levels = np.rint(255 * np.clip(strokes[:, [INDEX[name] for name in ("red", "green", "blue")]], 0.0, 1.0))
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in levels.astype(int).tolist()]
+    return [
+        hex_color(color).lower() for color in strokes[:, [INDEX[name] for name in ("red", "green", "blue")]].tolist()
+    ]

@@ -1,7 +1,8 @@
 """Brush strokes from files and to files: strokes.npz, exact, and strokes.json, which other programs read without NumPy.
 
-Both name their columns (shared/strokes.py) and the canvas, so that a file of another version is refused and not misread. The
-drawing of them, strokes.svg, is stroke_svg.py's and is not read back.
+Both name their columns (shared/strokes.py) and the canvas, so that a file of another version is refused and not misread. A canvas of
+one colour keeps it, so that strokes can be painted again without the picture. The drawing of them, strokes.svg, is stroke_svg.py's
+and is not read back.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from shared.strokes import COLUMNS
 FORMAT = 1
 MOST_BYTES = 4096 * MIB  # of JSON, or of what an npz unpacks to: tens of millions of strokes
 CANVAS = ("canvas_width_px", "canvas_height_px")
+COLOR = "canvas_color"  # red, green, blue, sRGB-encoded
 _SUPPORTED = "Strokes are read from strokes.npz and strokes.json."
 _BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
@@ -34,7 +36,7 @@ def write(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any
     if writing.format == "svg":
         stroke_svg.write(array, path)
         return {path.name: {}}
-    canvas = {name: array.attributes[name] for name in CANVAS}
+    canvas = {name: array.attributes[name] for name in (*CANVAS, COLOR) if name in array.attributes}
     if writing.format == "json":
         rows = [[float(f"{value:.9g}") for value in row] for row in array.values.tolist()]  # 9 digits carry a float32
         content = {"relievo_strokes": FORMAT, "columns": list(COLUMNS), **canvas, "strokes": rows}
@@ -128,7 +130,7 @@ def _values(path: Path, rows: Any, port: str) -> np.ndarray:
 
 
 def _canvas(path: Path, about: dict[str, Any], port: str) -> dict[str, Any]:
-    """The sides of the canvas in pixels. Raises InvalidInput for sides that none has."""
+    """The sides of the canvas in pixels, and its colour. Raises InvalidInput for those that none has."""
     for name in CANVAS:
         side = about.get(name)
         number = side if isinstance(side, (int, float)) and not isinstance(side, bool) else 0
@@ -137,7 +139,19 @@ def _canvas(path: Path, about: dict[str, Any], port: str) -> dict[str, Any]:
                 f"{path} has the {name} {side!r}; the side of a canvas is a whole number from 1 to {MAX_SIDE}.",
                 field=port,
             )
-    return {name: about[name] for name in CANVAS}
+    return {name: about[name] for name in CANVAS} | _color(path, about.get(COLOR), port)
+
+
+def _color(path: Path, given: Any, port: str) -> dict[str, Any]:
+    """{} for a canvas that has no one colour."""
+    if given is None:
+        return {}
+    plain = isinstance(given, list) and len(given) == 3 and all(isinstance(v, (int, float)) for v in given)
+    if not plain or not all(0.0 <= value <= 1.0 for value in given):
+        raise InvalidInput(
+            f"{path} has the {COLOR} {str(given)[:60]}; it is red, green and blue from 0 to 1.", field=port
+        )
+    return {COLOR: [float(value) for value in given]}
 
 
 def _reason(error: Exception) -> str:

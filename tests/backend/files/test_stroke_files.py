@@ -116,6 +116,17 @@ def test_a_stroke_of_one_opacity_needs_no_gradient(tmp_path: Path) -> None:
     assert not list(root.iter(f"{SVG}linearGradient"))
 
 
+def test_the_canvas_keeps_its_colour(tmp_path: Path) -> None:
+    array = Array(STROKES, strokes(3), {**CANVAS, "canvas_color": [1.0, 0.5, 0.0]})
+    port = Port(name="strokes", kind=STROKES, label="Strokes", help="")
+    for name in ("npz", "json"):
+        kinds.write(array, tmp_path / f"strokes.{name}", kinds.Writing(format=name))
+        assert kinds.read(tmp_path / f"strokes.{name}", kinds.Reading(port=port)).attributes == array.attributes
+    kinds.write(array, tmp_path / "strokes.svg", kinds.Writing(format="svg"))
+    first = ElementTree.parse(tmp_path / "strokes.svg").getroot()[0]
+    assert (first.tag, first.get("fill"), first.get("width")) == (f"{SVG}rect", "#ff8000", "96")
+
+
 def damaged_json(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     content = json.loads(path.read_text())
     change(content)
@@ -173,6 +184,8 @@ def test_bytes_that_changed_within_an_npz_are_noticed(saved: Path) -> None:
         (lambda it: it.update(canvas_height_px=-64), "canvas_height_px -64"),
         (lambda it: it.update(canvas_height_px=1e9), "from 1 to 65536"),
         (lambda it: it.pop("canvas_height_px"), "canvas_height_px None"),
+        (lambda it: it.update(canvas_color="white"), "canvas_color white; it is red, green and blue"),
+        (lambda it: it.update(canvas_color=[0.1, 2.0, float("nan")]), "canvas_color [0.1, 2.0, nan]"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said(change: Callable[[dict[str, Any]], Any], sentence: str, saved: Path) -> None:
