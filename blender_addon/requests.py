@@ -166,6 +166,20 @@ def selected_mesh(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
     return item.name if item is not None and item.type == "MESH" and item.select_get() else ""
 
 
+def mesh_to_return_to(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
+    """Name of the mesh that a picture is read from and its result goes back onto, by the scene's settings; "" for none. Cheap: for
+    draw().
+    """
+    scene, writer = typed.present(context.scene), table.of(spec)
+    if not writer.goes_back:
+        return ""
+    try:
+        picked = sources.collect(scene, spec, sources.selected(context), params=properties.read(scene, spec))
+    except InvalidInput:
+        return ""
+    return writer.mesh_of(picked, properties.result_choice(scene, spec))
+
+
 def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | None = None) -> Request:
     """The request that repeats a recipe stored on an object. changes: parameters to alter, such as the seed.
 
@@ -264,7 +278,8 @@ def submit(
         "pressed_on": request.pressed_on,
         "target": target.name if target is not None else "",
         "target_uid": target.session_uid if target is not None else 0,
-        "uv_layer": _uv_layer(target),
+        "uv_layer": read_layer(request.sources) if on_mesh(request) else _uv_layer(target),
+        record.ON_MESH: bool(on_mesh(request)),
         **request.notes,
     }
     return session.submit(request.spec, request.params, arrays, feeds=running, purpose=purpose, preview=request.preview)
@@ -273,7 +288,19 @@ def submit(
 def _target(request: Request) -> bpy.types.Object | None:
     """The object that the result goes to: a surface to the mesh that was read, anything else to what it is to replace."""
     read = sources.surface_of(request.spec, request.sources) if table.of(request.spec).goes_on_mesh else None
+    read = read or bpy.data.objects.get(on_mesh(request))
     return read or (bpy.data.objects.get(request.target) if request.target else None)
+
+
+def on_mesh(request: Request) -> str:
+    """Name of the mesh that a result goes back onto because its picture was read from there, "" for none."""
+    return table.of(request.spec).mesh_of(request.sources, request.output)
+
+
+def read_layer(given: Mapping[str, tuple[Source, ...]]) -> str:
+    """Name of the UVs of the surface that was read."""
+    entries = (source for entries in given.values() for source in entries if source.kind == "surface")
+    return next((str(source.options.get("uv_layer", "")) for source in entries), "")
 
 
 def _uv_layer(target: bpy.types.Object | None) -> str:

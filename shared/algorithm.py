@@ -29,6 +29,8 @@ SOURCES = (
     "cameras",
     "sketch",
     "drawing",
+    "view",
+    "surface",
 )
 
 SHOWN_BY: Mapping[Makes, frozenset[Shows]] = {

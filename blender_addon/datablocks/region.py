@@ -76,6 +76,11 @@ def size(image: bpy.types.Image, scene: bpy.types.Scene | None) -> tuple[int, in
     """Columns and rows; of a render as the scene says, since Blender does not tell."""
     if not is_render(image) or scene is None:
         return typed.size(image)
+    return cropped_size(scene)
+
+
+def cropped_size(scene: bpy.types.Scene) -> tuple[int, int]:
+    """Columns and rows of what a scene renders, cropped to its border where that is asked for."""
     render = scene.render
     columns, rows = (side * render.resolution_percentage // 100 for side in (render.resolution_x, render.resolution_y))
     if render.use_border and render.use_crop_to_border:

@@ -23,7 +23,7 @@ from ..shared.arrays import CAMERAS, CURVES, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
 from ..writers import water
-from . import curve_sources, drawing_sources, scan_reading, scan_sources, sketch_sources
+from . import curve_sources, drawing_sources, picture_sources, scan_reading, scan_sources, sketch_sources
 from .earlier_results import made_from
 from .scan_sources import follows_cameras
 
@@ -129,15 +129,26 @@ def collect(
         elif port.kind in (MESH, CAMERAS):
             given |= scan_sources.from_text(text, spec, port)
         else:
-            given[port.name] = tuple(_named(part, port) for part in (text.split(";") if port.many else [text]))
+            parts = text.split(";") if port.many else [text]
+            given[port.name] = tuple(_named(part, port, scene, spec, active) for part in parts)
     return scan_sources.completed(spec, given) if scan_sources.has_cameras(spec) else given
 
 
-def _named(text: str, port: Port) -> Source:
+def _named(
+    text: str, port: Port, scene: bpy.types.Scene, spec: AlgorithmSpec, active: bpy.types.Object | None
+) -> Source:
     """from_text() for a port: a mesh that is named as classes is a sketch where it is one, and a port of materials' maps takes
-    no mesh: there a bare name is an image's, else a material's.
+    no mesh: there a bare name is an image's, else a material's. A port of pictures or their segments also takes "view", "view:BY",
+    "surface" of the selected mesh and "surface:MESH".
     """
     name = text.strip()
+    kind, _, rest = name.partition(":")
+    if kind == "view" and kind in table.readers_of(port):
+        return picture_sources.view(scene, port, rest or picture_sources.BY[0])
+    if kind == "surface" and kind in table.readers_of(port):
+        return picture_sources.surface(
+            spec, port, table.named(bpy.data.objects, "mesh", rest, port) if rest else active
+        )
     if "material" in table.readers_of(port) and ":" not in name and not is_engine(name):
         if name in bpy.data.images:
             return Source("image", name, _region_of(bpy.data.images[name], port))
@@ -211,6 +222,10 @@ def _picked(
         return Source("exemplar", settings.exemplar)
     if settings.source == "MATERIAL":
         return _picked_material(settings, port)
+    if settings.source == "VIEW":
+        return picture_sources.view(scene, port, getattr(settings, "by", picture_sources.BY[0]))
+    if settings.source == "SURFACE":
+        return picture_sources.surface(spec, port, settings.object or active)
     if settings.source == "SKETCH":
         return sketch_sources.chosen(scene, settings, port, active)
     if settings.source == "DRAWING":

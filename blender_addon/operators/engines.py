@@ -226,6 +226,8 @@ _WORDS = {
     "sketch": "a sketch",
     "drawing": "selection, drawing:COLLECTION",
     "materials": "materials:MESH",
+    "view": "view",
+    "surface": "surface:MESH",
     "engine": "the name of an engine",
 }
 

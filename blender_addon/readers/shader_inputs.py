@@ -91,6 +91,22 @@ def maps_of(material: bpy.types.Material, field: str) -> tuple[dict[str, Found],
     return found, _constants(shader, found)
 
 
+def base_color_of(material: bpy.types.Material, field: str) -> Found | None:
+    """The image of a material's base colour, None where no image feeds it. Cheap: for draw(). Raises InvalidInput for a material
+    without a Principled BSDF.
+    """
+    return _image_behind(_source(_ends(material, field)[1], SOCKETS["base_color"]))
+
+
+def uv_map_of(node: bpy.types.ShaderNodeTexImage) -> str:
+    """The name of the UV map that an image is laid out by, "" where no UV Map node says so."""
+    place = next(
+        (link for link in _upstream(_source_of(typed.present(node.inputs)["Vector"], ())) if link.node.type == "UVMAP"),
+        None,
+    )
+    return place.node.uv_map if place is not None else ""
+
+
 def _ends(material: bpy.types.Material, field: str) -> tuple[Link, Link]:
     """The material output and the Principled BSDF that feeds it, each as one of its own sockets."""
     tree = material.node_tree

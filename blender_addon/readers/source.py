@@ -11,11 +11,12 @@ from ..shared.catalog import algorithms
 
 @dataclass(frozen=True)
 class Source:
-    """kind: "image", "object", "collection", "exemplar", "engine", "material"; for classes "sketch", "drawing", "materials" or
-    "objects"; for CURVES "curves", with the sources of "maps" among the options; for
-    scans "cameras", and of one camera "photograph", "mask", "uv_map", "depth_map" or "facing_map". name: of the datablock,
-    landscape or engine; for classes of the mesh whose extent they have, for a drawing of its collection, "" for the whole scene.
-    options: how it is read, in metres; of a drawing of selected meshes their names under "meshes".
+    """kind: "image", "object", "collection", "exemplar", "engine", "material"; for pictures and their segments "view" of the
+    scene's camera and "surface" of a mesh; for classes "sketch", "drawing", "materials" or "objects"; for CURVES "curves", with the
+    sources of "maps" among the options; for scans "cameras", and of one camera "photograph", "mask", "uv_map", "depth_map" or
+    "facing_map". name: of the datablock, landscape or engine; for classes of the mesh whose extent they have, for a drawing of its
+    collection, "" for the whole scene. options: how it is read, in metres; of a drawing of selected meshes their names under
+    "meshes"; of a surface what readers/surface_colors.py has found on it.
     """
 
     kind: str

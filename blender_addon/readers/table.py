@@ -39,7 +39,20 @@ from ..shared.arrays import (
 )
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import classes, curves, drawing, drawn_meshes, exemplars, images, meshes, renders, sketches, texture_sets
+from . import (
+    camera_view,
+    classes,
+    curves,
+    drawing,
+    drawn_meshes,
+    exemplars,
+    images,
+    meshes,
+    renders,
+    sketches,
+    surface_colors,
+    texture_sets,
+)
 from .source import Source
 
 Item = tuple[
@@ -64,7 +77,7 @@ class Reader:
 
     has_size, has_range: whether the picker asks for the ground that an image covers, and for the heights of black and white.
     has_region: whether it can be a rectangle of an image.
-    of_named_classes: only for a port that names its classes.
+    of_named_classes: only for a port that names its classes. is_asked_for: only for a port whose reads name it.
     """
 
     items: tuple[Item, ...]
@@ -73,6 +86,7 @@ class Reader:
     has_range: bool = False
     has_region: bool = False
     of_named_classes: bool = False
+    is_asked_for: bool = False
 
 
 # Images --------------------------------------------------------------------------------------------------------------
@@ -212,6 +226,44 @@ def _within_palette(found: Array, port: Port) -> Array:
     return found
 
 
+def _view(_source: Source, port: Port, context: bpy.types.Context) -> Array:
+    """The scene's last render."""
+    found = next((image for image in bpy.data.images if image.type == "RENDER_RESULT"), None)
+    if found is None:
+        raise InvalidInput(
+            "Nothing has been rendered yet.", hint="Render the scene first (F12), or pick an image.", field=port.name
+        )
+    with renders.readable(found, typed.present(context.scene)) as image:
+        return images.color_image(image)
+
+
+def _view_segments(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    by = str(source.options.get("by", "OBJECT"))
+    if by not in ("OBJECT", "MATERIAL", "COLLECTION"):
+        raise InvalidInput(f"There are no segments by {by!r}.", hint="Take OBJECT, MATERIAL or COLLECTION.")
+    return camera_view.segments(context, named(bpy.data.objects, "camera", source.name, port), by)
+
+
+def _worn(source: Source, port: Port) -> surface_colors.Worn:
+    """What a mesh wore when the source was made: the mesh may wear the result by now."""
+    given = source.options
+    return surface_colors.Worn(
+        named(bpy.data.images, "image", str(given.get("image", "")), port),
+        named(bpy.data.materials, "material", str(given.get("material", "")), port),
+        int(given.get("slot", 0)),
+        str(given.get("uv_layer", "")),
+    )
+
+
+def _surface_colors(source: Source, port: Port, _context: bpy.types.Context) -> Array:
+    return images.color_image(_worn(source, port).image)
+
+
+def _surface_segments(source: Source, port: Port, context: bpy.types.Context) -> Array:
+    item, worn = named(bpy.data.objects, "mesh", source.name, port), _worn(source, port)
+    return surface_colors.segments(item, worn, context.evaluated_depsgraph_get())
+
+
 def _curves(source: Source, _port: Port, context: bpy.types.Context) -> Array:
     return curves.read(source, context)
 
@@ -241,6 +293,16 @@ _MATERIAL: Item = (
     "MATERIAL",
     14,
 )
+_RENDER: Item = ("VIEW", "Render", "The last render of the scene, as it is seen", "RENDER_RESULT", 15)
+_VIEW: Item = (
+    "VIEW",
+    "Camera View",
+    "What the scene's camera sees at each pixel of the render: objects, materials or collections",
+    "OUTLINER_OB_CAMERA",
+    15,
+)
+_WORN: Item = ("SURFACE", "Mesh Texture", "The base colour image of a mesh; the result goes back onto it", "UV", 16)
+_CHARTS: Item = ("SURFACE", "UV Charts", "The UV charts of a mesh, or the classes of a terrain", "UV_ISLANDSEL", 16)
 _MATERIALS: Item = ("MATERIALS", "Materials", "The pass indices of the materials of a mesh", "MATERIAL", 5)
 _OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects above a mesh", "OBJECT_DATA", 6)
 _SURFACE: Item = ("OBJECT", "Mesh", "A mesh with its modifiers, where it is in the scene", "MESH_DATA", 1)
@@ -284,8 +346,15 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
         "engine": _ENGINE,
         "materials": Reader(items=(_MATERIALS,), read=_material_classes),
         "objects": Reader(items=(_OBJECTS,), read=_object_classes),
+        "view": Reader(items=(_VIEW,), read=_view_segments, is_asked_for=True),
+        "surface": Reader(items=(_CHARTS,), read=_surface_segments, is_asked_for=True),
     },
-    COLOR_IMAGE: {"image": Reader(items=(IMAGE,), read=_of_image(images.color_image)), "engine": _ENGINE},
+    COLOR_IMAGE: {
+        "image": Reader(items=(IMAGE,), read=_of_image(images.color_image)),
+        "view": Reader(items=(_RENDER,), read=_view),
+        "surface": Reader(items=(_WORN,), read=_surface_colors),
+        "engine": _ENGINE,
+    },
     TEXTURE: {"image": Reader(items=(IMAGE,), read=_of_image(images.texture)), "engine": _ENGINE},
     NORMAL_MAP: {"image": Reader(items=(IMAGE,), read=_of_image(images.normal_map)), "engine": _ENGINE},
     TEXTURE_SET: {
@@ -311,7 +380,7 @@ NOT_READ: Mapping[ArrayKind, str] = {
 _SOURCE_NAMES = {"object": "mesh"}  # a Source's kind -> what Port.reads calls it, where the two differ
 _PICKED_NAMES = {"IMAGE": "image", "OBJECT": "mesh", "EXEMPLAR": "exemplar", "MATERIALS": "materials"}
 _PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection", "SKETCH": "sketch", "DRAWING": "drawing"}
-_PICKED_NAMES |= {"CURVES": "curves", "MATERIAL": "material"}
+_PICKED_NAMES |= {"CURVES": "curves", "MATERIAL": "material", "VIEW": "view", "SURFACE": "surface"}
 
 
 def readers_of(port: Port) -> dict[str, Reader]:
@@ -320,7 +389,8 @@ def readers_of(port: Port) -> dict[str, Reader]:
     return {
         name: reader
         for name, reader in row.items()
-        if (not port.reads or name in port.reads) and (port.classes or not reader.of_named_classes)
+        if (name in port.reads if port.reads else not reader.is_asked_for)
+        and (port.classes or not reader.of_named_classes)
     }
 
 

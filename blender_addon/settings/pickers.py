@@ -14,7 +14,7 @@ from ..inputs import scan_sources, sketch_sources
 from ..readers import drawn_meshes, exemplars
 from ..readers.table import AUTO, NONE, NOT_READ, Item, engine_items, readers_of
 from ..shared.algorithm import AlgorithmSpec, Port
-from ..shared.arrays import CAMERAS, MESH
+from ..shared.arrays import CAMERAS, CLASS_MAP, MESH
 
 FROM_CAMERAS: Item = ("CAMERAS", "Cameras", "What belongs to the cameras", "OUTLINER_OB_CAMERA", 0)
 
@@ -67,6 +67,8 @@ def group(spec: AlgorithmSpec, port: Port) -> type:
     }
     if port.classes:
         annotations |= _drawing(port)
+    if "view" in readers_of(port) and port.kind is CLASS_MAP:
+        annotations["by"] = _by()
     if exemplars.names():
         annotations["exemplar"] = bpy.props.EnumProperty(
             name="Landscape",
@@ -88,6 +90,19 @@ def _datablocks() -> dict[str, Any]:
             type=bpy.types.Collection, name="Collection", description="The objects to read"
         ),
     }
+
+
+def _by() -> Any:
+    """What a segment of the camera's view is."""
+    return bpy.props.EnumProperty(
+        name="By",
+        description="What is a segment of its own",
+        items=[
+            ("OBJECT", "Object", "Each object; instances of one object together", 0),
+            ("MATERIAL", "Material", "Each material", 1),
+            ("COLLECTION", "Collection", "Each collection", 2),
+        ],
+    )
 
 
 def _drawing(port: Port) -> dict[str, Any]:

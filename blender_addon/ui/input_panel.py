@@ -17,7 +17,7 @@ from ..shared.algorithm import AlgorithmSpec, Port, find
 from ..shared.arrays import CAMERAS, MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
-from . import curve_panel, drawing_panel, size_lines, sketch_panel
+from . import curve_panel, drawing_panel, picture_panel, size_lines, sketch_panel
 from .sidebar import RelievoTab, shown_sample, shown_spec
 from .text_fit import wrapped
 
@@ -109,6 +109,8 @@ class Inputs:
             column.prop(settings, "material", text="")
             if settings.material is None:
                 column.label(text="Pick a material", icon="ERROR")
+        elif settings.source in ("VIEW", "SURFACE"):
+            picture_panel.draw(column, context, spec, port, settings)
         elif settings.source == "SKETCH":
             sketch_panel.draw(column, context, spec, port, settings)
         elif settings.source == "DRAWING":

@@ -180,7 +180,11 @@ def _newest(engine: str) -> Job | None:
 
 
 def _where_it_goes(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
-    """For a surface whose mesh is not among the inputs: what is going to wear it, "" for anything else."""
+    """For a surface whose mesh is not among the inputs, and for a picture that goes back to the mesh that wears it: what is going
+    to wear it, "" for anything else.
+    """
+    if mesh := requests.mesh_to_return_to(context, spec):
+        return f"Goes on: {mesh}"
     if not table.of(spec).goes_on_mesh or scan_sources.surface_port(spec) is not None:
         return ""
     name = requests.selected_mesh(context, spec)

@@ -1,7 +1,8 @@
 """A painting engine's outputs -> a canvas in the scene: a plane that shows the picture, and its strokes as editable curves.
 
-The canvas is upright and faces -Y, as reference images do, and its longer side is CANVAS_M. The strokes are a child
-of the canvas; where there is a picture they are hidden, since they lie in front of it. Selects nothing, pushes no undo step.
+The canvas is upright and faces -Y, as reference images do, and its longer side is CANVAS_M. With relief it is a surface of paint
+that light falls on (impasto.py). The strokes are a child of the canvas; where there is a picture they are hidden, since they lie in
+front of it. A picture that a mesh wore goes back onto the mesh (painted_meshes.py). Selects nothing, pushes no undo step.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from .. import compat, typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import COLOR_IMAGE, STROKES, Array
 from ..shared.errors import InvalidInput
-from . import images, maps, record, stroke_curves, stroke_ribbons
+from . import displacement, images, impasto, maps, record, stroke_curves, stroke_ribbons
 from .shader_graph import ShaderGraph
 
 CANVAS_M = 2.0
 THICKNESS = 0.02  # of all strokes together, as a share of the canvas's longer side
-PICTURE_NODE = "Relievo Picture"
+PICTURE_NODE, PAINT_NODE = "Relievo Picture", "Relievo Paint"  # the second only where light falls on the picture
 STROKES_KEY = "relievo_strokes"  # custom property of the object that holds a canvas's strokes
-CHOICES = ("CANVAS", "STROKES", "IMAGES")
+CHOICES = ("CANVAS", "STROKES", "IMAGES", "IMPASTO")
+PAINT_ROUGHNESS = 0.4  # as dry oil paint: light rakes over it
 
 
 def make(
@@ -38,7 +40,7 @@ def make(
     """A new canvas in the collection Relievo, or for the choice "IMAGES" the picture alone. Raises InvalidInput."""
     if choice == "IMAGES":
         return next(iter(maps.make(outputs, name=name, recipe=recipe).values()))
-    canvas = record.place(name, _plane(name, size_of(outputs)), location, scene)
+    canvas = record.place(name, _mesh(name, outputs, choice), location, scene)
     canvas.location.z += size_of(outputs)[1] / 2  # it stands on the place, not in it
     _fill(canvas, outputs, choice, scene)
     if recipe:
@@ -57,7 +59,8 @@ def replace(
     if canvas.type != "MESH":
         raise InvalidInput(f"{canvas.name!r} is not a canvas.", hint="Paint a new one instead.", field=canvas.name)
     old = typed.mesh(canvas)
-    new = _plane(old.name, size_of(outputs))
+    new = _mesh(old.name, outputs, choice)
+    displacement.remove(canvas)
     for material in old.materials:
         new.materials.append(material)
     canvas.data = new
@@ -99,6 +102,11 @@ def size_of(outputs: Arrays) -> tuple[float, float]:
 # The canvas ----------------------------------------------------------------------------------------------------------
 
 
+def _mesh(name: str, outputs: Arrays, choice: str) -> bpy.types.Mesh:
+    heights = impasto.heights_of(outputs) if choice == "IMPASTO" else None
+    return _plane(name, size_of(outputs)) if heights is None else impasto.surface(name, heights, size_of(outputs))
+
+
 def _plane(name: str, size: tuple[float, float]) -> bpy.types.Mesh:
     """One face that looks along -Y, with a UV map over the whole picture."""
     x, z = size[0] / 2, size[1] / 2
@@ -114,42 +122,59 @@ def _fill(canvas: bpy.types.Object, outputs: Arrays, choice: str, scene: bpy.typ
     arrays = [(port, array) for port, given in outputs.items() for array in given]
     pictures = [(port, array) for port, array in arrays if array.kind is COLOR_IMAGE]
     strokes = next((array for _, array in arrays if array.kind is STROKES), None)
-    shows_picture = bool(pictures) and (choice == "CANVAS" or strokes is None)
+    shows_picture = bool(pictures) and (choice in ("CANVAS", "IMPASTO") or strokes is None)
     for number, (port, array) in enumerate(pictures):
         image = images.build(f"{canvas.name} {port}", array)
-        if number or not shows_picture or not wear(canvas, image):
+        if number or not shows_picture or not wear(canvas, image, lit=choice == "IMPASTO"):
             images.keep(image, f"{canvas.name} {port}")
     for port, array in arrays:
         if array.kind is not COLOR_IMAGE and maps.is_raster(array):
             images.keep(maps.image_of(f"{canvas.name} {port}", (array,)), f"{canvas.name} {port}")
+    if choice == "IMPASTO" and (heights := impasto.heights_of(outputs)) is not None:
+        impasto.raise_by(canvas, heights, size_of(outputs))
     if strokes is not None:
         _set_strokes(canvas, strokes, size_of(outputs), scene, is_hidden=shows_picture)
 
 
-def wear(canvas: bpy.types.Object, image: bpy.types.Image) -> bool:
-    """Show a picture on a canvas, unlit, as it was painted; False where the canvas wears a material of the user's."""
+def wear(canvas: bpy.types.Object, image: bpy.types.Image, *, lit: bool = False) -> bool:
+    """Show a picture on a canvas: unlit, as it was painted, or as paint that light falls on. False where the canvas wears a
+    material of the user's.
+    """
     mesh = typed.mesh(canvas)
     worn = mesh.materials[0] if len(mesh.materials) else None
-    if worn is not None:
-        node = worn.node_tree.nodes.get(PICTURE_NODE) if worn.node_tree is not None else None
-        if not isinstance(node, bpy.types.ShaderNodeTexImage):
-            return False
-        images.renew(node, image)
+    if worn is None:
+        mesh.materials.append(_material(f"{canvas.name} picture", image, lit=lit))
         return True
-    material = bpy.data.materials.new(f"{canvas.name} picture")
+    node = worn.node_tree.nodes.get(PICTURE_NODE) if worn.node_tree is not None else None
+    if not isinstance(node, bpy.types.ShaderNodeTexImage):
+        return False
+    images.renew(node, image)
+    if (PAINT_NODE in typed.tree_of(worn).nodes) != lit:
+        mesh.materials[0] = _material(worn.name, image, lit=lit)
+        if not worn.users:
+            bpy.data.materials.remove(worn)
+    return True
+
+
+def _material(name: str, image: bpy.types.Image, *, lit: bool) -> bpy.types.Material:
+    material = bpy.data.materials.new(name)
     tree = compat.use_nodes(material)
     tree.nodes.clear()
     graph = ShaderGraph(tree)
     picture = graph.image(image)
     picture.name = PICTURE_NODE
-    shader, output = graph.node("ShaderNodeEmission"), graph.node("ShaderNodeOutputMaterial")
-    graph.feed(shader.inputs["Color"], picture.outputs["Color"])
-    graph.feed(output.inputs["Surface"], shader.outputs["Emission"])
+    if lit:
+        shader = graph.node("ShaderNodeBsdfPrincipled", name=PAINT_NODE)
+        graph.feed(shader.inputs["Roughness"], PAINT_ROUGHNESS)
+    else:
+        shader = graph.node("ShaderNodeEmission")
+    output = graph.node("ShaderNodeOutputMaterial")
+    graph.feed(shader.inputs["Base Color" if lit else "Color"], picture.outputs["Color"])
+    graph.feed(output.inputs["Surface"], shader.outputs["BSDF" if lit else "Emission"])
     for node, x in ((picture, -340), (shader, 0), (output, 300)):
         node.location = (x, 300)
     tree.nodes.active = picture
-    mesh.materials.append(material)
-    return True
+    return material
 
 
 def picture_of(canvas: bpy.types.Object) -> bpy.types.Image | None:

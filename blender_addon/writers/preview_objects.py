@@ -199,10 +199,11 @@ def _colors(preview: Arrays) -> Array | None:
 
 
 class Canvas:
-    """A plane that shows the picture so far."""
+    """A plane that shows the picture so far; for a picture that goes back onto a mesh, a copy of the mesh that wears it."""
 
     def __init__(self, picture: Array) -> None:
         self._first = picture
+        self._on_mesh: Texture | None = None
 
     @classmethod
     def of(cls, preview: Arrays) -> Canvas | None:
@@ -210,6 +211,9 @@ class Canvas:
         return cls(picture) if picture is not None else None
 
     def make(self, name: str, purpose: Mapping[str, Any], target: bpy.types.Object | None) -> bpy.types.Object | None:
+        if purpose.get(record.ON_MESH):
+            self._on_mesh = Texture(self._first)
+            return self._on_mesh.make(name, purpose, target)
         scene = bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene)
         location = tuple(purpose.get("location", (0.0, 0.0, 0.0)))
         outputs = {"picture": (self._first,)}
@@ -217,15 +221,18 @@ class Canvas:
         return typed.of(made, bpy.types.Object)
 
     def update(self, made: bpy.types.Object, preview: Arrays) -> None:
+        if self._on_mesh is not None:
+            self._on_mesh.update(made, preview)
+            return
         picture, image = _first(preview, COLOR_IMAGE), paintings.picture_of(made)
         if picture is not None and image is not None:
             images.show(image, picture)
 
     def image_of(self, made: bpy.types.Object) -> bpy.types.Image | None:
-        return paintings.picture_of(made)
+        return paintings.picture_of(made) if self._on_mesh is None else self._on_mesh.image_of(made)
 
     def fingerprint(self, made: bpy.types.Object) -> tuple:
-        return _edits(made)
+        return _edits(made) if self._on_mesh is None else self._on_mesh.fingerprint(made)
 
     def leave(self, made: bpy.types.Object) -> None:
         if (image := self.image_of(made)) is not None:

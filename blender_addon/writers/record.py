@@ -22,6 +22,7 @@ RECIPE_KEY = "relievo_recipe"
 FILLS_UVS = (
     "fills_uvs"  # in a job's purpose and a recipe's part of the scene: a texture that covers its mesh's UV square once
 )
+ON_MESH = "on_mesh"  # in a job's purpose: the result goes back onto the mesh whose surface was read
 SOURCE_KEY = "relievo_source_"  # and a number, of a result: an image or a material that it was made from
 PREVIEW_KEY = "relievo_preview"  # of an object that shows a job's preview: the job's id
 VARIATION_KEY = "relievo_variation"  # of a small terrain beside a result: what it is a variation of, as JSON
@@ -40,10 +41,11 @@ def _keep_sources(item: bpy.types.ID, recipe: Mapping[str, Any]) -> None:
     """
     for name in [name for name in item.keys() if name.startswith(SOURCE_KEY)]:  # noqa: SIM118  # an ID is no dictionary
         del item[name]
-    given = recipe.get("scene", {}).get("sources", {}).values()
-    named = dict.fromkeys((entry["kind"], entry["name"]) for entries in given for entry in entries)
+    given = [entry for entries in recipe.get("scene", {}).get("sources", {}).values() for entry in entries]
     kinds = {"image": bpy.data.images, "material": bpy.data.materials}
-    found = [kinds[kind].get(name) for kind, name in named if kind in kinds]
+    named = [(entry["kind"], entry["name"]) for entry in given]
+    named += [(kind, entry["options"].get(kind)) for entry in given if entry["kind"] == "surface" for kind in kinds]
+    found = [kinds[kind].get(name) for kind, name in dict.fromkeys(named) if kind in kinds]
     for number, source in enumerate([source for source in found if source is not None and source != item], 1):
         item[f"{SOURCE_KEY}{number}"] = source
         if isinstance(source, bpy.types.Image) and source.source == "GENERATED" and source.is_dirty:

@@ -6,7 +6,7 @@ placing/results.py's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import bpy
 from ..shared.algorithm import AlgorithmSpec, Arrays, Makes
 from ..shared.arrays import Array
 from ..shared.catalog import algorithms
-from . import maps, paintings, result_size, terrain, textures
+from . import maps, painted_meshes, paintings, result_size, terrain, textures
 from .preview_objects import Canvas, Look, Terrain, Texture
 from .result_size import Cost
 
@@ -56,7 +56,8 @@ class Writer:
     """A form of result. items: what it can become; setting: the name of the scene's setting that says which, under this label.
 
     button: the text of the button that starts it; held: of the one that places a result that waits. goes_on_mesh: whether it is
-    put on a mesh that is there, the one that was read or the selected one. frames: whether a new one can be brought into view.
+    put on a mesh that is there, the one that was read or the selected one. goes_back: choices with which a result goes back onto
+    the mesh whose surface was read, where one was. frames: whether a new one can be brought into view.
     make: something new; put_on: in the place of, or onto, an object; both return what Show has to show. prepare: the slow part
     of either beforehand, in steps. cost: of a choice of rows x columns, None where it is never large. look: a preview's, by what
     has come of it first.
@@ -74,7 +75,13 @@ class Writer:
     cost: CostOf = lambda _choice, _rows, _columns: None
     look: Callable[[Arrays], Look | None] = lambda _preview: None
     goes_on_mesh: bool = False
+    goes_back: frozenset[str] = frozenset()
     frames: bool = True
+
+    def mesh_of(self, sources: Mapping[str, Sequence[Any]], choice: str) -> str:
+        """Name of the mesh that a result goes back onto, by the sources of its inputs; "" for none. Cheap: for draw()."""
+        given = (source for entries in sources.values() for source in entries) if choice in self.goes_back else ()
+        return next((source.name for source in given if source.kind == "surface"), "")
 
 
 def of(spec: AlgorithmSpec) -> Writer:
@@ -135,6 +142,8 @@ def _put_on_surface(result: Result, target: bpy.types.Object) -> bpy.types.ID:
 
 # Paintings and maps --------------------------------------------------------------------------------------------------
 
+GOES_BACK = frozenset({"CANVAS", "IMPASTO"})  # paintings that a mesh wears whose picture was painted
+
 
 def _make_painting(result: Result) -> bpy.types.ID:
     return paintings.make(
@@ -148,6 +157,10 @@ def _make_painting(result: Result) -> bpy.types.ID:
 
 
 def _replace_painting(result: Result, target: bpy.types.Object) -> bpy.types.ID:
+    slot = painted_meshes.slot_of(result.recipe) if result.choice in GOES_BACK else None
+    if slot is not None:
+        painted_meshes.put_on(target, result.outputs, slot=slot, uv_layer=result.uv_layer, recipe=result.recipe)
+        return target
     return paintings.replace(target, result.outputs, choice=result.choice, recipe=result.recipe)
 
 
@@ -244,6 +257,13 @@ WRITERS: Mapping[Makes, Writer] = {
                 "IMAGE_PLANE",
                 0,
             ),
+            (
+                "IMPASTO",
+                "Impasto",
+                "A surface of thick paint that light falls on, raised by a packed 32-bit height image",
+                "MOD_DISPLACE",
+                3,
+            ),
             ("STROKES", "Strokes", "Editable curves on an empty canvas, in painting order", "OUTLINER_OB_CURVES", 1),
             ("IMAGES", "Images", "Only the packed picture, and nothing in the scene", "IMAGE_DATA", 2),
         ),
@@ -255,6 +275,7 @@ WRITERS: Mapping[Makes, Writer] = {
         make=_make_painting,
         put_on=_replace_painting,
         look=Canvas.of,
+        goes_back=GOES_BACK,
     ),
     "maps": Writer(
         items=(

@@ -22,6 +22,7 @@ from .shader_graph import ShaderGraph
 from .surface_nodes import OUTPUT_NODE, PREFIX, SHADER_NODE, TEXTURE_NODE, UV_NODE, name_of, node_for
 
 UV_LAYER = "Relievo"  # of a mesh that the backend unwrapped
+ROUGHNESS = 0.8  # of a new material: matt as most scanned things are
 
 
 def put_on(
@@ -33,17 +34,7 @@ def put_on(
     that the texture belongs to. A material that the texture was made from (recipe) is no old one of it: it leaves its slot to the
     new one and stays in the file. Raises InvalidInput.
     """
-    if target.type != "MESH":
-        raise InvalidInput(
-            f"{target.name!r} is not a mesh.", hint="Place the texture as a material.", field=target.name
-        )
-    mesh = typed.mesh(target)
-    if not mesh.is_editable:
-        raise InvalidInput(
-            f"The mesh {mesh.name!r} belongs to another file.",
-            hint="Make it local or an override first (Object > Relations).",
-            field=target.name,
-        )
+    _check_target(target)
     material = worn_by(target)
     sample = material if material is not None and material.name in _materials_in(recipe) else None
     if material is None or sample is not None:
@@ -59,10 +50,55 @@ def put_on(
     return material
 
 
+def put_in_slot(
+    target: bpy.types.Object,
+    slot: int,
+    outputs: Arrays,
+    *,
+    depth: str,
+    uv_layer: str,
+    recipe: Mapping[str, Any] | None = None,
+    roughness: float = ROUGHNESS,
+) -> bpy.types.Material:
+    """Give the faces of one material slot the texture; the slot's material stays in the file, unless it is an earlier result, which
+    is renewed. roughness: of a new material. Otherwise as put_on().
+    """
+    _check_target(target)
+    if slot >= len(target.material_slots):
+        return put_on(target, outputs, depth=depth, uv_layer=uv_layer, recipe=recipe)
+    worn = target.material_slots[slot].material
+    is_earlier = worn is not None and worn.name not in _materials_in(recipe) and image_of(worn) is not None
+    material = worn if worn is not None and is_earlier else _new_material(f"{target.name} texture", roughness)
+    _fill(material, outputs, target.name, depth, uv_layer, recipe, target)
+    if worn is not None and worn != material:
+        worn.use_fake_user = True
+    target.material_slots[slot].material = material
+    return material
+
+
+def _check_target(target: bpy.types.Object) -> None:
+    if target.type != "MESH":
+        raise InvalidInput(
+            f"{target.name!r} is not a mesh.", hint="Place the texture as a material.", field=target.name
+        )
+    mesh = typed.mesh(target)
+    if not mesh.is_editable:
+        raise InvalidInput(
+            f"The mesh {mesh.name!r} belongs to another file.",
+            hint="Make it local or an override first (Object > Relations).",
+            field=target.name,
+        )
+
+
 def _materials_in(recipe: Mapping[str, Any] | None) -> set[str]:
     """Names of the materials that a result was made from."""
     given = (recipe or {}).get("scene", {}).get("sources", {}).values()
-    return {entry["name"] for entries in given for entry in entries if entry["kind"] == "material"}
+    return {
+        entry["name"] if entry["kind"] == "material" else entry["options"]["material"]
+        for entries in given
+        for entry in entries
+        if entry["kind"] == "material" or "material" in entry.get("options", {})
+    }
 
 
 def make(
@@ -154,15 +190,15 @@ def texture_node(material: bpy.types.Material) -> bpy.types.ShaderNodeTexImage:
 # The material --------------------------------------------------------------------------------------------------------
 
 
-def _new_material(name: str) -> bpy.types.Material:
-    """Principled, matt as most scanned things are, so that light falls on it; without any image yet."""
+def _new_material(name: str, roughness: float = ROUGHNESS) -> bpy.types.Material:
+    """Principled, so that light falls on it; without any image yet."""
     material = bpy.data.materials.new(name)
     tree = compat.use_nodes(material)
     tree.nodes.clear()
     graph = ShaderGraph(tree)
     place = graph.node("ShaderNodeUVMap", name=UV_NODE)
     shader = graph.node("ShaderNodeBsdfPrincipled", name=SHADER_NODE)
-    graph.feed(shader.inputs["Roughness"], 0.8)
+    graph.feed(shader.inputs["Roughness"], roughness)
     graph.feed(shader.inputs["Specular IOR Level"], 0.3)
     output = graph.node("ShaderNodeOutputMaterial", name=OUTPUT_NODE)
     graph.feed(output.inputs["Surface"], shader.outputs["BSDF"])

@@ -43,11 +43,13 @@ SAVED_SOURCES = {
     "SKETCH": 11,
     "DRAWING": 12,
     "MATERIAL": 14,
+    "VIEW": 15,
+    "SURFACE": 16,
 }
 SAVED_CHOICES = {
     "terrain": {"MESH": 0, "GEOMETRY_NODES": 1, "DISPLACE": 2, "ADAPTIVE": 3, "IMAGES": 4},
     "surface": {"BYTE": 0, "SHORT": 1, "FLOAT": 2},
-    "painting": {"CANVAS": 0, "STROKES": 1, "IMAGES": 2},
+    "painting": {"CANVAS": 0, "STROKES": 1, "IMAGES": 2, "IMPASTO": 3},
     "maps": {"IMAGES": 0},
 }
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from backend.runtime.context import JobContext
-from shared.arrays import COLOR_IMAGE, STROKES, Array
+from shared.arrays import COLOR_IMAGE, NORMAL_MAP, STROKES, Array, height_map
+from shared.errors import InvalidInput
 from shared.strokes import COLUMNS, INDEX
 from tests.support.toy_engines.catalog.toy_painting import ToyPaintingParams
 
@@ -17,6 +18,9 @@ def run(params: ToyPaintingParams, inputs: Mapping[str, Any], job: JobContext) -
     image = np.clip(inputs["image"].values, 0.0, 1.0)
     height, width = image.shape[:2]
     count = params.rows
+    segments = inputs["segments"].values if inputs.get("segments") is not None else np.full((height, width), -1.0)
+    if segments.shape != image.shape[:2]:
+        raise InvalidInput("The segments are of another size than the image.", field="segments")
     strokes = np.zeros((count * count, len(COLUMNS)), np.float32)
     painting = np.zeros_like(image)
     for number in range(count * count):
@@ -38,13 +42,25 @@ def run(params: ToyPaintingParams, inputs: Mapping[str, Any], job: JobContext) -
             **dict.fromkeys(("t0", "t2"), 1.0),
             **dict(zip(("red", "green", "blue"), color ** (1 / 2.2), strict=True)),
             "layer": 0.0,
-            "segment": -1.0,
+            "segment": float(segments[rows, columns][-1, -1]),
             "order": float(number),
         }
         for name, value in values.items():
             strokes[number, INDEX[name]] = value
+    ridges, normals = _relief(count, height, width)
     canvas = {"canvas_width_px": width, "canvas_height_px": height}
     return {
         "strokes": Array(STROKES, strokes, canvas),
         "painting": Array(COLOR_IMAGE, np.ascontiguousarray(painting, np.float32)),
+        "height": height_map(ridges, 1.0 / max(height, width)),
+        "normal": Array(NORMAL_MAP, np.ascontiguousarray(normals, np.float32)),
     }
+
+
+def _relief(count: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Heights in metres of a canvas one metre long, 0.01 at the middle of each row of strokes, and their normals."""
+    ridge = 0.01 * np.sin(np.pi * ((np.arange(height) + 0.5) * count / height % 1.0))
+    ridges = np.repeat(ridge[:, None], width, axis=1)
+    slope = np.gradient(ridges, axis=0) * max(height, width)
+    normals = np.stack([np.zeros_like(slope), slope, np.ones_like(slope)], axis=-1)
+    return ridges, normals / np.linalg.norm(normals, axis=-1, keepdims=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.algorithm import AlgorithmSpec, Port
-from shared.arrays import COLOR_IMAGE, STROKES
+from shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, NORMAL_MAP, STROKES
 from shared.params import param
 
 
@@ -25,9 +25,21 @@ SPEC = AlgorithmSpec(
     params=ToyPaintingParams,
     number=2003,
     makes="painting",
-    inputs=(Port(name="image", kind=COLOR_IMAGE, label="Image", help="What is painted"),),
+    inputs=(
+        Port(name="image", kind=COLOR_IMAGE, label="Image", help="What is painted"),
+        Port(
+            name="segments",
+            kind=CLASS_MAP,
+            label="Segments",
+            help="What each stroke says it belongs to",
+            optional=True,
+            reads=("view", "surface", "image"),
+        ),
+    ),
     outputs=(
         Port(name="strokes", kind=STROKES, label="Strokes", help="The strokes in painting order"),
         Port(name="painting", kind=COLOR_IMAGE, label="Painting", help="The strokes, drawn"),
+        Port(name="height", kind=HEIGHT_MAP, label="Height", help="A ridge along each row of strokes"),
+        Port(name="normal", kind=NORMAL_MAP, label="Normal", help="The normals of the ridges"),
     ),
 )

@@ -1,0 +1,258 @@
+"""Paintings from the scene and back into it: a render with its own segments, thick paint, and what a mesh wears."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+import pytest
+
+from blender_addon import compat, requests
+from blender_addon.ui import panels
+from blender_addon.writers import impasto, paintings, surface_nodes, textures
+from tests.blender.support import live_addon, paper
+
+TOYS = "tests.support.toy_engines"
+
+
+@pytest.fixture(scope="module")
+def addon(tmp_path_factory):
+    with live_addon.registered(tmp_path_factory.mktemp("relievo"), extra_algorithms=TOYS) as addon:
+        yield addon
+
+
+@pytest.fixture(autouse=True)
+def registered(addon, empty_file):
+    live_addon.discard_jobs()
+    bpy.context.scene.relievo.algorithm = "toy_painting"
+
+
+def settings():
+    return bpy.context.scene.relievo.toy_painting
+
+
+def picture(name: str = "Picture", columns: int = 32, rows: int = 32) -> bpy.types.Image:
+    """A packed 8-bit image: red left, green right."""
+    image = bpy.data.images.new(name, columns, rows)
+    pixels = np.ones((rows, columns, 4), np.float32)
+    pixels[..., :3] = np.where((np.arange(columns) < columns // 2)[None, :, None], (0.8, 0.1, 0.1), (0.1, 0.7, 0.1))
+    image.pixels.foreach_set(pixels.ravel())
+    image.pack()
+    return image
+
+
+def canvas() -> bpy.types.Object:
+    (item,) = [item for item in bpy.data.objects if requests.recipe_on(item) is not None]
+    return item
+
+
+def drawn() -> list[str]:
+    return [line for panel in panels.CLASSES if issubclass(panel, bpy.types.Panel) for line in paper.draw(panel)]
+
+
+def order_of(strokes: bpy.types.Object, column: str) -> list[int]:
+    values = np.empty(len(strokes.data.curves), np.int32)
+    strokes.data.attributes[column].data.foreach_get("value", values)
+    return values.tolist()
+
+
+# From the camera -----------------------------------------------------------------------------------------------------
+
+
+def red_cube_in_view() -> None:
+    bpy.ops.mesh.primitive_cube_add(size=2.0)
+    cube = bpy.context.active_object
+    red = bpy.data.materials.new("Red")
+    tree = compat.use_nodes(red)
+    glow = tree.nodes.new("ShaderNodeEmission")
+    glow.inputs["Color"].default_value = (0.5, 0.0, 0.0, 1.0)
+    output = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
+    tree.links.new(glow.outputs[0], output.inputs["Surface"])
+    cube.data.materials.append(red)
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.location, camera.data.type, camera.data.ortho_scale = (0.0, 0.0, 5.0), "ORTHO", 4.0
+    scene = bpy.context.scene
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    scene.render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", 1
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 48, 32, 100
+    scene.view_settings.view_transform = "Standard"
+
+
+def test_a_render_is_painted_with_its_own_segments() -> None:
+    settings().from_image.source = settings().from_segments.source = "VIEW"
+    lines = drawn()
+    assert "The scene has no camera" in lines
+    red_cube_in_view()
+    assert "Render the scene first (F12)" in drawn()
+    bpy.ops.render.render()
+    assert {"Camera: Camera", "By"} <= set(drawn())
+    settings().rows = 8
+    bpy.ops.relievo.generate()
+    strokes = paintings.strokes_of(canvas())
+    belongs = np.array(order_of(strokes, "segment")).reshape(8, 8)
+    assert (belongs[3:5, 3:5] == 1).all(), "the cube in the middle"
+    assert (belongs[:, 0] == 0).all(), "nothing at the sides"
+    colors = np.empty(64 * 4, np.float32)
+    strokes.data.attributes["stroke_color"].data.foreach_get("color", colors)
+    assert colors.reshape(8, 8, 4)[4, 4, 0] == pytest.approx(0.5, abs=0.1)
+    recipe = requests.recipe_on(canvas())["scene"]["sources"]
+    assert recipe["segments"] == [{"kind": "view", "name": "Camera", "options": {"by": "OBJECT"}}]
+    bpy.ops.relievo.regenerate()
+    assert order_of(strokes, "segment") == belongs.ravel().tolist()
+
+
+def test_an_operator_takes_the_view_by_name() -> None:
+    red_cube_in_view()
+    bpy.ops.render.render()
+    assert bpy.ops.relievo.toy_painting(image="view", segments="view:MATERIAL", rows=4) == {"FINISHED"}
+    assert set(order_of(paintings.strokes_of(canvas()), "segment")) == {0, 1}
+    with pytest.raises(RuntimeError, match="'PIXEL' is no kind of segment"):
+        bpy.ops.relievo.toy_painting(image="view", segments="view:PIXEL")
+
+
+# Thick paint ---------------------------------------------------------------------------------------------------------
+
+
+def relief_of(item: bpy.types.Object) -> np.ndarray:
+    """How far each vertex stands before the canvas's plane."""
+    evaluated = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    places = np.empty(len(evaluated.data.vertices) * 3, np.float32)
+    evaluated.data.attributes["position"].data.foreach_get("vector", places)
+    return -places.reshape(-1, 3)[:, 1]
+
+
+def test_impasto_is_a_raised_canvas_that_light_falls_on() -> None:
+    settings().from_image.source, settings().from_image.image = "IMAGE", picture(columns=48)
+    bpy.context.scene.relievo.output.painting = "IMPASTO"
+    bpy.ops.relievo.generate()
+    item = canvas()
+    relief = relief_of(item).reshape(32, 48)
+    wanted = 2.0 * 0.01 * np.sin(np.pi * ((np.arange(32) + 0.5) * 6 / 32 % 1.0))
+    np.testing.assert_allclose(relief, np.repeat(wanted[:, None], 48, axis=1), atol=1e-6)
+    assert item.dimensions.x == pytest.approx(2.0, rel=0.03)
+    assert item.dimensions.z == pytest.approx(2.0 * 32 / 48, rel=0.04)
+    nodes = item.data.materials[0].node_tree.nodes
+    assert nodes[paintings.PAINT_NODE].inputs["Base Color"].links[0].from_node == nodes[paintings.PICTURE_NODE]
+    image = impasto.modifier_of(item).texture.image
+    assert image.is_float
+    assert image.packed_file
+    bpy.context.view_layer.objects.active = item
+    counts = (len(bpy.data.images), len(bpy.data.meshes), len(bpy.data.materials), len(bpy.data.textures))
+    bpy.ops.relievo.regenerate()
+    assert counts == (len(bpy.data.images), len(bpy.data.meshes), len(bpy.data.materials), len(bpy.data.textures))
+    assert np.ptp(relief_of(item)) == pytest.approx(np.ptp(wanted), abs=1e-6)
+    assert paintings.strokes_of(item).hide_render
+
+
+def test_a_large_relief_is_raised_by_the_means_of_its_pixels(monkeypatch) -> None:
+    monkeypatch.setattr(impasto, "MOST_PX", 16)
+    settings().from_image.source, settings().from_image.image = "IMAGE", picture(columns=40, rows=32)
+    bpy.context.scene.relievo.output.painting = "IMPASTO"
+    bpy.ops.relievo.generate()
+    relief = relief_of(canvas())
+    assert len(relief) == 16 * 13
+    assert relief.mean() == pytest.approx(2.0 * 0.01 * 2 / np.pi, rel=0.1)
+    kept = [image for image in bpy.data.images if image.name.endswith(" height")]
+    assert [tuple(image.size) for image in kept] == [(40, 32)]
+
+
+# On a mesh -----------------------------------------------------------------------------------------------------------
+
+
+def wearing(image: bpy.types.Image) -> bpy.types.Object:
+    """A cube with six charts, one material of two in which the image is its base colour."""
+    bpy.ops.mesh.primitive_cube_add(size=2.0)
+    cube = bpy.context.active_object
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.uv.smart_project(island_margin=0.05)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    mine = bpy.data.materials.new("Mine")
+    tree = compat.use_nodes(mine)
+    node = tree.nodes.new("ShaderNodeTexImage")
+    node.image = image
+    shader = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+    tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+    for material in (bpy.data.materials.new("Plain"), mine):
+        cube.data.materials.append(material)
+    cube.data.polygons.foreach_set("material_index", np.array([0, 1, 1, 1, 1, 1], np.int32))
+    return cube
+
+
+def test_a_meshs_texture_is_painted_chart_by_chart_and_put_back() -> None:
+    image = picture("Skin", 64, 64)
+    cube = wearing(image)
+    settings().from_image.source = settings().from_segments.source = "SURFACE"
+    settings().rows = 16
+    lines = drawn()
+    assert {"Selected: Cube", "Skin", "Goes on: Cube"} <= set(lines)
+    objects, before = len(bpy.data.objects), [slot.material.name for slot in cube.material_slots]
+    bpy.ops.relievo.generate()
+    assert len(bpy.data.objects) == objects, "no canvas"
+    assert cube.material_slots[0].material.name == before[0]
+    painted = cube.material_slots[1].material
+    assert painted.name != "Mine"
+    assert bpy.data.materials["Mine"].use_fake_user
+    nodes = painted.node_tree.nodes
+    assert nodes[surface_nodes.SHADER_NODE].inputs["Normal"].is_linked
+    assert nodes[surface_nodes.OUTPUT_NODE].inputs["Displacement"].is_linked
+    assert [polygon.material_index for polygon in cube.data.polygons] == [0, 1, 1, 1, 1, 1]
+    colors = np.empty(64 * 64 * 4, np.float32)
+    textures.image_of(painted).pixels.foreach_get(colors)
+    assert colors.reshape(64, 64, 4)[32, 8, 0] == pytest.approx(0.604, abs=0.01), "0.8 in linear light"
+    assert bpy.data.images["Skin"] == image
+
+    kinds = ("images", "materials", "node_groups")
+    count = {kind: len(getattr(bpy.data, kind)) for kind in kinds}
+    assert bpy.ops.relievo.generate() == {"FINISHED"}, "pressed twice, it paints the same picture again"
+    assert cube.material_slots[1].material == painted
+    assert requests.recipe_on(painted)["scene"]["sources"]["image"][0]["options"]["image"] == "Skin"
+    bpy.ops.relievo.regenerate(of_texture=True)
+    assert count == {kind: len(getattr(bpy.data, kind)) for kind in kinds}
+
+
+def test_charts_are_segments_and_a_terrains_classes_are() -> None:
+    from blender_addon.readers import surface_colors
+
+    cube = wearing(picture("Skin", 64, 64))
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    worn = surface_colors.worn_by(cube)
+    charts = surface_colors.segments(cube, worn, depsgraph).values
+    assert set(np.unique(charts)) == {0, 1, 2, 3, 4, 5}, "of the faces that wear the image"
+    assert charts.shape == (64, 64)
+    uv = np.empty(len(cube.data.uv_layers[0].uv) * 2, np.float32)
+    cube.data.uv_layers[0].uv.foreach_get("vector", uv)
+    middles = uv.reshape(6, 4, 2).mean(axis=1)
+    seen = {int(charts[63 - int(v * 64), int(u * 64)]) for u, v in middles[1:]}
+    assert seen == {1, 2, 3, 4, 5}
+
+    sketch = bpy.context.scene.relievo
+    sketch.algorithm = "toy_terrain"
+    sketch.toy_terrain.from_sketch.source = "IMAGE"
+    flat = bpy.data.images.new("Sketch", 32, 24)
+    flat.pixels.foreach_set(np.tile(np.array((0.1, 0.3, 0.8, 1.0), np.float32), 32 * 24))
+    sketch.toy_terrain.from_sketch.image, sketch.toy_terrain.from_sketch.snap = flat, True
+    bpy.ops.relievo.generate()
+    terrain = canvas()
+    classes = terrain.data.attributes.new(surface_colors.CLASSES, "INT", "POINT")
+    values = np.arange(32 * 24, dtype=np.int32).reshape(24, 32) // 8 % 7
+    classes.data.foreach_set("value", values.ravel())
+    sketch.algorithm = "toy_painting"
+    settings().from_image.source = settings().from_segments.source = "SURFACE"
+    before = terrain.material_slots[0].material
+    bpy.ops.relievo.generate()
+    assert len(terrain.material_slots) == 1
+    assert terrain.material_slots[0].material != before
+    assert bpy.data.materials.get(before.name) == before
+    read = surface_colors.Worn(bpy.data.images["Sketch"], before, 0, "UVMap")
+    assert (surface_colors.segments(terrain, read, depsgraph).values == values).all()
+
+
+def test_what_wears_no_picture_is_refused_in_the_panel() -> None:
+    settings().from_image.source = "SURFACE"
+    bpy.ops.mesh.primitive_cube_add()
+    assert any("has an image as its base colour" in line for line in drawn())
+    with pytest.raises(RuntimeError, match="has an image as its base colour"):
+        bpy.ops.relievo.toy_painting(image="surface:Cube")
+    with pytest.raises(RuntimeError, match="The mesh 'Nobody' is gone"):
+        bpy.ops.relievo.toy_painting(image="surface:Nobody")
