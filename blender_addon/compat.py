@@ -90,6 +90,52 @@ def set_node_input(modifier: bpy.types.NodesModifier, name: str, value: object) 
         modifier[identifier] = value
 
 
+def keyframe_node_input(modifier: bpy.types.NodesModifier, name: str, keys: Sequence[tuple[int, float]]) -> None:
+    """Keyframe a Geometry Nodes modifier's input by name, in place of what it had: straight lines between (frame, value)."""
+    item, path = typed.of(modifier.id_data, bpy.types.Object), node_input_path(modifier, name)
+    drop_keyframes(item, path)
+    for frame, value in keys:
+        set_node_input(modifier, name, value)
+        item.keyframe_insert(path, frame=frame)
+    for curve in (curve for holder in _curve_holders(item) for curve in holder if curve.data_path == path):
+        for point in curve.keyframe_points:
+            point.interpolation = "LINEAR"
+
+
+def drop_keyframes(item: bpy.types.Object, path: str) -> None:
+    """Take the keyframes of a property away; other animation of the object stays."""
+    for holder in _curve_holders(item):
+        for curve in [curve for curve in holder if curve.data_path == path]:
+            holder.remove(curve)
+    if item.animation_data is not None and not any(len(holder) for holder in _curve_holders(item)):
+        item.animation_data_clear()
+
+
+def has_keyframes(item: bpy.types.Object, path: str) -> bool:
+    """Whether a property of an object is keyframed. Cheap: for draw()."""
+    return any(curve.data_path == path for holder in _curve_holders(item) for curve in holder)
+
+
+def node_input_path(modifier: bpy.types.NodesModifier, name: str) -> str:
+    """The path of a Geometry Nodes modifier's input from its object."""
+    within = f'modifiers["{bpy.utils.escape_identifier(modifier.name)}"]'
+    if hasattr(modifier, "properties"):
+        return f"{within}.properties.inputs.{_identifier(modifier, name)}.value"
+    return f'{within}["{_identifier(modifier, name)}"]'
+
+
+def _curve_holders(item: bpy.types.Object) -> list[Any]:
+    """What holds the curves of an object's action: the action itself until 4.3, then a bag for each of its layers."""
+    action: Any = item.animation_data.action if item.animation_data is not None else None
+    if action is None:
+        return []
+    if not hasattr(action, "layers"):
+        return [action.fcurves]
+    slot = item.animation_data.action_slot  # pyright: ignore[reportOptionalMemberAccess]
+    bags = (strip.channelbag(slot) for layer in action.layers for strip in layer.strips) if slot is not None else ()
+    return [bag.fcurves for bag in bags if bag is not None]
+
+
 def scale_by_radius(tree: bpy.types.NodeTree, node: bpy.types.Node) -> None:
     """Have a Curve to Mesh node follow the curves' radius, which it did of its own accord before it got an input for it."""
     if "Scale" in node.inputs:

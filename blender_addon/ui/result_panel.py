@@ -27,7 +27,7 @@ from ..writers import (
     textures,
     water,
 )
-from . import failures, wearing_box
+from . import failures, painting_box, wearing_box
 from .sidebar import RelievoTab
 from .text_fit import wrapped
 
@@ -78,6 +78,8 @@ def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: Algor
         _draw_state(box, item)
         _draw_scatter(box, item)
         wearing_box.draw(box, item)
+    if spec.makes == "painting":
+        painting_box.draw(box, item)
     failures.draw(box, _newest(item, spec))
 
 

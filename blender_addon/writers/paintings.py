@@ -24,6 +24,7 @@ CANVAS_M = 2.0
 THICKNESS = 0.02  # of all strokes together, as a share of the canvas's longer side
 PICTURE_NODE, PAINT_NODE = "Relievo Picture", "Relievo Paint"  # the second only where light falls on the picture
 STROKES_KEY = "relievo_strokes"  # custom property of the object that holds a canvas's strokes
+PENCIL_KEY = "relievo_pencil"  # of the one that holds them as Grease Pencil
 CHOICES = ("CANVAS", "STROKES", "IMAGES", "IMPASTO")
 PAINT_ROUGHNESS = 0.4  # as dry oil paint: light rakes over it
 
@@ -74,13 +75,27 @@ def replace(
 
 
 def canvas_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The canvas that strokes belong to; the object itself where it holds none."""
-    return item.parent if item is not None and STROKES_KEY in item and item.parent is not None else item
+    """The canvas that strokes belong to, curves or Grease Pencil; the object itself where it holds none."""
+    holds = item is not None and (STROKES_KEY in item or PENCIL_KEY in item)
+    return item.parent if item is not None and holds and item.parent is not None else item
 
 
 def strokes_of(canvas: bpy.types.Object) -> bpy.types.Object | None:
     """The object with a canvas's strokes, None where it has none."""
     return next((item for item in canvas.children if STROKES_KEY in item), None)
+
+
+def show_strokes(canvas: bpy.types.Object, item: bpy.types.Object, *, shown: bool) -> None:
+    """Show what holds a canvas's strokes, and hide the canvas where it shows the picture, which would lie behind them; or the other
+    way round.
+    """
+    shows_picture = picture_of(canvas) is not None
+    for other, is_hidden in ((canvas, shown and shows_picture), (item, not shown and shows_picture)):
+        other.hide_render = is_hidden
+        for scene in other.users_scene:
+            for layer in scene.view_layers:
+                if other.name in layer.objects:
+                    other.hide_set(is_hidden, view_layer=layer)
 
 
 def size_of(outputs: Arrays) -> tuple[float, float]:

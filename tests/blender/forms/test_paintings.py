@@ -256,3 +256,90 @@ def test_what_wears_no_picture_is_refused_in_the_panel() -> None:
         bpy.ops.relievo.toy_painting(image="surface:Cube")
     with pytest.raises(RuntimeError, match="The mesh 'Nobody' is gone"):
         bpy.ops.relievo.toy_painting(image="surface:Nobody")
+
+
+# Strokes that play back ----------------------------------------------------------------------------------------------
+
+
+def painted(choice: str = "CANVAS") -> bpy.types.Object:
+    settings().from_image.source, settings().from_image.image = "IMAGE", picture()
+    bpy.context.scene.relievo.output.painting = choice
+    bpy.ops.relievo.generate()
+    return canvas()
+
+
+def ribbons() -> int:
+    """How many strokes are seen, by the rows and columns that their vertices lie in."""
+    for instance in bpy.context.evaluated_depsgraph_get().object_instances:
+        if instance.object.type == "MESH" and instance.object.original.type == "CURVES":
+            mesh = instance.object.data
+            places = np.empty(len(mesh.vertices) * 3, np.float32)
+            mesh.attributes["position"].data.foreach_get("vector", places)
+            return len(np.unique(np.round(places.reshape(-1, 3)[:, 1], 5)))  # each lies at a depth of its own
+    return 0
+
+
+def test_strokes_paint_themselves_and_the_picture_comes_back(tmp_path) -> None:
+    item = painted()
+    strokes, scene = paintings.strokes_of(item), bpy.context.scene
+    assert {"Animate", "As Grease Pencil"} <= set(drawn())
+    assert bpy.ops.relievo.animate_strokes(frames=36) == {"FINISHED"}
+    assert (item.hide_render, strokes.hide_render, item.hide_get(), strokes.hide_get()) == (True, False, True, False)
+    assert bpy.context.active_object == strokes
+    seen = []
+    for frame in (1, 2, 10, 37, 60):
+        scene.frame_set(frame)
+        seen.append(ribbons())
+    assert seen == [0, 1, 9, 36, 36]
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.context.scene.frame_set(19)
+    assert ribbons() == 18
+    assert bpy.ops.relievo.animate_strokes() == {"FINISHED"}
+    strokes = paintings.strokes_of(canvas())
+    assert strokes.animation_data is None
+    assert (canvas().hide_render, strokes.hide_render) == (False, True)
+
+
+def test_strokes_become_grease_pencil_in_painting_order() -> None:
+    from blender_addon import compat_pencil
+    from blender_addon.writers import stroke_pencil
+
+    item = painted("STROKES")
+    assert bpy.ops.relievo.strokes_as_pencil(frames=40) == {"FINISHED"}
+    pencil = stroke_pencil.of(item)
+    assert bpy.context.active_object == pencil
+    assert paintings.strokes_of(item).hide_get()
+    assert not item.hide_get(), "an empty canvas lies behind them"
+    strokes = compat_pencil.strokes_in(pencil.data)
+    assert len(strokes) == 36
+    first, last = strokes[0].points, strokes[-1].points
+    assert len(first) == 9
+    places = [getattr(end[4], "co", None) or end[4].position for end in (first, last)]
+    assert places[0][0] < 0 < places[1][0]
+    assert places[0][2] > 0 > places[1][2]
+    np.testing.assert_allclose(tuple(first[0].vertex_color)[:3], (0.604, 0.01, 0.01), atol=0.06)
+    modifiers = getattr(pencil, "grease_pencil_modifiers", pencil.modifiers)
+    assert modifiers[0].length == 40
+    assert modifiers[0].mode == "SEQUENTIAL"
+    counts = len(bpy.data.objects), len(bpy.data.materials)
+    bpy.ops.relievo.strokes_as_pencil(frames=0)
+    assert counts == (len(bpy.data.objects), len(bpy.data.materials)), "the same object, renewed"
+
+
+def test_edited_strokes_become_grease_pencil_as_they_are() -> None:
+    from blender_addon.writers import stroke_curves
+
+    strokes = paintings.strokes_of(painted())
+    curves = strokes.data
+    if hasattr(curves, "resize_curves"):  # as an edit in Blender may; 4.2 has no such function
+        curves.resize_curves([3], indices=[0])
+        curves.points[2].position = (0.5, 0.0, 0.25)
+        found = stroke_curves.drawn(curves)
+        assert found.positions.shape == (36, 9, 3)
+        np.testing.assert_allclose(found.positions[0, 8], (0.5, 0.0, 0.25), atol=1e-6)
+        np.testing.assert_allclose(found.positions[0, 4], curves.points[1].position, atol=1e-6)
+        np.testing.assert_allclose(found.positions[1, 0], curves.points[3].position, atol=1e-6)
+    curves.attributes.remove(curves.attributes["stroke_color"])
+    with pytest.raises(RuntimeError, match="have lost one of their attributes"):
+        bpy.ops.relievo.strokes_as_pencil()

@@ -1,0 +1,22 @@
+"""In a painting's box: how thick the paint lies, and the strokes that paint themselves.
+
+draw() reads what lies on datablocks and does nothing else.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from ..writers import impasto, paintings, stroke_animation
+
+
+def draw(box: bpy.types.UILayout, canvas: bpy.types.Object) -> None:
+    if (relief := impasto.modifier_of(canvas)) is not None:
+        column = box.column(align=True)
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(relief, "strength", text="Relief")
+    if paintings.strokes_of(canvas) is None:
+        return
+    row = box.row(align=True)
+    row.operator("relievo.animate_strokes", icon="PLAY", depress=stroke_animation.is_on(canvas))
+    row.operator("relievo.strokes_as_pencil", icon="OUTLINER_OB_GREASEPENCIL")

@@ -1,0 +1,64 @@
+"""A painting's strokes as Grease Pencil, to draw over and to animate as drawings are: one layer, in painting order.
+
+Made from the curves as they are now, edits included. The object is a child of the canvas.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import compat_pencil, typed
+from ..shared.errors import InvalidInput
+from . import paintings, record, stroke_curves
+
+LAYER, MODIFIER, MATERIAL = "Strokes", "Relievo Build", "Relievo Pencil"
+_MATERIAL_KEY = "relievo_pencil_material"
+
+
+def of(canvas: bpy.types.Object) -> bpy.types.Object | None:
+    """The Grease Pencil object of a canvas, None where it has none. Cheap: for draw()."""
+    return next((item for item in canvas.children if paintings.PENCIL_KEY in item), None)
+
+
+def make(canvas: bpy.types.Object, scene: bpy.types.Scene, frames: int) -> bpy.types.Object:
+    """The strokes of a canvas as Grease Pencil, shown in the place of canvas and curves; one that it has is renewed. frames: of the
+    animation in which they are laid down from the scene's first frame on, 0 for none. Raises InvalidInput.
+    """
+    strokes = paintings.strokes_of(canvas)
+    if strokes is None or not isinstance(strokes.data, bpy.types.Curves) or not len(strokes.data.curves):
+        raise InvalidInput(f"{canvas.name!r} has no strokes.", hint="Select a painting.", field=canvas.name)
+    drawn = stroke_curves.drawn(strokes.data)
+    data = compat_pencil.new(f"{canvas.name} pencil")
+    materials = data.materials  # pyright: ignore[reportAttributeAccessIssue]  # of both kinds of Grease Pencil
+    materials.append(_material())
+    compat_pencil.draw(data, LAYER, scene.frame_start, drawn.positions, drawn.radii, drawn.colors)
+    item = of(canvas)
+    if item is None:
+        item = bpy.data.objects.new(data.name, data)
+        item[paintings.PENCIL_KEY] = True
+        item.parent = canvas
+        record.collection_of(scene).objects.link(item)
+    else:
+        old = typed.present(item.data)
+        item.data = data  # pyright: ignore[reportAttributeAccessIssue]  # one of two kinds of Grease Pencil
+        if not old.users:
+            compat_pencil.remove(old)
+    item.use_grease_pencil_lights = False
+    if frames:
+        compat_pencil.build(item, MODIFIER, frames)
+    for layer in scene.view_layers:
+        layer.update()
+    paintings.show_strokes(canvas, item, shown=True)
+    strokes.hide_render = True
+    strokes.hide_set(True)
+    return item
+
+
+def _material() -> bpy.types.Material:
+    """One for the strokes of all paintings in the file."""
+    for found in bpy.data.materials:
+        if found.get(_MATERIAL_KEY) and found.library is None:
+            return found
+    made = compat_pencil.material(MATERIAL)
+    made[_MATERIAL_KEY] = True
+    return made
