@@ -191,7 +191,9 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
     given = {
         port: tuple(sources.from_json(entry) for entry in entries) for port, entries in scene.get("sources", {}).items()
     }
-    missing = [port.name for port in spec.inputs if port.is_needed(recipe["params"]) and port.name not in given]
+    present = {name for name, entries in given.items() if entries}
+    needed = [port.name for port in spec.inputs if port.is_needed(recipe["params"], present)]
+    missing = [name for name in needed if name not in given]
     if missing:
         raise InvalidInput(
             f"The recipe does not say where its {missing[0]} came from.",

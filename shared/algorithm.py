@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -52,7 +52,8 @@ class Port:
     is taken, whichever colours those are.
     reads: where Blender may take an input from, out of SOURCES; () for all that the kind's reader offers.
     least_px: pixels that a map needs on each side; the engine itself refuses less, this is for saying so before.
-    unless: the name of a parameter of text, a file mostly, that stands in for the input: where it is set, none is needed or read.
+    unless: what stands in for the input, so that none is needed or read: the name of a parameter of text, a file mostly, where it
+    is set, or of another input, an optional one, where it is given.
     """
 
     name: str
@@ -67,13 +68,13 @@ class Port:
     least_px: int = 1
     unless: str = ""
 
-    def is_needed(self, params: Mapping[str, Any] | None = None) -> bool:
-        """Whether there must be an input under these parameters."""
-        return not self.optional and not self.is_replaced(params)
+    def is_needed(self, params: Mapping[str, Any] | None = None, given: Iterable[str] = ()) -> bool:
+        """Whether there must be an input under these parameters and beside the inputs that are given, by their names."""
+        return not self.optional and not self.is_replaced(params, given)
 
-    def is_replaced(self, params: Mapping[str, Any] | None = None) -> bool:
-        """Whether a parameter stands in for the input."""
-        return bool(self.unless and (params or {}).get(self.unless))
+    def is_replaced(self, params: Mapping[str, Any] | None = None, given: Iterable[str] = ()) -> bool:
+        """Whether a parameter or another input, one of those given, stands in for the input."""
+        return bool(self.unless and ((params or {}).get(self.unless) or self.unless in given))
 
     def __post_init__(self) -> None:
         check_port(self, SOURCES)
@@ -175,21 +176,26 @@ Arrays = Mapping[str, tuple[Array, ...]]
 def check_inputs(spec: AlgorithmSpec, arrays: Arrays, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What an algorithm's run() takes: port name -> Array, None, or a tuple of Arrays for a port of many.
 
-    params: of the job, as JSON; one of them may stand in for an input (Port.unless).
+    params: of the job, as JSON; one of them, or another input, may stand in for an input (Port.unless).
     Raises InvalidInput for an unknown or missing port, a wrong kind, or an array that is not what its kind says.
     """
     ports = {port.name: port for port in spec.inputs}
     for name in arrays:
         if name not in ports:
             raise InvalidInput(f"{spec.label} has no input {name!r}.", hint=suggestion(name, ports), field=name)
-    return {port.name: _check_port(spec, port, tuple(arrays.get(port.name, ())), params) for port in spec.inputs}
+    present = {name for name, given in arrays.items() if given}
+    return {
+        port.name: _check_port(spec, port, tuple(arrays.get(port.name, ())), params, present) for port in spec.inputs
+    }
 
 
-def _check_port(spec: AlgorithmSpec, port: Port, given: tuple[Array, ...], params: Mapping[str, Any] | None) -> Any:
-    if not given and port.is_needed(params):
+def _check_port(
+    spec: AlgorithmSpec, port: Port, given: tuple[Array, ...], params: Mapping[str, Any] | None, present: set[str]
+) -> Any:
+    if not given and port.is_needed(params, present):
         hint = f"Or set {port.unless}, which stands in for it." if port.unless else ""
         raise InvalidInput(f"{spec.label} needs the input {port.name!r}: {port.help}", hint=hint, field=port.name)
-    if given and port.is_replaced(params):
+    if given and port.is_replaced(params, present):
         raise InvalidInput(
             f"{port.unless} is set, so the input {port.name!r} would not be read.",
             hint=f"Leave out one of them: {port.unless} stands in for {port.name}.",

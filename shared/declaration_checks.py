@@ -88,11 +88,13 @@ def check_spec(spec: AlgorithmSpec, port_type: type, preset_type: type, shown_by
     except DeclarationError as error:
         raise DeclarationError(f"{engine}: {error}") from error
     _check_names([*(port.name for port in spec.inputs), *(parameter.name for parameter in parameters)], engine)
-    texts = {parameter.name for parameter in parameters if parameter.type == "str"}
+    stand_ins = {parameter.name for parameter in parameters if parameter.type == "str"}
+    stand_ins |= {port.name for port in spec.inputs if port.optional}
     for port in spec.inputs:
-        if port.unless and port.unless not in texts:
+        if port.unless and port.unless not in stand_ins:
             raise DeclarationError(
-                f"{engine}: the input {port.name!r} is needed unless {port.unless!r}; that is no parameter of text."
+                f"{engine}: the input {port.name!r} is needed unless {port.unless!r}; that is no parameter of text and no "
+                "optional input."
             )
     _check_values(spec, parameters)
 

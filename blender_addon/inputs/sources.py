@@ -103,13 +103,14 @@ def collect(
 ) -> dict[str, tuple[Source, ...]]:
     """Where each input of an engine comes from: what an operator was given, by port, and what the pickers say for the rest.
 
-    params: of the job; an input that one of them stands in for is not read. shown: an image that is the first sample, whatever the
+    params: of the job; an input that one of them or another input stands in for is not read. shown: an image that is the first sample, whatever the
     first picker of the samples says. Raises InvalidInput, saying what to do, where something is missing.
     """
     texts = {name: text for name, text in (texts or {}).items() if text}
     given: dict[str, tuple[Source, ...]] = {}
-    for port in spec.inputs:
+    for port in sorted(spec.inputs, key=lambda port: bool(port.unless)):  # what stands in for an input comes before it
         text = texts.get(port.name, "")
+        present = {name for name, sources in given.items() if sources}
         if shown is not None and port == table.region_port(spec) and port.is_replaced(params):
             label = next(parameter.label for parameter in spec.parameters if parameter.name == port.unless)
             raise InvalidInput(
@@ -117,7 +118,7 @@ def collect(
                 hint=f"Clear {label} under Settings.",
                 field=port.unless,
             )
-        if port.is_replaced(params):
+        if port.is_replaced(params, present):
             given[port.name] = ()
         elif scan_sources.follows_cameras(spec, port):
             if text:

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from ..algorithm import AlgorithmSpec
 from ..declaration_checks import check_catalog
-from . import hydrology, morphology, noise, scan_texture, terrain, texture
+from . import hydrology, morphology, noise, paint, scan_texture, terrain, texture
 from .extra import modules
 
 ALGORITHMS: tuple[AlgorithmSpec, ...] = (
@@ -17,6 +17,7 @@ ALGORITHMS: tuple[AlgorithmSpec, ...] = (
     hydrology.SPEC,
     scan_texture.SPEC,
     texture.SPEC,
+    paint.SPEC,
 )
 check_catalog(ALGORITHMS)
 

@@ -12,7 +12,7 @@ import pytest
 
 from shared import texture_set
 from shared.algorithm import AlgorithmSpec, Port, Preset, check_inputs
-from shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, STROKES, Array, ArrayKind, check
+from shared.arrays import CLASS_MAP, COLOR_IMAGE, HEIGHT_MAP, STROKES, Array, ArrayKind, check, height_map
 from shared.catalog import ALGORITHMS
 from shared.declaration_checks import check_catalog
 from shared.errors import DeclarationError, InvalidInput
@@ -85,7 +85,7 @@ class TooMuch:
         ({"makes": "video"}, "Available: terrain, surface, painting, maps."),
         ({"makes": "painting"}, "must be of the kind COLOR_IMAGE, "),
         ({"inputs": (HEIGHT,), "params": Steep}, "has the name 'height' twice"),
-        ({"inputs": (SEEDED,)}, "the input 'base' is needed unless 'seed'; that is no parameter of text."),
+        ({"inputs": (SEEDED,)}, "the input 'base' is needed unless 'seed'; that is no parameter of text and no optional input."),
         ({"params": Plain}, "Engine 'toy': parameter 'steps' is not made with param()"),
         ({"params": Taken}, "has a port or parameter 'format'; that name is taken"),
         ({"params": TooMuch}, "the default of 'share': share is 8.0; it must be at most 1.0."),
@@ -116,6 +116,22 @@ def test_a_parameter_stands_in_for_an_input() -> None:
         with pytest.raises(InvalidInput, match="needs the input 'base'") as caught:
             check_inputs(spec, {}, params)
         assert caught.value.hint == "Or set file, which stands in for it."
+
+
+def test_an_input_stands_in_for_another() -> None:
+    base = Port(name="base", kind=HEIGHT_MAP, label="Base", help="", unless="classes")
+    classes = Port(name="classes", kind=CLASS_MAP, label="Classes", help="", optional=True)
+    spec = declare(inputs=(base, classes))
+    given = {"classes": (Array(CLASS_MAP, np.zeros((2, 2), np.uint8)),)}
+    assert check_inputs(spec, given)["base"] is None
+    with pytest.raises(InvalidInput, match="needs the input 'base'") as caught:
+        check_inputs(spec, {"classes": ()})
+    assert caught.value.hint == "Or set classes, which stands in for it."
+    both = {"base": (height_map(np.zeros((2, 2)), 1.0),), **given}
+    with pytest.raises(InvalidInput, match="classes is set, so the input 'base' would not be read"):
+        check_inputs(spec, both)
+    with pytest.raises(DeclarationError, match="no optional input"):
+        declare(inputs=(base, Port(name="classes", kind=CLASS_MAP, label="Classes", help="")))
 
 
 def test_a_class_beyond_the_ports_own_is_refused() -> None:
