@@ -1,0 +1,136 @@
+"""Paintings: an image painted with brush strokes that keep to its segments, or saved strokes painted again at any size.
+
+Checks what it is given and puts the parts together: backend/algorithms/painting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.algorithms.painting import output, plan, whole_canvas
+from backend.algorithms.painting.scene import Scene
+from backend.algorithms.painting.segments import Segments
+from backend.algorithms.painting.strokes import Strokes
+from backend.ops.resampling import resize
+from backend.ops.strokes import codec
+from backend.ops.tensors import as_tensor
+from backend.runtime.context import JobContext
+from shared.arrays import Array
+from shared.catalog.paint import PaintParams
+from shared.errors import InvalidInput
+from shared.srgb import linear_to_srgb
+
+LEAST_PX = 16
+
+
+def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
+    """A painting, its strokes and its relief, see the ports of shared.catalog.paint."""
+    if inputs["strokes"] is not None:
+        return _again(params, inputs, job)
+    job.step(0, 1000, "reading the picture")
+    scene = _scene(params, inputs, job.device)
+    layers = plan.layers(
+        (scene.picture.shape[0], scene.picture.shape[1]),
+        params.budget,
+        params.layers,
+        (params.largest / 100, params.smallest / 100),
+        params.detail,
+    )
+    settings = whole_canvas.Settings(
+        params.steps, params.length, params.bend, params.detail, params.opacity == "varying"
+    )
+
+    def progress(share: float, stage: str, image: Any) -> bool:
+        job.step(int(950 * share), 1000, stage)
+        job.preview(painting=lambda: output.linear(image()))
+        return not job.finish_early
+
+    strokes = whole_canvas.paint(scene, layers, settings, job.generator, progress)
+    job.step(960, 1000, "drawing the painting")
+    strokes = output.varied(strokes, params.color_variation, job.generator)
+    return output.arrays(strokes, scene.canvas, scene.segments, output.Finish.of(params))
+
+
+def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
+    """Saved strokes, painted at `scale`."""
+    saved = inputs["strokes"]
+    if inputs["segments"] is not None:
+        raise InvalidInput(
+            "Saved strokes are painted as they are; segments would not be read.",
+            hint="Leave out the segments, or give an image in place of the strokes.",
+            field="segments",
+        )
+    job.step(0, 1000, "reading the strokes")
+    shape = tuple(int(saved.attributes[f"canvas_{side}_px"]) for side in ("height", "width"))
+    strokes, segments = codec.decode(saved)
+    canvas = _canvas(params, inputs["canvas"], (shape[0], shape[1]), None, job.device)
+    job.step(100, 1000, "drawing the painting")
+    return output.arrays(strokes, canvas, segments, output.Finish.of(params))
+
+
+def _scene(params: PaintParams, inputs: Mapping[str, Any], device: torch.device) -> Scene:
+    picture = _encoded(inputs["image"], device)
+    height, width = picture.shape[:2]
+    if min(height, width) < LEAST_PX:
+        raise InvalidInput(
+            f"The image is {width} x {height} pixels; at least {LEAST_PX} on each side are needed.",
+            hint="Give a larger image.",
+            field="image",
+        )
+    canvas = _canvas(params, inputs["canvas"], (height, width), picture, device)
+    return Scene(picture, canvas, _segments(params, inputs["segments"], (height, width), device))
+
+
+def _segments(
+    params: PaintParams, classes: Array | None, shape: tuple[int, int], device: torch.device
+) -> Segments:
+    if classes is None:
+        return Segments.one(shape, device)
+    if classes.values.shape != shape:
+        raise InvalidInput(
+            f"The segments are {_size(classes.values.shape)} pixels and the image is {_size(shape)}.",
+            hint="Draw the segments at the image's size.",
+            field="segments",
+        )
+    segments = Segments.of(classes.values, device)
+    if segments.count > params.budget:
+        raise InvalidInput(
+            f"There are {segments.count} segments and {params.budget} strokes; each segment needs one.",
+            hint="Raise Strokes, or merge small segments.",
+            field="segments",
+        )
+    return segments
+
+
+def _canvas(
+    params: PaintParams, given: Array | None, shape: tuple[int, int], picture: Tensor | None, device: torch.device
+) -> Tensor:
+    """What is painted on [H, W, 3], encoded."""
+    if given is not None:
+        if given.values.shape[:2] != shape:
+            raise InvalidInput(
+                f"The canvas is {_size(given.values.shape)} pixels and the picture is {_size(shape)}.",
+                hint="Give a canvas of the picture's size.",
+                field="canvas",
+            )
+        return _encoded(given, device)
+    if params.canvas_color == "average" and picture is not None:
+        color = picture.cpu().numpy().mean((0, 1), dtype=np.float64)
+    else:
+        color = np.full(3, 1.0 if params.canvas_color == "white" else 0.0)
+    return torch.from_numpy(color.astype(np.float32)).to(device).expand(*shape, 3).contiguous()
+
+
+def _encoded(image: Array, device: torch.device) -> Tensor:
+    """sRGB-encoded values 0..1 of a linear image; brighter than white is white."""
+    linear = np.clip(np.asarray(image.values, np.float32), 0.0, 1.0)
+    return as_tensor(linear_to_srgb(linear).astype(np.float32), device)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
