@@ -374,7 +374,7 @@ def wait_until_done(client: Peer, job: str, share: float) -> None:
     )
 
 
-FINISH_EARLY = {"morphology": 0.001, "hydrology": 0.001, "scan_texture": 0.3, "texture": 0.001}
+FINISH_EARLY = {"morphology": 0.001, "hydrology": 0.001, "scan_texture": 0.3, "texture": 0.001, "paint": 0.001}
 """Engines that hand back what they have when a person keeps it, and the share of their steps after which they have something. One
 that stops doing so fails here, as does a new one that is not listed. The others are too quick, or cannot: they are cancelled."""
 

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from backend.algorithms.painting import output, plan, whole_canvas
 from backend.algorithms.painting.scene import Scene
+from backend.algorithms.painting.segmentation import regions
 from backend.algorithms.painting.segments import Segments
-from backend.algorithms.painting.strokes import Strokes
-from backend.ops.resampling import resize
-from backend.ops.strokes import codec
+from backend.ops.strokes.codec import from_columns
 from backend.ops.tensors import as_tensor
 from backend.runtime.context import JobContext
 from shared.arrays import Array
@@ -52,8 +51,8 @@ def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict
 
     strokes = whole_canvas.paint(scene, layers, settings, job.generator, progress)
     job.step(960, 1000, "drawing the painting")
-    strokes = output.varied(strokes, params.color_variation, job.generator)
-    return output.arrays(strokes, scene.canvas, scene.segments, output.Finish.of(params))
+    strokes = output.varied(output.numbered(strokes, scene.segments), params.color_variation, job.generator)
+    return output.arrays(strokes, scene.canvas, output.Finish(params.scale))
 
 
 def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
@@ -67,10 +66,10 @@ def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> d
         )
     job.step(0, 1000, "reading the strokes")
     shape = tuple(int(saved.attributes[f"canvas_{side}_px"]) for side in ("height", "width"))
-    strokes, segments = codec.decode(saved)
+    strokes = from_columns(as_tensor(saved.values, job.device), (shape[0], shape[1]))
     canvas = _canvas(params, inputs["canvas"], (shape[0], shape[1]), None, job.device)
     job.step(100, 1000, "drawing the painting")
-    return output.arrays(strokes, canvas, segments, output.Finish.of(params))
+    return output.arrays(strokes, canvas, output.Finish(params.scale))
 
 
 def _scene(params: PaintParams, inputs: Mapping[str, Any], device: torch.device) -> Scene:
@@ -83,14 +82,15 @@ def _scene(params: PaintParams, inputs: Mapping[str, Any], device: torch.device)
             field="image",
         )
     canvas = _canvas(params, inputs["canvas"], (height, width), picture, device)
-    return Scene(picture, canvas, _segments(params, inputs["segments"], (height, width), device))
+    return Scene(picture, canvas, _segments(params, inputs, (height, width), device))
 
 
-def _segments(
-    params: PaintParams, classes: Array | None, shape: tuple[int, int], device: torch.device
-) -> Segments:
+def _segments(params: PaintParams, inputs: Mapping[str, Any], shape: tuple[int, int], device: torch.device) -> Segments:
+    """Those that are given, those that are found, or the whole picture as one."""
+    classes = inputs["segments"]
     if classes is None:
-        return Segments.one(shape, device)
+        found = min(params.regions, params.budget)
+        return Segments.of(regions(inputs["image"].values, found), device) if found > 1 else Segments.one(shape, device)
     if classes.values.shape != shape:
         raise InvalidInput(
             f"The segments are {_size(classes.values.shape)} pixels and the image is {_size(shape)}.",

@@ -103,8 +103,8 @@ def collect(
 ) -> dict[str, tuple[Source, ...]]:
     """Where each input of an engine comes from: what an operator was given, by port, and what the pickers say for the rest.
 
-    params: of the job; an input that one of them or another input stands in for is not read. shown: an image that is the first sample, whatever the
-    first picker of the samples says. Raises InvalidInput, saying what to do, where something is missing.
+    params: of the job; an input that one of them or another input stands in for is not read. shown: an image that is the first
+    sample, whatever the first picker of the samples says. Raises InvalidInput, saying what to do, where something is missing.
     """
     texts = {name: text for name, text in (texts or {}).items() if text}
     given: dict[str, tuple[Source, ...]] = {}

@@ -64,6 +64,14 @@ class PaintParams:
         soft_max=12.0,
         step=0.5,
     )
+    regions: int = param(
+        0,
+        label="Regions",
+        help="Without segments, into how many parts of similar color the picture is divided for strokes to stay in; 0 for none",
+        min=0,
+        max=255,
+        soft_max=60,
+    )
     canvas_color: Literal["average", "black", "white"] = param(
         "average",
         label="Canvas Color",
@@ -117,21 +125,12 @@ class PaintParams:
         max=1.0,
         step=0.05,
     )
-    method: Literal["canvas", "patches"] = param(
-        "canvas",
-        label="Method",
-        group=_METHOD,
-        help="Whole Canvas optimises all strokes together; Patches is the published scheme of de Guevara et al. 2023, with its own "
-        "brush sizes and numbers of strokes",
-        labels={"canvas": "Whole Canvas", "patches": "Patches"},
-        numbers={"canvas": 0, "patches": 1},
-    )
     layers: int = param(
         4, label="Layers", group=_METHOD, help="Layers of strokes from the largest brush to the smallest", min=1, max=8
     )
     steps: int = param(
         60,
-        label="Steps per Layer",
+        label="Layer Steps",
         group=_METHOD,
         help="Steps in which each layer's strokes are moved and bent towards the picture; 0 leaves them as they were laid down",
         min=0,
@@ -175,6 +174,7 @@ SPEC = AlgorithmSpec(
             label="Segments",
             help="Parts of the picture that strokes stay inside of, a number each, such as objects or materials",
             optional=True,
+            any_colors=True,
         ),
         Port(
             name="canvas",
@@ -238,12 +238,6 @@ SPEC = AlgorithmSpec(
                 "budget": 700, "largest": 14.0, "smallest": 4.0, "layers": 2, "length": 9.0, "bend": 0.6, "bristles": 0.8,
                 "impasto": 1.2, "color_variation": 0.6, "canvas_color": "black",
             },
-        ),
-        Preset(
-            name="de-guevara-2023",
-            label="De Guevara 2023",
-            help="The published scheme in patches of 128 pixels: slow, for comparison",
-            values={"method": "patches", "canvas_color": "black", "steps": 300, "bristles": 0.0},
         ),
     ),
 )  # fmt: skip

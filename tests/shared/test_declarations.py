@@ -85,7 +85,10 @@ class TooMuch:
         ({"makes": "video"}, "Available: terrain, surface, painting, maps."),
         ({"makes": "painting"}, "must be of the kind COLOR_IMAGE, "),
         ({"inputs": (HEIGHT,), "params": Steep}, "has the name 'height' twice"),
-        ({"inputs": (SEEDED,)}, "the input 'base' is needed unless 'seed'; that is no parameter of text and no optional input."),
+        (
+            {"inputs": (SEEDED,)},
+            "the input 'base' is needed unless 'seed'; that is no parameter of text and no optional input.",
+        ),
         ({"params": Plain}, "Engine 'toy': parameter 'steps' is not made with param()"),
         ({"params": Taken}, "has a port or parameter 'format'; that name is taken"),
         ({"params": TooMuch}, "the default of 'share': share is 8.0; it must be at most 1.0."),

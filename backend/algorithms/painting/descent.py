@@ -22,18 +22,19 @@ LEAK = 4.0  # squared error per pixel that a stroke gains for each pixel that it
 POINT_RATE, RADIUS_RATE, OPACITY_RATE = 0.08, 0.04, 0.02  # per step: of the radius, of the radius, and of full opacity
 LAST_RATE = 0.15  # share of the rates that is left at the end
 FIT_EVERY = 20
+THINNEST, WIDEST = 0.3, 1.6  # radii that a stroke may take, in radii of its brush
 ON_CURVE = 5  # points of a stroke that are held to its segment
 
 
 @dataclass(frozen=True)
 class Goal:
-    """picture, base [H, W, 3] encoded: what is painted, and what lies below the strokes. radii: the least and the largest, px,
-    of all strokes or of each [N, 1]."""
+    """picture, base [H, W, 3] encoded: what is painted, and what lies below the strokes. brush_px: radius of the brush that
+    each stroke is painted with [N]."""
 
     picture: Tensor
     base: Tensor
     segments: Segments
-    radii: tuple[float | Tensor, float | Tensor]
+    brush_px: Tensor
     varies_opacity: bool = False
 
 
@@ -45,7 +46,9 @@ def descend(
 ) -> Strokes:
     """The strokes after `steps` steps, whose sizes go from the first of the rates to the last."""
     geometry, opacity = strokes.geometry.clone(), strokes.opacity.clone()
-    color = fitted(strokes, goal)
+    color = fitted(strokes, goal.picture, goal.base)
+    low = torch.minimum(THINNEST * goal.brush_px, strokes.geometry[:, 6:].amin(1))[:, None]
+    high = torch.maximum(WIDEST * goal.brush_px, radius_of(strokes))[:, None]
     unit = radius_of(strokes).clamp_min(1.0)[:, None]
     unit = torch.cat([POINT_RATE * unit.expand(-1, 6), RADIUS_RATE * unit.expand(-1, 2)], dim=1)
     in_units = geometry / unit
@@ -62,7 +65,7 @@ def descend(
         size = rates[0] + (rates[1] - rates[0]) * step / max(steps, 1)
         moments.step([in_units], [-slope * unit], size)
         geometry = in_units * unit
-        geometry[:, 6:] = geometry[:, 6:].clamp(*goal.radii)
+        geometry[:, 6:] = torch.clamp(geometry[:, 6:], min=low, max=high)
         in_units = geometry / unit
         if goal.varies_opacity:
             thinner = opacity.grad
@@ -71,16 +74,16 @@ def descend(
             opacity_moments.step([opacity], [-thinner], OPACITY_RATE * size)
             opacity.clamp_(0.0, 1.0)
         if (step + 1) % FIT_EVERY == 0:
-            color = fitted(replace(strokes, geometry=geometry, opacity=opacity, color=color), goal)
+            color = fitted(replace(strokes, geometry=geometry, opacity=opacity, color=color), goal.picture, goal.base)
         if not observe(step, lambda seen=seen: seen):
             break
     strokes = replace(strokes, geometry=geometry, opacity=opacity.detach(), color=color)
-    return replace(strokes, color=fitted(strokes, goal))
+    return replace(strokes, color=fitted(strokes, goal.picture, goal.base))
 
 
-def fitted(strokes: Strokes, goal: Goal) -> Tensor:
-    """The colours [N, 3] under which the strokes come closest to the picture."""
-    return color_fit(strokes.geometry, strokes.opacity, strokes.color, goal.base, goal.picture).clamp(0, 1)
+def fitted(strokes: Strokes, picture: Tensor, base: Tensor) -> Tensor:
+    """The colours [N, 3] under which the strokes on their base come closest to the picture."""
+    return color_fit(strokes.geometry, strokes.opacity, strokes.color, base, picture)
 
 
 def painted(strokes: Strokes, base: Tensor) -> Tensor:

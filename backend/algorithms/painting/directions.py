@@ -31,7 +31,9 @@ class Directions:
         down = 0.5 * (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1])
         across = 0.5 * (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2])
         sigma = max(1.0, radius_px)
-        rr, cc, rc = (gaussian(_summed(one * two), sigma) for one, two in ((down, down), (across, across), (down, across)))
+        rr, cc, rc = (
+            gaussian(_summed(one * two), sigma) for one, two in ((down, down), (across, across), (down, across))
+        )
         spread = torch.sqrt((rr - cc).square() + 4 * rc.square())
         angle = 0.5 * torch.atan2(2 * rc, rr - cc)  # of the steepest direction, from the rows' axis
         along = torch.stack([-torch.sin(angle), torch.cos(angle)], dim=2)

@@ -26,7 +26,12 @@ class Brush:
 
 
 def lay(
-    places: Tensor, picture: Tensor, directions: Directions, segments: Segments, brush: Brush, generator: torch.Generator
+    places: Tensor,
+    picture: Tensor,
+    directions: Directions,
+    segments: Segments,
+    brush: Brush,
+    generator: torch.Generator,
 ) -> Strokes:
     """Strokes [N] at places [N, 2] px in the colours of the picture [H, W, 3]; opaque."""
     pixel = tuple(places.long().unbind(1))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+SPECK_PX = 9
 FAR_PX = 1e6  # from any edge, where there is one segment alone
 
 
@@ -27,7 +28,7 @@ class Segments:
     @classmethod
     def of(cls, classes: np.ndarray, device: torch.device) -> Segments:
         """Of a class map [H, W] uint8."""
-        numbers, labels, pixels = np.unique(classes, return_inverse=True, return_counts=True)
+        numbers, labels, pixels = np.unique(without_specks(classes), return_inverse=True, return_counts=True)
         labels = labels.reshape(classes.shape)
         return cls(
             torch.from_numpy(labels.astype(np.int64)).to(device),
@@ -72,6 +73,18 @@ class Segments:
         return torch.where(self.labels[row, column] == own, depth, -depth)
 
 
+def without_specks(classes: np.ndarray) -> np.ndarray:
+    """The class map [H, W] with segments of fewer than SPECK_PX pixels given to those beside them, which no brush would paint."""
+    from scipy.ndimage import distance_transform_edt
+
+    numbers, pixels = np.unique(classes, return_counts=True)
+    specks = numbers[(pixels < SPECK_PX) & (numbers != numbers[pixels.argmax()])]
+    if not len(specks):
+        return classes
+    nearest = distance_transform_edt(np.isin(classes, specks), return_distances=False, return_indices=True)
+    return classes[tuple(np.asarray(nearest))]
+
+
 def _depths(labels: np.ndarray, count: int) -> np.ndarray:
     """Distance from each pixel's centre to the nearest edge of its segment, float32 [H, W]."""
     from scipy.ndimage import distance_transform_edt, find_objects
@@ -80,9 +93,9 @@ def _depths(labels: np.ndarray, count: int) -> np.ndarray:
     if count == 1:
         return depth
     for label, place in enumerate(find_objects(labels + 1)):
+        assert place is not None  # every label is somewhere
         rows, columns = (slice(max(one.start - 1, 0), one.stop + 1) for one in place)  # a pixel more: the edge itself
         inside = labels[rows, columns] == label
         if not inside.all():
-            found = distance_transform_edt(inside)[inside]
-            depth[rows, columns][inside] = np.asarray(found, np.float32) - 0.5
+            depth[rows, columns][inside] = np.asarray(distance_transform_edt(inside), np.float32)[inside] - 0.5
     return depth

@@ -17,17 +17,15 @@ from backend.algorithms.painting import descent, laying, placement
 from backend.algorithms.painting.descent import Goal, descend, fitted, painted
 from backend.algorithms.painting.directions import Directions
 from backend.algorithms.painting.leaks import cut_back
-from backend.algorithms.painting.plan import LEAST_RADIUS_PX, Layer
+from backend.algorithms.painting.plan import Layer
 from backend.algorithms.painting.scene import Scene, block_means
-from backend.algorithms.painting.stroke_lists import exchanged, joined, radius_of, scaled
+from backend.algorithms.painting.stroke_lists import exchanged, joined, scaled
 from backend.ops.strokes.codec import Strokes
 from backend.ops.strokes.removal import removal_cost
 
 ROUNDS = 3  # of a layer's steps, with strokes moved elsewhere in between
 MOVED = 0.1  # of the strokes after each round but the last
 JOINT_SHARE = 0.5  # steps of all layers together, as a share of a layer's
-WIDEST = 1.6  # a stroke's radius may grow to this many of its brush's
-THINNEST = 0.3
 
 
 @dataclass(frozen=True)
@@ -54,17 +52,17 @@ def paint(
     for layer in layers:
         strokes = _layer(scene, image, layer, settings, generator, work.observer(layer, progress))
         strokes = cut_back(strokes, scene.segments)
-        strokes = replace(strokes, color=fitted(strokes, Goal(scene.picture, image, scene.segments, (0.0, 0.0))))
+        strokes = replace(strokes, color=fitted(strokes, scene.picture, image))
         parts.append(strokes)
         image = painted(strokes, image)
         if work.stopped:
             break
     strokes = joined(parts)
-    goal = Goal(scene.picture, scene.canvas, scene.segments, _bounds(strokes, layers), settings.varies_opacity)
+    goal = Goal(scene.picture, scene.canvas, scene.segments, _brushes(strokes, layers), settings.varies_opacity)
     steps = 0 if work.stopped else work.joint_steps
     strokes = descend(strokes, goal, steps, work.observer(None, progress), rates=(0.3, 0.03)) if steps else strokes
     strokes = cut_back(strokes, scene.segments)
-    return replace(strokes, color=fitted(strokes, goal))
+    return replace(strokes, color=fitted(strokes, scene.picture, scene.canvas))
 
 
 def _layer(
@@ -76,9 +74,8 @@ def _layer(
     radius = layer.radius_px / layer.reduction
     brush = laying.Brush(radius, settings.length, settings.bend, layer.number)
     directions = Directions.of(small.picture, radius)
-    goal = Goal(
-        small.picture, base, small.segments, (min(THINNEST * radius, LEAST_RADIUS_PX), WIDEST * radius), settings.varies_opacity
-    )
+    brushes = torch.full((layer.count,), radius, device=base.device)
+    goal = Goal(small.picture, base, small.segments, brushes, settings.varies_opacity)
 
     def laid(count: int, seen: Tensor) -> Strokes:
         weights = placement.attention((seen - small.picture).abs().sum(2), radius, settings.detail)
@@ -113,9 +110,9 @@ def _relocated(strokes: Strokes, goal: Goal, laid: Callable[[int, Tensor], Strok
     return exchanged(strokes, least, laid(count, painted(strokes, goal.base)))
 
 
-def _bounds(strokes: Strokes, layers: list[Layer]) -> tuple[Tensor, Tensor]:
-    radius = torch.tensor([layer.radius_px for layer in layers], device=strokes.layer.device)[strokes.layer.long()][:, None]
-    return (THINNEST * radius).clamp_max(LEAST_RADIUS_PX), torch.maximum(WIDEST * radius, radius_of(strokes)[:, None])
+def _brushes(strokes: Strokes, layers: list[Layer]) -> Tensor:
+    """Radius of the brush of each stroke [N] px."""
+    return torch.tensor([layer.radius_px for layer in layers], device=strokes.layer.device)[strokes.layer.long()]
 
 
 class _Work:

@@ -423,7 +423,9 @@ def test_standard_error_is_bounded() -> None:
 
 def test_what_strangers_send_does_not_fill_the_log(backend: BackendProcess) -> None:
     before = log_bytes(backend)
-    for _ in range(50):  # of each one message, which is answered: who sends more than a stranger may is cut off without a word
+    for _ in range(
+        50
+    ):  # of each one message, which is answered: who sends more than a stranger may is cut off without a word
         stranger = Peer(backend.endpoint)
         stranger.socket.send_multipart([MAGIC, b'{"type":"' + b"x" * 10_000 + b'"}'])
         assert refusal(stranger.wait_type(Failure)).code == "protocol"

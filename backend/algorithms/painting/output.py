@@ -1,0 +1,69 @@
+"""From strokes to what the engine hands back: the painting in linear light at any size, and the strokes as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.algorithms.painting.segments import Segments
+from backend.ops.resampling import resize
+from backend.ops.strokes.codec import Strokes, from_columns, to_columns
+from backend.ops.strokes.compositing import composite
+from shared.arrays import COLOR_IMAGE, STROKES, Array
+from shared.srgb import srgb_to_linear
+
+STRONGER = 0.8  # how much more saturated colours are at full variation
+STRAY = 0.09  # standard deviation of encoded values then
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How strokes are drawn in the end. scale: size of the painting, in sizes of the canvas."""
+
+    scale: float = 1.0
+
+
+def arrays(strokes: Strokes, canvas: Tensor, finish: Finish) -> dict[str, Array]:
+    """The outputs of strokes on a canvas [H, W, 3], encoded."""
+    size = (canvas.shape[0], canvas.shape[1])
+    columns = to_columns(strokes, size)
+    painting = drawn(columns, canvas, finish)
+    attributes = {"canvas_width_px": size[1], "canvas_height_px": size[0]}
+    return {
+        "painting": Array(COLOR_IMAGE, linear(painting)),
+        "strokes": Array(STROKES, columns.cpu().numpy(), attributes),
+    }
+
+
+def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> Tensor:
+    """Saved strokes [N, 16] on a canvas, at the finish's scale, encoded [H, W, 3]."""
+    size = tuple(max(1, round(side * finish.scale)) for side in canvas.shape[:2])
+    ground = resize(canvas.movedim(2, 0), size).movedim(0, 2).clamp(0, 1).contiguous()
+    strokes = from_columns(columns, (size[0], size[1]))
+    with torch.no_grad():
+        return composite(strokes.geometry, strokes.opacity, strokes.color, ground)
+
+
+def linear(encoded: Tensor) -> np.ndarray:
+    """Linear light, float32 [H, W, 3], of encoded values."""
+    return srgb_to_linear(encoded.detach().clamp(0, 1).cpu().numpy()).astype(np.float32)
+
+
+def numbered(strokes: Strokes, segments: Segments) -> Strokes:
+    """The strokes with the segments' own numbers in the place of labels."""
+    numbers = torch.tensor(segments.numbers, dtype=torch.int32, device=strokes.segment.device)
+    return replace(strokes, segment=numbers[strokes.segment.long()])
+
+
+def varied(strokes: Strokes, variation: float, generator: torch.Generator) -> Strokes:
+    """The strokes in stronger colours that stray at random; variation: 0 (none) to 1."""
+    if not variation:
+        return strokes
+    color = strokes.color
+    grey = (0.299 * color[:, 0] + 0.587 * color[:, 1] + 0.114 * color[:, 2])[:, None]
+    stray = torch.randn(color.shape, generator=generator).to(color)
+    color = grey + (color - grey) * (1 + STRONGER * variation) + STRAY * variation * stray
+    return replace(strokes, color=color.clamp(0, 1))
