@@ -7,6 +7,7 @@ would have seen. On processors with narrower registers LLVM splits a vector into
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from llvmlite import ir
@@ -369,5 +370,66 @@ def total(typing: Any, vector: Any) -> Any:
         for place in range(1, signature.args[0].count):
             result = builder.fadd(result, builder.extract_element(args[0], ir.Constant(ir.IntType(32), place)))
         return result
+
+    return types.float32(vector), generate
+
+
+# Vectors in formulas: + - * /, a product and the sum that takes it rounded once where the processor can. A single float32
+# beside a vector stands for as many of it.
+
+
+def _operator(instruction: str) -> Any:
+    def combine(typing: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return getattr(builder, instruction)(args[0], args[1], flags=("contract",))
+
+        return a(a, b), generate
+
+    return intrinsic(combine)
+
+
+def _formula(symbol: Any, combine: Any) -> None:
+    def typed(a, b):  # numba wants the signature of the lambdas
+        if isinstance(a, Vector) and isinstance(b, Vector):
+            return lambda a, b: combine(a, b)
+        if a == FLOAT_16 and b == types.float32:
+            return lambda a, b: combine(a, splat_16(b))
+        if a == types.float32 and b == FLOAT_16:
+            return lambda a, b: combine(splat_16(a), b)
+        return None
+
+    extending.overload(symbol)(typed)
+
+
+_formula(operator.add, _operator("fadd"))
+_formula(operator.sub, _operator("fsub"))
+_formula(operator.mul, _operator("fmul"))
+_formula(operator.truediv, _operator("fdiv"))
+
+
+@intrinsic
+def absolute(typing: Any, a: Any) -> Any:
+    """Without the sign, lane by lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(args[0].type, [args[0].type])
+        return builder.call(
+            get_or_insert_function(builder.module, kind, f"llvm.fabs.v{signature.args[0].count}f32"), args
+        )
+
+    return a(a), generate
+
+
+@intrinsic
+def total_in_halves(typing: Any, vector: Any) -> Any:
+    """The sum of the lanes: each half's with the other's, and so on, which takes four steps instead of sixteen."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, count = args[0], signature.args[0].count
+        while count > 1:
+            count //= 2
+            halves = [_shuffled(builder, value, value, [first + i for i in range(count)]) for first in (0, count)]
+            value = builder.fadd(*halves)
+        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 
     return types.float32(vector), generate

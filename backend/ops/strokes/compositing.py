@@ -13,11 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.dispatch import Impl
+from backend.ops.dispatch import Impl, choose
 from backend.ops.strokes import compositing_plain as plain
+from backend.ops.strokes.constants import TILE
+from backend.ops.strokes.tiles import boxes
+
+MOST_KEPT_PAIRS = 2**17  # of tile and stroke, for the way back: 256 MiB; of more, alphas are computed twice
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,101 @@ class _Composite(torch.autograd.Function):
         of_stroke: Tensor | None, clip: bool, softness: float, impl: Impl,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         scene = plain.Scene(geometry, opacity, color, canvas, labels, of_stroke, clip, softness)
-        image, leak = plain.paint(scene)
-        ctx.scene = scene
-        return image, leak
+        twin = geometry.dtype == torch.float32 and choose(impl, geometry.device) == "cpu"
+        if not twin:
+            ctx.scene = scene
+            return plain.paint(scene)
+        shape, fade, paint = ctx.needs_input_grad[:3]
+        ctx.scene = _Twin(scene, fading=fade)
+        return ctx.scene.paint(keep=shape or fade or paint)
 
     @staticmethod
     def backward(ctx: Any, *wanted: Tensor) -> tuple[Tensor | None, ...]:
         image, leak = wanted
-        needed = ctx.needs_input_grad[:3]
-        return *plain.gradients(ctx.scene, image, leak, shapes=needed[0] or needed[1]), *[None] * 6
+        shapes = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        if isinstance(ctx.scene, _Twin):
+            return *ctx.scene.gradients(image, leak, shapes=shapes), *[None] * 6
+        return *plain.gradients(ctx.scene, image, leak, shapes=shapes), *[None] * 6
+
+
+class _Twin:
+    """A scene as the kernels want it: float32 arrays, strokes sorted into tiles once for both ways."""
+
+    def __init__(self, scene: plain.Scene, *, fading: bool) -> None:
+        from backend.ops.strokes import compositing_cpu
+
+        self.kernel = compositing_cpu
+        self.canvas = _array(scene.canvas)
+        box = _array(boxes(scene.geometry.detach(), scene.softness))
+        self.tiles, *self.lists = compositing_cpu.sort_strokes(box, *self.canvas.shape[:2])
+        labels, of_stroke = np.empty((0, 0), np.float32), np.empty(0, np.float32)
+        if scene.labels is not None and scene.of_stroke is not None:
+            labels, of_stroke = _array(scene.labels), _array(scene.of_stroke)
+        self.strokes = (
+            *(_array(values) for values in (scene.geometry, scene.opacity, scene.color)), box,
+            labels, of_stroke,
+            scene.clip, np.float32(scene.softness), fading,
+        )  # fmt: skip
+        self.kept = _NOTHING_KEPT
+
+    def paint(self, *, keep: bool) -> tuple[Tensor, Tensor]:
+        first, pair, stroke, _ = self.lists
+        if keep:
+            self.kept = _BUFFERS.take(len(pair))
+        image, leaks = self.canvas.copy(), np.zeros(len(pair), np.float32)
+        self.kernel.paint(self.tiles, first, pair, stroke, *self.strokes, *self.kept, image, leaks)
+        return torch.from_numpy(image), torch.tensor(leaks.sum(dtype=np.float64), dtype=torch.float32)
+
+    def gradients(self, image: Tensor, leak: Tensor, *, shapes: bool) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        first, pair, stroke, own = self.lists
+        sums = np.zeros((len(pair), self.kernel.SUMS), np.float32)
+        kept, self.kept = self.kept, _NOTHING_KEPT  # a second way back computes again
+        self.kernel.gradients(
+            self.tiles, first, pair, stroke, *self.strokes, *kept, self.canvas, _array(image), np.float32(leak), shapes,
+            sums,
+        )  # fmt: skip
+        _BUFFERS.give_back(kept)
+        by_shape, by_color = (np.empty((len(own) - 1, width), np.float32) for width in (10, 3))
+        self.kernel.add_up(sums, own, by_shape, by_color)
+        made = torch.from_numpy(by_shape)
+        return (made[:, :8] if shapes else None), (made[:, 8:] if shapes else None), torch.from_numpy(by_color)
+
+
+Kept = tuple[np.ndarray, np.ndarray, np.ndarray]  # alphas and places [P, TILE TILE] float32, rows [P, TILE] uint8
+_NOTHING_KEPT: Kept = (
+    np.empty((0, TILE * TILE), np.float32),
+    np.empty((0, TILE * TILE), np.float32),
+    np.empty((0, TILE), np.uint8),
+)
+
+
+class _Buffers:
+    """Memory for what the way back needs, used again from one iteration to the next: new pages cost as much as the painting."""
+
+    def __init__(self) -> None:
+        self._free: list[Kept] = []
+
+    def take(self, count: int) -> Kept:
+        """Room for `count` pairs, or none where that is more than MOST_KEPT_PAIRS."""
+        if count > MOST_KEPT_PAIRS:
+            return _NOTHING_KEPT
+        try:
+            kept = self._free.pop()
+        except IndexError:
+            kept = _NOTHING_KEPT
+        if len(kept[0]) < count:
+            room = min(MOST_KEPT_PAIRS, count + count // 4)
+            floats = np.empty((2, room, TILE * TILE), np.float32)
+            kept = floats[0], floats[1], np.empty((room, TILE), np.uint8)
+        return kept
+
+    def give_back(self, kept: Kept) -> None:
+        if len(kept[0]) and not self._free:
+            self._free.append(kept)
+
+
+_BUFFERS = _Buffers()
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.detach().contiguous().float().numpy()

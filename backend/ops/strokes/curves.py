@@ -15,7 +15,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backend.ops.strokes.constants import CHORDS, LEAST_BEND, NEWTON_STEPS, SAGITTA
+from backend.ops.strokes.constants import (
+    CHORDS,
+    FLATNESS_PX,
+    LEAST_BEND,
+    NEWTON_STEPS,
+    SAGITTA,
+    TAPER_CHORDS,
+)
 
 _TINY = 1e-12
 
@@ -60,6 +67,7 @@ def half_plane(distance: Tensor, low: Tensor, high: Tensor, bent: Tensor | float
     half = (high + low) / 2
     out = torch.minimum(distance.abs(), half)
     tail = 0.5 - out / high + (out - (high - low) / 2).clamp_min(0.0).square() / (2 * high * low)
+    tail = torch.where(out < half, tail, torch.zeros_like(tail))  # exactly
     chord = torch.minimum(1 / high, (half - out) / (high * low))
     return torch.where(distance > 0, tail, 1 - tail) - bent * SAGITTA * chord**3
 
@@ -100,29 +108,35 @@ def nearest(geometry: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, _Sha
 
 
 def _nearest_on_chords(geometry: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """About where along the curve the edge is nearest: on the polygon of CHORDS chords."""
-    t = torch.linspace(0.0, 1.0, CHORDS + 1, device=geometry.device, dtype=geometry.dtype)
+    """About where along the curve the edge is nearest: on the polygon of its chords."""
+    count = _chords(geometry)
+    t = torch.arange(CHORDS + 1, device=geometry.device).minimum(count) / count  # [N, CHORDS + 1], the rest at the end
+    t = t.to(geometry.dtype)[:, :, None]
     ends = geometry[:, :6].reshape(-1, 3, 2)
-    corners = (
-        ends[:, :1] * ((1 - t) ** 2)[:, None]
-        + ends[:, 1:2] * (2 * t * (1 - t))[:, None]
-        + ends[:, 2:] * (t**2)[:, None]
-    )
-    best = at = row.new_zeros(())
-    for k in range(CHORDS):
+    corners = ends[:, :1] * (1 - t) ** 2 + ends[:, 1:2] * 2 * t * (1 - t) + ends[:, 2:] * t**2
+    thick = geometry[:, 7:8] > geometry[:, 6:7]  # the end that may be nearest although a point on the way there is not
+    at = thick.to(geometry.dtype) + torch.zeros_like(row + column)
+    end = torch.where(thick, ends[:, 2], ends[:, 0])
+    best = torch.hypot(row - end[:, :1], column - end[:, 1:]) - geometry[:, 6:].amax(1, keepdim=True)
+    for k in range(int(count.max()) if len(geometry) else 0):
         start, along = corners[:, k], corners[:, k + 1] - corners[:, k]
         y, x = row - start[:, :1], column - start[:, 1:]
         share = (y * along[:, :1] + x * along[:, 1:]) / (along.square().sum(1, keepdim=True) + _TINY)
         share = share.clamp(0.0, 1.0)
-        place = (k + share) / CHORDS
+        place = ((k + share) / count).clamp_max(1.0)
         away = torch.hypot(y - share * along[:, :1], x - share * along[:, 1:])
         away = away - (geometry[:, 6:7] + (geometry[:, 7:8] - geometry[:, 6:7]) * place)
-        if k == 0:
-            best, at = away, place
-        else:
-            at = torch.where(away < best, place, at)
-            best = torch.minimum(away, best)
+        at = torch.where(away < best, place, at)
+        best = torch.minimum(away, best)
     return at
+
+
+def _chords(geometry: Tensor) -> Tensor:
+    """[N, 1] how many chords stand for each curve."""
+    points = geometry[:, :6].reshape(-1, 3, 2)
+    arch = (points[:, 0] - 2 * points[:, 1] + points[:, 2]).norm(dim=1)
+    grows = (geometry[:, 7] - geometry[:, 6]).abs() / ((points[:, 2] - points[:, 0]).norm(dim=1) + _TINY)
+    return (arch / (4 * FLATNESS_PX)).sqrt().maximum(TAPER_CHORDS * grows).clamp(1, CHORDS).ceil()[:, None]
 
 
 def _extent(shape: _Shape) -> tuple[Tensor, Tensor]:

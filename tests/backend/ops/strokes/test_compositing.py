@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor
 
+from backend.ops.dispatch import Impl, kernel_threads
+from backend.ops.strokes import compositing
 from backend.ops.strokes.compositing import Segments, composite, composite_with_leak
 from backend.ops.strokes.curves import coverage
 
@@ -122,3 +125,50 @@ def test_bad_input_is_refused() -> None:
     geometry, opacity, color = strokes(3)
     with pytest.raises(ValueError, match="clip needs segments"):
         composite(geometry, opacity, color, canvas(), clip=True)
+
+
+def painted(impl: str, clip: bool, values: list[Tensor]) -> tuple[Tensor, ...]:
+    """Image, leak and the derivatives of a loss."""
+    labels = (torch.arange(SIZE[1]).repeat(SIZE[0], 1) // 20).int()
+    segments = Segments(labels, torch.arange(len(values[0]), dtype=torch.int32) % 4 - 1)
+    values = [value.clone().requires_grad_() for value in values]
+    shape, shares, paint = values
+    image, leak = composite_with_leak(
+        shape, shares, paint, canvas(torch.float32), segments=segments, clip=clip, impl=cast(Impl, impl)
+    )
+    loss = (image * canvas(torch.float32).flip(0)).square().sum() + 0.01 * leak
+    return image.detach(), leak.detach(), *torch.autograd.grad(loss, values)
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_the_twin_equals_the_plain_form(clip: bool) -> None:
+    geometry, opacity, color = strokes(120, torch.float32)
+    geometry[:20, 6:] *= 0.1  # thinner than a pixel
+    geometry[20:40, 2:6] = geometry[20:40, :2].repeat(1, 2) + 0.3  # nearly dots
+    geometry[40:60, 6:] += 8  # wholly covered rows
+    opacity[40:50, 1] = opacity[40:50, 0]
+    twin, plain = (painted(impl, clip, [geometry, opacity, color]) for impl in ("cpu", "plain"))
+    assert (twin[0] - plain[0]).abs().max() < 5e-6
+    assert twin[1].item() == pytest.approx(plain[1].item(), rel=1e-6)
+    for found, wanted in zip(twin[2:], plain[2:], strict=True):
+        assert (found - wanted).abs().max() < 2e-4 * wanted.abs().max()
+
+
+def test_the_twins_bytes_do_not_depend_on_threads_nor_on_what_it_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = list(strokes(60, torch.float32))
+    made = []
+    for threads in (1, 2):
+        with kernel_threads(threads):
+            made.append(painted("cpu", False, values))
+    monkeypatch.setattr(compositing, "MOST_KEPT_PAIRS", 10)  # computes alphas again on the way back
+    made.append(painted("cpu", False, values))
+    for one in made[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(made[0], one, strict=True))
+
+
+def test_a_loss_may_be_taken_back_twice() -> None:
+    geometry, opacity, color = strokes(10, torch.float32)
+    image = composite(geometry.requires_grad_(), opacity, color, canvas(torch.float32))
+    first, second = (torch.autograd.grad(image.square().sum(), geometry, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.any()

@@ -1,0 +1,172 @@
+"""A tile of the canvas with all its strokes, on the CPU: which they are, what each adds, what was there before each.
+
+The tile's pixels are planes [rows, 16] of one vector a row. For the way back a tile is painted once more and keeps alpha, t* and
+the colours before each stroke: memory is that of the tile in hand, whatever the picture's size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from backend.ops.simd import (
+    load_16,
+    multiply_add,
+    splat_16,
+    store,
+    where_at_least,
+)
+from backend.ops.strokes.constants import CHORDS, TILE
+from backend.ops.strokes.coverage_cpu import (
+    CHORD,
+    SHAPE,
+    alpha_at,
+    is_thick,
+    margin,
+    nearest_chord,
+    none_above,
+    none_below,
+    refine,
+    set_shape,
+)
+
+_PIXELS = TILE * TILE
+_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+_LANES = np.arange(TILE, dtype=np.float32) + np.float32(0.5)
+_BEYOND = np.float32(-1e9)  # the label of what is not on the canvas
+EMPTY, EDGE, DEEP = np.uint8(0), np.uint8(1), np.uint8(2)  # of a row of a tile under a stroke; deep: wholly covered
+_HALF_DIAGONAL = np.float32(TILE * 0.7072)
+
+
+@njit(cache=True, nogil=True)
+def bin_strokes(boxes, height, width):
+    """Tiles and strokes that touch: first [T + 1] of each tile's list, pair [P] of that list, stroke [P] of each pair, own [N + 1].
+
+    boxes [N, 4] px. Pairs are numbered stroke by stroke, own[n] is stroke n's first; a tile's list is in painting order.
+    """
+    down, across = (height + TILE - 1) // TILE, (width + TILE - 1) // TILE
+    count = boxes.shape[0]
+    own = np.zeros(count + 1, np.int64)
+    ranges = np.zeros((count, 4), np.int64)
+    first = np.zeros(down * across + 1, np.int64)
+    for n in range(count):
+        top, left = max(np.floor(boxes[n, 0] / TILE), 0.0), max(np.floor(boxes[n, 1] / TILE), 0.0)
+        bottom = min(np.ceil(boxes[n, 2] / TILE), float(down))
+        right = min(np.ceil(boxes[n, 3] / TILE), float(across))
+        if top < bottom and left < right:
+            ranges[n, 0], ranges[n, 1], ranges[n, 2], ranges[n, 3] = int(top), int(bottom), int(left), int(right)
+        own[n + 1] = own[n] + (ranges[n, 1] - ranges[n, 0]) * (ranges[n, 3] - ranges[n, 2])
+        for y in range(ranges[n, 0], ranges[n, 1]):
+            for x in range(ranges[n, 2], ranges[n, 3]):
+                first[y * across + x + 1] += 1
+    for tile in range(down * across):
+        first[tile + 1] += first[tile]
+    filled = first[:-1].copy()
+    pair, stroke = np.empty(own[count], np.int64), np.empty(own[count], np.int64)
+    for n in range(count):
+        at = own[n]
+        for y in range(ranges[n, 0], ranges[n, 1]):
+            for x in range(ranges[n, 2], ranges[n, 3]):
+                tile = y * across + x
+                pair[filled[tile]] = at
+                stroke[at] = n
+                filled[tile] += 1
+                at += 1
+    return first, pair, stroke, own
+
+
+@njit(cache=True)
+def load_tile(image, top, left, planes):
+    """Planes [3, rows, 16], flat, of an image [H, W, 3]; 0 beyond it."""
+    rows, columns = min(TILE, image.shape[0] - top), min(TILE, image.shape[1] - left)
+    planes[:] = _ZERO
+    for y in range(rows):
+        for x in range(columns):
+            for channel in range(3):
+                planes[channel * _PIXELS + y * TILE + x] = image[top + y, left + x, channel]
+
+
+@njit(cache=True)
+def save_tile(planes, top, left, image):
+    """The reverse of load_tile."""
+    for y in range(min(TILE, image.shape[0] - top)):
+        for x in range(min(TILE, image.shape[1] - left)):
+            for channel in range(3):
+                image[top + y, left + x, channel] = planes[channel * _PIXELS + y * TILE + x]
+
+
+@njit(cache=True)
+def load_labels(labels, top, left, plane):
+    """Labels [rows, 16] as float32, flat, of an image [H, W]; _BEYOND beyond it. Nothing where there are no labels."""
+    if labels.size == 0:
+        return
+    plane[:] = _BEYOND
+    for y in range(min(TILE, labels.shape[0] - top)):
+        for x in range(min(TILE, labels.shape[1] - left)):
+            plane[y * TILE + x] = labels[top + y, left + x]
+
+
+@njit(cache=True, forceinline=True)
+def outside_of(labels, at, segment):
+    """1 where a pixel is on the canvas and not of the segment."""
+    label = load_16(labels, at)
+    zero, one, half = splat_16(_ZERO), splat_16(_ONE), splat_16(_HALF)
+    other = where_at_least(label - segment, half, one, where_at_least(segment - label, half, one, zero))
+    return where_at_least(splat_16(_BEYOND), label, zero, other)
+
+
+@njit(cache=True)
+def cover_tile(geometry, opacity, box, top, left, softness, segment, labels, clip, fading, alphas, places, rows):
+    """Alpha and t* of one stroke in a tile, flat [rows, 16] each, and rows [TILE] of EMPTY, EDGE or DEEP; the leak in px by lane.
+
+    segment: of the stroke, -1 for none. labels: of the tile, or none. fading: whether t* is asked for where it does not matter to
+    alpha, for the derivative by opacity.
+    """
+    shape, chords = np.empty(SHAPE, np.float32), np.empty((CHORDS, CHORD), np.float32)
+    count = set_shape(geometry, opacity, np.float32(top), np.float32(left), shape, chords)
+    s = (shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7], shape[8], shape[9])
+    bound = margin(shape, count, softness)
+    thick = is_thick(s, softness)
+    column, zero = load_16(_LANES, 0), splat_16(_ZERO)
+    bounded = labels.size > 0 and segment >= _ZERO
+    leak = zero
+    rows[:] = EMPTY
+    middle = tile_distance(chords, count)
+    if middle > bound + _HALF_DIAGONAL:
+        return leak
+    even = s[9] == _ZERO and not fading
+    all_deep = even and middle < -(bound + _HALF_DIAGONAL)
+    for y in range(max(0, int(box[0]) - top), min(TILE, int(np.ceil(box[2])) - top)):
+        row = splat_16(np.float32(y) + _HALF)
+        t, alpha, kind = zero, splat_16(s[8]), DEEP
+        if not all_deep:
+            t, away = nearest_chord(row, column, s, chords, count)
+            if none_below(away, bound):
+                continue
+            deep = none_above(away, -bound)
+            if not (deep and even):
+                t = refine(row, column, t, s)
+                alpha = t * s[9] + s[8] if deep else alpha_at(row, column, t, s, softness, thick)
+            kind = DEEP if deep else EDGE
+        if bounded:
+            outside = outside_of(labels, y * TILE, segment)
+            if clip:
+                alpha = alpha * (_ONE - outside)
+            else:
+                leak = multiply_add(alpha, outside, leak)
+        store(alphas, y * TILE, alpha)
+        store(places, y * TILE, t)
+        rows[y] = kind
+    return leak
+
+
+@njit(cache=True)
+def tile_distance(chords, count):
+    """Distance of the tile's middle from the edge, as nearest_chord measures it, in px."""
+    best, middle = np.float32(1e30), np.float32(TILE / 2)
+    for k in range(count):
+        y, x = middle - chords[k, 0], middle - chords[k, 1]
+        share = min(max(y * chords[k, 4] + x * chords[k, 5], _ZERO), _ONE)
+        y, x = y - share * chords[k, 2], x - share * chords[k, 3]
+        best = min(best, np.sqrt(y * y + x * x) - (chords[k, 6] + share * chords[k, 7]))
+    return best
