@@ -33,6 +33,7 @@ PROGRAM = "relievo.py"
 COMMANDS: dict[str, str] = {
     "demo": "compute a terrain and render it in Blender, in out/demo",
     "run": "compute one algorithm on files",
+    "painting": "parts of a photograph, a timelapse and statistics of saved strokes",
     "list": "list algorithms, their presets and the exemplars",
     "serve": "start the backend for Blender, on this machine or another",
     "doctor": "check what is installed, what is wrong, and what to do",

@@ -91,10 +91,11 @@ class OutputFolder:
                     outputs[port].update(kinds.write(array, path, writing))
         recipe = recipe_files.with_files(computed.recipe, request, outputs)
         write_bytes(self._stage / recipe_files.NAME, (json.dumps(recipe, indent=1) + "\n").encode())
-        return [self._publish(name) for made in (*outputs.values(), (recipe_files.NAME,)) for name in made]
+        return [self.publish(name) for made in (*outputs.values(), (recipe_files.NAME,)) for name in made]
 
-    def _publish(self, name: str) -> Path:
-        assert self._stage is not None
+    def publish(self, name: str) -> Path:
+        """Move a file of the stage to its place; returns its path there."""
+        assert self._stage is not None, "publish() belongs inside the with block"
         try:
             os.replace(self._stage / name, self.path / name)
         except OSError as error:

@@ -1,8 +1,8 @@
 """Brush strokes from files and to files: strokes.npz, exact, and strokes.json, which other programs read without NumPy.
 
-Both name their columns (shared/strokes.py) and the canvas, so that a file of another version is refused and not misread. A canvas of
-one colour keeps it, so that strokes can be painted again without the picture. The drawing of them, strokes.svg, is stroke_svg.py's
-and is not read back.
+Both name their columns (shared/strokes.py) and the canvas, so that a file of another version is refused and not misread. A canvas
+of one colour keeps it, so that strokes can be painted again without the picture. Their drawing, strokes.svg, is stroke_svg.py's and
+is not read back.
 """
 
 from __future__ import annotations

@@ -1,0 +1,40 @@
+"""A painting as it forms: pictures of the canvas after more and more of its strokes.
+
+Large strokes come first in a painting and cover the canvas soon, so a picture adds the fewer of them the earlier it is. Each
+picture is painted on the one before it; the last is the whole painting. Knows no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from backend.ops.strokes.codec import from_columns
+from backend.ops.strokes.compositing import composite
+
+PACE = 2.0  # power of time that the number of strokes grows with
+
+
+def counts(strokes: int, frames: int) -> np.ndarray:
+    """How many strokes are on the canvas in each frame [frames]: one at least in the first, all of them in the last."""
+    share = (np.arange(frames) + 1) / frames
+    return np.maximum(np.ceil(strokes * share**PACE - 1e-9), 1).astype(int)
+
+
+def frames(values: np.ndarray, canvas: np.ndarray, count: int) -> Iterator[np.ndarray]:
+    """`count` pictures, uint8 [H, W, 3] in sRGB, of strokes [N, 16] on a canvas [H, W, 3], sRGB-encoded 0..1, which may be of
+    another size than they were painted at."""
+    strokes = from_columns(
+        torch.from_numpy(np.ascontiguousarray(values, np.float32)), (canvas.shape[0], canvas.shape[1])
+    )
+    image = torch.from_numpy(np.ascontiguousarray(canvas, np.float32))
+    done = 0
+    for end in counts(len(values), count):
+        if end > done:
+            new = slice(done, end)
+            with torch.no_grad():
+                image = composite(strokes.geometry[new], strokes.opacity[new], strokes.color[new], image)
+            done = end
+        yield (image.clamp(0.0, 1.0) * 255.0).round().byte().numpy()
