@@ -111,7 +111,7 @@ def collect(
     for port in sorted(spec.inputs, key=lambda port: bool(port.unless)):  # what stands in for an input comes before it
         text = texts.get(port.name, "")
         present = {name for name, sources in given.items() if sources}
-        if shown is not None and port == table.region_port(spec) and port.is_replaced(params):
+        if shown is not None and port == table.sample_port(spec) and port.is_replaced(params):
             label = next(parameter.label for parameter in spec.parameters if parameter.name == port.unless)
             raise InvalidInput(
                 f"{label} is set, so the image would not be read.",
@@ -184,7 +184,7 @@ def chosen(
     group = getattr(typed.settings(scene), spec.name)
     settings = [getattr(group, f"from_{port.name}"), *(getattr(group, f"more_{port.name}") if port.many else ())]
     first: tuple[Source, ...] = ()
-    if shown is not None and port == table.region_port(spec):
+    if shown is not None and port == table.sample_port(spec):
         first, settings = (Source("image", shown.name, _region_of(shown, port)),), settings[1:]
     found = first + tuple(_picked(scene, spec, port, entry, active) for entry in settings if entry.source != "NONE")
     if not found and not port.optional:

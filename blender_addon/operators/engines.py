@@ -87,10 +87,10 @@ def new_terrain() -> AlgorithmSpec:
 
 
 class RELIEVO_OT_texture_from_image(bpy.types.Operator):
-    """Make a texture of the image that the Image Editor shows, with the settings below, and show it there"""
+    """Make a texture or a painting of the image that the Image Editor shows, with the settings below, and show it there"""
 
     bl_idname = "relievo.texture_from_image"
-    bl_label = "Texture from This Image"
+    bl_label = "From This Image"
     bl_options = {"REGISTER"}
 
     image: bpy.props.StringProperty(
@@ -113,6 +113,26 @@ class RELIEVO_OT_texture_from_image(bpy.types.Operator):
         spec = typed.present(edited.engine(context.scene))
         request = requests.from_settings(context, spec, shown=image)
         return run(self, context, replace(request, notes={**request.notes, image_editors.EDITED: image.name}))
+
+
+class RELIEVO_OT_use_engine(bpy.types.Operator):
+    """Choose this engine in the sidebars"""
+
+    bl_idname = "relievo.use_engine"
+    bl_label = "Use Engine"
+    bl_options = {"REGISTER", "UNDO"}
+
+    algorithm: bpy.props.StringProperty(name="Engine", description="Name of the engine", options={"SKIP_SAVE"})
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, given: Any) -> str:
+        found = next((spec for spec in algorithms() if spec.name == given.algorithm), None)
+        return found.summary.rstrip(".") if found is not None else (cls.__doc__ or "")
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        typed.settings(context.scene).algorithm = find(algorithms(), self.algorithm).name
+        return {"FINISHED"}
 
 
 class RELIEVO_OT_add_terrain(bpy.types.Operator):
@@ -287,6 +307,7 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
 _CLASSES = (
     RELIEVO_OT_generate,
     RELIEVO_OT_texture_from_image,
+    RELIEVO_OT_use_engine,
     RELIEVO_OT_add_terrain,
     RELIEVO_OT_roll_seed,
     RELIEVO_OT_apply_preset,

@@ -405,6 +405,15 @@ def region_port(spec: AlgorithmSpec) -> Port | None:
     return next((port for port, reader in found if reader is not None and reader.has_region), None)
 
 
+def sample_port(spec: AlgorithmSpec) -> Port | None:
+    """The input that an Image Editor's image can be: region_port()'s, or a painting's picture; None for an engine without."""
+    found = region_port(spec)
+    if found is None and spec.makes == "painting":
+        pictures = (port for port in spec.inputs if port.kind is COLOR_IMAGE and not port.optional)
+        return next((port for port in pictures if reader_of(port, "IMAGE") is not None), None)
+    return found
+
+
 def read(source: Source, port: Port, context: bpy.types.Context) -> Array:
     """The array that a source stands for now. Raises InvalidInput when it is gone, cannot be read, or is none for this port."""
     reader = READERS.get(port.kind, {}).get(_SOURCE_NAMES.get(source.kind, source.kind))

@@ -1,5 +1,5 @@
-"""The tab "Relievo" in the Image Editor's sidebar: what an image of ours is, what made it, a terrain of it, and textures of it by
-the panels of the 3D view.
+"""The tab "Relievo" in the Image Editor's sidebar: what an image of ours is, what made it, a terrain of it, and textures and
+paintings of it by the panels of the 3D view.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _shown(parameter: Param, value: Any) -> str:
 
 
 class RELIEVO_PT_image_texture(ImageTab, bpy.types.Panel):
-    bl_label = "Texture from This Image"
+    bl_label = "From This Image"
     bl_parent_id = "RELIEVO_PT_image"
 
     @classmethod
@@ -103,6 +103,16 @@ class RELIEVO_PT_image_texture(ImageTab, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, image = typed.present(self.layout), typed.present(edited.image_of(context))
         panels.draw_state(layout)
+        able, chosen = edited.engines(), edited.engine(typed.present(context.scene))
+        if len(able) > 1:
+            row = layout.row(align=True)
+            for spec in able:
+                button = row.operator(
+                    "relievo.use_engine", text=spec.label, icon=typed.icon(spec.icon), depress=spec == chosen
+                )
+                button.algorithm = spec.name
+        if chosen is None or chosen.makes != "surface":
+            return
         if region.sample_of(image) != image or requests.recipe_on(image) is not None:  # how it goes on at its borders
             layout.prop(context.space_data, "show_repeat", text="Repeat Image")
 

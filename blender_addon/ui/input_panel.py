@@ -39,7 +39,7 @@ class Inputs:
             return
         group = getattr(typed.settings(context.scene), spec.name)
         for port in spec.inputs:
-            if shown is not None and port == table.region_port(spec):
+            if shown is not None and port == table.sample_port(spec):
                 _draw_shown(typed.present(self.layout).column(align=True), port, shown)
             else:
                 self._draw_picker(context, spec, port, getattr(group, f"from_{port.name}"), 0)
@@ -246,6 +246,9 @@ def _draw_shown(column: bpy.types.UILayout, port: Port, image: bpy.types.Image) 
     name.alignment = "RIGHT"
     name.label(text=port.label)
     row.label(text=image.name, icon="IMAGE_DATA")
+    reader = table.reader_of(port, "IMAGE")
+    if reader is None or not reader.has_region:
+        return
     detail = column.column(align=True)
     detail.use_property_split, detail.use_property_decorate = True, False
     draw_region(detail, image)

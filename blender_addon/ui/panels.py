@@ -196,6 +196,8 @@ def _where_it_goes(context: bpy.types.Context, spec: AlgorithmSpec) -> str:
 
 def _draw_wearer(layout: bpy.types.UILayout, context: bpy.types.Context, spec: AlgorithmSpec) -> None:
     """In an Image Editor: whether the selected mesh is going to wear the texture."""
+    if not table.of(spec).goes_on_mesh:
+        return
     name = requests.selected_mesh(context, spec)
     if name:
         layout.prop(typed.settings(context.scene).output, "wear", text=f"Put on {name}")

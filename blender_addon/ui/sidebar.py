@@ -31,6 +31,6 @@ def shown_sample(context: bpy.types.Context) -> bpy.types.Image | None:
 
 
 def shown_spec(context: bpy.types.Context) -> AlgorithmSpec:
-    """The engine that a panel is about: in an Image Editor the one that makes textures of images, else the scene's."""
+    """The engine that a panel is about: in an Image Editor the one that makes something of images, else the scene's."""
     found = edited.engine(typed.present(context.scene)) if shown_sample(context) is not None else None
     return found or find(algorithms(), typed.settings(context.scene).algorithm)

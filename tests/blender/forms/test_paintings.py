@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from blender_addon import compat, requests
-from blender_addon.ui import panels
+from blender_addon.shared.algorithm import find
+from blender_addon.shared.catalog import algorithms
+from blender_addon.ui import image_panel, panels
 from blender_addon.writers import impasto, paintings, surface_nodes, textures
 from tests.blender.support import live_addon, paper
 
@@ -343,3 +345,34 @@ def test_edited_strokes_become_grease_pencil_as_they_are() -> None:
     curves.attributes.remove(curves.attributes["stroke_color"])
     with pytest.raises(RuntimeError, match="have lost one of their attributes"):
         bpy.ops.relievo.strokes_as_pencil()
+
+
+# In the Image Editor -------------------------------------------------------------------------------------------------
+
+
+class Shown:
+    """The present context, in an Image Editor."""
+
+    def __init__(self, space: bpy.types.SpaceImageEditor) -> None:
+        self.space_data = space
+
+    def __getattr__(self, name: str):
+        return getattr(bpy.context, name)
+
+
+def test_the_image_that_an_editor_shows_is_painted_and_shown_there() -> None:
+    areas = [area for screen in bpy.data.screens for area in screen.areas if area.type == "IMAGE_EDITOR"]
+    space = areas[0].spaces.active
+    space.image = picture()
+    lines = [line for panel in image_panel.CLASSES for line in paper.draw(panel, Shown(space))]
+    assert {"Toy Painting", find(algorithms(), "texture").label, "Picture", "Paint", "Rows"} <= set(lines)
+    assert not {"Only a Region", "Repeat Image"} & set(lines)
+    assert bpy.ops.relievo.texture_from_image(image="Picture") == {"FINISHED"}
+    assert space.image == paintings.picture_of(canvas())
+    assert requests.recipe_on(canvas())["scene"]["sources"]["image"][0]["name"] == "Picture"
+    bpy.context.scene.relievo.output.painting = "IMAGES"
+    assert bpy.ops.relievo.texture_from_image(image="Picture") == {"FINISHED"}
+    assert space.image.name.endswith("painting")
+    assert bpy.ops.relievo.use_engine(algorithm="texture") == {"FINISHED"}
+    lines = [line for panel in image_panel.CLASSES for line in paper.draw(panel, Shown(space))]
+    assert {"Texture", "Only a Region"} <= set(lines)
