@@ -175,6 +175,7 @@ SPEC = AlgorithmSpec(
             help="Parts of the picture that strokes stay inside of, a number each, such as objects or materials",
             optional=True,
             any_colors=True,
+            reads=("view", "surface", "image"),
         ),
         Port(
             name="canvas",
