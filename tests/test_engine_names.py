@@ -15,8 +15,9 @@ from shared.catalog import ALGORITHMS
 ROOT = Path(__file__).resolve().parents[1]
 # A name that is also that of a result form or a training stands for those everywhere.
 NAMES = {spec.name for spec in ALGORITHMS} - set(get_args(Makes))
-# Names that are words of file formats and of Blender's nodes as well: only what they are compared with tells which is meant.
-WORDS = {"texture"}
+# Names that are words of file formats, of Blender's nodes and of painting as well: only what they are compared with tells which
+# is meant.
+WORDS = {"paint", "texture"}
 FOLDERS = (
     *("blender_addon", "shared"),
     *(f"backend/{folder}" for folder in ("commands", "server", "runtime", "setup", "files", "training", "measures")),
