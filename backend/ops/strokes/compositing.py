@@ -126,23 +126,16 @@ class _Twin:
         from backend.ops.strokes import compositing_cpu
 
         self.kernel = compositing_cpu
-        self.canvas = _array(scene.canvas)
-        box = _array(boxes(scene.geometry.detach(), scene.softness))
-        self.tiles, *self.lists = compositing_cpu.sort_strokes(box, *self.canvas.shape[:2])
-        labels, of_stroke = np.empty((0, 0), np.float32), np.empty(0, np.float32)
-        if scene.labels is not None and scene.of_stroke is not None:
-            labels, of_stroke = _array(scene.labels), _array(scene.of_stroke)
-        self.strokes = (
-            *(_array(values) for values in (scene.geometry, scene.opacity, scene.color)), box,
-            labels, of_stroke,
-            scene.clip, np.float32(scene.softness), fading,
-        )  # fmt: skip
-        self.kept = _NOTHING_KEPT
+        self.canvas = as_array(scene.canvas)
+        strokes = kernel_arrays(scene)
+        self.tiles, *self.lists = compositing_cpu.sort_strokes(strokes[3], *self.canvas.shape[:2])
+        self.strokes = (*strokes, fading)
+        self.kept = NOTHING_KEPT
 
     def paint(self, *, keep: bool) -> tuple[Tensor, Tensor]:
         first, pair, stroke, _ = self.lists
         if keep:
-            self.kept = _BUFFERS.take(len(pair))
+            self.kept = BUFFERS.take(len(pair))
         image, leaks = self.canvas.copy(), np.zeros(len(pair), np.float32)
         self.kernel.paint(self.tiles, first, pair, stroke, *self.strokes, *self.kept, image, leaks)
         return torch.from_numpy(image), torch.tensor(leaks.sum(dtype=np.float64), dtype=torch.float32)
@@ -150,12 +143,12 @@ class _Twin:
     def gradients(self, image: Tensor, leak: Tensor, *, shapes: bool) -> tuple[Tensor | None, Tensor | None, Tensor]:
         first, pair, stroke, own = self.lists
         sums = np.zeros((len(pair), self.kernel.SUMS), np.float32)
-        kept, self.kept = self.kept, _NOTHING_KEPT  # a second way back computes again
+        kept, self.kept = self.kept, NOTHING_KEPT  # a second way back computes again
         self.kernel.gradients(
-            self.tiles, first, pair, stroke, *self.strokes, *kept, self.canvas, _array(image), np.float32(leak), shapes,
+            self.tiles, first, pair, stroke, *self.strokes, *kept, self.canvas, as_array(image), np.float32(leak), shapes,
             sums,
         )  # fmt: skip
-        _BUFFERS.give_back(kept)
+        BUFFERS.give_back(kept)
         by_shape, by_color = (np.empty((len(own) - 1, width), np.float32) for width in (10, 3))
         self.kernel.add_up(sums, own, by_shape, by_color)
         made = torch.from_numpy(by_shape)
@@ -163,7 +156,7 @@ class _Twin:
 
 
 Kept = tuple[np.ndarray, np.ndarray, np.ndarray]  # alphas and places [P, TILE TILE] float32, rows [P, TILE] uint8
-_NOTHING_KEPT: Kept = (
+NOTHING_KEPT: Kept = (
     np.empty((0, TILE * TILE), np.float32),
     np.empty((0, TILE * TILE), np.float32),
     np.empty((0, TILE), np.uint8),
@@ -179,11 +172,11 @@ class _Buffers:
     def take(self, count: int) -> Kept:
         """Room for `count` pairs, or none where that is more than MOST_KEPT_PAIRS."""
         if count > MOST_KEPT_PAIRS:
-            return _NOTHING_KEPT
+            return NOTHING_KEPT
         try:
             kept = self._free.pop()
         except IndexError:
-            kept = _NOTHING_KEPT
+            kept = NOTHING_KEPT
         if len(kept[0]) < count:
             room = min(MOST_KEPT_PAIRS, count + count // 4)
             floats = np.empty((2, room, TILE * TILE), np.float32)
@@ -195,8 +188,19 @@ class _Buffers:
             self._free.append(kept)
 
 
-_BUFFERS = _Buffers()
+BUFFERS = _Buffers()
 
 
-def _array(values: Tensor) -> np.ndarray:
+def kernel_arrays(scene: plain.Scene) -> tuple[Any, ...]:
+    """Geometry, opacity, color, boxes, labels and segments as float32 arrays, clip and softness, as all kernels want them."""
+    labels, of_stroke = np.empty((0, 0), np.float32), np.empty(0, np.float32)
+    if scene.labels is not None and scene.of_stroke is not None:
+        labels, of_stroke = as_array(scene.labels), as_array(scene.of_stroke)
+    strokes = (as_array(values) for values in (scene.geometry, scene.opacity, scene.color))
+    box = as_array(boxes(scene.geometry.detach(), scene.softness))
+    return *strokes, box, labels, of_stroke, scene.clip, np.float32(scene.softness)
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    """float32, contiguous."""
     return values.detach().contiguous().float().numpy()

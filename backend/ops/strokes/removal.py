@@ -6,12 +6,13 @@ removal changes the image by w (before - color): the cost is exact for one strok
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.dispatch import Impl
+from backend.ops.dispatch import Impl, choose
 from backend.ops.strokes import compositing_plain as plain
-from backend.ops.strokes.compositing import Segments, check_strokes
+from backend.ops.strokes.compositing import Segments, as_array, check_strokes, kernel_arrays
 
 
 def removal_cost(
@@ -34,6 +35,13 @@ def removal_cost(
     check_strokes(geometry, opacity, color, canvas, segments, clip)
     labels, of_stroke = (None, None) if segments is None else (segments.labels, segments.of_stroke)
     scene = plain.Scene(geometry, opacity, color, canvas, labels, of_stroke, clip, softness)
+    if geometry.dtype == torch.float32 and choose(impl, geometry.device) == "cpu":
+        from backend.ops.strokes import removal_cpu
+
+        area = np.empty((0, 0), np.float32) if weight is None else as_array(weight)
+        return torch.from_numpy(
+            removal_cpu.removal_costs(kernel_arrays(scene), as_array(canvas), as_array(target), area)
+        )
     with torch.no_grad():
         image, _ = plain.paint(scene)
         error = image - target

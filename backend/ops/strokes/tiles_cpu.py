@@ -96,14 +96,19 @@ def save_tile(planes, top, left, image):
 
 
 @njit(cache=True)
+def load_plane(values, top, left, beyond, plane):
+    """A plane [rows, 16], flat, of an image [H, W]; `beyond` beyond it."""
+    plane[:] = beyond
+    for y in range(min(TILE, values.shape[0] - top)):
+        for x in range(min(TILE, values.shape[1] - left)):
+            plane[y * TILE + x] = values[top + y, left + x]
+
+
+@njit(cache=True)
 def load_labels(labels, top, left, plane):
-    """Labels [rows, 16] as float32, flat, of an image [H, W]; _BEYOND beyond it. Nothing where there are no labels."""
-    if labels.size == 0:
-        return
-    plane[:] = _BEYOND
-    for y in range(min(TILE, labels.shape[0] - top)):
-        for x in range(min(TILE, labels.shape[1] - left)):
-            plane[y * TILE + x] = labels[top + y, left + x]
+    """Labels as float32, _BEYOND beyond the image. Nothing where there are no labels."""
+    if labels.size:
+        load_plane(labels, top, left, _BEYOND, plane)
 
 
 @njit(cache=True, forceinline=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from backend.ops.dispatch import kernel_threads
+from backend.ops.strokes import compositing
 from backend.ops.strokes.color_fit import color_fit
-from backend.ops.strokes.compositing import composite
+from backend.ops.strokes.compositing import Segments, composite
 from backend.ops.strokes.curves import coverage
 from backend.ops.strokes.removal import removal_cost
 from tests.backend.ops.strokes.test_compositing import SIZE, canvas, strokes
@@ -63,3 +66,34 @@ def test_the_cost_of_a_removal_is_what_the_error_grows_by() -> None:
     found = removal_cost(geometry, opacity, color, canvas(), target, weight=weight)
     assert torch.allclose(found, wanted, atol=1e-9)
     assert (found > 1).any()
+
+
+def scene(seed: int = 3) -> tuple[torch.Tensor, ...]:
+    geometry, opacity, color = strokes(80, torch.float32, seed)
+    weight = torch.rand(SIZE, generator=torch.Generator().manual_seed(7))
+    return geometry, opacity, color, canvas(torch.float32), canvas(torch.float32).flip(0), weight
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_the_twins_equal_the_plain_forms(clip: bool) -> None:
+    *problem, weight = scene()
+    labels = (torch.arange(SIZE[1]).repeat(SIZE[0], 1) // 20).int()
+    segments = Segments(labels, torch.arange(80, dtype=torch.int32) % 4 - 1)
+    geometry, opacity, color, ground, target = problem
+    for op in (color_fit, removal_cost):
+        twin, plain = (
+            op(geometry, opacity, color, ground, target, weight=weight, segments=segments, clip=clip, impl=impl)
+            for impl in ("cpu", "plain")
+        )
+        assert (twin - plain).abs().max() < 1e-4 * plain.abs().max(), op
+
+
+def test_the_twins_bytes_do_not_depend_on_threads_nor_on_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    geometry, opacity, color, ground, target, _ = scene()
+    made = []
+    for threads in (1, 2, 2):
+        with kernel_threads(threads):
+            made.append([op(geometry, opacity, color, ground, target, impl="cpu") for op in (color_fit, removal_cost)])
+        if len(made) == 2:
+            monkeypatch.setattr(compositing, "MOST_KEPT_PAIRS", 10)
+    assert all(torch.equal(a, b) for some in made[1:] for a, b in zip(made[0], some, strict=True))
