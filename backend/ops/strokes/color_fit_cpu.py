@@ -6,11 +6,11 @@ A tile is painted, compared and gathered from while it lies in the cache; alphas
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from backend.ops.kernel_threads import parallel_loop
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import load_16, multiply_add, splat_16, store, total_in_halves
-from backend.ops.strokes.compositing_cpu import GROUPS, blend, sort_strokes
+from backend.ops.strokes.compositing_cpu import blend, most_strokes, sort_strokes
 from backend.ops.strokes.constants import TILE
 from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_plane, load_tile
 
@@ -19,7 +19,6 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 sort = sort_strokes  # for the op, which knows one kernel
 
 
-@parallel_loop
 def gather(
     tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, kept_alphas, kept_rows,
     known, ground, wanted, weight, sums,
@@ -29,34 +28,33 @@ def gather(
     ground, wanted [H, W, 3]; weight [H, W] or of no elements. kept_alphas [P, TILE TILE] and kept_rows [P, TILE] are filled, or
     read where they are `known`; of no elements, alphas are computed every time.
     """
-    for group in prange(GROUPS):
-        _gather_group(
-            np.int64(group), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip,
-            softness, kept_alphas, kept_rows, known, ground, wanted, weight, sums,
-        )  # fmt: skip
+    run_in_threads(
+        _gather_tiles, len(tiles), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments,
+        clip, softness, kept_alphas, kept_rows, known, ground, wanted, weight, sums,
+    )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
-def _gather_group(
-    group, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, kept_alphas,
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gather_tiles(
+    begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, kept_alphas,
     kept_rows, known, ground, wanted, weight, sums,
 ):  # fmt: skip
     planes, aims = np.empty(3 * _PIXELS, np.float32), np.empty(3 * _PIXELS, np.float32)
     label = np.empty(_PIXELS if labels.size else 0, np.float32)
     factors, places = np.empty(_PIXELS if weight.size else 0, np.float32), np.empty(_PIXELS, np.float32)
     keep = kept_rows.size > 0
-    depth = first[tiles[group] + 1] - first[tiles[group]] if group < tiles.size else 0
+    depth = most_strokes(tiles[begin:end], first)
     alphas = kept_alphas if keep else np.empty((depth, _PIXELS), np.float32)
     rows = kept_rows if keep else np.empty((depth, TILE), np.uint8)
     across = (ground.shape[1] + TILE - 1) // TILE
-    for i in range(group, tiles.size, GROUPS):
+    for i in range(begin, end):
         tile = tiles[i]
-        top, left, begin = tile // across * TILE, tile % across * TILE, first[tile]
-        at = begin if keep else 0
+        top, left, start = tile // across * TILE, tile % across * TILE, first[tile]
+        at = start if keep else 0
         load_tile(ground, top, left, planes)
         load_labels(labels, top, left, label)
-        for d in range(first[tile + 1] - begin):
-            n = stroke[pair[begin + d]]
+        for d in range(first[tile + 1] - start):
+            n = stroke[pair[start + d]]
             if not (keep and known):
                 cover_tile(
                     geometry[n], opacity[n], boxes[n], top, left, softness, segments[n] if labels.size else -_ONE,
@@ -69,8 +67,8 @@ def _gather_group(
             load_plane(weight, top, left, _ZERO, factors)
             for channel in range(3):
                 planes[channel * _PIXELS : (channel + 1) * _PIXELS] *= factors
-        for d in range(first[tile + 1] - begin - 1, -1, -1):
-            _gather_pair(alphas[at + d], rows[at + d], planes, sums[pair[begin + d]])
+        for d in range(first[tile + 1] - start - 1, -1, -1):
+            _gather_pair(alphas[at + d], rows[at + d], planes, sums[pair[start + d]])
 
 
 @njit(cache=True)

@@ -7,9 +7,9 @@ do not depend on the number of threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from backend.ops.kernel_threads import parallel_loop
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import (
     absolute,
     any_at_least,
@@ -33,21 +33,29 @@ from backend.ops.strokes.tiles_cpu import (
 )
 
 _PIXELS = TILE * TILE
-GROUPS = 64  # of tiles, which threads share: each has deep and shallow ones
+HANDS = 64  # that tiles are dealt to, by depth
 SUMS = SHAPE + 3  # of a pair: what alpha_derivative makes, and the colour
 _ZERO, _HALF, _ONE, _LEAST = np.float32(0), np.float32(0.5), np.float32(1), np.float32(1e-30)
 _LANES = np.arange(TILE, dtype=np.float32) + np.float32(0.5)
 
 
 def sort_strokes(boxes, height, width):
-    """bin_strokes, with the tiles that have any stroke, the deepest first: tiles, first, pair, stroke, own."""
+    """bin_strokes, and before it the tiles that have any stroke, deep and shallow ones mixed: threads take runs of them."""
     first, pair, stroke, own = bin_strokes(boxes, height, width)
     depth = np.diff(first)
     tiles = np.argsort(-depth, kind="stable")[: np.count_nonzero(depth)]
-    return tiles, first, pair, stroke, own
+    return np.concatenate([tiles[hand::HANDS] for hand in range(HANDS)]), first, pair, stroke, own
 
 
-@parallel_loop
+@njit(cache=True)
+def most_strokes(tiles, first):
+    """Of any of the tiles."""
+    most = 0
+    for tile in tiles:
+        most = max(most, first[tile + 1] - first[tile])
+    return most
+
+
 def paint(
     tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading, kept_alphas,
     kept_places, kept_rows, image, leaks,
@@ -57,16 +65,15 @@ def paint(
     labels float32 [H, W] and segments float32 [N], both of no elements where there are none. kept_alphas, kept_places [P,
     TILE TILE] and kept_rows [P, TILE]: what the way back needs, or of no elements. fading: as cover_tile has it.
     """
-    for group in prange(GROUPS):
-        _paint_group(
-            np.int64(group), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip,
-            softness, fading, kept_alphas, kept_places, kept_rows, image, leaks,
-        )  # fmt: skip
+    run_in_threads(
+        _paint_tiles, len(tiles), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments,
+        clip, softness, fading, kept_alphas, kept_places, kept_rows, image, leaks,
+    )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
-def _paint_group(
-    group, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading,
+@njit(cache=True, nogil=True, error_model="numpy")
+def _paint_tiles(
+    begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading,
     kept_alphas, kept_places, kept_rows, image, leaks,
 ):  # fmt: skip
     planes, label = np.empty(3 * _PIXELS, np.float32), np.empty(_PIXELS if labels.size else 0, np.float32)
@@ -75,7 +82,7 @@ def _paint_group(
     places = kept_places if keep else np.empty((1, _PIXELS), np.float32)
     rows = kept_rows if keep else np.empty((1, TILE), np.uint8)
     across = (image.shape[1] + TILE - 1) // TILE
-    for i in range(group, tiles.size, GROUPS):
+    for i in range(begin, end):
         tile = tiles[i]
         top, left = tile // across * TILE, tile % across * TILE
         load_tile(image, top, left, planes)
@@ -103,7 +110,6 @@ def blend(alphas, rows, color, planes):
                 store(planes, at, load_16(planes, at) * left + alpha * color[channel])
 
 
-@parallel_loop
 def gradients(
     tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading, kept_alphas,
     kept_places, kept_rows, canvas, wanted, leak, shapes, sums,
@@ -113,34 +119,33 @@ def gradients(
     canvas [H, W, 3] before the first stroke. kept_alphas ...: of paint; without elements they are computed again. shapes: whether
     more than the colours is asked for.
     """
-    for group in prange(GROUPS):
-        _gradients_of_group(
-            np.int64(group), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip,
-            softness, fading, kept_alphas, kept_places, kept_rows, canvas, wanted, leak, shapes, sums,
-        )  # fmt: skip
+    run_in_threads(
+        _gradients_of_tiles, len(tiles), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels,
+        segments, clip, softness, fading, kept_alphas, kept_places, kept_rows, canvas, wanted, leak, shapes, sums,
+    )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
-def _gradients_of_group(
-    group, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading,
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gradients_of_tiles(
+    begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading,
     kept_alphas, kept_places, kept_rows, canvas, wanted, leak, shapes, sums,
 ):  # fmt: skip
     planes, label = np.empty(3 * _PIXELS, np.float32), np.empty(_PIXELS if labels.size else 0, np.float32)
-    depth = first[tiles[group] + 1] - first[tiles[group]] if group < tiles.size else 0
+    depth = most_strokes(tiles[begin:end], first)
     befores = np.empty((depth, 3 * _PIXELS), np.float32)
     kept = kept_rows.size > 0
     alphas = kept_alphas if kept else np.empty((depth, _PIXELS), np.float32)
     places = kept_places if kept else np.empty((depth, _PIXELS), np.float32)
     rows = kept_rows if kept else np.empty((depth, TILE), np.uint8)
     across = (canvas.shape[1] + TILE - 1) // TILE
-    for i in range(group, tiles.size, GROUPS):
+    for i in range(begin, end):
         tile = tiles[i]
-        top, left, begin = tile // across * TILE, tile % across * TILE, first[tile]
-        at = begin if kept else 0
+        top, left, start = tile // across * TILE, tile % across * TILE, first[tile]
+        at = start if kept else 0
         load_tile(canvas, top, left, planes)
         load_labels(labels, top, left, label)
-        for d in range(first[tile + 1] - begin):
-            n = stroke[pair[begin + d]]
+        for d in range(first[tile + 1] - start):
+            n = stroke[pair[start + d]]
             if not kept:
                 cover_tile(
                     geometry[n], opacity[n], boxes[n], top, left, softness, segments[n] if labels.size else -_ONE,
@@ -149,8 +154,8 @@ def _gradients_of_group(
             befores[d] = planes
             blend(alphas[at + d], rows[at + d], color[n], planes)
         load_tile(wanted, top, left, planes)
-        for d in range(first[tile + 1] - begin - 1, -1, -1):
-            p = pair[begin + d]
+        for d in range(first[tile + 1] - start - 1, -1, -1):
+            p = pair[start + d]
             n = stroke[p]
             shape = shape_of(geometry[n], opacity[n], np.float32(top), np.float32(left))
             _pair_gradient(

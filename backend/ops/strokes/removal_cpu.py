@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from backend.ops.kernel_threads import parallel_loop
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import load_16, multiply_add, splat_16, store, total_in_halves
-from backend.ops.strokes.compositing_cpu import GROUPS, blend, sort_strokes
+from backend.ops.strokes.compositing_cpu import blend, most_strokes, sort_strokes
 from backend.ops.strokes.constants import TILE
 from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_plane, load_tile
 
@@ -23,39 +23,37 @@ def removal_costs(strokes, canvas, target, weight):
     return np.array([costs[own[n] : own[n + 1]].sum(dtype=np.float64) for n in range(len(own) - 1)], np.float32)
 
 
-@parallel_loop
 def _costs(
     tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, canvas, target, weight,
     costs,
 ):  # fmt: skip
-    for group in prange(GROUPS):
-        _costs_of_group(
-            np.int64(group), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip,
-            softness, canvas, target, weight, costs,
-        )  # fmt: skip
+    run_in_threads(
+        _costs_of_tiles, len(tiles), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments,
+        clip, softness, canvas, target, weight, costs,
+    )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
-def _costs_of_group(
-    group, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, canvas, target,
+@njit(cache=True, nogil=True, error_model="numpy")
+def _costs_of_tiles(
+    begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, canvas, target,
     weight, costs,
 ):  # fmt: skip
-    depth = first[tiles[group] + 1] - first[tiles[group]] if group < tiles.size else 0
+    depth = most_strokes(tiles[begin:end], first)
     alphas, rows = np.empty((depth, _PIXELS), np.float32), np.empty((depth, TILE), np.uint8)
     befores, places = np.empty((depth, 3 * _PIXELS), np.float32), np.empty(_PIXELS, np.float32)
     planes, aims = np.empty(3 * _PIXELS, np.float32), np.empty(3 * _PIXELS, np.float32)
     label = np.empty(_PIXELS if labels.size else 0, np.float32)
     shown, factors = np.empty(_PIXELS, np.float32), np.ones(_PIXELS, np.float32)
     across = (canvas.shape[1] + TILE - 1) // TILE
-    for i in range(group, tiles.size, GROUPS):
+    for i in range(begin, end):
         tile = tiles[i]
-        top, left, begin = tile // across * TILE, tile % across * TILE, first[tile]
+        top, left, start = tile // across * TILE, tile % across * TILE, first[tile]
         load_tile(canvas, top, left, planes)
         load_labels(labels, top, left, label)
         if weight.size:
             load_plane(weight, top, left, _ZERO, factors)
-        for d in range(first[tile + 1] - begin):
-            n = stroke[pair[begin + d]]
+        for d in range(first[tile + 1] - start):
+            n = stroke[pair[start + d]]
             cover_tile(
                 geometry[n], opacity[n], boxes[n], top, left, softness, segments[n] if labels.size else -_ONE, label,
                 clip, False, alphas[d], places, rows[d],
@@ -65,8 +63,8 @@ def _costs_of_group(
         load_tile(target, top, left, aims)
         planes -= aims
         hide_beyond(canvas.shape, top, left, shown)
-        for d in range(first[tile + 1] - begin - 1, -1, -1):
-            p = pair[begin + d]
+        for d in range(first[tile + 1] - start - 1, -1, -1):
+            p = pair[start + d]
             costs[p] = _pair_cost(color[stroke[p]], alphas[d], rows[d], befores[d], planes, factors, shown)
 
 
