@@ -19,19 +19,13 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 sort = sort_strokes  # for the op, which knows one kernel
 
 
-def gather(
-    tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, kept_alphas, kept_rows,
-    known, ground, wanted, weight, sums,
-):  # fmt: skip
+def gather(tiles, lists, strokes, kept, known, ground, wanted, weight, sums):
     """sums float32 [P, 3]: of each pair, its share of each pixel that shows times weight times (painting on ground - wanted).
 
-    ground, wanted [H, W, 3]; weight [H, W] or of no elements. kept_alphas [P, TILE TILE] and kept_rows [P, TILE] are filled, or
-    read where they are `known`; of no elements, alphas are computed every time.
+    tiles, lists and strokes: as the compositor has them. kept: alphas [P, TILE TILE] and rows [P, TILE] are filled, or read where
+    they are `known`; of no elements, alphas are computed every time. ground, wanted [H, W, 3]; weight [H, W] or of no elements.
     """
-    run_in_threads(
-        _gather_tiles, len(tiles), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments,
-        clip, softness, kept_alphas, kept_rows, known, ground, wanted, weight, sums,
-    )  # fmt: skip
+    run_in_threads(_gather_tiles, len(tiles), tiles, *lists, *strokes, *kept, known, ground, wanted, weight, sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -128,29 +128,27 @@ class _Twin:
         self.kernel = compositing_cpu
         self.canvas = as_array(scene.canvas)
         strokes = kernel_arrays(scene)
-        self.tiles, *self.lists = compositing_cpu.sort_strokes(strokes[3], *self.canvas.shape[:2])
+        self.tiles, *self.lists, self.own = compositing_cpu.sort_strokes(strokes[3], *self.canvas.shape[:2])
         self.strokes = (*strokes, fading)
         self.kept = NOTHING_KEPT
 
     def paint(self, *, keep: bool) -> tuple[Tensor, Tensor]:
-        first, pair, stroke, _ = self.lists
+        count = len(self.lists[1])
         if keep:
-            self.kept = BUFFERS.take(len(pair))
-        image, leaks = self.canvas.copy(), np.zeros(len(pair), np.float32)
-        self.kernel.paint(self.tiles, first, pair, stroke, *self.strokes, *self.kept, image, leaks)
+            self.kept = BUFFERS.take(count)
+        image, leaks = self.canvas.copy(), np.zeros(count, np.float32)
+        self.kernel.paint(self.tiles, self.lists, self.strokes, self.kept, image, leaks)
         return torch.from_numpy(image), torch.tensor(leaks.sum(dtype=np.float64), dtype=torch.float32)
 
     def gradients(self, image: Tensor, leak: Tensor, *, shapes: bool) -> tuple[Tensor | None, Tensor | None, Tensor]:
-        first, pair, stroke, own = self.lists
-        sums = np.zeros((len(pair), self.kernel.SUMS), np.float32)
+        sums = np.zeros((len(self.lists[1]), self.kernel.SUMS), np.float32)
         kept, self.kept = self.kept, NOTHING_KEPT  # a second way back computes again
         self.kernel.gradients(
-            self.tiles, first, pair, stroke, *self.strokes, *kept, self.canvas, as_array(image), np.float32(leak), shapes,
-            sums,
-        )  # fmt: skip
+            self.tiles, self.lists, self.strokes, kept, self.canvas, as_array(image), np.float32(leak), shapes, sums
+        )
         BUFFERS.give_back(kept)
-        by_shape, by_color = (np.empty((len(own) - 1, width), np.float32) for width in (10, 3))
-        self.kernel.add_up(sums, own, by_shape, by_color)
+        by_shape, by_color = (np.empty((len(self.own) - 1, width), np.float32) for width in (10, 3))
+        self.kernel.add_up(sums, self.own, by_shape, by_color)
         made = torch.from_numpy(by_shape)
         return (made[:, :8] if shapes else None), (made[:, 8:] if shapes else None), torch.from_numpy(by_color)
 

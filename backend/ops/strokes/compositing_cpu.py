@@ -56,19 +56,14 @@ def most_strokes(tiles, first):
     return most
 
 
-def paint(
-    tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading, kept_alphas,
-    kept_places, kept_rows, image, leaks,
-):  # fmt: skip
+def paint(tiles, lists, strokes, kept, image, leaks):
     """Paint the strokes on image [H, W, 3] in place; leaks float32 [P] gets each pair's.
 
-    labels float32 [H, W] and segments float32 [N], both of no elements where there are none. kept_alphas, kept_places [P,
-    TILE TILE] and kept_rows [P, TILE]: what the way back needs, or of no elements. fading: as cover_tile has it.
+    tiles and lists (first, pair, stroke): of sort_strokes. strokes: kernel_arrays of the op, labels float32 [H, W] and segments [N]
+    being of no elements where there are none; and fading, as cover_tile has it. kept: alphas and places [P, TILE TILE], rows
+    [P, TILE] for the way back, or of no elements.
     """
-    run_in_threads(
-        _paint_tiles, len(tiles), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments,
-        clip, softness, fading, kept_alphas, kept_places, kept_rows, image, leaks,
-    )  # fmt: skip
+    run_in_threads(_paint_tiles, len(tiles), tiles, *lists, *strokes, *kept, image, leaks)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -110,19 +105,13 @@ def blend(alphas, rows, color, planes):
                 store(planes, at, load_16(planes, at) * left + alpha * color[channel])
 
 
-def gradients(
-    tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading, kept_alphas,
-    kept_places, kept_rows, canvas, wanted, leak, shapes, sums,
-):  # fmt: skip
+def gradients(tiles, lists, strokes, kept, canvas, wanted, leak, shapes, sums):
     """sums float32 [P, SUMS] of each pair, from dL/dimage `wanted` [H, W, 3] and dL/dleak `leak`.
 
-    canvas [H, W, 3] before the first stroke. kept_alphas ...: of paint; without elements they are computed again. shapes: whether
-    more than the colours is asked for.
+    canvas [H, W, 3] before the first stroke. kept: by paint; what has no elements is computed again. shapes: whether more than the
+    colours is asked for.
     """
-    run_in_threads(
-        _gradients_of_tiles, len(tiles), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels,
-        segments, clip, softness, fading, kept_alphas, kept_places, kept_rows, canvas, wanted, leak, shapes, sums,
-    )  # fmt: skip
+    run_in_threads(_gradients_of_tiles, len(tiles), tiles, *lists, *strokes, *kept, canvas, wanted, leak, shapes, sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -19,18 +19,8 @@ def removal_costs(strokes, canvas, target, weight):
     """float32 [N]. strokes: kernel_arrays of the compositing op; weight [H, W] or of no elements."""
     tiles, first, pair, stroke, own = sort_strokes(strokes[3], canvas.shape[0], canvas.shape[1])
     costs = np.zeros(len(pair), np.float32)
-    _costs(tiles, first, pair, stroke, *strokes, canvas, target, weight, costs)
+    run_in_threads(_costs_of_tiles, len(tiles), tiles, first, pair, stroke, *strokes, canvas, target, weight, costs)
     return np.array([costs[own[n] : own[n + 1]].sum(dtype=np.float64) for n in range(len(own) - 1)], np.float32)
-
-
-def _costs(
-    tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, canvas, target, weight,
-    costs,
-):  # fmt: skip
-    run_in_threads(
-        _costs_of_tiles, len(tiles), tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments,
-        clip, softness, canvas, target, weight, costs,
-    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
