@@ -67,7 +67,7 @@ def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> d
     job.step(0, 1000, "reading the strokes")
     shape = tuple(int(saved.attributes[f"canvas_{side}_px"]) for side in ("height", "width"))
     strokes = from_columns(as_tensor(saved.values, job.device), (shape[0], shape[1]))
-    canvas = _canvas(params, inputs["canvas"], (shape[0], shape[1]), None, job.device)
+    canvas = _canvas(params, inputs["canvas"], (shape[0], shape[1]), saved, job.device)
     job.step(100, 1000, "drawing the painting")
     return output.arrays(strokes, canvas, output.Finish(params.scale))
 
@@ -108,9 +108,9 @@ def _segments(params: PaintParams, inputs: Mapping[str, Any], shape: tuple[int, 
 
 
 def _canvas(
-    params: PaintParams, given: Array | None, shape: tuple[int, int], picture: Tensor | None, device: torch.device
+    params: PaintParams, given: Array | None, shape: tuple[int, int], picture: Tensor | Array, device: torch.device
 ) -> Tensor:
-    """What is painted on [H, W, 3], encoded."""
+    """What is painted on [H, W, 3], encoded. picture: what is painted, or saved strokes, which know their canvas."""
     if given is not None:
         if given.values.shape[:2] != shape:
             raise InvalidInput(
@@ -119,10 +119,12 @@ def _canvas(
                 field="canvas",
             )
         return _encoded(given, device)
-    if params.canvas_color == "average" and picture is not None:
-        color = picture.cpu().numpy().mean((0, 1), dtype=np.float64)
-    else:
+    if params.canvas_color != "average":
         color = np.full(3, 1.0 if params.canvas_color == "white" else 0.0)
+    elif isinstance(picture, Array):
+        color = np.array(picture.attributes.get("canvas_color", (0.0, 0.0, 0.0)))
+    else:
+        color = picture.cpu().numpy().mean((0, 1), dtype=np.float64)
     return torch.from_numpy(color.astype(np.float32)).to(device).expand(*shape, 3).contiguous()
 
 

@@ -31,11 +31,17 @@ def arrays(strokes: Strokes, canvas: Tensor, finish: Finish) -> dict[str, Array]
     size = (canvas.shape[0], canvas.shape[1])
     columns = to_columns(strokes, size)
     painting = drawn(columns, canvas, finish)
-    attributes = {"canvas_width_px": size[1], "canvas_height_px": size[0]}
+    attributes = {"canvas_width_px": size[1], "canvas_height_px": size[0], **plain_color(canvas)}
     return {
         "painting": Array(COLOR_IMAGE, linear(painting)),
         "strokes": Array(STROKES, columns.cpu().numpy(), attributes),
     }
+
+
+def plain_color(canvas: Tensor) -> dict[str, list[float]]:
+    """The attribute of strokes that says what they are painted on, where a canvas [H, W, 3] has one colour."""
+    color = canvas[0, 0]
+    return {"canvas_color": [float(value) for value in color]} if bool((canvas == color).all()) else {}
 
 
 def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> Tensor:
