@@ -103,6 +103,7 @@ def test_a_render_is_painted_with_its_own_segments() -> None:
     assert order_of(strokes, "segment") == belongs.ravel().tolist()
 
 
+@pytest.mark.any_version
 def test_an_operator_takes_the_view_by_name() -> None:
     red_cube_in_view()
     bpy.ops.render.render()
@@ -146,6 +147,7 @@ def test_impasto_is_a_raised_canvas_that_light_falls_on() -> None:
     assert paintings.strokes_of(item).hide_render
 
 
+@pytest.mark.any_version
 def test_a_large_relief_is_raised_by_the_means_of_its_pixels(monkeypatch) -> None:
     monkeypatch.setattr(impasto, "MOST_PX", 16)
     settings().from_image.source, settings().from_image.image = "IMAGE", picture(columns=40, rows=32)
@@ -250,6 +252,7 @@ def test_charts_are_segments_and_a_terrains_classes_are() -> None:
     assert (surface_colors.segments(terrain, read, depsgraph).values == values).all()
 
 
+@pytest.mark.any_version
 def test_what_wears_no_picture_is_refused_in_the_panel() -> None:
     settings().from_image.source = "SURFACE"
     bpy.ops.mesh.primitive_cube_add()
