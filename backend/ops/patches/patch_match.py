@@ -13,6 +13,7 @@ another size.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ MEAN_WEIGHT = 0.1  # of a difference in mean height: a landform may be used high
 DRAWS = 5
 MOST_OVERUSE = 8.0  # times its share: what is used more often costs no more
 NO_PENALTY = np.empty((0, 0), np.float32)  # what the kernel takes for None
+NOT_PACKED = np.empty(0, np.float32)
 SEPARATOR = 1e3  # a row of it between pooled exemplars, in deviations: no patch across it is ever the nearest
 
 
@@ -52,6 +54,21 @@ class Atlas:
     zones: Tensor
     mean_weight: float = MEAN_WEIGHT
     evenness: float = 0.0
+
+    @functools.cached_property
+    def packed(self) -> np.ndarray:
+        """On the CPU: the values as the kernel wants them where a difference in mean counts as any other; else nothing."""
+        from backend.ops.patches import patch_distance_cpu
+
+        if self.mean_weight != 1.0:
+            return NOT_PACKED
+        return patch_distance_cpu.packed_atlas(self.values.numpy())
+
+    @functools.cached_property
+    def variance(self) -> float:
+        """Of a pixel of the exemplars, all of its channels together."""
+        inside = self.values[:, (self.values < SEPARATOR).all(0)]
+        return sum(variance(channel) for channel in inside)
 
     @staticmethod
     def of(groups: Sequence[Sequence[Tensor]], mean_weight: float = MEAN_WEIGHT, evenness: float = 0.0) -> Atlas:
@@ -147,7 +164,7 @@ def improve(
         new = patch_match_cpu.improve(
             stack.numpy(), field.atlas.values.numpy(), field.y.numpy(), field.x.numpy(), field.atlas.zones.numpy(),
             field.groups.numpy(), field.stride, np.float32(field.atlas.mean_weight),
-            NO_PENALTY if penalty is None else penalty.numpy(), seed, jump, DRAWS, radius,
+            NO_PENALTY if penalty is None else penalty.numpy(), seed, jump, DRAWS, radius, field.atlas.packed,
         )  # fmt: skip
         return torch.from_numpy(new[0]), torch.from_numpy(new[1])
     return plain.improve(
@@ -169,12 +186,22 @@ def usage_penalty(field: Field) -> Tensor:
     used = torch.bincount(place, minlength=rows * columns).view(rows, columns).float()
     fair = torch.zeros_like(used)
     for group, (y0, y1, x0, x1) in enumerate(atlas.zones.tolist()):
-        count = (field.groups == group).sum()
-        fair[y0 : y1 + 1, x0 : x1 + 1] += count / ((y1 + 1 - y0) * (x1 + 1 - x0))
-    around = [F.avg_pool2d(values[None, None], PATCH, 1, PATCH // 2)[0, 0] for values in (used, fair)]
-    over = (around[0] / around[1].clamp_min(1e-12) - 1.0).clamp(0.0, MOST_OVERUSE)
-    inside = atlas.values[:, (atlas.values < SEPARATOR).all(0)]
-    return over * (atlas.evenness * PATCH**2 * sum(variance(channel) for channel in inside))
+        share = (field.groups == group).sum() / ((y1 + 1 - y0) * (x1 + 1 - x0))
+        fair += share * _windows_in(y0, y1, rows, used)[:, None] * _windows_in(x0, x1, columns, used)
+    over = (_window_sums(used) / fair.clamp_min(1e-12)).sub_(1.0).clamp_(0.0, MOST_OVERUSE)
+    return over.mul_(atlas.evenness * PATCH**2 * atlas.variance)
+
+
+def _windows_in(first: int, last: int, count: int, like: Tensor) -> Tensor:
+    """How many of first..last lie within half a patch of each place 0..count - 1."""
+    place, half = torch.arange(count, device=like.device), PATCH // 2
+    return ((place + half).clamp_max(last) - (place - half).clamp_min(first) + 1).clamp_min(0).to(like.dtype)
+
+
+def _window_sums(counts: Tensor) -> Tensor:
+    """Sums of whole numbers [A, B] over 7 x 7 about each place."""
+    rows = F.avg_pool2d(counts[None, None], (PATCH, 1), 1, (PATCH // 2, 0), divisor_override=1)
+    return F.avg_pool2d(rows, (1, PATCH), 1, (0, PATCH // 2), divisor_override=1)[0, 0]
 
 
 def vote(image: Tensor, field: Field, *, impl: Impl = "auto") -> Tensor:
