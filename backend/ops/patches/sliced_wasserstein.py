@@ -31,8 +31,10 @@ TARGET_BINS = 4096
 QUANTILES = 2048
 ENOUGH_PX = 60000  # of an exemplar, to know its quantiles
 MARGIN = 0.3  # the table reaches this share of the target's span beyond each of its ends
+MOST_KEPT = 2**22  # projections that are kept from one pass to the next
 NO_LABELS = np.empty((0, 0), np.uint8)  # what the kernels take for None
 NO_WEIGHTS = np.empty((0, 0), np.float32)
+NOT_KEPT = np.empty((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,23 @@ class FilterBank:
     scale: Tensor  # [K] bins per unit
 
 
-def measure(exemplars: Sequence[Tensor], filters: Tensor, *, impl: Impl = "auto") -> FilterBank:
+def measure(
+    exemplars: Sequence[Tensor], filters: Tensor, *, all_extremes: bool = True, impl: Impl = "auto"
+) -> FilterBank:
     """The quantiles of the patches of exemplars [h, w] or [C, h, w] float32, pooled, from a histogram of TARGET_BINS bins between
-    their extremes; of large ones on some of their rows, for a few 10000 patches tell as much as all. filters [K, C, 7, 7]."""
+    their extremes; of large ones on some of their rows, for a few 10000 patches tell as much as all. filters [K, C, 7, 7].
+
+    all_extremes: extremes are looked for on all rows, which takes longer than everything else, or on the same rows.
+    """
     exemplars = [_stack(exemplar) for exemplar in exemplars]
     steps = [max(1, exemplar[0].numel() // ENOUGH_PX) for exemplar in exemplars]
     filters = filters.to(exemplars[0].device)
     if choose(impl, filters.device) == "cpu":
-        return _measure_cpu(exemplars, filters, steps)
-    extents = [plain.projection_extent(exemplar, filters) for exemplar in exemplars]
+        return _measure_cpu(exemplars, filters, steps, all_extremes)
+    extents = [
+        plain.projection_extent(exemplar, filters, 1 if all_extremes else step)
+        for exemplar, step in zip(exemplars, steps, strict=True)
+    ]
     low = torch.stack([extent[0] for extent in extents]).amin(0)
     span = (torch.stack([extent[1] for extent in extents]).amax(0) - low).clamp_min(1e-6)
     scale = TARGET_BINS / span
@@ -71,6 +81,7 @@ def ascent(
     *,
     row_first: int = 0,
     row_step: int = 1,
+    moved_step: int = 1,
     labels: Tensor | None = None,
     label: int = 0,
     weight: Tensor | None = None,
@@ -79,27 +90,23 @@ def ascent(
 ) -> Tensor:
     """-dL/dx of the image's shape, added to `out` where given.
 
-    row_first, row_step: the image's own distribution is counted on every row_step-th row of patches. labels [H, W] uint8,
+    row_first, row_step: the image's own distribution is counted on every row_step-th row of patches. moved_step: every
+    moved_step-th row is moved, from row_first % moved_step on: over some steps with rising row_first as good as all rows at each,
+    since rows of patches overlap. labels [H, W] uint8,
     label: counted where the patch's centre has that label. weight [H, W]: a factor for each patch, at its centre.
     """
     out = torch.zeros_like(image) if out is None else out
     stack, made = _stack(image), _stack(out)
     if choose(impl, image.device) == "cpu":
-        from backend.ops.patches import sliced_wasserstein_cpu as kernel
-
-        values, filters, low, scale = stack.numpy(), bank.filters.numpy(), bank.low.numpy(), bank.scale.numpy()
-        at = NO_LABELS if labels is None else labels.numpy()
-        counts = kernel.projection_histogram(values, filters, low, scale, BINS, row_first, row_step, at, label)
-        table = kernel.transport_table(counts, bank.quantiles.numpy(), low, scale)
-        kernel.add_gradient(
-            values, filters, low, scale, table, NO_WEIGHTS if weight is None else weight.numpy(), made.numpy()
-        )
+        _add_ascent_cpu(stack, bank, row_first, row_step, moved_step, labels, label, weight, made)
         return out
     counts = plain.projection_histogram(
-        stack, bank.filters, bank.low, bank.scale, BINS, row_first, row_step, labels, label
+        stack, bank.filters, bank.low, bank.scale, BINS, row_first % row_step, row_step, labels, label
     )
     table = plain.transport_table(counts, bank.quantiles, bank.low, bank.scale)
-    plain.add_gradient(stack, bank.filters, bank.low, bank.scale, table, weight, made)
+    plain.add_gradient(
+        stack, bank.filters, bank.low, bank.scale, table, weight, row_first % moved_step, moved_step, made
+    )
     return out
 
 
@@ -108,24 +115,49 @@ def _stack(image: Tensor) -> Tensor:
     return image[None] if image.dim() == 2 else image
 
 
-def _measure_cpu(exemplars: Sequence[Tensor], filters: Tensor, steps: Sequence[int]) -> FilterBank:
-    from backend.ops.patches import sliced_wasserstein_cpu as kernel
+def _add_ascent_cpu(
+    image: Tensor,
+    bank: FilterBank,
+    row_first: int,
+    row_step: int,
+    moved_step: int,
+    labels: Tensor | None,
+    label: int,
+    weight: Tensor | None,
+    out: Tensor,
+) -> None:
+    from backend.ops.patches import projection_cpu, sliced_wasserstein_cpu
+
+    values, filters, low, scale = image.numpy(), bank.filters.numpy(), bank.low.numpy(), bank.scale.numpy()
+    if row_step == moved_step == 1 and labels is None and len(filters) * values[0].size <= MOST_KEPT:
+        projected = projection_cpu.projections(values, filters, 1)  # once for both passes
+        counts = projection_cpu.histogram(projected, low, scale, BINS)
+    else:
+        projected, at = NOT_KEPT, NO_LABELS if labels is None else labels.numpy()
+        counts = projection_cpu.projection_histogram(
+            values, filters, low, scale, BINS, row_first % row_step, row_step, at, label
+        )
+    table = sliced_wasserstein_cpu.transport_table(counts, bank.quantiles.numpy(), low, scale)
+    factors = NO_WEIGHTS if weight is None else weight.numpy()
+    sliced_wasserstein_cpu.add_gradient(
+        values, filters, low, scale, table, factors, row_first % moved_step, moved_step, projected, out.numpy()
+    )
+
+
+def _measure_cpu(exemplars: Sequence[Tensor], filters: Tensor, steps: Sequence[int], all_extremes: bool) -> FilterBank:
+    from backend.ops.patches import projection_cpu as kernel
 
     maps, bank = [exemplar.numpy() for exemplar in exemplars], filters.numpy()
-    extents = [kernel.projection_extent(values, bank) for values in maps]
+    parts = [kernel.projections(values, bank, step) for values, step in zip(maps, steps, strict=True)]
+    extents = [
+        kernel.projection_extent(values, bank) if all_extremes and step > 1 else kernel.extent(part)
+        for values, part, step in zip(maps, parts, steps, strict=True)
+    ]
     low = np.min([extent[0] for extent in extents], axis=0)
     span = np.maximum(np.max([extent[1] for extent in extents], axis=0) - low, np.float32(1e-6))
     scale = (TARGET_BINS / span).astype(np.float32)
-    counts = sum(
-        kernel.projection_histogram(values, bank, low, scale, TARGET_BINS, 0, step, NO_LABELS, 0).astype(np.int64)
-        for values, step in zip(maps, steps, strict=True)
-    )
-    levels = np.linspace(0.0, 1.0, QUANTILES)
-    edges = np.arange(TARGET_BINS + 1) / TARGET_BINS
-    quantiles = np.empty((len(bank), QUANTILES), np.float32)
-    for k, row in enumerate(np.asarray(counts)):
-        below = np.concatenate(([0], np.cumsum(row))) / row.sum()
-        quantiles[k] = low[k] + span[k] * np.interp(levels, below, edges)
+    counts = sum(kernel.histogram(part, low, scale, TARGET_BINS).astype(np.int64) for part in parts)
+    quantiles = kernel.quantiles(np.asarray(counts), low, span, QUANTILES)
     table_low = (low - MARGIN * span).astype(np.float32)
     table_scale = (BINS / ((1 + 2 * MARGIN) * span)).astype(np.float32)
     return FilterBank(filters, *(torch.from_numpy(values) for values in (quantiles, table_low, table_scale)))

@@ -24,9 +24,9 @@ def project(image: Tensor, filters: Tensor) -> Tensor:
         return F.conv2d(image[None], filters)[0]
 
 
-def projection_extent(image: Tensor, filters: Tensor) -> tuple[Tensor, Tensor]:
-    """Lowest and highest projection on each filter, two [K]."""
-    parts = [project(image, filters[some]).flatten(1).aminmax(dim=1) for some in _some(image, filters)]
+def projection_extent(image: Tensor, filters: Tensor, row_step: int = 1) -> tuple[Tensor, Tensor]:
+    """Lowest and highest projection on each filter, two [K], of every row_step-th row of patches."""
+    parts = [project(image, filters[some])[:, ::row_step].flatten(1).aminmax(dim=1) for some in _some(image, filters)]
     return torch.cat([part.min for part in parts]), torch.cat([part.max for part in parts])
 
 
@@ -88,11 +88,19 @@ def transport_table(counts: Tensor, target: Tensor, low: Tensor, scale: Tensor) 
 
 
 def add_gradient(
-    image: Tensor, filters: Tensor, low: Tensor, scale: Tensor, table: Tensor, weight: Tensor | None, out: Tensor
+    image: Tensor,
+    filters: Tensor,
+    low: Tensor,
+    scale: Tensor,
+    table: Tensor,
+    weight: Tensor | None,
+    row_first: int,
+    row_step: int,
+    out: Tensor,
 ) -> None:
     """out [C, H, W] += sum over filters and patches of weight * displacement * filter.
 
-    weight [H, W] holds a factor for each patch, at its centre.
+    weight [H, W] holds a factor for each patch, at its centre. Of patches, every row_step-th row from row_first on is taken.
     """
     top = (table.shape[1] - 1) * (1.0 - 1e-6)
     for some in _some(image, filters):
@@ -103,6 +111,10 @@ def add_gradient(
         moved = (left + (place - bins) * (right - left)).view_as(projections)
         if weight is not None:
             moved = moved * weight[HALF:-HALF, HALF:-HALF]
+        if row_step > 1:
+            taken = torch.zeros_like(moved)
+            taken[:, row_first::row_step] = moved[:, row_first::row_step]
+            moved = taken
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             gathered = F.conv_transpose2d(moved[None], filters[some])[0]
         out += gathered

@@ -48,7 +48,7 @@ def test_plain_form_equals_kernel(rows: int, columns: int, power: float, device:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("options", ["labels", "weight", "rows", "all", "label without a pixel"])
+@pytest.mark.parametrize("options", ["labels", "weight", "rows", "moved rows", "all", "label without a pixel"])
 def test_plain_form_heeds_labels_weights_and_rows_as_the_kernel(options: str, device: str) -> None:
     bank, height = bank_of(terrain(90, 70, 1), 24), terrain(120, 160, 2, sigma=1.0)
     labels = torch.zeros(height.shape, dtype=torch.uint8)
@@ -62,6 +62,8 @@ def test_plain_form_heeds_labels_weights_and_rows_as_the_kernel(options: str, de
         given |= {"weight": torch.rand(height.shape, generator=torch.Generator().manual_seed(1))}
     if options in ("rows", "all"):
         given |= {"row_first": 2, "row_step": 4}
+    if options in ("moved rows", "all"):
+        given |= {"row_first": 5, "moved_step": 3}
     fused = sw.ascent(height, bank, impl="cpu", **given)
     there = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in given.items()}
     plain = sw.ascent(height.to(device), to(bank, device), impl="plain", **there).cpu()
@@ -88,6 +90,39 @@ def test_patches_of_several_channels(channels: int, device: str) -> None:
     scale = float(fused.norm()) * float(np.linalg.norm(direction))
     wanted = -float(np.sum(fused.double().numpy() * direction))
     assert (losses[0] - losses[1]) / (2 * epsilon) == pytest.approx(wanted, abs=0.01 * scale)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_rows_moved_in_turns_make_up_a_step_on_all_of_them(channels: int) -> None:
+    exemplar = torch.stack([terrain(70, 60, n) for n in range(channels)])
+    image = torch.stack([terrain(75, 300, 20 + n, sigma=1.0) for n in range(channels)])
+    bank = sw.measure([exemplar], random_filters(4, torch.Generator().manual_seed(0), channels=channels))
+    whole, parts = sw.ascent(image, bank), torch.zeros_like(image)
+    for first in range(3):
+        one = sw.ascent(image, bank, row_first=first, moved_step=3)
+        assert not torch.equal(one, whole)
+        parts += one
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-5 * float(whole.abs().max()))
+
+
+def test_projections_that_are_kept_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.stack([terrain(60, 70, n, sigma=1.0) for n in range(3)])
+    exemplar = torch.stack([terrain(50, 60, 9 + n) for n in range(3)])
+    bank = sw.measure([exemplar], random_filters(6, torch.Generator().manual_seed(0), channels=3))
+    kept = sw.ascent(image, bank)
+    monkeypatch.setattr(sw, "MOST_KEPT", 0)
+    assert sw.ascent(image, bank).numpy().tobytes() == kept.numpy().tobytes()
+
+
+@pytest.mark.parametrize("impl", ["cpu", "plain"])
+def test_extremes_of_some_rows_are_within_those_of_all(impl: Impl) -> None:
+    """Of an exemplar so large that its histograms leave out rows, and quantiles agree but for the very ends."""
+    exemplar, filters = terrain(450, 400, 1), random_filters(4, torch.Generator().manual_seed(2))
+    every = sw.measure([exemplar], filters, impl=impl)
+    some = sw.measure([exemplar], filters, all_extremes=False, impl=impl)
+    assert bool((some.quantiles[:, 0] >= every.quantiles[:, 0]).all())
+    assert bool((some.quantiles[:, -1] < every.quantiles[:, -1]).any())
+    assert float((some.quantiles - every.quantiles).abs()[:, 20:-20].max()) < 0.01
 
 
 @pytest.mark.parametrize("device", DEVICES)
