@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.ops.mixing import limit, mixed
 from shared.material_maps import COLORS
 from shared.srgb import linear_to_srgb, srgb_to_linear
 
 COLOR_SHARE, OTHER_SHARE = 1.0, 0.35  # deviation of a map, all of its channels together
 EVENING = 0.3  # how far weak axes are made as strong as the first: 0 not at all, 1 fully
 LEAST_DEVIATION = 1e-4  # of a channel that says something
-STRIP_ROWS = 128  # taken at a time: a large texture fills the memory
 
 Maps = Mapping[str, np.ndarray]  # by name [H, W, channels] float32
 
@@ -67,11 +67,12 @@ class Channels:
     def encode(self, maps: Maps) -> Tensor:
         """[C, H, W] float32."""
         values = _values(maps, self.names)
-        return _mixed(self.mixing, values - self.mean[:, None, None])
+        return mixed(self.mixing, values - self.mean[:, None, None])
 
     def decode(self, channels: Tensor) -> dict[str, np.ndarray]:
         """Maps [H, W, channels] float32 of channels [C, H, W], within the range of the samples' values."""
-        values = self._values_within(channels.cpu())
+        mean, low, high = (bound[:, None, None] for bound in (self.mean, self.low, self.high))
+        values = torch.minimum(torch.maximum(mixed(self.inverse, channels.cpu()).add_(mean), low), high)
         maps, start = {}, 0
         for name in self.names:
             count = 2 if name == "normal" else 3 if name in COLORS else 1
@@ -84,14 +85,8 @@ class Channels:
 
         What is first cut to that range when all is done shifts the mean of a texture with many dark or bright places.
         """
-        for rows in channels.split(STRIP_ROWS, dim=1):
-            values = self._values_within(rows)
-            rows.copy_(_mixed(self.mixing, values.sub_(self.mean.to(values.device)[:, None, None])))
+        limit(channels, self.mixing, self.inverse, self.mean, self.low, self.high)
         return channels
-
-    def _values_within(self, channels: Tensor) -> Tensor:
-        mean, low, high = (bound.to(channels.device)[:, None, None] for bound in (self.mean, self.low, self.high))
-        return torch.minimum(torch.maximum(_mixed(self.inverse, channels).add_(mean), low), high)
 
 
 def _values(maps: Maps, names: Sequence[str]) -> Tensor:
@@ -119,16 +114,6 @@ def _decoded(name: str, values: np.ndarray) -> np.ndarray:
     values = values / np.sqrt(np.maximum(flat / 0.998, 1.0))  # a normal that lies flat has no height
     up = np.sqrt(np.maximum(1.0 - np.square(values).sum(axis=2, keepdims=True), 1e-6))
     return np.concatenate([values, up], axis=2).astype(np.float32)
-
-
-def _mixed(matrix: Tensor, values: Tensor) -> Tensor:
-    """[n, H, W] of a matrix [n, m] and values [m, H, W], added one by one: a library's product may differ with its threads."""
-    made = torch.zeros(len(matrix), *values.shape[1:], device=values.device)
-    for row, weights in zip(made, matrix.tolist(), strict=True):
-        for weight, layer in zip(weights, values, strict=True):
-            if weight:
-                row.add_(layer, alpha=weight)
-    return made
 
 
 def _covariance(values: Tensor) -> Tensor:

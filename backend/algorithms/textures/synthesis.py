@@ -73,11 +73,12 @@ def synthesize(
     costs = np.cumsum(
         [0.0, *(plan.steps(area, settings.steps) * area for plan, area in zip(plans, areas, strict=True))]
     )
+    filters = {plan: plan.drawn(len(samples[0][0]), generator) for plan in dict.fromkeys(plans)}
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
     image, field = None, None
     for number, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
         at_level = [[_scaled(part, ratio) for part in parts] for parts in samples]
-        level = _Level(at_level, nearest(labels, size), ratio, plans[number], settings, generator, number)
+        level = _Level(at_level, nearest(labels, size), ratio, plans[number], settings, filters[plans[number]], number)
         image = level.beginning(generator) if image is None else resize(image, size, antialias=False).contiguous()
         if number < matched:
             field = level.field(field, ratio / ratios[number - 1] if number else 1.0, rng)
@@ -106,14 +107,15 @@ class _Level:
         ratio: float,
         plan: transport.Plan,
         settings: Settings,
-        generator: torch.Generator,
+        filters: Sequence[Tensor],
         number: int,
     ) -> None:
         self._samples, self._number = samples, number
         self._labels, self._pixels, self._wraps = labels, labels.numel(), settings.wraps
         self._plan, self._steps = plan, plan.steps(self._pixels, settings.steps)
+        self._moved_step = 1 if self._pixels <= transport.MIDDLE_PX else 2
         self._atlas = patch_match.Atlas.of(samples, mean_weight=1.0, evenness=EVENNESS)
-        self._banks = plan.measured(samples, self._steps, generator)
+        self._banks = plan.measured(samples, self._steps, filters)
         self._centres: Tensor | None = None
         self._shares: list[Tensor | None] = [None]
         if len(samples) > 1:  # labels and shares belong to patches by their centres
@@ -175,10 +177,11 @@ class _Level:
         """The way down [C, H, W] on the distance between patches, on one bank of filters."""
         around = torus.continued(image, self._wraps)
         direction = torch.zeros_like(around)
+        row_first = step + step // len(self._banks)  # so that a bank sees other rows at its next turn
         for source, share in enumerate(self._shares):
             sliced_wasserstein.ascent(
-                around, self._banks[step % len(self._banks)][source], row_first=step % row_step, row_step=row_step,
-                labels=self._centres, label=source, weight=share, out=direction,
+                around, self._banks[step % len(self._banks)][source], row_first=row_first, row_step=row_step,
+                moved_step=self._moved_step, labels=self._centres, label=source, weight=share, out=direction,
             )  # fmt: skip
         return torus.folded(direction, self._wraps)
 

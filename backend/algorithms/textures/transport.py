@@ -42,20 +42,27 @@ class Plan:
     long: bool = False
     more: float = 1.0
     least: float = 0.5
+    most: float = 4.0
 
     def steps(self, pixels: int, steps: int) -> int:
-        """More steps where they are cheap: four times as many at the smallest levels; the largest only refine."""
-        return max(1, round(self.more * steps * min(max(math.sqrt(MIDDLE_PX / pixels), self.least), 4.0)))
+        """More steps where they are cheap, up to `most` times as many at the smallest levels; the largest only refine."""
+        return max(1, round(self.more * steps * min(max(math.sqrt(MIDDLE_PX / pixels), self.least), self.most)))
 
-    def measured(self, samples: Sequence[Sequence[Tensor]], steps: int, generator: torch.Generator) -> Banks:
+    def drawn(self, channels: int, generator: torch.Generator) -> list[Tensor]:
+        """The filters of all banks; every level looks along the same ones."""
+        drawn = [filter_bank.random_filters(self.filters, generator, channels=channels) for _ in range(self.banks)]
+        every = self.sharpen_every
+        return [
+            filter_bank.sharpened(filters, SHARPEN) if every and number % every == every - 1 else filters
+            for number, filters in enumerate(drawn)
+        ]
+
+    def measured(self, samples: Sequence[Sequence[Tensor]], steps: int, drawn: Sequence[Tensor]) -> Banks:
         """The same filters for all sources, each source's patches seen through them."""
-        banks = []
-        for number in range(min(self.banks, steps)):
-            filters = filter_bank.random_filters(self.filters, generator, channels=len(samples[0][0]))
-            if number % self.sharpen_every == self.sharpen_every - 1:
-                filters = filter_bank.sharpened(filters, SHARPEN)
-            banks.append([sliced_wasserstein.measure(parts, filters) for parts in samples])
-        return banks
+        return [
+            [sliced_wasserstein.measure(parts, filters, all_extremes=False) for parts in samples]
+            for filters in drawn[:steps]
+        ]
 
     def mover(self, image: Tensor, wraps: torus.Wraps) -> Mover:
         return LongSteps(image, wraps, self.filters) if self.long else ShortSteps(image)
@@ -70,11 +77,12 @@ class ShortSteps:
     """Adam, its rate falling to LAST_RATE of the first."""
 
     def __init__(self, image: Tensor) -> None:
-        self._adam = Adam([image], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR)
+        self._adam = Adam([image.flatten(0, 1)], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR, patch=1)
 
     def move(self, image: Tensor, direction: Tensor, done: float) -> None:
         """In place; done 0..1: the share of the level's steps before this one."""
-        self._adam.step([image], [direction], RATE * (1 - (1 - LAST_RATE) * done))
+        rows = image.flatten(0, 1)  # of all channels: the fused step takes a map
+        self._adam.step([rows], [direction.flatten(0, 1)], RATE * (1 - (1 - LAST_RATE) * done))
 
 
 class LongSteps:

@@ -8,6 +8,7 @@ import torch
 
 from backend.algorithms.textures import layout, parts, relief, torus, transport
 from backend.algorithms.textures.channels import Channels
+from backend.ops.dispatch import VARIABLE
 from backend.ops.patches import patch_match, sliced_wasserstein
 from backend.ops.patches.filter_bank import random_filters
 
@@ -146,7 +147,9 @@ def test_patches_on_a_pixel_are_counted(wraps: tuple[bool, bool]) -> None:
     assert torch.equal(torus.folded(spread, wraps)[0], torus.patches_on((9, 20), wraps))
 
 
-def test_values_out_of_range_are_cut_and_others_stay() -> None:
+@pytest.mark.parametrize("plain", [False, True])
+def test_values_out_of_range_are_cut_and_others_stay(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "plain" if plain else "")
     maps = material()
     channels = Channels.of([maps])
     inside = channels.encode(maps)
@@ -163,7 +166,7 @@ def test_long_steps_bring_every_place_near_the_sample(wraps: tuple[bool, bool]) 
     generator = torch.Generator().manual_seed(0)
     sample = 2.0 + 0.5 * torch.rand(1, 48, 48, generator=generator)
     image = 1.75 + 0.5 * torch.rand(1, 32, 32, generator=generator)
-    banks = transport.LONG.measured([[sample]], 40, generator)
+    banks = transport.LONG.measured([[sample]], 40, transport.LONG.drawn(1, generator))
     mover = transport.LONG.mover(image, wraps)
     for step in range(40):
         direction = sliced_wasserstein.ascent(torus.continued(image, wraps), banks[step][0])
