@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.painting import output, plan, whole_canvas
+from backend.algorithms.painting import output, patch_scheme, plan, whole_canvas
 from backend.algorithms.painting.scene import Scene
 from backend.algorithms.painting.segmentation import regions
 from backend.algorithms.painting.segments import Segments
@@ -33,26 +33,20 @@ def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict
         return _again(params, inputs, job)
     job.step(0, 1000, "reading the picture")
     scene = _scene(params, inputs, job.device)
-    layers = plan.layers(
-        (scene.picture.shape[0], scene.picture.shape[1]),
-        params.budget,
-        params.layers,
-        (params.largest / 100, params.smallest / 100),
-        params.detail,
-    )
-    settings = whole_canvas.Settings(
-        params.steps, params.length, params.bend, params.detail, params.opacity == "varying"
-    )
 
     def progress(share: float, stage: str, image: Any) -> bool:
         job.step(int(950 * share), 1000, stage)
         job.preview(painting=lambda: output.linear(image()))
         return not job.finish_early
 
-    strokes = whole_canvas.paint(scene, layers, settings, job.generator, progress)
+    blended = None
+    if params.method == "patches":
+        strokes, blended = patch_scheme.paint(scene, params.steps, job.generator, progress)
+    else:
+        strokes = whole_canvas.paint(scene, _layers(params, scene), _settings(params), job.generator, progress)
     job.step(960, 1000, "drawing the painting")
     strokes = output.varied(output.numbered(strokes, scene.segments), params.color_variation, job.generator)
-    return output.arrays(strokes, scene.canvas, output.Finish(params.scale))
+    return output.arrays(strokes, scene.canvas, _finish(params), blended)
 
 
 def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
@@ -69,7 +63,21 @@ def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> d
     strokes = from_columns(as_tensor(saved.values, job.device), (shape[0], shape[1]))
     canvas = _canvas(params, inputs["canvas"], (shape[0], shape[1]), saved, job.device)
     job.step(100, 1000, "drawing the painting")
-    return output.arrays(strokes, canvas, output.Finish(params.scale))
+    return output.arrays(strokes, canvas, _finish(params))
+
+
+def _layers(params: PaintParams, scene: Scene) -> list[plan.Layer]:
+    shape = (scene.picture.shape[0], scene.picture.shape[1])
+    widths = (params.largest / 100, params.smallest / 100)
+    return plan.layers(shape, params.budget, params.layers, widths, params.detail)
+
+
+def _settings(params: PaintParams) -> whole_canvas.Settings:
+    return whole_canvas.Settings(params.steps, params.length, params.bend, params.detail, params.opacity == "varying")
+
+
+def _finish(params: PaintParams) -> output.Finish:
+    return output.Finish(params.scale)
 
 
 def _scene(params: PaintParams, inputs: Mapping[str, Any], device: torch.device) -> Scene:

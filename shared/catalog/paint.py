@@ -125,6 +125,15 @@ class PaintParams:
         max=1.0,
         step=0.05,
     )
+    method: Literal["canvas", "patches"] = param(
+        "canvas",
+        label="Method",
+        group=_METHOD,
+        help="Whole Canvas optimises all strokes together; Patches is the published scheme of de Guevara et al. 2023, with its own "
+        "brush sizes and numbers of strokes",
+        labels={"canvas": "Whole Canvas", "patches": "Patches"},
+        numbers={"canvas": 0, "patches": 1},
+    )
     layers: int = param(
         4, label="Layers", group=_METHOD, help="Layers of strokes from the largest brush to the smallest", min=1, max=8
     )
@@ -239,6 +248,12 @@ SPEC = AlgorithmSpec(
                 "budget": 700, "largest": 14.0, "smallest": 4.0, "layers": 2, "length": 9.0, "bend": 0.6, "bristles": 0.8,
                 "impasto": 1.2, "color_variation": 0.6, "canvas_color": "black",
             },
+        ),
+        Preset(
+            name="de-guevara-2023",
+            label="De Guevara 2023",
+            help="The published scheme in patches of 128 pixels: slow, for comparison",
+            values={"method": "patches", "canvas_color": "black", "steps": 300, "bristles": 0.0},
         ),
     ),
 )  # fmt: skip

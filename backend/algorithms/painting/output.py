@@ -26,11 +26,12 @@ class Finish:
     scale: float = 1.0
 
 
-def arrays(strokes: Strokes, canvas: Tensor, finish: Finish) -> dict[str, Array]:
-    """The outputs of strokes on a canvas [H, W, 3], encoded."""
+def arrays(strokes: Strokes, canvas: Tensor, finish: Finish, blended: Tensor | None = None) -> dict[str, Array]:
+    """The outputs of strokes on a canvas [H, W, 3], encoded. blended: what they look like at its size where that is more than
+    one painted over the other."""
     size = (canvas.shape[0], canvas.shape[1])
     columns = to_columns(strokes, size)
-    painting = drawn(columns, canvas, finish)
+    painting = drawn(columns, canvas, finish) if blended is None or finish.scale != 1 else blended
     attributes = {"canvas_width_px": size[1], "canvas_height_px": size[0], **plain_color(canvas)}
     return {
         "painting": Array(COLOR_IMAGE, linear(painting)),

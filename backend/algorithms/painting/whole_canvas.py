@@ -1,8 +1,8 @@
 """Painting on the whole canvas: layer upon layer from the largest brush to the smallest, then all of them together.
 
 Each layer goes where the picture still differs, along its directions, inside its segments. Half-way through its steps strokes that
-earn least are moved to where most is left to do, as the discrete proposals of Yang et al. 2026, "Differentiable Stroke Planning"
-(arXiv 2604.02752), do for polylines.
+earn least are moved to where most is left to do, as the discrete proposals of "Differentiable Stroke Planning" (arXiv
+2604.02752) do for polylines.
 """
 
 from __future__ import annotations
