@@ -1,6 +1,6 @@
 """Patches of 128 x 128 pixels that overlap by 20 and cover a picture, and how painted patches become a picture again.
 
-As de Guevara et al. 2023 cut pictures up, but a picture whose sides do not fit is continued at its right and lower edge, not resized.
+As de Guevara et al. 2023 cut pictures up, but a picture whose sides do not fit is continued at its right and lower edge.
 Knows no stroke.
 """
 
