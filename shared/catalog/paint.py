@@ -138,7 +138,7 @@ class PaintParams:
         4, label="Layers", group=_METHOD, help="Layers of strokes from the largest brush to the smallest", min=1, max=8
     )
     steps: int = param(
-        60,
+        30,
         label="Layer Steps",
         group=_METHOD,
         help="Steps in which each layer's strokes are moved and bent towards the picture; 0 leaves them as they were laid down",
@@ -224,7 +224,7 @@ SPEC = AlgorithmSpec(
             name="realistic",
             label="Realistic",
             help="Many small strokes that come close to the picture",
-            values={"budget": 5300, "smallest": 1.0, "steps": 80, "detail": 1.0, "bristles": 0.1, "impasto": 0.2},
+            values={"budget": 5300, "smallest": 1.0, "steps": 40, "bristles": 0.1, "impasto": 0.2},
         ),
         Preset(
             name="painterly",
