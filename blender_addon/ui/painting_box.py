@@ -19,4 +19,4 @@ def draw(box: bpy.types.UILayout, canvas: bpy.types.Object) -> None:
         return
     row = box.row(align=True)
     row.operator("relievo.animate_strokes", icon="PLAY", depress=stroke_animation.is_on(canvas))
-    row.operator("relievo.strokes_as_pencil", icon="OUTLINER_OB_GREASEPENCIL")
+    row.operator("relievo.strokes_as_pencil", text="Grease Pencil", icon="OUTLINER_OB_GREASEPENCIL")

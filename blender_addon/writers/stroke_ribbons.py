@@ -7,6 +7,8 @@ them is drawn as far as the brush has come.
 
 from __future__ import annotations
 
+from math import pi
+
 import bpy
 
 from .. import compat, typed
@@ -16,6 +18,7 @@ GROUP = MODIFIER = "Relievo Strokes"
 SHOWN = "Shown"
 _KEY, _VERSION = "relievo_strokes_group", 2
 SIDES = 8  # of the tube that is pressed flat
+DISC_SIDES = 16  # of its round ends
 
 
 def lay_on(item: bpy.types.Object, material: bpy.types.Material) -> None:
@@ -82,9 +85,31 @@ def _wire(tree: bpy.types.NodeTree, material: bpy.types.Material) -> None:
     flat, painted = node("GeometryNodeSetPosition", 400), node("GeometryNodeSetMaterial", 600)
     link(tube.outputs["Mesh"], flat.inputs["Geometry"])
     link(pressed.outputs["Vector"], flat.inputs["Position"])
-    link(flat.outputs["Geometry"], painted.inputs["Geometry"])
+    both = node("GeometryNodeJoinGeometry", 500)
+    link(flat.outputs["Geometry"], both.inputs["Geometry"])
+    link(_round_ends(tree, painted_already), both.inputs["Geometry"])
+    link(both.outputs["Geometry"], painted.inputs["Geometry"])
     typed.set_value(painted.inputs["Material"], material)
     link(painted.outputs["Geometry"], result.inputs["Geometry"])
+
+
+def _round_ends(tree: bpy.types.NodeTree, curves: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
+    """A disc at either end of each curve, as wide as the brush there: strokes are round where it is set down and lifted."""
+    link = tree.links.new
+    ends = typed.new_node(tree, "GeometryNodeCurveEndpointSelection", location=(-420.0, -800.0))
+    disc = typed.new_node(tree, "GeometryNodeMeshCircle", fill_type="NGON", location=(-420.0, -950.0))
+    typed.set_value(disc.inputs["Vertices"], DISC_SIDES)
+    typed.set_value(disc.inputs["Radius"], 1.0)
+    radius = typed.new_node(tree, "GeometryNodeInputRadius", location=(-420.0, -1150.0))
+    laid = typed.new_node(tree, "GeometryNodeInstanceOnPoints", location=(-180.0, -800.0))
+    typed.set_value(laid.inputs["Rotation"], (pi / 2, 0.0, 0.0))  # facing the way that the canvas faces
+    link(curves, laid.inputs["Points"])
+    link(ends.outputs["Selection"], laid.inputs["Selection"])
+    link(disc.outputs["Mesh"], laid.inputs["Instance"])
+    link(radius.outputs["Radius"], laid.inputs["Scale"])
+    real = typed.new_node(tree, "GeometryNodeRealizeInstances", location=(20.0, -800.0))
+    link(laid.outputs["Instances"], real.inputs["Geometry"])
+    return real.outputs["Geometry"]
 
 
 def _painted_already(tree: bpy.types.NodeTree, given: bpy.types.Node) -> bpy.types.NodeSocket:
