@@ -8,6 +8,10 @@ import numpy as np
 
 LEAST_RADIUS_PX = 0.6
 WORKED_RADIUS_PX = 5.0  # a brush this large at reduced resolution is optimised as well as at full
+COVER, MOST_FIRST = (
+    1.6,
+    0.34,
+)  # how often the first layer covers the canvas, if that takes no more of the strokes than this
 LEAST_SIDE_PX = 48  # of a reduced picture
 
 
@@ -32,6 +36,9 @@ def layers(shape: tuple[int, int], budget: int, count: int, widths: tuple[float,
     count = min(count, budget)
     radii = np.geomspace(largest, smallest, count) if count > 1 else np.array([np.sqrt(largest * smallest)])
     shares = radii ** -(0.7 + 1.1 * detail)
+    covering = COVER * shape[0] * shape[1] / (8 * radii[0] ** 2)  # a stroke about twice as long as wide
+    shares /= shares.sum()
+    shares[0] = max(shares[0], min(covering / budget, MOST_FIRST))
     counts = _split(budget, shares / shares.sum())
     return [
         Layer(number, float(radius), int(strokes), _reduction(float(radius), side))

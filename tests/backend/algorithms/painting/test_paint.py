@@ -1,0 +1,141 @@
+"""Paintings as a whole: they come close to the picture, keep to its segments, and say what is wrong with what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import backend
+from backend.ops.strokes.codec import from_columns
+from backend.ops.strokes.compositing import Segments, composite_with_leak
+from shared.arrays import CLASS_MAP, COLOR_IMAGE, STROKES, Array
+from shared.errors import InvalidInput, InvalidParameter
+from shared.srgb import linear_to_srgb, srgb_to_linear
+from shared.strokes import INDEX
+
+SIDE = 64
+QUICK: dict[str, Any] = {"device": "cpu", "budget": 120, "layers": 3, "steps": 8, "smallest": 5.0, "bristles": 0.0}
+
+
+def _picture(side: int = SIDE) -> np.ndarray:
+    """A disc before a slope with waves, encoded [H, W, 3]."""
+    rows, columns = np.mgrid[0:side, 0:side] / side
+    disc = (rows - 0.55) ** 2 + (columns - 0.4) ** 2 < 0.08
+    waves = 0.5 + 0.2 * np.sin(25 * (rows + 0.4 * columns))
+    slope = np.stack([0.2 + 0.6 * rows, 0.5 * columns + 0.2, waves], axis=-1)
+    return np.where(disc[..., None], np.array([0.9, 0.5 + 0.0, 0.1]), slope).astype(np.float32)
+
+
+def _image(encoded: np.ndarray) -> Array:
+    return Array(COLOR_IMAGE, srgb_to_linear(encoded).astype(np.float32))
+
+
+def _disc() -> np.ndarray:
+    return (_picture()[..., 0] > 0.89).astype(np.uint8) * 9
+
+
+def _encoded(made: Array) -> np.ndarray:
+    return linear_to_srgb(made.values)
+
+
+def test_steps_bring_the_painting_closer() -> None:
+    errors = []
+    for steps in (0, 16):
+        made = backend.run("paint", image=_image(_picture()), **(QUICK | {"steps": steps}))
+        errors.append(float(np.abs(_encoded(made["painting"]) - _picture()).mean()))
+        assert len(made["strokes"].values) == QUICK["budget"]
+    assert errors[1] < 0.7 * errors[0] < 0.06
+
+
+def test_strokes_keep_to_their_segments() -> None:
+    classes = _disc()
+    made = backend.run("paint", image=_image(_picture()), segments=Array(CLASS_MAP, classes), **QUICK)
+    strokes = from_columns(torch.from_numpy(made["strokes"].values), (SIDE, SIDE))
+    assert set(strokes.segment.tolist()) == {0, 9}
+    labels = torch.from_numpy(classes.astype(np.int32))
+    black = torch.zeros(SIDE, SIDE, 3)
+    drawn = (strokes.geometry, torch.ones_like(strokes.opacity), strokes.color, black)
+    _, leak = composite_with_leak(*drawn, segments=Segments(labels, strokes.segment))
+    _, covered = composite_with_leak(*drawn, segments=Segments(torch.full_like(labels, 99), strokes.segment))
+    assert float(leak / covered) <= 0.02
+
+
+def test_found_regions_are_segments_too() -> None:
+    made = backend.run("paint", image=_image(_picture()), **(QUICK | {"regions": 4}))
+    found = set(made["strokes"].values[:, INDEX["segment"]].tolist())
+    assert found == {0.0, 1.0, 2.0, 3.0}
+
+
+def test_saved_strokes_are_the_same_painting_at_another_size() -> None:
+    made = backend.run("paint", image=_image(_picture()), **QUICK)
+    again = backend.run("paint", strokes=made["strokes"], device="cpu", scale=4.0, bristles=0.0)
+    assert again["painting"].values.shape == (4 * SIDE, 4 * SIDE, 3)
+    small = _encoded(again["painting"]).reshape(SIDE, 4, SIDE, 4, 3).mean((1, 3))
+    assert np.abs(small - _encoded(made["painting"])).mean() <= 2 / 255
+    np.testing.assert_array_equal(again["strokes"].values, made["strokes"].values)
+
+
+def test_an_image_of_one_colour_is_painted_plainly() -> None:
+    plain = np.full((SIDE, SIDE, 3), 0.4, np.float32)
+    made = backend.run("paint", image=_image(plain), canvas_color="white", **(QUICK | {"budget": 60}))
+    assert np.abs(_encoded(made["painting"]) - 0.4).mean() < 0.03, "five hundredths of the canvas still white"
+    made = backend.run("paint", image=_image(plain), **QUICK)
+    np.testing.assert_allclose(_encoded(made["painting"]), plain, atol=2e-3)
+
+
+def test_one_stroke_is_enough() -> None:
+    made = backend.run("paint", image=_image(_picture()), **(QUICK | {"budget": 1}))
+    assert len(made["strokes"].values) == 1
+
+
+def test_colours_vary_only_where_that_is_asked_for() -> None:
+    colors = slice(INDEX["red"], INDEX["blue"] + 1)
+    plain, varied = (
+        backend.run("paint", image=_image(_picture()), **QUICK, color_variation=variation)["strokes"].values
+        for variation in (0.0, 0.8)
+    )
+    np.testing.assert_array_equal(plain[:, :8], varied[:, :8])
+    assert np.abs(plain[:, colors] - varied[:, colors]).mean() > 0.03
+
+
+def test_what_may_thin_comes_no_farther_from_the_picture() -> None:
+    errors = []
+    for opacity in ("opaque", "varying"):
+        made = backend.run("paint", image=_image(_picture()), **QUICK, opacity=opacity)
+        errors.append(np.square(_encoded(made["painting"]) - _picture()).mean())
+    assert errors[1] < 1.05 * errors[0]
+
+
+def _refused(**given: Any) -> InvalidInput:
+    with pytest.raises(InvalidInput) as caught:
+        backend.run("paint", **(QUICK | given))
+    return caught.value
+
+
+def test_what_does_not_fit_is_refused_in_one_sentence() -> None:
+    image = _image(_picture())
+    error = _refused(image=image, segments=Array(CLASS_MAP, np.zeros((SIDE, 32), np.uint8)))
+    assert str(error).startswith("The segments are 32 x 64 pixels and the image is 64 x 64.")
+    many = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // 64 % 64
+    error = _refused(image=image, segments=Array(CLASS_MAP, many.astype(np.uint8)), budget=20)
+    assert "There are 64 segments and 20 strokes" in str(error)
+    error = _refused(image=image, canvas=_image(np.zeros((8, 8, 3), np.float32)))
+    assert "The canvas is 8 x 8 pixels" in str(error)
+    assert "15 x 64 pixels; at least 16" in str(_refused(image=_image(_picture()[:, :15])))
+    error = _refused()
+    assert (error.field, error.hint) == ("image", "Or set strokes, which stands in for it.")
+
+
+def test_saved_strokes_that_are_broken_or_come_with_more_are_refused() -> None:
+    saved = backend.run("paint", image=_image(_picture()), **(QUICK | {"budget": 8}))["strokes"]
+    assert _refused(strokes=saved, image=_image(_picture())).field == "image"
+    assert _refused(strokes=saved, segments=Array(CLASS_MAP, _disc())).field == "segments"
+    broken = saved.values.copy()
+    broken[3, 2] = np.nan
+    error = _refused(strokes=Array(STROKES, broken, saved.attributes))
+    assert "1 of 128" in str(error)
+    with pytest.raises(InvalidParameter, match="budget is 0; it must be at least 1"):
+        backend.run("paint", image=_image(_picture()), budget=0)
