@@ -16,6 +16,7 @@ from backend.algorithms.painting import output, patch_scheme, plan, whole_canvas
 from backend.algorithms.painting.scene import Scene
 from backend.algorithms.painting.segmentation import regions
 from backend.algorithms.painting.segments import Segments
+from backend.ops.strokes.brush import Brush
 from backend.ops.strokes.codec import from_columns
 from backend.ops.tensors import as_tensor
 from backend.runtime.context import JobContext
@@ -25,6 +26,7 @@ from shared.errors import InvalidInput
 from shared.srgb import linear_to_srgb
 
 LEAST_PX = 16
+DRYNESS = 0.6  # of the brush at full bristles
 
 
 def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
@@ -77,7 +79,8 @@ def _settings(params: PaintParams) -> whole_canvas.Settings:
 
 
 def _finish(params: PaintParams) -> output.Finish:
-    return output.Finish(params.scale)
+    brush = Brush(bristles=params.bristles, dryness=DRYNESS * params.bristles, seed=params.seed)
+    return output.Finish(brush, params.scale, params.impasto / 100)
 
 
 def _scene(params: PaintParams, inputs: Mapping[str, Any], device: torch.device) -> Scene:

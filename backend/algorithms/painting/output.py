@@ -1,4 +1,4 @@
-"""From strokes to what the engine hands back: the painting in linear light at any size, and the strokes as columns."""
+"""From strokes to what the engine hands back: the painting in linear light at any size, its relief, and the strokes as columns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from backend.algorithms.painting.segments import Segments
+from backend.algorithms.textures.relief import normals_of
 from backend.ops.resampling import resize
+from backend.ops.strokes.brush import Brush, paint_with_brush
 from backend.ops.strokes.codec import Strokes, from_columns, to_columns
-from backend.ops.strokes.compositing import composite
-from shared.arrays import COLOR_IMAGE, STROKES, Array
+from shared.arrays import COLOR_IMAGE, NORMAL_MAP, STROKES, Array, height_map
 from shared.srgb import srgb_to_linear
 
 STRONGER = 0.8  # how much more saturated colours are at full variation
@@ -21,9 +22,12 @@ STRAY = 0.09  # standard deviation of encoded values then
 
 @dataclass(frozen=True)
 class Finish:
-    """How strokes are drawn in the end. scale: size of the painting, in sizes of the canvas."""
+    """How strokes are drawn in the end. scale: size of the painting, in sizes of the canvas. impasto: height of the thickest paint
+    as a share of the longer side, 0 for no relief."""
 
+    brush: Brush
     scale: float = 1.0
+    impasto: float = 0.0
 
 
 def arrays(strokes: Strokes, canvas: Tensor, finish: Finish, blended: Tensor | None = None) -> dict[str, Array]:
@@ -31,12 +35,15 @@ def arrays(strokes: Strokes, canvas: Tensor, finish: Finish, blended: Tensor | N
     one painted over the other."""
     size = (canvas.shape[0], canvas.shape[1])
     columns = to_columns(strokes, size)
-    painting = drawn(columns, canvas, finish) if blended is None or finish.scale != 1 else blended
+    painting, thickness = drawn(columns, canvas, finish)
+    if blended is not None and finish.scale == 1 and not finish.brush.bristles:
+        painting = blended
     attributes = {"canvas_width_px": size[1], "canvas_height_px": size[0], **plain_color(canvas)}
-    return {
+    made = {
         "painting": Array(COLOR_IMAGE, linear(painting)),
         "strokes": Array(STROKES, columns.cpu().numpy(), attributes),
     }
+    return made | _relief(thickness.cpu().numpy(), finish.impasto) if finish.impasto else made
 
 
 def plain_color(canvas: Tensor) -> dict[str, list[float]]:
@@ -45,13 +52,20 @@ def plain_color(canvas: Tensor) -> dict[str, list[float]]:
     return {"canvas_color": [float(value) for value in color]} if bool((canvas == color).all()) else {}
 
 
-def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> Tensor:
-    """Saved strokes [N, 16] on a canvas, at the finish's scale, encoded [H, W, 3]."""
+def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> tuple[Tensor, Tensor]:
+    """Saved strokes [N, 16] on a canvas, at the finish's scale: encoded [H, W, 3], and the thickness of the paint [H, W]."""
     size = tuple(max(1, round(side * finish.scale)) for side in canvas.shape[:2])
     ground = resize(canvas.movedim(2, 0), size).movedim(0, 2).clamp(0, 1).contiguous()
     strokes = from_columns(columns, (size[0], size[1]))
-    with torch.no_grad():
-        return composite(strokes.geometry, strokes.opacity, strokes.color, ground)
+    return paint_with_brush(strokes.geometry, strokes.opacity, strokes.color, ground, finish.brush)
+
+
+def _relief(thickness: np.ndarray, impasto: float) -> dict[str, Array]:
+    """Height and normals of paint on a canvas whose longer side is one metre."""
+    pixel_size_m = 1.0 / max(thickness.shape)
+    height = thickness * (impasto / max(float(thickness.max()), 1e-6))
+    normals = normals_of(height, 1.0 / pixel_size_m, wraps=(False, False))
+    return {"height": height_map(height, pixel_size_m), "normal": Array(NORMAL_MAP, normals)}
 
 
 def linear(encoded: Tensor) -> np.ndarray:

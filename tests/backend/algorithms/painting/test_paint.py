@@ -109,6 +109,21 @@ def test_what_may_thin_comes_no_farther_from_the_picture() -> None:
     assert errors[1] < 1.05 * errors[0]
 
 
+def test_thick_paint_has_a_height_and_normals() -> None:
+    made = backend.run("paint", image=_image(_picture()), **(QUICK | {"bristles": 0.6, "impasto": 1.0}))
+    height = made["height"]
+    assert height.pixel_size_m == 1 / SIDE
+    assert height.values.min() >= 0
+    assert height.values.max() == pytest.approx(0.01)
+    np.testing.assert_allclose(np.linalg.norm(made["normal"].values, axis=2), 1.0, atol=1e-5)
+    assert made["normal"].values[..., 2].min() < 0.99 < made["normal"].values[..., 2].max()
+    flat = backend.run("paint", image=_image(_picture()), **(QUICK | {"impasto": 0.0}))
+    assert "height" not in flat
+    assert "normal" not in flat
+    rough = np.abs(_encoded(made["painting"]) - _encoded(flat["painting"])).mean()
+    assert 0.002 < rough < 0.1, "bristles show in the colours, too"
+
+
 def _refused(**given: Any) -> InvalidInput:
     with pytest.raises(InvalidInput) as caught:
         backend.run("paint", **(QUICK | given))
