@@ -12,8 +12,8 @@ from backend.ops.hashing_cpu import mix32
 from backend.ops.kernel_threads import run_in_threads
 from backend.ops.strokes import constants as c
 from backend.ops.strokes.compositing_cpu import shape_of, sort_strokes
-from backend.ops.strokes.constants import TILE
-from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_tile, save_tile
+from backend.ops.strokes.constants import BLOCKS, SIDE, TILE
+from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_tile, place, save_tile
 
 _PIXELS = TILE * TILE
 _COLUMN, _ROW, _PARTS = np.uint32(c.COLUMN_FACTOR), np.uint32(c.ROW_FACTOR), np.float32(2.0**-24)
@@ -47,7 +47,7 @@ def _paint_tiles(
 ):  # fmt: skip
     planes, label = np.empty(3 * _PIXELS, np.float32), np.empty(_PIXELS if labels.size else 0, np.float32)
     alphas, places = np.empty(_PIXELS, np.float32), np.empty(_PIXELS, np.float32)
-    rows, heights = np.empty(TILE, np.uint8), np.empty(_PIXELS, np.float32)
+    blocks, heights = np.empty(BLOCKS, np.uint8), np.empty(_PIXELS, np.float32)
     across = (image.shape[1] + TILE - 1) // TILE
     for i in range(begin, end):
         tile = tiles[i]
@@ -59,26 +59,26 @@ def _paint_tiles(
             n = stroke[pair[k]]
             cover_tile(
                 geometry[n], opacity[n], boxes[n], top, left, softness, segments[n] if labels.size else -_ONE, label,
-                clip, True, alphas, places, rows,
+                clip, True, alphas, places, blocks,
             )  # fmt: skip
             s = shape_of(geometry[n], opacity[n], np.float32(top), np.float32(left))
-            _paint_stroke(s, seeds[n], color[n], manner, alphas, places, rows, planes, heights)
+            _paint_stroke(s, seeds[n], color[n], manner, alphas, places, blocks, planes, heights)
         save_tile(planes, top, left, image)
         for y in range(min(TILE, height.shape[0] - top)):
             for x in range(min(TILE, height.shape[1] - left)):
-                height[top + y, left + x] = heights[y * TILE + x]
+                height[top + y, left + x] = heights[place(y, x)]
 
 
 @njit(cache=True, error_model="numpy")
-def _paint_stroke(s, seed, color, manner, alphas, places, rows, planes, heights):
+def _paint_stroke(s, seed, color, manner, alphas, places, blocks, planes, heights):
     """One stroke on a tile."""
     py, px, ay, ax, cy, cx, r, taper, _, _ = s
     length, width = arc(s, _ONE), max(max(r, r + taper), np.float32(0.1))
-    for y in range(TILE):
-        if rows[y] == EMPTY:
+    for block in range(BLOCKS):
+        if blocks[block] == EMPTY:
             continue
-        for x in range(TILE):
-            at = y * TILE + x
+        for at in range(block * 16, block * 16 + 16):
+            y, x = block // SIDE * SIDE + at % 16 // SIDE, block % SIDE * SIDE + at % SIDE
             share, t = alphas[at], places[at]
             if share <= _ZERO:
                 continue

@@ -104,10 +104,10 @@ class _Twin:
 
     def gather(self, colors: Tensor, ground: Tensor, wanted: Tensor) -> Tensor:
         sums = np.zeros((len(self.lists[1]), 3), np.float32)
-        alphas, _, rows = self.kept
+        alphas, _, blocks = self.kept
         strokes = (self.geometry, self.opacity, as_array(colors), self.box, *self.bounds)
         self.kernel.gather(
-            self.tiles, self.lists, strokes, (alphas, rows), self.known, as_array(ground), as_array(wanted), self.weight,
+            self.tiles, self.lists, strokes, (alphas, blocks), self.known, as_array(ground), as_array(wanted), self.weight,
             sums,
         )  # fmt: skip
         self.known = True

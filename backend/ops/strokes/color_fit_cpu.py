@@ -11,7 +11,7 @@ from numba import njit
 from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import load_16, multiply_add, splat_16, store, total_in_halves
 from backend.ops.strokes.compositing_cpu import blend, most_strokes, sort_strokes
-from backend.ops.strokes.constants import TILE
+from backend.ops.strokes.constants import BLOCKS, TILE
 from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_plane, load_tile
 
 _PIXELS = TILE * TILE
@@ -22,8 +22,9 @@ sort = sort_strokes  # for the op, which knows one kernel
 def gather(tiles, lists, strokes, kept, known, ground, wanted, weight, sums):
     """sums float32 [P, 3]: of each pair, its share of each pixel that shows times weight times (painting on ground - wanted).
 
-    tiles, lists and strokes: as the compositor has them. kept: alphas [P, TILE TILE] and rows [P, TILE] are filled, or read where
-    they are `known`; of no elements, alphas are computed every time. ground, wanted [H, W, 3]; weight [H, W] or of no elements.
+    tiles, lists and strokes: as the compositor has them. kept: alphas [P, TILE TILE] and blocks [P, BLOCKS] are filled, or read
+    where they are `known`; of no elements, alphas are computed every time. ground, wanted [H, W, 3]; weight [H, W] or of no
+    elements.
     """
     run_in_threads(_gather_tiles, len(tiles), tiles, *lists, *strokes, *kept, known, ground, wanted, weight, sums)
 
@@ -31,15 +32,15 @@ def gather(tiles, lists, strokes, kept, known, ground, wanted, weight, sums):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gather_tiles(
     begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, kept_alphas,
-    kept_rows, known, ground, wanted, weight, sums,
+    kept_blocks, known, ground, wanted, weight, sums,
 ):  # fmt: skip
     planes, aims = np.empty(3 * _PIXELS, np.float32), np.empty(3 * _PIXELS, np.float32)
     label = np.empty(_PIXELS if labels.size else 0, np.float32)
     factors, places = np.empty(_PIXELS if weight.size else 0, np.float32), np.empty(_PIXELS, np.float32)
-    keep = kept_rows.size > 0
+    keep = kept_blocks.size > 0
     depth = most_strokes(tiles[begin:end], first)
     alphas = kept_alphas if keep else np.empty((depth, _PIXELS), np.float32)
-    rows = kept_rows if keep else np.empty((depth, TILE), np.uint8)
+    blocks = kept_blocks if keep else np.empty((depth, BLOCKS), np.uint8)
     across = (ground.shape[1] + TILE - 1) // TILE
     for i in range(begin, end):
         tile = tiles[i]
@@ -52,9 +53,9 @@ def _gather_tiles(
             if not (keep and known):
                 cover_tile(
                     geometry[n], opacity[n], boxes[n], top, left, softness, segments[n] if labels.size else -_ONE,
-                    label, clip, False, alphas[at + d], places, rows[at + d],
+                    label, clip, False, alphas[at + d], places, blocks[at + d],
                 )  # fmt: skip
-            blend(alphas[at + d], rows[at + d], color[n], planes)
+            blend(alphas[at + d], blocks[at + d], color[n], planes)
         load_tile(wanted, top, left, aims)
         planes -= aims
         if weight.size:
@@ -62,17 +63,17 @@ def _gather_tiles(
             for channel in range(3):
                 planes[channel * _PIXELS : (channel + 1) * _PIXELS] *= factors
         for d in range(first[tile + 1] - start - 1, -1, -1):
-            _gather_pair(alphas[at + d], rows[at + d], planes, sums[pair[start + d]])
+            _gather_pair(alphas[at + d], blocks[at + d], planes, sums[pair[start + d]])
 
 
 @njit(cache=True)
-def _gather_pair(alphas, rows, planes, sums):
+def _gather_pair(alphas, blocks, planes, sums):
     """What one stroke shows of the planes, which become what shows through it."""
     red = green = blue = splat_16(_ZERO)
-    for y in range(TILE):
-        if rows[y] == EMPTY:
+    for block in range(BLOCKS):
+        if blocks[block] == EMPTY:
             continue
-        at = y * TILE
+        at = block * 16
         alpha = load_16(alphas, at)
         left = _ONE - alpha
         r, g, b = load_16(planes, at), load_16(planes, at + _PIXELS), load_16(planes, at + 2 * _PIXELS)

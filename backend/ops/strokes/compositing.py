@@ -19,7 +19,7 @@ from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
 from backend.ops.strokes import compositing_plain as plain
-from backend.ops.strokes.constants import TILE
+from backend.ops.strokes.constants import BLOCKS, TILE
 from backend.ops.strokes.tiles import boxes
 
 MOST_KEPT_PAIRS = 2**17  # of tile and stroke, for the way back: 256 MiB; of more, alphas are computed twice
@@ -153,11 +153,11 @@ class _Twin:
         return (made[:, :8] if shapes else None), (made[:, 8:] if shapes else None), torch.from_numpy(by_color)
 
 
-Kept = tuple[np.ndarray, np.ndarray, np.ndarray]  # alphas and places [P, TILE TILE] float32, rows [P, TILE] uint8
+Kept = tuple[np.ndarray, np.ndarray, np.ndarray]  # alphas and places [P, TILE TILE] float32, blocks [P, BLOCKS] uint8
 NOTHING_KEPT: Kept = (
     np.empty((0, TILE * TILE), np.float32),
     np.empty((0, TILE * TILE), np.float32),
-    np.empty((0, TILE), np.uint8),
+    np.empty((0, BLOCKS), np.uint8),
 )
 
 
@@ -178,7 +178,7 @@ class _Buffers:
         if len(kept[0]) < count:
             room = min(MOST_KEPT_PAIRS, count + count // 4)
             floats = np.empty((2, room, TILE * TILE), np.float32)
-            kept = floats[0], floats[1], np.empty((room, TILE), np.uint8)
+            kept = floats[0], floats[1], np.empty((room, BLOCKS), np.uint8)
         return kept
 
     def give_back(self, kept: Kept) -> None:

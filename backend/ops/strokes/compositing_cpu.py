@@ -19,7 +19,7 @@ from backend.ops.simd import (
     store,
     total_in_halves,
 )
-from backend.ops.strokes.constants import TILE
+from backend.ops.strokes.constants import BLOCKS, TILE
 from backend.ops.strokes.coverage_cpu import SHAPE, add_to_ends, alpha_derivative, deep_derivative, is_thick
 from backend.ops.strokes.tiles_cpu import (
     DEEP,
@@ -29,6 +29,7 @@ from backend.ops.strokes.tiles_cpu import (
     load_labels,
     load_tile,
     outside_of,
+    pixels_of,
     save_tile,
 )
 
@@ -36,7 +37,6 @@ _PIXELS = TILE * TILE
 HANDS = 64  # that tiles are dealt to, by depth
 SUMS = SHAPE + 3  # of a pair: what alpha_derivative makes, and the colour
 _ZERO, _HALF, _ONE, _LEAST = np.float32(0), np.float32(0.5), np.float32(1), np.float32(1e-30)
-_LANES = np.arange(TILE, dtype=np.float32) + np.float32(0.5)
 
 
 def sort_strokes(boxes, height, width):
@@ -60,8 +60,8 @@ def paint(tiles, lists, strokes, kept, image, leaks):
     """Paint the strokes on image [H, W, 3] in place; leaks float32 [P] gets each pair's.
 
     tiles and lists (first, pair, stroke): of sort_strokes. strokes: kernel_arrays of the op, labels float32 [H, W] and segments [N]
-    being of no elements where there are none; and fading, as cover_tile has it. kept: alphas and places [P, TILE TILE], rows
-    [P, TILE] for the way back, or of no elements.
+    being of no elements where there are none; and fading, as cover_tile has it. kept: alphas and places [P, TILE TILE], blocks
+    [P, BLOCKS] for the way back, or of no elements.
     """
     run_in_threads(_paint_tiles, len(tiles), tiles, *lists, *strokes, *kept, image, leaks)
 
@@ -69,13 +69,13 @@ def paint(tiles, lists, strokes, kept, image, leaks):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _paint_tiles(
     begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading,
-    kept_alphas, kept_places, kept_rows, image, leaks,
+    kept_alphas, kept_places, kept_blocks, image, leaks,
 ):  # fmt: skip
     planes, label = np.empty(3 * _PIXELS, np.float32), np.empty(_PIXELS if labels.size else 0, np.float32)
-    keep = kept_rows.size > 0
+    keep = kept_blocks.size > 0
     alphas = kept_alphas if keep else np.empty((1, _PIXELS), np.float32)
     places = kept_places if keep else np.empty((1, _PIXELS), np.float32)
-    rows = kept_rows if keep else np.empty((1, TILE), np.uint8)
+    blocks = kept_blocks if keep else np.empty((1, BLOCKS), np.uint8)
     across = (image.shape[1] + TILE - 1) // TILE
     for i in range(begin, end):
         tile = tiles[i]
@@ -86,22 +86,32 @@ def _paint_tiles(
             n, d = stroke[pair[k]], k if keep else 0
             leak = cover_tile(
                 geometry[n], opacity[n], boxes[n], top, left, softness, segments[n] if labels.size else -_ONE, label,
-                clip, fading, alphas[d], places[d], rows[d],
+                clip, fading, alphas[d], places[d], blocks[d],
             )  # fmt: skip
             leaks[pair[k]] = total_in_halves(leak)
-            blend(alphas[d], rows[d], color[n], planes)
+            blend(alphas[d], blocks[d], color[n], planes)
         save_tile(planes, top, left, image)
 
 
 @njit(cache=True)
-def blend(alphas, rows, color, planes):
+def keep_before(blocks, planes, before):
+    """Copy the blocks of a tile's planes that a stroke will change."""
+    for block in range(BLOCKS):
+        if blocks[block] != EMPTY:
+            for channel in range(3):
+                at = channel * _PIXELS + block * 16
+                store(before, at, load_16(planes, at))
+
+
+@njit(cache=True)
+def blend(alphas, blocks, color, planes):
     """Paint one colour over the planes of a tile."""
-    for y in range(TILE):
-        if rows[y] != EMPTY:
-            alpha = load_16(alphas, y * TILE)
+    for block in range(BLOCKS):
+        if blocks[block] != EMPTY:
+            alpha = load_16(alphas, block * 16)
             left = _ONE - alpha
             for channel in range(3):
-                at = channel * _PIXELS + y * TILE
+                at = channel * _PIXELS + block * 16
                 store(planes, at, load_16(planes, at) * left + alpha * color[channel])
 
 
@@ -117,15 +127,15 @@ def gradients(tiles, lists, strokes, kept, canvas, wanted, leak, shapes, sums):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gradients_of_tiles(
     begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, fading,
-    kept_alphas, kept_places, kept_rows, canvas, wanted, leak, shapes, sums,
+    kept_alphas, kept_places, kept_blocks, canvas, wanted, leak, shapes, sums,
 ):  # fmt: skip
     planes, label = np.empty(3 * _PIXELS, np.float32), np.empty(_PIXELS if labels.size else 0, np.float32)
     depth = most_strokes(tiles[begin:end], first)
     befores = np.empty((depth, 3 * _PIXELS), np.float32)
-    kept = kept_rows.size > 0
+    kept = kept_blocks.size > 0
     alphas = kept_alphas if kept else np.empty((depth, _PIXELS), np.float32)
     places = kept_places if kept else np.empty((depth, _PIXELS), np.float32)
-    rows = kept_rows if kept else np.empty((depth, TILE), np.uint8)
+    blocks = kept_blocks if kept else np.empty((depth, BLOCKS), np.uint8)
     across = (canvas.shape[1] + TILE - 1) // TILE
     for i in range(begin, end):
         tile = tiles[i]
@@ -138,10 +148,10 @@ def _gradients_of_tiles(
             if not kept:
                 cover_tile(
                     geometry[n], opacity[n], boxes[n], top, left, softness, segments[n] if labels.size else -_ONE,
-                    label, clip, fading, alphas[d], places[d], rows[d],
+                    label, clip, fading, alphas[d], places[d], blocks[d],
                 )  # fmt: skip
-            befores[d] = planes
-            blend(alphas[at + d], rows[at + d], color[n], planes)
+            keep_before(blocks[at + d], planes, befores[d])
+            blend(alphas[at + d], blocks[at + d], color[n], planes)
         load_tile(wanted, top, left, planes)
         for d in range(first[tile + 1] - start - 1, -1, -1):
             p = pair[start + d]
@@ -149,7 +159,7 @@ def _gradients_of_tiles(
             shape = shape_of(geometry[n], opacity[n], np.float32(top), np.float32(left))
             _pair_gradient(
                 shape, color[n], softness, segments[n] if labels.size else -_ONE, label, clip, fading, leak, shapes,
-                alphas[at + d], places[at + d], befores[d], rows[at + d], planes, sums[p],
+                alphas[at + d], places[at + d], befores[d], blocks[at + d], planes, sums[p],
             )  # fmt: skip
 
 
@@ -167,18 +177,17 @@ def shape_of(geometry, opacity, top, left):
 
 @njit(cache=True, error_model="numpy")
 def _pair_gradient(
-    s, color, softness, segment, label, clip, fading, leak, shapes, alphas, places, befores, rows, planes, sums
+    s, color, softness, segment, label, clip, fading, leak, shapes, alphas, places, befores, blocks, planes, sums
 ):
     """One stroke in a tile; planes, dL/dimage over it, become dL/dimage under it."""
     zero = splat_16(_ZERO)
     py = px = ay = ax = cy = cx = radius = taper = opacity = fade = red = green = blue = zero
     thick = is_thick(s, softness)
     bounded = label.size > 0 and segment >= _ZERO
-    column = load_16(_LANES, 0)
-    for y in range(TILE):
-        if rows[y] == EMPTY:
+    for block in range(BLOCKS):
+        if blocks[block] == EMPTY:
             continue
-        at = y * TILE
+        at = block * 16
         alpha = load_16(alphas, at)
         left = _ONE - alpha
         r, g, b = load_16(planes, at), load_16(planes, at + _PIXELS), load_16(planes, at + 2 * _PIXELS)
@@ -195,8 +204,8 @@ def _pair_gradient(
             given = given * (_ONE - outside) if clip else multiply_add(outside, splat_16(leak), given)
         if not any_at_least(absolute(given), splat_16(_LEAST)):
             continue
-        row = splat_16(np.float32(y) + _HALF)
-        if rows[y] == DEEP:
+        row, column = pixels_of(block)
+        if blocks[block] == DEEP:
             if s[9] == _ZERO and not fading:
                 continue
             made = deep_derivative(row, column, load_16(places, at), s, given)

@@ -7,9 +7,9 @@ from numba import njit
 
 from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import load_16, multiply_add, splat_16, store, total_in_halves
-from backend.ops.strokes.compositing_cpu import blend, most_strokes, sort_strokes
-from backend.ops.strokes.constants import TILE
-from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_plane, load_tile
+from backend.ops.strokes.compositing_cpu import blend, keep_before, most_strokes, sort_strokes
+from backend.ops.strokes.constants import BLOCKS, TILE
+from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_plane, load_tile, place
 
 _PIXELS = TILE * TILE
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
@@ -29,7 +29,7 @@ def _costs_of_tiles(
     weight, costs,
 ):  # fmt: skip
     depth = most_strokes(tiles[begin:end], first)
-    alphas, rows = np.empty((depth, _PIXELS), np.float32), np.empty((depth, TILE), np.uint8)
+    alphas, blocks = np.empty((depth, _PIXELS), np.float32), np.empty((depth, BLOCKS), np.uint8)
     befores, places = np.empty((depth, 3 * _PIXELS), np.float32), np.empty(_PIXELS, np.float32)
     planes, aims = np.empty(3 * _PIXELS, np.float32), np.empty(3 * _PIXELS, np.float32)
     label = np.empty(_PIXELS if labels.size else 0, np.float32)
@@ -46,35 +46,35 @@ def _costs_of_tiles(
             n = stroke[pair[start + d]]
             cover_tile(
                 geometry[n], opacity[n], boxes[n], top, left, softness, segments[n] if labels.size else -_ONE, label,
-                clip, False, alphas[d], places, rows[d],
+                clip, False, alphas[d], places, blocks[d],
             )  # fmt: skip
-            befores[d] = planes
-            blend(alphas[d], rows[d], color[n], planes)
+            keep_before(blocks[d], planes, befores[d])
+            blend(alphas[d], blocks[d], color[n], planes)
         load_tile(target, top, left, aims)
         planes -= aims
         hide_beyond(canvas.shape, top, left, shown)
         for d in range(first[tile + 1] - start - 1, -1, -1):
             p = pair[start + d]
-            costs[p] = _pair_cost(color[stroke[p]], alphas[d], rows[d], befores[d], planes, factors, shown)
+            costs[p] = _pair_cost(color[stroke[p]], alphas[d], blocks[d], befores[d], planes, factors, shown)
 
 
 @njit(cache=True)
 def hide_beyond(size, top, left, shown):
-    """1 [rows, 16] where a tile's pixels are on the canvas, 0 beyond it."""
+    """1 [BLOCKS, 16] where a tile's pixels are on the canvas, 0 beyond it."""
     shown[:] = _ZERO
     for y in range(min(TILE, size[0] - top)):
         for x in range(min(TILE, size[1] - left)):
-            shown[y * TILE + x] = _ONE
+            shown[place(y, x)] = _ONE
 
 
 @njit(cache=True)
-def _pair_cost(color, alphas, rows, befores, errors, factors, shown):
+def _pair_cost(color, alphas, blocks, befores, errors, factors, shown):
     """By how much a stroke's removal would raise the squared error in a tile; shown becomes what shows through the stroke."""
     cost = splat_16(_ZERO)
-    for y in range(TILE):
-        if rows[y] == EMPTY:
+    for block in range(BLOCKS):
+        if blocks[block] == EMPTY:
             continue
-        at = y * TILE
+        at = block * 16
         alpha, seen, factor = load_16(alphas, at), load_16(shown, at), load_16(factors, at)
         share = seen * alpha
         for channel in range(3):

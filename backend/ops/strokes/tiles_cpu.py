@@ -1,7 +1,8 @@
 """A tile of the canvas with all its strokes, on the CPU: which they are, what each adds, what was there before each.
 
-The tile's pixels are planes [rows, 16] of one vector a row. For the way back a tile is painted once more and keeps alpha, t* and
-the colours before each stroke: memory is that of the tile in hand, whatever the picture's size.
+The tile's pixels are planes [BLOCKS, 16], block by block of SIDE x SIDE pixels, each a vector: a small stroke would leave rows of
+sixteen half empty. For the way back a tile is painted once more and keeps the colours before each stroke: memory is that of the
+tile in hand, whatever the picture's size.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from backend.ops.simd import (
     store,
     where_at_least,
 )
-from backend.ops.strokes.constants import CHORDS, TILE
+from backend.ops.strokes.constants import BLOCKS, CHORDS, SIDE, TILE
 from backend.ops.strokes.coverage_cpu import (
     CHORD,
     SHAPE,
@@ -32,9 +33,9 @@ from backend.ops.strokes.coverage_cpu import (
 
 _PIXELS = TILE * TILE
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
-_LANES = np.arange(TILE, dtype=np.float32) + np.float32(0.5)
+_ROWS, _COLUMNS = (np.ascontiguousarray(half.ravel()) for half in (np.mgrid[:SIDE, :SIDE] + 0.5).astype(np.float32))
 _BEYOND = np.float32(-1e9)  # the label of what is not on the canvas
-EMPTY, EDGE, DEEP = np.uint8(0), np.uint8(1), np.uint8(2)  # of a row of a tile under a stroke; deep: wholly covered
+EMPTY, EDGE, DEEP = np.uint8(0), np.uint8(1), np.uint8(2)  # of a block under a stroke; deep: wholly covered
 _HALF_DIAGONAL = np.float32(TILE * 0.7072)
 
 
@@ -76,14 +77,27 @@ def bin_strokes(boxes, height, width):
 
 
 @njit(cache=True)
+def place(y, x):
+    """Where a tile's pixel stands in a plane."""
+    return (y // SIDE * SIDE + x // SIDE) * 16 + y % SIDE * SIDE + x % SIDE
+
+
+@njit(cache=True, forceinline=True)
+def pixels_of(block):
+    """Row and column of the middles of a block's pixels, from the tile's corner on."""
+    top, left = np.float32(block // SIDE * SIDE), np.float32(block % SIDE * SIDE)
+    return load_16(_ROWS, 0) + top, load_16(_COLUMNS, 0) + left
+
+
+@njit(cache=True)
 def load_tile(image, top, left, planes):
-    """Planes [3, rows, 16], flat, of an image [H, W, 3]; 0 beyond it."""
+    """Planes [3, BLOCKS, 16], flat, of an image [H, W, 3]; 0 beyond it."""
     rows, columns = min(TILE, image.shape[0] - top), min(TILE, image.shape[1] - left)
     planes[:] = _ZERO
     for y in range(rows):
         for x in range(columns):
             for channel in range(3):
-                planes[channel * _PIXELS + y * TILE + x] = image[top + y, left + x, channel]
+                planes[channel * _PIXELS + place(y, x)] = image[top + y, left + x, channel]
 
 
 @njit(cache=True)
@@ -92,16 +106,16 @@ def save_tile(planes, top, left, image):
     for y in range(min(TILE, image.shape[0] - top)):
         for x in range(min(TILE, image.shape[1] - left)):
             for channel in range(3):
-                image[top + y, left + x, channel] = planes[channel * _PIXELS + y * TILE + x]
+                image[top + y, left + x, channel] = planes[channel * _PIXELS + place(y, x)]
 
 
 @njit(cache=True)
 def load_plane(values, top, left, beyond, plane):
-    """A plane [rows, 16], flat, of an image [H, W]; `beyond` beyond it."""
+    """A plane [BLOCKS, 16], flat, of an image [H, W]; `beyond` beyond it."""
     plane[:] = beyond
     for y in range(min(TILE, values.shape[0] - top)):
         for x in range(min(TILE, values.shape[1] - left)):
-            plane[y * TILE + x] = values[top + y, left + x]
+            plane[place(y, x)] = values[top + y, left + x]
 
 
 @njit(cache=True)
@@ -121,8 +135,8 @@ def outside_of(labels, at, segment):
 
 
 @njit(cache=True)
-def cover_tile(geometry, opacity, box, top, left, softness, segment, labels, clip, fading, alphas, places, rows):
-    """Alpha and t* of one stroke in a tile, flat [rows, 16] each, and rows [TILE] of EMPTY, EDGE or DEEP; the leak in px by lane.
+def cover_tile(geometry, opacity, box, top, left, softness, segment, labels, clip, fading, alphas, places, blocks):
+    """Alpha and t* of one stroke in a tile, flat [BLOCKS, 16] each, and blocks [BLOCKS] of EMPTY, EDGE or DEEP; the leak by lane.
 
     segment: of the stroke, -1 for none. labels: of the tile, or none. fading: whether t* is asked for where it does not matter to
     alpha, for the derivative by opacity.
@@ -132,17 +146,23 @@ def cover_tile(geometry, opacity, box, top, left, softness, segment, labels, cli
     s = (shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7], shape[8], shape[9])
     bound = margin(shape, count, softness)
     thick = is_thick(s, softness)
-    column, zero = load_16(_LANES, 0), splat_16(_ZERO)
+    zero = splat_16(_ZERO)
     bounded = labels.size > 0 and segment >= _ZERO
     leak = zero
-    rows[:] = EMPTY
+    blocks[:] = EMPTY
     middle = tile_distance(chords, count)
     if middle > bound + _HALF_DIAGONAL:
         return leak
     even = s[9] == _ZERO and not fading
     all_deep = even and middle < -(bound + _HALF_DIAGONAL)
-    for y in range(max(0, int(box[0]) - top), min(TILE, int(np.ceil(box[2])) - top)):
-        row = splat_16(np.float32(y) + _HALF)
+    first_row, first_column = max(0, int(box[0]) - top) // SIDE, max(0, int(box[1]) - left) // SIDE
+    end_row, end_column = min(TILE, int(np.ceil(box[2])) - top), min(TILE, int(np.ceil(box[3])) - left)
+    for block in range(BLOCKS):
+        if not (first_row <= block // SIDE and first_column <= block % SIDE):
+            continue
+        if block // SIDE * SIDE >= end_row or block % SIDE * SIDE >= end_column:
+            continue
+        row, column = pixels_of(block)
         t, alpha, kind = zero, splat_16(s[8]), DEEP
         if not all_deep:
             t, away = nearest_chord(row, column, s, chords, count)
@@ -154,14 +174,14 @@ def cover_tile(geometry, opacity, box, top, left, softness, segment, labels, cli
                 alpha = t * s[9] + s[8] if deep else alpha_at(row, column, t, s, softness, thick)
             kind = DEEP if deep else EDGE
         if bounded:
-            outside = outside_of(labels, y * TILE, segment)
+            outside = outside_of(labels, block * 16, segment)
             if clip:
                 alpha = alpha * (_ONE - outside)
             else:
                 leak = multiply_add(alpha, outside, leak)
-        store(alphas, y * TILE, alpha)
-        store(places, y * TILE, t)
-        rows[y] = kind
+        store(alphas, block * 16, alpha)
+        store(places, block * 16, t)
+        blocks[block] = kind
     return leak
 
 
