@@ -274,20 +274,20 @@ def painted(choice: str = "CANVAS") -> bpy.types.Object:
 
 
 def ribbons() -> int:
-    """How many strokes are seen, by the rows and columns that their vertices lie in."""
+    """How many strokes are seen, by the depths that their vertices lie at."""
     for instance in bpy.context.evaluated_depsgraph_get().object_instances:
         if instance.object.type == "MESH" and instance.object.original.type == "CURVES":
             mesh = instance.object.data
             places = np.empty(len(mesh.vertices) * 3, np.float32)
             mesh.attributes["position"].data.foreach_get("vector", places)
-            return len(np.unique(np.round(places.reshape(-1, 3)[:, 1], 5)))  # each lies at a depth of its own
+            return len(np.unique(np.round(places.reshape(-1, 3)[:, 1], 5)))
     return 0
 
 
 def test_strokes_paint_themselves_and_the_picture_comes_back(tmp_path) -> None:
     item = painted()
     strokes, scene = paintings.strokes_of(item), bpy.context.scene
-    assert {"Animate", "As Grease Pencil"} <= set(drawn())
+    assert {"Animate", "Grease Pencil"} <= set(drawn())
     assert bpy.ops.relievo.animate_strokes(frames=36) == {"FINISHED"}
     assert (item.hide_render, strokes.hide_render, item.hide_get(), strokes.hide_get()) == (True, False, True, False)
     assert bpy.context.active_object == strokes
