@@ -420,7 +420,62 @@ def _texture_generator(result: dict[str, Any]) -> Iterator[Claim]:
     yield _most("Trained generator: training", "longest of 3 samples", 15.0, minutes, "min")
 
 
+def _least(what: str, against: str, least: float, value: float, unit: str) -> Claim:
+    """A claim in decibels: a difference of 20 counts as ten times better."""
+    share = 10 ** ((value - least) / 20)
+    return Claim(what=what, against=against, asked=f"≥ {least:g} {unit}", measured=f"{value:.2f} {unit}", share=share)
+
+
+def _paint_quality(result: dict[str, Any]) -> Iterator[Claim]:
+    rows, checks = result["photographs"].values(), result["checks"]
+    strokes = max(row["strokes"] for row in rows)
+    against = f"mean of {len(rows)} photographs, at most {strokes:,} strokes"
+    for name, least_db, most_s in (("quick", 27.5, 8.0), ("long", 29.0, 20.0)):
+        yield _least(f"Painting, 512², {name}", against, least_db, checks[f"{name}: mean dB"], "dB")
+        yield _most(f"Painting, 512², {name}: time", "2 cores", most_s, checks[f"{name}: mean s"], "s")
+    yield _most("Painting, 512²: mean absolute error", against, 0.026, checks["mean L1"], "")
+    yield _least("Painting, 512²", "Hertzmann's brush strokes, as many", 0.0, checks["dB over Hertzmann"], "dB more")
+    worst = f"worst of {len(rows)} photographs"
+    yield _most("Painting: paint outside of its segment", worst, 2.0, 100 * checks["worst leak"], "%")
+    yield _most("Painting: steps at a pitch of 108 px / elsewhere", against, 1.05, checks["mean borders"], "")
+    yield _most("Painting: strokes painted again at 4x, reduced", worst, 2.0, checks["worst again"], "levels of 255")
+
+
+def _paint_kinds(result: dict[str, Any]) -> Iterator[Claim]:
+    for what, value in result["checks"].items():
+        kind = what.partition(":")[0]
+        if kind in result["stated"]:
+            against = "what de Guevara et al. 2023 state for pictures of that kind"
+            stated = result["stated"][kind]
+            yield _most(f"Painting, 4,000 strokes, {kind}: mean absolute error", against, stated, value, "")
+    yield _most("Painting, 1024², 1,600 strokes", "2 cores", 10.0, result["checks"]["1024², 1,600 strokes, s"], "s")
+
+
+def _paint_renderer(result: dict[str, Any]) -> Iterator[Claim]:
+    error = result["checks"]["alpha error against 64 x 64 samples"]
+    yield _most("Stroke renderer: largest error of alpha", "64 x 64 samples per pixel", 0.02, error, "")
+    against = "the network of de Guevara et al. 2023, 11.0 M numbers, of random values"
+    yield _ratio("A small stroke's step", against, 150.0, result["ours_s"], result["network_s"])
+    against = "the same curves in plain PyTorch, patch by patch"
+    yield _ratio("A small stroke's step", against, 1.0, result["ours_s"], result["analytic_s"])
+
+
+def _paint_scheme(result: dict[str, Any]) -> Iterator[Claim]:
+    against = f"the scheme of de Guevara et al. 2023 on our renderer, least of {len(result['photographs'])}"
+    yield _least("Painting, equal strokes", against, 2.0, result["checks"]["least dB over their scheme"], "dB more")
+
+
+def _paint_size(result: dict[str, Any]) -> Iterator[Claim]:
+    yield _most("Painting, 2048², peak memory", "whole process", 1.0, result["2048"]["peak_gib"], "GiB")
+    yield _most("Painting, 2048²: time", "that of 1024²", 4.5, result["checks"]["time over 1024²'s"], "x")
+
+
 _READERS = {
+    "paint-quality": _paint_quality,
+    "paint-kinds": _paint_kinds,
+    "paint-renderer": _paint_renderer,
+    "paint-scheme": _paint_scheme,
+    "paint-size": _paint_size,
     "texture-generator": _texture_generator,
     "texture-quality": _texture_quality,
     "texture-gpdm": _texture_gpdm,

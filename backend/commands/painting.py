@@ -177,6 +177,9 @@ def _timelapse(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--size", type=int, metavar="PX", help=f"longer side [default: the canvas's, at most {LARGEST_PX}]"
     )
+    parser.add_argument(
+        "--bristles", type=float, default=0.25, metavar="X", help="how strongly hairs show, 0 to 1 [default: 0.25]"
+    )
     parser.add_argument("--canvas", type=Path, metavar="FILE", help="a picture of what was painted on")
     parser.add_argument(
         "--canvas-color", metavar="COLOR", help="black, white or #rrggbb [default: the file's, else black]"
@@ -211,6 +214,8 @@ def _check_timelapse(options: argparse.Namespace) -> list[str]:
         raise InvalidParameter(f"--fps is {options.fps:g}; it must be from 0.1 to {most:g}.", field="fps")
     if not 0.0 <= options.hold <= 600.0:
         raise InvalidParameter(f"--hold is {options.hold:g}; it must be from 0 to 600.", field="hold")
+    if not 0.0 <= options.bristles <= 1.0:
+        raise InvalidParameter(f"--bristles is {options.bristles:g}; it must be from 0 to 1.", field="bristles")
     if options.size is not None and not 16 <= options.size <= MOST_PX:
         raise InvalidParameter(f"--size is {options.size}; it must be from 16 to {MOST_PX}.", field="size")
     if options.canvas and options.canvas_color:
@@ -260,7 +265,7 @@ def _write_timelapse(
     from backend.files import animations
 
     count = int(options.frames)
-    frames = _told(timelapse.frames(strokes.values, canvas, count), count, bar)
+    frames = _told(timelapse.frames(strokes.values, canvas, count, bristles=options.bristles), count, bar)
     names = []
     if "png" in words:
         frames = animations.written_png(frames, folder, "timelapse", count)

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from backend.ops.strokes.brush import Brush, paint_with_brush
 from backend.ops.strokes.codec import from_columns
-from backend.ops.strokes.compositing import composite
 
+DRYNESS = 0.6  # at full bristles, as the engine has it
 PACE = 2.0  # power of time that the number of strokes grows with
 
 
@@ -23,9 +24,9 @@ def counts(strokes: int, frames: int) -> np.ndarray:
     return np.maximum(np.ceil(strokes * share**PACE - 1e-9), 1).astype(int)
 
 
-def frames(values: np.ndarray, canvas: np.ndarray, count: int) -> Iterator[np.ndarray]:
+def frames(values: np.ndarray, canvas: np.ndarray, count: int, *, bristles: float = 0.0) -> Iterator[np.ndarray]:
     """`count` pictures, uint8 [H, W, 3] in sRGB, of strokes [N, 16] on a canvas [H, W, 3], sRGB-encoded 0..1, which may be of
-    another size than they were painted at."""
+    another size than they were painted at. bristles: how strongly hairs show, 0 to 1; they lie elsewhere than in the painting."""
     strokes = from_columns(
         torch.from_numpy(np.ascontiguousarray(values, np.float32)), (canvas.shape[0], canvas.shape[1])
     )
@@ -34,7 +35,7 @@ def frames(values: np.ndarray, canvas: np.ndarray, count: int) -> Iterator[np.nd
     for end in counts(len(values), count):
         if end > done:
             new = slice(done, end)
-            with torch.no_grad():
-                image = composite(strokes.geometry[new], strokes.opacity[new], strokes.color[new], image)
+            brush = Brush(bristles=bristles, dryness=DRYNESS * bristles, seed=done)
+            image = paint_with_brush(strokes.geometry[new], strokes.opacity[new], strokes.color[new], image, brush)[0]
             done = end
         yield (image.clamp(0.0, 1.0) * 255.0).round().byte().numpy()

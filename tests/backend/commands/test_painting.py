@@ -50,7 +50,21 @@ def painting(*words: object) -> str:
 def test_a_timelapse_ends_in_the_whole_painting(saved: Path, tmp_path: Path) -> None:
     out = tmp_path / "film"
     said = painting(
-        "timelapse", saved, "--frames", 12, "--fps", 24, "--hold", 1, "--format", "gif", "png", "--out", out
+        "timelapse",
+        saved,
+        "--frames",
+        12,
+        "--fps",
+        24,
+        "--hold",
+        1,
+        "--bristles",
+        0,
+        "--format",
+        "gif",
+        "png",
+        "--out",
+        out,
     )
     frames = sorted(out.glob("timelapse.*.png"))
     assert [path.name for path in frames][:2] == ["timelapse.0001.png", "timelapse.0002.png"]
