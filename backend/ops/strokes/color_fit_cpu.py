@@ -12,7 +12,7 @@ from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import load_16, multiply_add, splat_16, store, total_in_halves
 from backend.ops.strokes.compositing_cpu import blend, most_strokes, sort_strokes
 from backend.ops.strokes.constants import BLOCKS, TILE
-from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_plane, load_tile
+from backend.ops.strokes.tiles_cpu import EMPTY, compare_tile, cover_tile, load_labels, load_plane, load_tile
 
 _PIXELS = TILE * TILE
 _ZERO, _ONE = np.float32(0), np.float32(1)
@@ -34,8 +34,7 @@ def _gather_tiles(
     begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, kept_alphas,
     kept_blocks, known, ground, wanted, weight, sums,
 ):  # fmt: skip
-    planes, aims = np.empty(3 * _PIXELS, np.float32), np.empty(3 * _PIXELS, np.float32)
-    label = np.empty(_PIXELS if labels.size else 0, np.float32)
+    planes, label = np.empty(3 * _PIXELS, np.float32), np.empty(_PIXELS if labels.size else 0, np.float32)
     factors, places = np.empty(_PIXELS if weight.size else 0, np.float32), np.empty(_PIXELS, np.float32)
     keep = kept_blocks.size > 0
     depth = most_strokes(tiles[begin:end], first)
@@ -56,12 +55,11 @@ def _gather_tiles(
                     label, clip, False, alphas[at + d], places, blocks[at + d],
                 )  # fmt: skip
             blend(alphas[at + d], blocks[at + d], color[n], planes)
-        load_tile(wanted, top, left, aims)
-        planes -= aims
+        compare_tile(wanted, top, left, planes)
         if weight.size:
             load_plane(weight, top, left, _ZERO, factors)
-            for channel in range(3):
-                planes[channel * _PIXELS : (channel + 1) * _PIXELS] *= factors
+            for j in range(planes.size):
+                planes[j] *= factors[j % _PIXELS]
         for d in range(first[tile + 1] - start - 1, -1, -1):
             _gather_pair(alphas[at + d], blocks[at + d], planes, sums[pair[start + d]])
 

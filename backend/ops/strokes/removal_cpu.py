@@ -9,7 +9,7 @@ from backend.ops.kernel_threads import run_in_threads
 from backend.ops.simd import load_16, multiply_add, splat_16, store, total_in_halves
 from backend.ops.strokes.compositing_cpu import blend, keep_before, most_strokes, sort_strokes
 from backend.ops.strokes.constants import BLOCKS, TILE
-from backend.ops.strokes.tiles_cpu import EMPTY, cover_tile, load_labels, load_plane, load_tile, place
+from backend.ops.strokes.tiles_cpu import EMPTY, compare_tile, cover_tile, load_labels, load_plane, load_tile, place
 
 _PIXELS = TILE * TILE
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
@@ -31,8 +31,7 @@ def _costs_of_tiles(
     depth = most_strokes(tiles[begin:end], first)
     alphas, blocks = np.empty((depth, _PIXELS), np.float32), np.empty((depth, BLOCKS), np.uint8)
     befores, places = np.empty((depth, 3 * _PIXELS), np.float32), np.empty(_PIXELS, np.float32)
-    planes, aims = np.empty(3 * _PIXELS, np.float32), np.empty(3 * _PIXELS, np.float32)
-    label = np.empty(_PIXELS if labels.size else 0, np.float32)
+    planes, label = np.empty(3 * _PIXELS, np.float32), np.empty(_PIXELS if labels.size else 0, np.float32)
     shown, factors = np.empty(_PIXELS, np.float32), np.ones(_PIXELS, np.float32)
     across = (canvas.shape[1] + TILE - 1) // TILE
     for i in range(begin, end):
@@ -50,8 +49,7 @@ def _costs_of_tiles(
             )  # fmt: skip
             keep_before(blocks[d], planes, befores[d])
             blend(alphas[d], blocks[d], color[n], planes)
-        load_tile(target, top, left, aims)
-        planes -= aims
+        compare_tile(target, top, left, planes)
         hide_beyond(canvas.shape, top, left, shown)
         for d in range(first[tile + 1] - start - 1, -1, -1):
             p = pair[start + d]

@@ -101,6 +101,17 @@ def load_tile(image, top, left, planes):
 
 
 @njit(cache=True)
+def compare_tile(image, top, left, planes):
+    """Planes minus an image [H, W, 3], and 0 beyond it."""
+    for y in range(TILE):
+        for x in range(TILE):
+            there = top + y < image.shape[0] and left + x < image.shape[1]
+            for channel in range(3):
+                at = channel * _PIXELS + place(y, x)
+                planes[at] = planes[at] - image[top + y, left + x, channel] if there else _ZERO
+
+
+@njit(cache=True)
 def save_tile(planes, top, left, image):
     """The reverse of load_tile."""
     for y in range(min(TILE, image.shape[0] - top)):
