@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from backend.algorithms.textures import layout, parts, relief, trained
-from backend.algorithms.textures.channels import Channels, Maps
+from backend.algorithms.textures.channels import EVENING, Channels, Maps
 from backend.algorithms.textures.decoding import Decoder, values_of
 from backend.algorithms.textures.synthesis import Settings, synthesize
 from backend.ops.patches.constants import PATCH
@@ -36,7 +36,8 @@ def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> di
     _check_same_maps(samples)
     canvas = _canvas(params)
     pieces = [_pieces(sample, number, params) for number, sample in enumerate(samples)]
-    channels = Channels.of([piece for some in pieces for piece in some])
+    evening = EVENING if params.structure else 0.0  # long steps alone leave no coloured grain
+    channels = Channels.of([piece for some in pieces for piece in some], evening)
     if not channels.count:
         raise InvalidInput(
             "The samples are of one colour throughout; there is no texture in them.",

@@ -41,15 +41,15 @@ class Channels:
     high: Tensor
 
     @staticmethod
-    def of(samples: Sequence[Maps]) -> Channels:
-        """Fitted to samples that have the same maps."""
+    def of(samples: Sequence[Maps], evening: float = EVENING) -> Channels:
+        """Fitted to samples that have the same maps. evening: how far weak axes are made as strong as the first, 0 to 1."""
         names = tuple(samples[0])
         values = torch.cat([_values(sample, names).flatten(1) for sample in samples], dim=1).double()
         mean, rows, start = torch.from_numpy(values.numpy().mean(axis=1)), [], 0
         for name in names:
             count = _width(name, samples[0])
             part = slice(start, start + count)
-            axes = _axes(_covariance(values[part]), COLOR_SHARE if name in COLORS else OTHER_SHARE)
+            axes = _axes(_covariance(values[part]), COLOR_SHARE if name in COLORS else OTHER_SHARE, evening)
             placed = torch.zeros(len(axes), len(values), dtype=torch.float64)
             placed[:, part] = axes
             rows.append(placed)
@@ -124,7 +124,7 @@ def _covariance(values: Tensor) -> Tensor:
     return torch.tensor(made, dtype=torch.float64)
 
 
-def _axes(covariance: Tensor, share: float) -> Tensor:
+def _axes(covariance: Tensor, share: float, evening: float) -> Tensor:
     """Rows [c, n] that turn values to their principal axes, of which weak ones are made stronger; `share` is the deviation of all
     together."""
     variances, axes = torch.linalg.eigh(covariance)
@@ -132,6 +132,6 @@ def _axes(covariance: Tensor, share: float) -> Tensor:
     deviations, axes = variances[keep].sqrt(), axes[:, keep]
     if not len(deviations):
         return torch.zeros(0, len(covariance), dtype=torch.float64)
-    evened = deviations ** (1.0 - EVENING)
+    evened = deviations ** (1.0 - evening)
     evened *= share / evened.square().sum().sqrt()
     return (evened / deviations)[:, None] * axes.T

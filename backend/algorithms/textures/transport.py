@@ -33,12 +33,12 @@ Banks = list[list[sliced_wasserstein.FilterBank]]  # banks x sources
 
 @dataclass(frozen=True)
 class Plan:
-    """filters of a bank, banks that take turns, every how many-th of them is sharpened; long: which steps. more: times the steps
-    of a short plan; least: the smallest share of them, at the largest levels."""
+    """filters of a bank, banks that take turns, every how many-th of them is sharpened, 0 for none; long: which steps. more: times
+    the steps of a short plan; least: the smallest share of them, at the largest levels; most: at the smallest."""
 
     filters: int
     banks: int
-    sharpen_every: int
+    sharpen_every: int = 0
     long: bool = False
     more: float = 1.0
     least: float = 0.5
@@ -70,7 +70,7 @@ class Plan:
 
 SHORT = Plan(filters=32, banks=8, sharpen_every=2)
 SHORT_FINE = Plan(filters=16, banks=8, sharpen_every=2)  # at large levels, where each bank is seen by many more patches
-LONG = Plan(filters=16, banks=60, sharpen_every=4, long=True, more=2.0, least=0.25)
+LONG = Plan(filters=16, banks=160, long=True, more=2.0, least=0.25, most=2.0)
 
 
 class ShortSteps:
