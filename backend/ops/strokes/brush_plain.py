@@ -20,7 +20,8 @@ def seeds(count: int, seed: int, device: torch.device) -> Tensor:
 
 def paint(scene: Scene, bristles: float, dryness: float, seed: int) -> tuple[Tensor, Tensor]:
     """The painting [H, W, 3] and the paint's thickness [H, W]."""
-    image, height = scene.canvas.clone(), torch.zeros_like(scene.canvas[..., 0])
+    image = scene.canvas.clone(memory_format=torch.contiguous_format)
+    height = image.new_zeros(image.shape[:2])
     own = seeds(len(scene.geometry), seed, scene.geometry.device)
     for batch in scene.batches():
         shares, light, thick, pressed = _marks(batch, own[batch.stroke], bristles, dryness)

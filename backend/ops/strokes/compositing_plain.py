@@ -98,7 +98,7 @@ class Batch:
 
 def paint(scene: Scene) -> tuple[Tensor, Tensor]:
     """The painted image [H, W, 3] and the leak, a scalar."""
-    image = scene.canvas.clone()
+    image = scene.canvas.clone(memory_format=torch.contiguous_format)
     leaks = []
     with torch.no_grad():
         for batch in scene.batches():

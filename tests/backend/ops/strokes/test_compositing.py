@@ -115,6 +115,14 @@ def test_no_stroke_or_one_beside_the_canvas_changes_nothing() -> None:
     assert not geometry.grad.any()
 
 
+@pytest.mark.parametrize("impl", ["cpu", "plain"])
+def test_a_canvas_may_lie_in_memory_in_any_order(impl: str) -> None:
+    geometry, opacity, color = strokes(5, torch.float32)
+    wanted = composite(geometry, opacity, color, canvas(torch.float32), impl=cast(Impl, impl))
+    turned = canvas(torch.float32).movedim(2, 0).contiguous().movedim(0, 2)
+    assert torch.equal(composite(geometry, opacity, color, turned, impl=cast(Impl, impl)), wanted)
+
+
 def test_bad_input_is_refused() -> None:
     geometry, opacity, color = strokes(3)
     with pytest.raises(ValueError, match="opacity has shape"):
