@@ -21,7 +21,7 @@ from ..shared.algorithm import Arrays, find
 from ..shared.arrays import MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
-from ..writers import paintings, record, table, textures
+from ..writers import canvas_materials, record, table, textures
 from ..writers.table import Preparing, Result, Writer
 from . import companions, covering, image_editors, paint_mode, places, previews, variations, viewport
 
@@ -97,7 +97,11 @@ def _picture_of(made: bpy.types.ID) -> bpy.types.Image | None:
     """The base colour of a surface that was made, or the picture of a canvas, for an Image Editor."""
     if isinstance(made, bpy.types.Image):
         return made
-    if isinstance(made, bpy.types.Object) and made.type == "MESH" and (shown := paintings.picture_of(made)) is not None:
+    if (
+        isinstance(made, bpy.types.Object)
+        and made.type == "MESH"
+        and (shown := canvas_materials.picture_of(made)) is not None
+    ):
         return shown
     material = textures.worn_by(made) if isinstance(made, bpy.types.Object) else made
     return textures.image_of(material) if isinstance(material, bpy.types.Material) else None

@@ -13,20 +13,17 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .. import compat, typed
+from .. import typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import COLOR_IMAGE, STROKES, Array
 from ..shared.errors import InvalidInput
-from . import displacement, images, impasto, maps, record, stroke_curves, stroke_ribbons
-from .shader_graph import ShaderGraph
+from . import canvas_materials, displacement, images, impasto, maps, record, stroke_curves, stroke_ribbons
 
 CANVAS_M = 2.0
 THICKNESS = 0.02  # of all strokes together, as a share of the canvas's longer side
-PICTURE_NODE, PAINT_NODE = "Relievo Picture", "Relievo Paint"  # the second only where light falls on the picture
 STROKES_KEY = "relievo_strokes"  # custom property of the object that holds a canvas's strokes
 PENCIL_KEY = "relievo_pencil"  # of the one that holds them as Grease Pencil
 CHOICES = ("CANVAS", "STROKES", "IMAGES", "IMPASTO")
-PAINT_ROUGHNESS = 0.4  # as dry oil paint: light rakes over it
 
 
 def make(
@@ -89,7 +86,7 @@ def show_strokes(canvas: bpy.types.Object, item: bpy.types.Object, *, shown: boo
     """Show what holds a canvas's strokes, and hide the canvas where it shows the picture, which would lie behind them; or the other
     way round.
     """
-    shows_picture = picture_of(canvas) is not None
+    shows_picture = canvas_materials.picture_of(canvas) is not None
     for other, is_hidden in ((canvas, shown and shows_picture), (item, not shown and shows_picture)):
         other.hide_render = is_hidden
         for scene in other.users_scene:
@@ -140,64 +137,17 @@ def _fill(canvas: bpy.types.Object, outputs: Arrays, choice: str, scene: bpy.typ
     shows_picture = bool(pictures) and (choice in ("CANVAS", "IMPASTO") or strokes is None)
     for number, (port, array) in enumerate(pictures):
         image = images.build(f"{canvas.name} {port}", array)
-        if number or not shows_picture or not wear(canvas, image, lit=choice == "IMPASTO"):
+        if number or not shows_picture or not canvas_materials.wear(canvas, image, lit=choice == "IMPASTO"):
             images.keep(image, f"{canvas.name} {port}")
     for port, array in arrays:
         if array.kind is not COLOR_IMAGE and maps.is_raster(array):
             images.keep(maps.image_of(f"{canvas.name} {port}", (array,)), f"{canvas.name} {port}")
     if choice == "IMPASTO" and (heights := impasto.heights_of(outputs)) is not None:
         impasto.raise_by(canvas, heights, size_of(outputs))
+    if strokes is not None and not shows_picture:
+        canvas_materials.wear_ground(canvas, strokes)
     if strokes is not None:
         _set_strokes(canvas, strokes, size_of(outputs), scene, is_hidden=shows_picture)
-
-
-def wear(canvas: bpy.types.Object, image: bpy.types.Image, *, lit: bool = False) -> bool:
-    """Show a picture on a canvas: unlit, as it was painted, or as paint that light falls on. False where the canvas wears a
-    material of the user's.
-    """
-    mesh = typed.mesh(canvas)
-    worn = mesh.materials[0] if len(mesh.materials) else None
-    if worn is None:
-        mesh.materials.append(_material(f"{canvas.name} picture", image, lit=lit))
-        return True
-    node = worn.node_tree.nodes.get(PICTURE_NODE) if worn.node_tree is not None else None
-    if not isinstance(node, bpy.types.ShaderNodeTexImage):
-        return False
-    images.renew(node, image)
-    if (PAINT_NODE in typed.tree_of(worn).nodes) != lit:
-        mesh.materials[0] = _material(worn.name, image, lit=lit)
-        if not worn.users:
-            bpy.data.materials.remove(worn)
-    return True
-
-
-def _material(name: str, image: bpy.types.Image, *, lit: bool) -> bpy.types.Material:
-    material = bpy.data.materials.new(name)
-    tree = compat.use_nodes(material)
-    tree.nodes.clear()
-    graph = ShaderGraph(tree)
-    picture = graph.image(image)
-    picture.name = PICTURE_NODE
-    if lit:
-        shader = graph.node("ShaderNodeBsdfPrincipled", name=PAINT_NODE)
-        graph.feed(shader.inputs["Roughness"], PAINT_ROUGHNESS)
-    else:
-        shader = graph.node("ShaderNodeEmission")
-    output = graph.node("ShaderNodeOutputMaterial")
-    graph.feed(shader.inputs["Base Color" if lit else "Color"], picture.outputs["Color"])
-    graph.feed(output.inputs["Surface"], shader.outputs["BSDF" if lit else "Emission"])
-    for node, x in ((picture, -340), (shader, 0), (output, 300)):
-        node.location = (x, 300)
-    tree.nodes.active = picture
-    return material
-
-
-def picture_of(canvas: bpy.types.Object) -> bpy.types.Image | None:
-    """The picture that a canvas shows, None where it shows none of ours."""
-    materials = typed.mesh(canvas).materials
-    worn = materials[0] if len(materials) else None
-    node = worn.node_tree.nodes.get(PICTURE_NODE) if worn is not None and worn.node_tree is not None else None
-    return node.image if isinstance(node, bpy.types.ShaderNodeTexImage) else None
 
 
 def _set_strokes(

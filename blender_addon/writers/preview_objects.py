@@ -16,7 +16,19 @@ import numpy as np
 from .. import typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import COLOR_IMAGE, HEIGHT_MAP, TEXTURE, TEXTURE_SET, Array, ArrayKind
-from . import grid, images, maps, materials, paintings, record, terrain, texture_images, textures, uv_sizes
+from . import (
+    canvas_materials,
+    grid,
+    images,
+    maps,
+    materials,
+    paintings,
+    record,
+    terrain,
+    texture_images,
+    textures,
+    uv_sizes,
+)
 
 REPETITIONS = 3  # of a set that repeats, in each direction, so that all of its seams are seen
 ODD_SHARE = 0.05  # of the UVs' corners outside 0..1: more are a layout of UDIM tiles
@@ -224,12 +236,12 @@ class Canvas:
         if self._on_mesh is not None:
             self._on_mesh.update(made, preview)
             return
-        picture, image = _first(preview, COLOR_IMAGE), paintings.picture_of(made)
+        picture, image = _first(preview, COLOR_IMAGE), canvas_materials.picture_of(made)
         if picture is not None and image is not None:
             images.show(image, picture)
 
     def image_of(self, made: bpy.types.Object) -> bpy.types.Image | None:
-        return paintings.picture_of(made) if self._on_mesh is None else self._on_mesh.image_of(made)
+        return canvas_materials.picture_of(made) if self._on_mesh is None else self._on_mesh.image_of(made)
 
     def fingerprint(self, made: bpy.types.Object) -> tuple:
         return _edits(made) if self._on_mesh is None else self._on_mesh.fingerprint(made)

@@ -8,9 +8,11 @@ import pytest
 
 from blender_addon import compat, requests
 from blender_addon.shared.algorithm import find
+from blender_addon.shared.arrays import STROKES, Array
 from blender_addon.shared.catalog import algorithms
+from blender_addon.shared.strokes import COLUMNS
 from blender_addon.ui import image_panel, panels
-from blender_addon.writers import impasto, paintings, surface_nodes, textures
+from blender_addon.writers import canvas_materials, impasto, paintings, surface_nodes, textures
 from tests.blender.support import live_addon, paper
 
 TOYS = "tests.support.toy_engines"
@@ -135,7 +137,10 @@ def test_impasto_is_a_raised_canvas_that_light_falls_on() -> None:
     assert item.dimensions.x == pytest.approx(2.0, rel=0.03)
     assert item.dimensions.z == pytest.approx(2.0 * 32 / 48, rel=0.04)
     nodes = item.data.materials[0].node_tree.nodes
-    assert nodes[paintings.PAINT_NODE].inputs["Base Color"].links[0].from_node == nodes[paintings.PICTURE_NODE]
+    assert (
+        nodes[canvas_materials.PAINT_NODE].inputs["Base Color"].links[0].from_node
+        == nodes[canvas_materials.PICTURE_NODE]
+    )
     image = impasto.modifier_of(item).texture.image
     assert image.is_float
     assert image.packed_file
@@ -273,6 +278,29 @@ def painted(choice: str = "CANVAS") -> bpy.types.Object:
     return canvas()
 
 
+def test_strokes_lie_on_the_colour_that_they_were_painted_on() -> None:
+    item = painted("STROKES")
+    assert not item.data.materials, "the engine has not said which"
+    array = stroke_array([0.5, 0.25, 1.0])
+    paintings.replace(item, {"strokes": (array,)}, choice="STROKES")
+    ground = item.data.materials[0].node_tree.nodes[canvas_materials.GROUND_NODE]
+    np.testing.assert_allclose(ground.inputs["Color"].default_value[:3], (0.214, 0.0509, 1.0), atol=1e-3)
+    paintings.replace(item, {"strokes": (stroke_array([0.0, 0.0, 0.0]),)}, choice="STROKES")
+    assert len(item.data.materials) == 1
+    assert tuple(ground.inputs["Color"].default_value[:3]) == (0.0, 0.0, 0.0)
+    item.data.materials[0] = bpy.data.materials.new("Mine")
+    paintings.replace(item, {"strokes": (array,)}, choice="STROKES")
+    assert item.data.materials[0].name == "Mine"
+
+
+def stroke_array(canvas_color: list[float]) -> Array:
+    """One stroke from the upper left to the lower right."""
+    values = np.zeros((1, len(COLUMNS)), np.float32)
+    values[0, :10] = (0.1, 0.1, 0.5, 0.5, 0.9, 0.9, 0.05, 0.05, 1.0, 1.0)
+    size = {"canvas_width_px": 32, "canvas_height_px": 32}
+    return Array(STROKES, values, {**size, canvas_materials.CANVAS_COLOR: canvas_color})
+
+
 def ribbons() -> int:
     """How many strokes are seen, by the depths that their vertices lie at."""
     for instance in bpy.context.evaluated_depsgraph_get().object_instances:
@@ -371,7 +399,7 @@ def test_the_image_that_an_editor_shows_is_painted_and_shown_there() -> None:
     assert {"Toy Painting", find(algorithms(), "texture").label, "Picture", "Paint", "Rows"} <= set(lines)
     assert not {"Only a Region", "Repeat Image"} & set(lines)
     assert bpy.ops.relievo.texture_from_image(image="Picture") == {"FINISHED"}
-    assert space.image == paintings.picture_of(canvas())
+    assert space.image == canvas_materials.picture_of(canvas())
     assert requests.recipe_on(canvas())["scene"]["sources"]["image"][0]["name"] == "Picture"
     bpy.context.scene.relievo.output.painting = "IMAGES"
     assert bpy.ops.relievo.texture_from_image(image="Picture") == {"FINISHED"}

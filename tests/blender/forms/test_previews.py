@@ -8,7 +8,7 @@ import pytest
 
 from blender_addon.shared import texture_set
 from blender_addon.shared.arrays import COLOR_IMAGE, Array, height_map
-from blender_addon.writers import materials, paintings, textures
+from blender_addon.writers import canvas_materials, materials, textures
 from blender_addon.writers.table import WRITERS
 
 
@@ -32,7 +32,7 @@ def first_pixel_row(image: bpy.types.Image) -> np.ndarray:
 def shown_by(form: str, made: bpy.types.Object) -> bpy.types.Image:
     if form == "terrain":
         return materials.color_image_of(made)
-    return textures.image_of(made.data.materials[0]) if form == "surface" else paintings.picture_of(made)
+    return textures.image_of(made.data.materials[0]) if form == "surface" else canvas_materials.picture_of(made)
 
 
 @pytest.mark.parametrize("form", ["terrain", "surface", "painting"])

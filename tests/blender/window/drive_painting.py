@@ -31,6 +31,7 @@ from blender_addon.shared.catalog import algorithms  # noqa: E402
 from blender_addon.writers import paintings, textures  # noqa: E402
 
 CHECKS = 8
+COMPILING_S = 25.0  # EEVEE's shaders, by software, before the view shows anything
 
 
 def painting_engine() -> str:
@@ -133,7 +134,7 @@ def paint_the_view(settings, engine: str):
     drive.shade("RENDERED")
     bpy.context.scene.render.engine = "BLENDER_EEVEE"
     look_at(canvas)
-    yield 6.0
+    yield COMPILING_S
     shot("23-impasto-raking-light")
     with bpy.context.temp_override(window=drive.window(), area=drive.view3d()):
         drive.view3d().spaces.active.region_3d.view_distance /= 5.0
@@ -146,6 +147,7 @@ def play_back(engine: str):
     drive.shade("MATERIAL")
     look_at(canvas)
     bpy.ops.relievo.animate_strokes(frames=100)
+    yield COMPILING_S
     for number, frame in enumerate((4, 20, 60, 101)):
         bpy.context.scene.frame_set(frame)
         yield 3.0
@@ -190,14 +192,14 @@ def paint_a_mesh(settings, engine: str):
     group.from_image.source = group.from_segments.source = "SURFACE"
     look_at(head)
     drive.shade("MATERIAL")
-    yield 5.0
+    yield COMPILING_S / 2
     shot("27-mesh-before")
     settings.output.painting = "CANVAS"
     group.steps = 10
     bpy.ops.relievo.generate()
     yield settled
     assert newest_job().error is None, newest_job().sentence
-    yield 6.0
+    yield COMPILING_S / 2
     shot("28-mesh-painted")
     assert textures.worn_by(head) is not None
 
