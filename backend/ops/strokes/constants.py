@@ -9,7 +9,7 @@ SIDE, BLOCKS = 4, 16  # compiled kernels take a tile by blocks of 4 x 4 pixels, 
 CHORDS = 8
 FLATNESS_PX = 0.15
 TAPER_CHORDS = 4.0  # times what the radius grows by per length
-NEWTON_STEPS = 2  # from there; the plain form takes one more where it needs a derivative
+NEWTON_STEPS = 3  # from there; the plain form takes one more where it needs a derivative
 # Newton's divisor is at least this share of the squared speed: beyond the curve's centre of curvature it is negative.
 LEAST_BEND = 0.1
 SAGITTA = 1 / 24  # area between an arc of curvature 1 and its chord of length 1
