@@ -23,7 +23,11 @@ POINT_RATE, RADIUS_RATE, OPACITY_RATE = 0.08, 0.04, 0.02  # per step: of the rad
 LAST_RATE = 0.15  # share of the rates that is left at the end
 FIT_EVERY = 20
 THINNEST, WIDEST = 0.3, 1.6  # radii that a stroke may take, in radii of its brush
-ON_CURVE = 5  # points of a stroke that are held to its segment
+ON_CURVE = 5  # points of a stroke that are held to its segment, and that say its colour
+SETTLING, HELD_PX = (
+    10,
+    4.0,
+)  # steps of the last fit of colours, and pixels that the picture's own colours count as in it
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,18 @@ def descend(
 def fitted(strokes: Strokes, picture: Tensor, base: Tensor) -> Tensor:
     """The colours [N, 3] under which the strokes on their base come closest to the picture."""
     return color_fit(strokes.geometry, strokes.opacity, strokes.color, base, picture)
+
+
+def settled(strokes: Strokes, picture: Tensor, base: Tensor) -> Tensor:
+    """As fitted(), from the colours of the picture along the strokes and held to them by HELD_PX pixels.
+
+    A stroke that hardly shows would take any colour for the sake of a few pixels, which is seen where bristles let it through.
+    """
+    points, _ = points_on(strokes.geometry, ON_CURVE)
+    height, width = picture.shape[:2]
+    rows, columns = points[..., 0].long().clamp(0, height - 1), points[..., 1].long().clamp(0, width - 1)
+    start = picture[rows, columns].mean(1)
+    return color_fit(strokes.geometry, strokes.opacity, start, base, picture, steps=SETTLING, keep=HELD_PX)
 
 
 def painted(strokes: Strokes, base: Tensor) -> Tensor:

@@ -11,7 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.algorithms.painting.scene import block_means
 from backend.ops.smoothing import gaussian
+
+MOST_SIDE = 1024  # pixels along the curve's map; larger pictures are taken in blocks
 
 
 def attention(residual: Tensor, radius_px: float, detail: float) -> Tensor:
@@ -27,9 +30,12 @@ def draw(weights: Tensor, labels: Tensor, count: int, generator: torch.Generator
 
     labels: the segment of each pixel [H, W].
     """
+    shape = weights.shape
+    block = -(-max(weights.shape) // MOST_SIDE)
+    weights, labels = block_means(weights[..., None], block)[..., 0], labels[block // 2 :: block, block // 2 :: block]
     order = _curve(*weights.shape)
-    flat_labels = labels.cpu().numpy().ravel()[order]
-    order = order[np.argsort(flat_labels, kind="stable")]
+    if labels.shape == weights.shape:
+        order = order[np.argsort(labels.cpu().numpy().ravel()[order], kind="stable")]
     passed = np.cumsum(weights.detach().cpu().numpy().ravel()[order].astype(np.float64))
     if passed[-1] <= 0:
         passed = np.arange(1.0, len(order) + 1)
@@ -37,7 +43,8 @@ def draw(weights: Tensor, labels: Tensor, count: int, generator: torch.Generator
     stops = (np.arange(count) + random[:, 0]) * (passed[-1] / count)
     pixel = order[np.minimum(np.searchsorted(passed, stops, side="right"), len(order) - 1)]
     rows, columns = np.divmod(pixel, weights.shape[1])
-    places = np.stack([rows + random[:, 1], columns + random[:, 2]], axis=1).astype(np.float32)
+    places = block * np.stack([rows + random[:, 1], columns + random[:, 2]], axis=1)
+    places = np.minimum(places, np.array(shape) - 0.5).astype(np.float32)
     shuffled = torch.randperm(count, generator=generator)
     return torch.from_numpy(places)[shuffled].to(weights.device)
 

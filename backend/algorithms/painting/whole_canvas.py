@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from backend.algorithms.painting import descent, laying, placement
-from backend.algorithms.painting.descent import Goal, descend, fitted, painted
+from backend.algorithms.painting.descent import Goal, descend, fitted, painted, settled
 from backend.algorithms.painting.directions import Directions
 from backend.algorithms.painting.leaks import cut_back
 from backend.algorithms.painting.plan import Layer
@@ -62,7 +62,7 @@ def paint(
     steps = 0 if work.stopped else work.joint_steps
     strokes = descend(strokes, goal, steps, work.observer(None, progress), rates=(0.3, 0.03)) if steps else strokes
     strokes = cut_back(strokes, scene.segments)
-    return replace(strokes, color=fitted(strokes, scene.picture, scene.canvas))
+    return replace(strokes, color=settled(strokes, scene.picture, scene.canvas))
 
 
 def _layer(
