@@ -1,0 +1,94 @@
+"""A small scene, rendered and painted by the engine with its own segments: thick paint, strokes that play back, and a mesh that
+wears its painted texture.
+"""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+import pytest
+
+from blender_addon import compat, requests
+from blender_addon.writers import impasto, paintings, surface_nodes, textures
+from tests.blender.support import live_addon
+
+QUICK = {"budget": 24, "layers": 2, "steps": 2, "seed": 3}
+
+
+@pytest.fixture(autouse=True)
+def registered(addon, empty_file):
+    live_addon.discard_jobs()
+
+
+def glowing(name: str, color: tuple[float, float, float], **where) -> bpy.types.Object:
+    """A cube of one colour, whatever light there is."""
+    bpy.ops.mesh.primitive_cube_add(size=1.0, **where)
+    item = bpy.context.active_object
+    item.name = name
+    material = bpy.data.materials.new(name)
+    tree = compat.use_nodes(material)
+    glow = tree.nodes.new("ShaderNodeEmission")
+    glow.inputs["Color"].default_value = (*color, 1.0)
+    output = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
+    tree.links.new(glow.outputs[0], output.inputs["Surface"])
+    item.data.materials.append(material)
+    return item
+
+
+def rendered_scene() -> None:
+    """A red and a blue box side by side before a black background, 64 x 48 px."""
+    glowing("Blue", (0.05, 0.1, 0.7), location=(0.6, 0.0, 0.0))
+    glowing("Red", (0.7, 0.1, 0.05), location=(-0.6, 0.0, 0.0))
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.location, camera.data.type, camera.data.ortho_scale = (0.0, 0.0, 5.0), "ORTHO", 2.6
+    scene = bpy.context.scene
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    scene.render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", 1
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 48, 100
+    scene.view_settings.view_transform = "Standard"
+    bpy.ops.render.render()
+
+
+def test_a_scene_is_rendered_painted_and_played_back() -> None:
+    rendered_scene()
+    assert bpy.ops.relievo.paint(image="view", segments="view", output="IMPASTO", **QUICK) == {"FINISHED"}
+    (canvas,) = [item for item in bpy.data.objects if requests.recipe_on(item) is not None]
+    height = impasto.modifier_of(canvas).texture.image
+    assert height.is_float
+    assert tuple(height.size) == (64, 48)
+    strokes = paintings.strokes_of(canvas)
+    count = len(strokes.data.curves)
+    assert 0 < count <= QUICK["budget"]
+    segment, color = np.empty(count, np.int32), np.empty(count * 4, np.float32)
+    strokes.data.attributes["segment"].data.foreach_get("value", segment)
+    strokes.data.attributes["stroke_color"].data.foreach_get("color", color)
+    red, _, blue, _ = color.reshape(-1, 4).T
+    assert set(segment) == {0, 1, 2}, "background, Blue, Red"
+    assert (red > blue)[segment == 2].all()
+    assert (blue > red)[segment == 1].all()
+    bpy.context.view_layer.objects.active = canvas
+    assert bpy.ops.relievo.animate_strokes(frames=10) == {"FINISHED"}
+    assert bpy.ops.relievo.strokes_as_pencil(frames=10) == {"FINISHED"}
+
+
+def test_the_texture_of_a_mesh_is_painted() -> None:
+    item = glowing("Box", (1.0, 1.0, 1.0))
+    image = bpy.data.images.new("Skin", 64, 64)
+    pixels = np.ones((64, 64, 4), np.float32)
+    pixels[..., :3] = np.where(np.arange(64)[:, None, None] < 32, (0.8, 0.2, 0.1), (0.1, 0.3, 0.8))
+    image.pixels.foreach_set(pixels.ravel())
+    skin = bpy.data.materials.new("Skin")
+    tree = compat.use_nodes(skin)
+    node = tree.nodes.new("ShaderNodeTexImage")
+    node.image = image
+    shader = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+    tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+    item.material_slots[0].material = skin
+    assert bpy.ops.relievo.paint(image="surface:Box", segments="surface:Box", **QUICK) == {"FINISHED"}
+    painted = textures.worn_by(item)
+    assert painted != skin
+    nodes = painted.node_tree.nodes
+    assert nodes[surface_nodes.SHADER_NODE].inputs["Normal"].is_linked
+    assert tuple(textures.image_of(painted).size) == (64, 64)
+    assert requests.recipe_on(painted)["scene"]["sources"]["image"][0]["options"]["image"] == "Skin"
