@@ -68,7 +68,8 @@ def mark(
             opaque * ((tip - beyond) * pixel + 0.5).clamp(0.0, 1.0) * ((heel - before) * pixel + 0.5).clamp(0.0, 1.0)
         )
     gap = 0.6 * dryness * step(way, 0.25, 1.0)
-    opaque = opaque * step(hair + 1e-3, gap - 0.1, gap)
+    soft = (0.4 * hairs / radius).clamp(0.1, 0.8)  # a hair that is no wider than a pixel does not end within it
+    opaque = opaque * step(hair + 1e-3, gap - soft, gap)
     light = 1 + c.SHADE * bristles * (2 * hair - 1)
     rim = torch.exp(-(((out - c.RIM_AT) / c.RIM_WIDTH) ** 2))
     stop = torch.exp(-(((beyond - c.STOP_AT) / c.STOP_WIDTH) ** 2))
