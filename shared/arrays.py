@@ -318,7 +318,9 @@ def _check_values(kind: ArrayKind, values: np.ndarray, what: str, name: str) -> 
             bad = int(values.size - sum(np.count_nonzero(np.isfinite(block)) for block in blocks(values)))
             raise InvalidInput(
                 f"{what} has {bad} of {values.size} cells without data (NaN or infinite).",
-                hint="Fill them first (--fill-nodata, or Fill Gaps in Blender) or crop the map.",
+                hint="Fill them first (--fill-nodata, or Fill Gaps in Blender) or crop the map."
+                if kind.axes[:2] == ("H", "W")
+                else "",
                 field=name,
             )
     except OSError as error:

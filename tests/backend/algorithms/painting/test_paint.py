@@ -152,5 +152,6 @@ def test_saved_strokes_that_are_broken_or_come_with_more_are_refused() -> None:
     broken[3, 2] = np.nan
     error = _refused(strokes=Array(STROKES, broken, saved.attributes))
     assert "1 of 128" in str(error)
+    assert not error.hint, "there is no gap to fill in a list of strokes"
     with pytest.raises(InvalidParameter, match="budget is 0; it must be at least 1"):
         backend.run("paint", image=_image(_picture()), budget=0)
