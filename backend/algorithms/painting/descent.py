@@ -65,6 +65,7 @@ def descend(
         slope = geometry.grad
         assert slope is not None
         geometry, seen = geometry.detach(), image.detach()
+        del image
         slope = slope + leak_gradient(geometry, strokes.segment, goal.segments)
         size = rates[0] + (rates[1] - rates[0]) * step / max(steps, 1)
         moments.step([in_units], [-slope * unit], size)
@@ -79,7 +80,9 @@ def descend(
             opacity.clamp_(0.0, 1.0)
         if (step + 1) % FIT_EVERY == 0:
             color = fitted(replace(strokes, geometry=geometry, opacity=opacity, color=color), goal.picture, goal.base)
-        if not observe(step, lambda seen=seen: seen):
+        goes_on = observe(step, lambda seen=seen: seen)
+        del seen
+        if not goes_on:
             break
     strokes = replace(strokes, geometry=geometry, opacity=opacity.detach(), color=color)
     return replace(strokes, color=fitted(strokes, goal.picture, goal.base))
@@ -110,7 +113,7 @@ def painted(strokes: Strokes, base: Tensor) -> Tensor:
 
 def gradient(error: Tensor) -> Tensor:
     """Of the loss by the painting [H, W, 3]: squared and absolute error, and the squared error of neighbours' differences."""
-    slope = error + ABSOLUTE * error / torch.sqrt(error.square() + SOFT * SOFT)
+    slope = error.square().add_(SOFT * SOFT).rsqrt_().mul_(ABSOLUTE).add_(1).mul_(error)
     for axis in (0, 1):
         step = EDGES * torch.diff(error, dim=axis)
         slope.narrow(axis, 1, step.shape[axis]).add_(step)

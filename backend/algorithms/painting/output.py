@@ -17,6 +17,7 @@ from shared.arrays import COLOR_IMAGE, NORMAL_MAP, STROKES, Array, height_map
 from shared.srgb import srgb_to_linear
 
 STRONGER = 0.8  # how much more saturated colours are at full variation
+ROWS = 256
 STRAY = 0.09  # standard deviation of encoded values then
 
 
@@ -70,7 +71,12 @@ def _relief(thickness: np.ndarray, impasto: float) -> dict[str, Array]:
 
 def linear(encoded: Tensor) -> np.ndarray:
     """Linear light, float32 [H, W, 3], of encoded values."""
-    return srgb_to_linear(encoded.detach().clamp(0, 1).cpu().numpy()).astype(np.float32)
+    values = encoded.detach().clamp(0, 1).cpu().numpy()
+    for rows in np.array_split(
+        values, max(1, len(values) // ROWS)
+    ):  # some at a time, since the curve needs several copies
+        rows[...] = srgb_to_linear(rows)
+    return values
 
 
 def numbered(strokes: Strokes, segments: Segments) -> Strokes:

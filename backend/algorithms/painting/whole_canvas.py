@@ -57,6 +57,7 @@ def paint(
         image = painted(strokes, image)
         if work.stopped:
             break
+    del image  # of the size of the canvas, like everything that the next step needs
     strokes = joined(parts)
     goal = Goal(scene.picture, scene.canvas, scene.segments, _brushes(strokes, layers), settings.varies_opacity)
     steps = 0 if work.stopped else work.joint_steps
