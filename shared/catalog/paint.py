@@ -224,7 +224,7 @@ SPEC = AlgorithmSpec(
             name="realistic",
             label="Realistic",
             help="Many small strokes that come close to the picture",
-            values={"budget": 5300, "smallest": 1.0, "steps": 40, "bristles": 0.1, "impasto": 0.2},
+            values={"budget": 5300, "smallest": 1.0, "steps": 90, "bristles": 0.1, "impasto": 0.2},
         ),
         Preset(
             name="painterly",
