@@ -54,10 +54,10 @@ server.Server._is_done = is_done
 
 
 def serve(tmp_path: Path, patch: str) -> subprocess.Popen[bytes]:
-    """A backend with something in it that does not answer, and a worker: the connection file is written before one starts."""
+    """A backend with something in it that does not answer, and a worker that is ready."""
     process = subprocess.Popen([sys.executable, "-c", _STUCK.format(patch=patch), str(tmp_path)], cwd=ROOT)
     log = tmp_path / "backend.log"
-    wait_for(lambda: (tmp_path / "endpoint.json").exists() and "is ready on" in log.read_text())
+    wait_for(lambda: log.exists() and "is ready on" in log.read_text())
     return process
 
 
