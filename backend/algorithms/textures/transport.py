@@ -70,7 +70,7 @@ class Plan:
 
 SHORT = Plan(filters=32, banks=8, sharpen_every=2)
 SHORT_FINE = Plan(filters=16, banks=8, sharpen_every=2)  # at large levels, where each bank is seen by many more patches
-LONG = Plan(filters=16, banks=160, long=True, more=2.0, least=0.25, most=2.0)
+LONG = Plan(filters=16, banks=320, long=True, more=2.0, least=0.25, most=2.0)
 
 
 class ShortSteps:
