@@ -230,7 +230,7 @@ def kinds(options: argparse.Namespace) -> dict[str, Any]:
         errors = []
         for name in names[: options.only]:
             picture = photograph(options.data, name)
-            errors.append(mean_error(ours(picture, **{**QUICK, "budget": 4000})[0], picture))
+            errors.append(mean_error(ours(picture, **{**LONG, "budget": 4000})[0], picture))
         checks[f"{kind}: L1 of {len(errors)}"] = (float(np.mean(errors)), float(np.mean(errors)) < STATED[kind])
     large = photograph(options.data, KINDS["buildings"][-1], 1024)
     spent_s = ours(large, **{**QUICK, "budget": 1600})[2]

@@ -386,7 +386,7 @@ def _texture_quality(result: dict[str, Any]) -> Iterator[Claim]:
 
 
 def _texture_gpdm(result: dict[str, Any]) -> Iterator[Claim]:
-    for name in ("default", "grain"):
+    for name in ("default", "grain", "grain, 100 steps"):
         row = result[name]
         against = f"GPDM, NumPy's sort, {result['gpdm_held_out']:.4f} at its end; ours {row['held_out']:.4f}"
         yield Claim(

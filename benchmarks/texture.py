@@ -44,6 +44,9 @@ CROP_PX = 128  # of the pictures, whose looks are compared
 SEAM, COPIES, REPETITION = (0.9, 1.1), 0.05, 0.1
 INSIDE, MOST_OUTSIDE = (0.025, 0.975), 5  # of 40 ranks of seams; 2 lie outside by chance
 PUBLISHED_SORT = 14.0  # torch's sort on a CPU against NumPy's, measured; GPDM as published sorts with torch
+AGAINST_GPDM = {
+    "default": {}, "grain": {"structure": 0.0, "steps": 40}, "grain, 100 steps": {"structure": 0.0, "steps": 100},
+}  # fmt: skip
 SPEEDS = {"512": (512, 8.0), "2048 set": (2048, 90.0)}
 MOST_GIB = 1.5
 CHILD = """
@@ -231,18 +234,18 @@ def against_gpdm(options: argparse.Namespace) -> dict[str, Any]:
     made = peer.run(start, given)
     rows: dict[str, Any] = {"gpdm_s": peer.spent_s, "gpdm_held_out": held_out_distance(made.astype(np.float32), given)}
     print(f"GPDM, NumPy's sort: {peer.spent_s:.1f} s, held-out {rows['gpdm_held_out']:.5f}")
-    presets = {"grain": {"structure": 0.0, "steps": 40}, "default": {}}
-    for name, preset in presets.items():
-        times = []
-        for _ in range(3):
+    for name, preset in AGAINST_GPDM.items():
+        times, distances = [], []
+        for seed in range(3):
             began = time.perf_counter()
-            result = ours(given, 128, tile="none", **preset)  # what GPDM makes does not tile either
+            result = ours(given, 128, tile="none", seed=seed, **preset)  # what GPDM makes does not tile either
             times.append(time.perf_counter() - began)
-        distance = held_out_distance(np.ascontiguousarray(result, np.float32), given)
-        rows[name] = {"seconds": sorted(times)[1], "held_out": distance, "ratio": peer.spent_s / sorted(times)[1]}
-        print(f"  {name}: {rows[name]['seconds']:.2f} s, held-out {distance:.5f}, {rows[name]['ratio']:.0f}x")
+            distances.append(held_out_distance(np.ascontiguousarray(result, np.float32), given))
+        distance, seconds = float(np.mean(distances)), sorted(times)[1]
+        rows[name] = {"seconds": seconds, "held_out": distance, "ratio": peer.spent_s / seconds}
+        print(f"  {name}: {seconds:.2f} s, held-out {distance:.5f} in the mean of three, {rows[name]['ratio']:.0f}x")
     best = max(
-        (row for row in (rows["grain"], rows["default"]) if row["held_out"] <= rows["gpdm_held_out"]),
+        (rows[name] for name in AGAINST_GPDM if rows[name]["held_out"] <= rows["gpdm_held_out"]),
         key=lambda row: row["ratio"], default=None,
     )  # fmt: skip
     rows["reached"] = best is not None and best["ratio"] >= 15.0
