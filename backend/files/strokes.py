@@ -61,7 +61,8 @@ def read(path: Path, reading: Reading) -> Array:
         _check_version(path, about, port)
         values = _values(path, rows, port)
     except FileNotFoundError as error:
-        raise InvalidInput(f"{path} does not exist.", field=port) from error
+        hint = "How many strokes to paint is the setting budget." if path.name.isdigit() else ""
+        raise InvalidInput(f"{path} does not exist.", hint=hint, field=port) from error
     except MemoryError as error:
         raise OutOfMemory(f"{path} does not fit into memory.", field=port) from error
     except (*_BROKEN, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:

@@ -18,6 +18,14 @@ def _canvas(context: bpy.types.Context) -> bpy.types.Object | None:
     return item if item is not None and paintings.strokes_of(item) is not None else None
 
 
+def _has_strokes(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether a painting with strokes is selected; the operator's tooltip says so where none is."""
+    if _canvas(context) is None:
+        operator.poll_message_set("Select a painting with strokes")
+        return False
+    return True
+
+
 class RELIEVO_OT_animate_strokes(bpy.types.Operator):
     """Show the painting as it is painted, stroke by stroke from the scene's first frame on; press again to see the picture"""
 
@@ -35,10 +43,7 @@ class RELIEVO_OT_animate_strokes(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if _canvas(context) is None:
-            cls.poll_message_set("Select a painting with strokes")
-            return False
-        return True
+        return _has_strokes(cls, context)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -68,10 +73,7 @@ class RELIEVO_OT_strokes_as_pencil(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if _canvas(context) is None:
-            cls.poll_message_set("Select a painting with strokes")
-            return False
-        return True
+        return _has_strokes(cls, context)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

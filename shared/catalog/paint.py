@@ -161,7 +161,7 @@ class PaintParams:
 
 SPEC = AlgorithmSpec(
     name="paint",
-    label="Paint It",
+    label="Painting",
     summary="Paints an image with brush strokes that keep to its segments, from large brushes to small ones",
     icon="BRUSH_DATA",
     params=PaintParams,

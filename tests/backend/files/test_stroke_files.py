@@ -214,3 +214,9 @@ def test_arrays_that_are_no_strokes_are_refused(rows: np.ndarray, sentence: str,
     np.savez(buffer, strokes=rows, about=about)
     (saved / "strokes.npz").write_bytes(buffer.getvalue())
     assert sentence in refusal(saved / "strokes.npz")
+
+
+def test_a_number_in_place_of_a_file_is_answered_with_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="4000 does not exist") as refused:
+        kinds.read(tmp_path / "4000", kinds.Reading(port=Port(name="strokes", kind=STROKES, label="", help="")))
+    assert "setting budget" in refused.value.hint

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 from backend.algorithms.painting.patch_cover import OVERLAP, PATCH, STRIDE, Cover, cut, laid_over
 from backend.algorithms.painting.patch_scheme import lies_inside, paint
@@ -67,7 +70,7 @@ def test_a_picture_comes_closer_from_pass_to_pass_and_strokes_stay_in_their_segm
     scene = Scene(picture, torch.zeros_like(picture), Segments.of(labels, torch.device("cpu")))
     seen: list[float] = []
 
-    def progress(_share: float, _stage: str, image) -> bool:  # type: ignore[no-untyped-def]
+    def progress(_share: float, _stage: str, image: Callable[[], Tensor]) -> bool:
         error = float((image() - picture).abs().mean())
         if not seen or error != seen[-1]:
             seen.append(error)
