@@ -21,7 +21,8 @@ from ..shared.algorithm import Arrays, find
 from ..shared.arrays import MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
-from ..writers import canvas_materials, record, table, textures
+from ..writers import record, table, textures
+from ..writers.paintings import canvas_materials
 from ..writers.table import Preparing, Result, Writer
 from . import companions, covering, image_editors, paint_mode, places, previews, variations, viewport
 

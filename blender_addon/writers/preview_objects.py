@@ -16,19 +16,8 @@ import numpy as np
 from .. import typed
 from ..shared.algorithm import Arrays
 from ..shared.arrays import COLOR_IMAGE, HEIGHT_MAP, TEXTURE, TEXTURE_SET, Array, ArrayKind
-from . import (
-    canvas_materials,
-    grid,
-    images,
-    maps,
-    materials,
-    paintings,
-    record,
-    terrain,
-    texture_images,
-    textures,
-    uv_sizes,
-)
+from . import grid, images, maps, materials, record, terrain, texture_images, textures, uv_sizes
+from .paintings import canvas_materials, canvases
 
 REPETITIONS = 3  # of a set that repeats, in each direction, so that all of its seams are seen
 ODD_SHARE = 0.05  # of the UVs' corners outside 0..1: more are a layout of UDIM tiles
@@ -229,7 +218,7 @@ class Canvas:
         scene = bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene)
         location = tuple(purpose.get("location", (0.0, 0.0, 0.0)))
         outputs = {"picture": (self._first,)}
-        made = paintings.make(outputs, choice="CANVAS", name=name, location=location, scene=scene)
+        made = canvases.make(outputs, choice="CANVAS", name=name, location=location, scene=scene)
         return typed.of(made, bpy.types.Object)
 
     def update(self, made: bpy.types.Object, preview: Arrays) -> None:

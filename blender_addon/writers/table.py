@@ -15,7 +15,8 @@ import bpy
 from ..shared.algorithm import AlgorithmSpec, Arrays, Makes
 from ..shared.arrays import Array
 from ..shared.catalog import algorithms
-from . import maps, painted_meshes, paintings, result_size, terrain, textures
+from . import maps, result_size, terrain, textures
+from .paintings import canvases, painted_meshes
 from .preview_objects import Canvas, Look, Terrain, Texture
 from .result_size import Cost
 
@@ -146,7 +147,7 @@ GOES_BACK = frozenset({"CANVAS", "IMPASTO"})  # paintings that a mesh wears whos
 
 
 def _make_painting(result: Result) -> bpy.types.ID:
-    return paintings.make(
+    return canvases.make(
         result.outputs,
         choice=result.choice,
         name=result.name,
@@ -161,7 +162,7 @@ def _replace_painting(result: Result, target: bpy.types.Object) -> bpy.types.ID:
     if slot is not None:
         painted_meshes.put_on(target, result.outputs, slot=slot, uv_layer=result.uv_layer, recipe=result.recipe)
         return target
-    return paintings.replace(target, result.outputs, choice=result.choice, recipe=result.recipe)
+    return canvases.replace(target, result.outputs, choice=result.choice, recipe=result.recipe)
 
 
 def _make_maps(result: Result) -> bpy.types.ID:

@@ -12,7 +12,8 @@ from blender_addon.shared.arrays import STROKES, Array
 from blender_addon.shared.catalog import algorithms
 from blender_addon.shared.strokes import COLUMNS
 from blender_addon.ui import image_panel, panels
-from blender_addon.writers import canvas_materials, impasto, paintings, surface_nodes, textures
+from blender_addon.writers import surface_nodes, textures
+from blender_addon.writers.paintings import canvas_materials, canvases, impasto
 from tests.blender.support import live_addon, paper
 
 TOYS = "tests.support.toy_engines"
@@ -92,7 +93,7 @@ def test_a_render_is_painted_with_its_own_segments() -> None:
     assert {"Camera: Camera", "By"} <= set(drawn())
     settings().rows = 8
     bpy.ops.relievo.generate()
-    strokes = paintings.strokes_of(canvas())
+    strokes = canvases.strokes_of(canvas())
     belongs = np.array(order_of(strokes, "segment")).reshape(8, 8)
     assert (belongs[3:5, 3:5] == 1).all(), "the cube in the middle"
     assert (belongs[:, 0] == 0).all(), "nothing at the sides"
@@ -110,7 +111,7 @@ def test_an_operator_takes_the_view_by_name() -> None:
     red_cube_in_view()
     bpy.ops.render.render()
     assert bpy.ops.relievo.toy_painting(image="view", segments="view:MATERIAL", rows=4) == {"FINISHED"}
-    assert set(order_of(paintings.strokes_of(canvas()), "segment")) == {0, 1}
+    assert set(order_of(canvases.strokes_of(canvas()), "segment")) == {0, 1}
     with pytest.raises(RuntimeError, match="'PIXEL' is no kind of segment"):
         bpy.ops.relievo.toy_painting(image="view", segments="view:PIXEL")
 
@@ -149,7 +150,7 @@ def test_impasto_is_a_raised_canvas_that_light_falls_on() -> None:
     bpy.ops.relievo.regenerate()
     assert counts == (len(bpy.data.images), len(bpy.data.meshes), len(bpy.data.materials), len(bpy.data.textures))
     assert np.ptp(relief_of(item)) == pytest.approx(np.ptp(wanted), abs=1e-6)
-    assert paintings.strokes_of(item).hide_render
+    assert canvases.strokes_of(item).hide_render
 
 
 @pytest.mark.any_version
@@ -282,14 +283,14 @@ def test_strokes_lie_on_the_colour_that_they_were_painted_on() -> None:
     item = painted("STROKES")
     assert not item.data.materials, "the engine has not said which"
     array = stroke_array([0.5, 0.25, 1.0])
-    paintings.replace(item, {"strokes": (array,)}, choice="STROKES")
+    canvases.replace(item, {"strokes": (array,)}, choice="STROKES")
     ground = item.data.materials[0].node_tree.nodes[canvas_materials.GROUND_NODE]
     np.testing.assert_allclose(ground.inputs["Color"].default_value[:3], (0.214, 0.0509, 1.0), atol=1e-3)
-    paintings.replace(item, {"strokes": (stroke_array([0.0, 0.0, 0.0]),)}, choice="STROKES")
+    canvases.replace(item, {"strokes": (stroke_array([0.0, 0.0, 0.0]),)}, choice="STROKES")
     assert len(item.data.materials) == 1
     assert tuple(ground.inputs["Color"].default_value[:3]) == (0.0, 0.0, 0.0)
     item.data.materials[0] = bpy.data.materials.new("Mine")
-    paintings.replace(item, {"strokes": (array,)}, choice="STROKES")
+    canvases.replace(item, {"strokes": (array,)}, choice="STROKES")
     assert item.data.materials[0].name == "Mine"
 
 
@@ -314,7 +315,7 @@ def ribbons() -> int:
 
 def test_strokes_paint_themselves_and_the_picture_comes_back(tmp_path) -> None:
     item = painted()
-    strokes, scene = paintings.strokes_of(item), bpy.context.scene
+    strokes, scene = canvases.strokes_of(item), bpy.context.scene
     assert {"Animate", "Grease Pencil"} <= set(drawn())
     assert bpy.ops.relievo.animate_strokes(frames=36) == {"FINISHED"}
     assert (item.hide_render, strokes.hide_render, item.hide_get(), strokes.hide_get()) == (True, False, True, False)
@@ -329,20 +330,20 @@ def test_strokes_paint_themselves_and_the_picture_comes_back(tmp_path) -> None:
     bpy.context.scene.frame_set(19)
     assert ribbons() == 18
     assert bpy.ops.relievo.animate_strokes() == {"FINISHED"}
-    strokes = paintings.strokes_of(canvas())
+    strokes = canvases.strokes_of(canvas())
     assert strokes.animation_data is None
     assert (canvas().hide_render, strokes.hide_render) == (False, True)
 
 
 def test_strokes_become_grease_pencil_in_painting_order() -> None:
     from blender_addon import compat_pencil
-    from blender_addon.writers import stroke_pencil
+    from blender_addon.writers.paintings import stroke_pencil
 
     item = painted("STROKES")
     assert bpy.ops.relievo.strokes_as_pencil(frames=40) == {"FINISHED"}
     pencil = stroke_pencil.of(item)
     assert bpy.context.active_object == pencil
-    assert paintings.strokes_of(item).hide_get()
+    assert canvases.strokes_of(item).hide_get()
     assert not item.hide_get(), "an empty canvas lies behind them"
     strokes = compat_pencil.strokes_in(pencil.data)
     assert len(strokes) == 36
@@ -361,9 +362,9 @@ def test_strokes_become_grease_pencil_in_painting_order() -> None:
 
 
 def test_edited_strokes_become_grease_pencil_as_they_are() -> None:
-    from blender_addon.writers import stroke_curves
+    from blender_addon.writers.paintings import stroke_curves
 
-    strokes = paintings.strokes_of(painted())
+    strokes = canvases.strokes_of(painted())
     curves = strokes.data
     if hasattr(curves, "resize_curves"):  # as an edit in Blender may; 4.2 has no such function
         curves.resize_curves([3], indices=[0])

@@ -8,7 +8,8 @@ import pytest
 
 from blender_addon.shared import texture_set
 from blender_addon.shared.arrays import COLOR_IMAGE, Array, height_map
-from blender_addon.writers import canvas_materials, materials, textures
+from blender_addon.writers import materials, textures
+from blender_addon.writers.paintings import canvas_materials
 from blender_addon.writers.table import WRITERS
 
 

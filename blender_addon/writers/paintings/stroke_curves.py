@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from .. import compat, typed
-from ..shared.arrays import Array
-from ..shared.errors import InvalidInput
-from ..shared.strokes import INDEX, in_painting_order
-from .shader_graph import ShaderGraph
+from ... import compat, typed
+from ...shared.arrays import Array
+from ...shared.errors import InvalidInput
+from ...shared.strokes import INDEX, in_painting_order
+from ..shader_graph import ShaderGraph
 
 POINTS = 9  # along a stroke
 RESOLUTION = 2  # steps from one to the next: more would make millions of vertices of thousands of strokes

@@ -13,11 +13,12 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .. import typed
-from ..shared.algorithm import Arrays
-from ..shared.arrays import COLOR_IMAGE, STROKES, Array
-from ..shared.errors import InvalidInput
-from . import canvas_materials, displacement, images, impasto, maps, record, stroke_curves, stroke_ribbons
+from ... import typed
+from ...shared.algorithm import Arrays
+from ...shared.arrays import COLOR_IMAGE, STROKES, Array
+from ...shared.errors import InvalidInput
+from .. import displacement, images, maps, record
+from . import canvas_materials, impasto, stroke_curves, stroke_ribbons
 
 CANVAS_M = 2.0
 THICKNESS = 0.02  # of all strokes together, as a share of the canvas's longer side

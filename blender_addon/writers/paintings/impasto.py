@@ -12,11 +12,11 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from .. import typed
-from ..datablocks.grid import GRID_KEY, SPACING_KEY
-from ..shared.algorithm import Arrays
-from ..shared.arrays import HEIGHT_MAP, Array, height_map
-from . import displacement, grid, images
+from ... import typed
+from ...datablocks.grid import GRID_KEY, SPACING_KEY
+from ...shared.algorithm import Arrays
+from ...shared.arrays import HEIGHT_MAP, Array, height_map
+from .. import displacement, grid, images
 
 MOST_PX = 1024  # vertices along the longer side: a million faces, which a view still turns smoothly
 

@@ -12,9 +12,9 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..shared.algorithm import Arrays
-from ..shared.arrays import HEIGHT_MAP, STROKES, Array
-from . import textures, uv_sizes
+from ...shared.algorithm import Arrays
+from ...shared.arrays import HEIGHT_MAP, STROKES, Array
+from .. import textures, uv_sizes
 
 ROUGHNESS = 0.5  # of a painted thing: less matt than most
 _DEPTH = "SHORT"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import bpy
 
-from .. import compat_pencil, typed
-from ..shared.errors import InvalidInput
-from . import paintings, record, stroke_curves
+from ... import compat_pencil, typed
+from ...shared.errors import InvalidInput
+from .. import record
+from . import canvases, stroke_curves
 
 LAYER, MODIFIER, MATERIAL = "Strokes", "Relievo Build", "Relievo Pencil"
 _MATERIAL_KEY = "relievo_pencil_material"
@@ -17,14 +18,14 @@ _MATERIAL_KEY = "relievo_pencil_material"
 
 def of(canvas: bpy.types.Object) -> bpy.types.Object | None:
     """The Grease Pencil object of a canvas, None where it has none. Cheap: for draw()."""
-    return next((item for item in canvas.children if paintings.PENCIL_KEY in item), None)
+    return next((item for item in canvas.children if canvases.PENCIL_KEY in item), None)
 
 
 def make(canvas: bpy.types.Object, scene: bpy.types.Scene, frames: int) -> bpy.types.Object:
     """The strokes of a canvas as Grease Pencil, shown in the place of canvas and curves; one that it has is renewed. frames: of the
     animation in which they are laid down from the scene's first frame on, 0 for none. Raises InvalidInput.
     """
-    strokes = paintings.strokes_of(canvas)
+    strokes = canvases.strokes_of(canvas)
     if strokes is None or not isinstance(strokes.data, bpy.types.Curves) or not len(strokes.data.curves):
         raise InvalidInput(f"{canvas.name!r} has no strokes.", hint="Select a painting.", field=canvas.name)
     drawn = stroke_curves.drawn(strokes.data)
@@ -35,7 +36,7 @@ def make(canvas: bpy.types.Object, scene: bpy.types.Scene, frames: int) -> bpy.t
     item = of(canvas)
     if item is None:
         item = bpy.data.objects.new(data.name, data)
-        item[paintings.PENCIL_KEY] = True
+        item[canvases.PENCIL_KEY] = True
         item.parent = canvas
         record.collection_of(scene).objects.link(item)
     else:
@@ -48,7 +49,7 @@ def make(canvas: bpy.types.Object, scene: bpy.types.Scene, frames: int) -> bpy.t
         compat_pencil.build(item, MODIFIER, frames)
     for layer in scene.view_layers:
         layer.update()
-    paintings.show_strokes(canvas, item, shown=True)
+    canvases.show_strokes(canvas, item, shown=True)
     strokes.hide_render = True
     strokes.hide_set(True)
     return item

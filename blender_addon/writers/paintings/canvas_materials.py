@@ -8,11 +8,11 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from .. import compat, typed
-from ..shared.arrays import Array
-from ..shared.srgb import srgb_to_linear
-from . import images
-from .shader_graph import ShaderGraph
+from ... import compat, typed
+from ...shared.arrays import Array
+from ...shared.srgb import srgb_to_linear
+from .. import images
+from ..shader_graph import ShaderGraph
 
 PICTURE_NODE, PAINT_NODE = "Relievo Picture", "Relievo Paint"  # the second only where light falls on the picture
 GROUND_NODE = "Relievo Ground"

@@ -11,8 +11,8 @@ from math import pi
 
 import bpy
 
-from .. import compat, typed
-from . import own_data
+from ... import compat, typed
+from .. import own_data
 
 GROUP = MODIFIER = "Relievo Strokes"
 SHOWN = "Shown"
