@@ -19,11 +19,6 @@ def new(name: str) -> bpy.types.ID:
     return made
 
 
-def remove(data: bpy.types.ID) -> None:
-    """Take a datablock of new() away."""
-    _store().remove(data)
-
-
 def _store() -> Any:
     """From 4.3 to 4.5 the new kind has a store beside the old one, which is that of annotations."""
     return getattr(bpy.data, "grease_pencils_v3", bpy.data.grease_pencils)
@@ -39,17 +34,25 @@ def material(name: str) -> bpy.types.Material:
 
 
 def draw(data: Any, layer: str, frame: int, positions: np.ndarray, radii: np.ndarray, colors: np.ndarray) -> None:
-    """Lay strokes on a new layer, from `frame` on. positions: [N, P, 3], radii: [N, P], Blender units; colors: [N, 4] linear, with
-    opacity; all float32.
+    """Lay strokes on the layer of this name, from `frame` on, in the place of what is on it; a new layer where there is none.
+    positions: [N, P, 3], radii: [N, P], Blender units; colors: [N, 4] linear, with opacity; all float32.
     """
-    made = data.layers.new(layer)
+    made = data.layers.get(layer) or data.layers.new(layer)
     made.use_lights = False
+    for old in list(made.frames):
+        made.frames.remove(old.frame_number if hasattr(old, "drawing") else old)
     drawn = made.frames.new(frame)
     if hasattr(drawn, "drawing"):
         _draw(drawn.drawing, positions, radii, colors)
     else:
         data.stroke_thickness_space, data.pixel_factor = "WORLDSPACE", 1.0
         _draw_old(drawn.strokes, positions, radii, colors)
+
+
+def first_frame(data: Any, layer: str) -> int | None:
+    """The first frame in which a layer has a drawing, None where there is none."""
+    found = data.layers.get(layer)
+    return min((frame.frame_number for frame in found.frames), default=None) if found is not None else None
 
 
 def _draw(drawing: Any, positions: np.ndarray, radii: np.ndarray, colors: np.ndarray) -> None:

@@ -6,7 +6,7 @@ import bpy
 
 from .. import typed
 from ..placing import viewport
-from ..writers.paintings import canvases, stroke_animation, stroke_pencil
+from ..writers.paintings import canvas_parts, stroke_animation, stroke_pencil
 from .reporting import reports_errors
 
 FRAMES = 120
@@ -14,8 +14,8 @@ FRAMES = 120
 
 def _canvas(context: bpy.types.Context) -> bpy.types.Object | None:
     """The canvas with strokes that is selected, or that what is selected belongs to."""
-    item = canvases.canvas_of(context.active_object)
-    return item if item is not None and canvases.strokes_of(item) is not None else None
+    item = canvas_parts.canvas_of(context.active_object)
+    return item if item is not None and canvas_parts.strokes_of(item) is not None else None
 
 
 def _has_strokes(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:

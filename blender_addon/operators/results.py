@@ -21,7 +21,7 @@ from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from ..shared.params import completed
 from ..writers import displaced_surface, record, report, table, textures, water
-from ..writers.paintings import canvases
+from ..writers.paintings import canvas_parts
 from .engines import run
 from .reporting import reports_errors
 
@@ -39,7 +39,7 @@ def carrier_of(item: bpy.types.Object | None, *, of_texture: bool = False) -> bp
 
 def carried_by(item: bpy.types.Object | None) -> bpy.types.Object | None:
     """The result that an object is, or a part of: the canvas of strokes, the terrain of water."""
-    return water.terrain_of(canvases.canvas_of(item))
+    return water.terrain_of(canvas_parts.canvas_of(item))
 
 
 def report_carrier_of(item: bpy.types.Object | None) -> bpy.types.ID | None:

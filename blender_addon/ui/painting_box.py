@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..writers.paintings import canvases, impasto, stroke_animation
+from ..writers.paintings import canvas_parts, impasto, stroke_animation
 
 
 def draw(box: bpy.types.UILayout, canvas: bpy.types.Object) -> None:
@@ -15,7 +15,7 @@ def draw(box: bpy.types.UILayout, canvas: bpy.types.Object) -> None:
         column = box.column(align=True)
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(relief, "strength", text="Relief")
-    if canvases.strokes_of(canvas) is None:
+    if canvas_parts.strokes_of(canvas) is None:
         return
     row = box.row(align=True)
     row.operator("relievo.animate_strokes", icon="PLAY", depress=stroke_animation.is_on(canvas))

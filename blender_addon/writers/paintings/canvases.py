@@ -15,15 +15,13 @@ import numpy as np
 
 from ... import typed
 from ...shared.algorithm import Arrays
-from ...shared.arrays import COLOR_IMAGE, STROKES, Array
+from ...shared.arrays import COLOR_IMAGE, NORMAL_MAP, STROKES, Array
 from ...shared.errors import InvalidInput
 from .. import displacement, images, maps, record
-from . import canvas_materials, impasto, stroke_curves, stroke_ribbons
+from . import canvas_materials, canvas_parts, impasto, stroke_curves, stroke_pencil, stroke_ribbons
 
 CANVAS_M = 2.0
 THICKNESS = 0.02  # of all strokes together, as a share of the canvas's longer side
-STROKES_KEY = "relievo_strokes"  # custom property of the object that holds a canvas's strokes
-PENCIL_KEY = "relievo_pencil"  # of the one that holds them as Grease Pencil
 CHOICES = ("CANVAS", "STROKES", "IMAGES", "IMPASTO")
 
 
@@ -72,30 +70,6 @@ def replace(
     return canvas
 
 
-def canvas_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The canvas that strokes belong to, curves or Grease Pencil; the object itself where it holds none."""
-    holds = item is not None and (STROKES_KEY in item or PENCIL_KEY in item)
-    return item.parent if item is not None and holds and item.parent is not None else item
-
-
-def strokes_of(canvas: bpy.types.Object) -> bpy.types.Object | None:
-    """The object with a canvas's strokes, None where it has none."""
-    return next((item for item in canvas.children if STROKES_KEY in item), None)
-
-
-def show_strokes(canvas: bpy.types.Object, item: bpy.types.Object, *, shown: bool) -> None:
-    """Show what holds a canvas's strokes, and hide the canvas where it shows the picture, which would lie behind them; or the other
-    way round.
-    """
-    shows_picture = canvas_materials.picture_of(canvas) is not None
-    for other, is_hidden in ((canvas, shown and shows_picture), (item, not shown and shows_picture)):
-        other.hide_render = is_hidden
-        for scene in other.users_scene:
-            for layer in scene.view_layers:
-                if other.name in layer.objects:
-                    other.hide_set(is_hidden, view_layer=layer)
-
-
 def size_of(outputs: Arrays) -> tuple[float, float]:
     """Width and height of the canvas in Blender units."""
     for given in outputs.values():
@@ -136,19 +110,32 @@ def _fill(canvas: bpy.types.Object, outputs: Arrays, choice: str, scene: bpy.typ
     pictures = [(port, array) for port, array in arrays if array.kind is COLOR_IMAGE]
     strokes = next((array for _, array in arrays if array.kind is STROKES), None)
     shows_picture = bool(pictures) and (choice in ("CANVAS", "IMPASTO") or strokes is None)
-    for number, (port, array) in enumerate(pictures):
-        image = images.build(f"{canvas.name} {port}", array)
-        if number or not shows_picture or not canvas_materials.wear(canvas, image, lit=choice == "IMPASTO"):
-            images.keep(image, f"{canvas.name} {port}")
-    for port, array in arrays:
-        if array.kind is not COLOR_IMAGE and maps.is_raster(array):
-            images.keep(maps.image_of(f"{canvas.name} {port}", (array,)), f"{canvas.name} {port}")
     if choice == "IMPASTO" and (heights := impasto.heights_of(outputs)) is not None:
         impasto.raise_by(canvas, heights, size_of(outputs))
+    rasters = {port: given for port, given in outputs.items() if given and maps.is_raster(given[0])}
+    made = {port: maps.image_of(f"{canvas.name} {port}", given) for port, given in rasters.items()}
+    worn = pictures[0][0] if shows_picture else None
+    relief = _relief(canvas, outputs, made) if choice == "IMPASTO" else None
+    if worn is not None and canvas_materials.wear(canvas, made[worn], lit=choice == "IMPASTO", relief=relief):
+        used = (made[worn], relief.normals if relief is not None else None)
+        made = {port: image for port, image in made.items() if image not in used}
+    for port, image in made.items():
+        images.keep(image, f"{canvas.name} {port}")
     if strokes is not None and not shows_picture:
         canvas_materials.wear_ground(canvas, strokes)
     if strokes is not None:
         _set_strokes(canvas, strokes, size_of(outputs), scene, is_hidden=shows_picture)
+
+
+def _relief(
+    canvas: bpy.types.Object, outputs: Arrays, made: Mapping[str, bpy.types.Image]
+) -> canvas_materials.Relief | None:
+    """What the material of a raised canvas needs to know, None for a flat one."""
+    modifier = impasto.modifier_of(canvas)
+    normals = next((port for port, given in outputs.items() if given and given[0].kind is NORMAL_MAP), None)
+    if modifier is None or normals is None:
+        return None
+    return canvas_materials.Relief(made[normals], modifier.strength)
 
 
 def _set_strokes(
@@ -156,15 +143,16 @@ def _set_strokes(
 ) -> None:
     """The strokes as the canvas's child; those that it has are replaced in place."""
     curves = stroke_curves.build(f"{canvas.name} strokes", strokes, size, THICKNESS * max(size))
-    item = strokes_of(canvas)
+    item = canvas_parts.strokes_of(canvas)
     if item is not None and isinstance(item.data, bpy.types.Curves):
         old, item.data = item.data, curves
         if not old.users:
             bpy.data.hair_curves.remove(old)
+        stroke_pencil.renew(canvas)
         return
     item = bpy.data.objects.new(curves.name, curves)
     item.parent = canvas
-    item[STROKES_KEY] = True
+    item[canvas_parts.STROKES_KEY] = True
     stroke_ribbons.lay_on(item, stroke_curves.material())
     record.collection_of(scene).objects.link(item)
     item.hide_render = is_hidden

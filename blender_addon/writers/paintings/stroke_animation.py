@@ -6,13 +6,13 @@ import bpy
 
 from ... import compat
 from ...shared.errors import InvalidInput
-from . import canvases, stroke_curves, stroke_ribbons
+from . import canvas_parts, stroke_curves, stroke_ribbons
 from .stroke_ribbons import SHOWN
 
 
 def is_on(canvas: bpy.types.Object) -> bool:
     """Whether a canvas's strokes are animated. Cheap: for draw()."""
-    strokes = canvases.strokes_of(canvas)
+    strokes = canvas_parts.strokes_of(canvas)
     modifier = stroke_ribbons.modifier_of(strokes) if strokes is not None else None
     if strokes is None or modifier is None:
         return False
@@ -23,7 +23,7 @@ def put_on(canvas: bpy.types.Object, *, start: int, frames: int) -> bpy.types.Ob
     """Show the strokes in the place of the picture, none of them in frame `start` and all of them `frames` later. Returns their
     object. Raises InvalidInput.
     """
-    strokes = canvases.strokes_of(canvas)
+    strokes = canvas_parts.strokes_of(canvas)
     modifier = stroke_ribbons.modifier_of(strokes) if strokes is not None else None
     if strokes is None or modifier is None:
         raise InvalidInput(
@@ -33,17 +33,17 @@ def put_on(canvas: bpy.types.Object, *, start: int, frames: int) -> bpy.types.Ob
         )
     stroke_ribbons.bring_up_to_date(modifier, stroke_curves.material())
     compat.keyframe_node_input(modifier, SHOWN, [(start, 0.0), (start + frames, 1.0)])
-    canvases.show_strokes(canvas, strokes, shown=True)
+    canvas_parts.show_strokes(canvas, strokes, shown=True)
     return strokes
 
 
 def remove(canvas: bpy.types.Object) -> None:
     """All strokes are there again, and the picture is shown in their place where there is one."""
-    strokes = canvases.strokes_of(canvas)
+    strokes = canvas_parts.strokes_of(canvas)
     modifier = stroke_ribbons.modifier_of(strokes) if strokes is not None else None
     if strokes is None or modifier is None:
         return
     compat.drop_keyframes(strokes, compat.node_input_path(modifier, SHOWN))
     compat.set_node_input(modifier, SHOWN, 1.0)
     strokes.update_tag()
-    canvases.show_strokes(canvas, strokes, shown=False)
+    canvas_parts.show_strokes(canvas, strokes, shown=False)

@@ -12,8 +12,8 @@ from blender_addon.shared.arrays import STROKES, Array
 from blender_addon.shared.catalog import algorithms
 from blender_addon.shared.strokes import COLUMNS
 from blender_addon.ui import image_panel, panels
-from blender_addon.writers import surface_nodes, textures
-from blender_addon.writers.paintings import canvas_materials, canvases, impasto
+from blender_addon.writers import images, surface_nodes, textures
+from blender_addon.writers.paintings import canvas_materials, canvas_parts, canvases, impasto
 from tests.blender.support import live_addon, paper
 
 TOYS = "tests.support.toy_engines"
@@ -93,7 +93,7 @@ def test_a_render_is_painted_with_its_own_segments() -> None:
     assert {"Camera: Camera", "By"} <= set(drawn())
     settings().rows = 8
     bpy.ops.relievo.generate()
-    strokes = canvases.strokes_of(canvas())
+    strokes = canvas_parts.strokes_of(canvas())
     belongs = np.array(order_of(strokes, "segment")).reshape(8, 8)
     assert (belongs[3:5, 3:5] == 1).all(), "the cube in the middle"
     assert (belongs[:, 0] == 0).all(), "nothing at the sides"
@@ -111,7 +111,7 @@ def test_an_operator_takes_the_view_by_name() -> None:
     red_cube_in_view()
     bpy.ops.render.render()
     assert bpy.ops.relievo.toy_painting(image="view", segments="view:MATERIAL", rows=4) == {"FINISHED"}
-    assert set(order_of(canvases.strokes_of(canvas()), "segment")) == {0, 1}
+    assert set(order_of(canvas_parts.strokes_of(canvas()), "segment")) == {0, 1}
     with pytest.raises(RuntimeError, match="'PIXEL' is no kind of segment"):
         bpy.ops.relievo.toy_painting(image="view", segments="view:PIXEL")
 
@@ -145,12 +145,16 @@ def test_impasto_is_a_raised_canvas_that_light_falls_on() -> None:
     image = impasto.modifier_of(item).texture.image
     assert image.is_float
     assert image.packed_file
+    assert nodes[canvas_materials.PAINT_NODE].inputs["Normal"].is_linked
+    normals = nodes[canvas_materials.NORMALS_NODE].image
+    assert images.kind_of(normals) == "NORMAL_MAP"
+    assert not normals.use_fake_user
     bpy.context.view_layer.objects.active = item
     counts = (len(bpy.data.images), len(bpy.data.meshes), len(bpy.data.materials), len(bpy.data.textures))
     bpy.ops.relievo.regenerate()
     assert counts == (len(bpy.data.images), len(bpy.data.meshes), len(bpy.data.materials), len(bpy.data.textures))
     assert np.ptp(relief_of(item)) == pytest.approx(np.ptp(wanted), abs=1e-6)
-    assert canvases.strokes_of(item).hide_render
+    assert canvas_parts.strokes_of(item).hide_render
 
 
 @pytest.mark.any_version
@@ -164,6 +168,55 @@ def test_a_large_relief_is_raised_by_the_means_of_its_pixels(monkeypatch) -> Non
     assert relief.mean() == pytest.approx(2.0 * 0.01 * 2 / np.pi, rel=0.1)
     kept = [image for image in bpy.data.images if image.name.endswith(" height")]
     assert [tuple(image.size) for image in kept] == [(40, 32)]
+
+
+def test_light_falls_on_paint_that_is_finer_than_the_mesh(monkeypatch, tmp_path) -> None:
+    """Rendered from the front: a sun from above lights the upper flank of each of six ridges. A mesh of twelve vertices a side
+    has none of them; that of all pixels shows the same with and without the normals.
+    """
+    settings().from_image.source, settings().from_image.image = "IMAGE", picture(columns=48, rows=48)
+    bpy.context.scene.relievo.output.painting = "IMPASTO"
+    bpy.ops.relievo.generate()
+    item = canvas()
+    shader = item.data.materials[0].node_tree.nodes[canvas_materials.PAINT_NODE]
+    link = shader.inputs["Normal"].links[0]
+    source = link.from_socket
+    fine = lit_rows(tmp_path)
+    item.data.materials[0].node_tree.links.remove(link)
+    np.testing.assert_allclose(lit_rows(tmp_path)[4:-4], fine[4:-4], atol=0.08)
+    item.data.materials[0].node_tree.links.new(source, shader.inputs["Normal"])
+    impasto.modifier_of(item).strength *= 0.25
+    assert np.ptp(lit_rows(tmp_path)[4:-4]) < 0.5 * np.ptp(fine[4:-4]), "normals follow the relief"
+    monkeypatch.setattr(impasto, "MOST_PX", 12)
+    bpy.context.view_layer.objects.active = item
+    bpy.ops.relievo.regenerate()
+    np.testing.assert_allclose(lit_rows(tmp_path)[4:-4], fine[4:-4], atol=0.08)
+    assert np.ptp(fine[4:-4]) > 0.2
+
+
+def lit_rows(folder) -> np.ndarray:
+    """Brightness of each row of pixels of the canvas, from the bottom up, seen from the front under a sun from above."""
+    scene = bpy.context.scene
+    if scene.camera is None:
+        camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+        camera.location, camera.rotation_euler = (0.0, -5.0, canvas().location.z), (np.pi / 2, 0.0, 0.0)
+        camera.data.type, camera.data.ortho_scale = "ORTHO", 2.0
+        sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
+        sun.rotation_euler, sun.data.energy, sun.data.use_shadow = (0.5, 0.0, 0.0), 6.0, False
+        for item in (camera, sun):
+            scene.collection.objects.link(item)
+        scene.camera = camera
+        scene.render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", 4
+        scene.cycles.use_denoising, scene.cycles.max_bounces = False, 0
+        scene.render.resolution_x = scene.render.resolution_y = 48
+        scene.render.image_settings.color_mode, scene.view_settings.view_transform = "RGB", "Raw"
+    scene.render.filepath = str(folder / "lit.png")
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(scene.render.filepath)
+    pixels = np.empty(48 * 48 * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    bpy.data.images.remove(image)
+    return pixels.reshape(48, 48, 4)[:, 24:, 1].mean(axis=1)
 
 
 # On a mesh -----------------------------------------------------------------------------------------------------------
@@ -315,7 +368,7 @@ def ribbons() -> int:
 
 def test_strokes_paint_themselves_and_the_picture_comes_back(tmp_path) -> None:
     item = painted()
-    strokes, scene = canvases.strokes_of(item), bpy.context.scene
+    strokes, scene = canvas_parts.strokes_of(item), bpy.context.scene
     assert {"Animate", "Grease Pencil"} <= set(drawn())
     assert bpy.ops.relievo.animate_strokes(frames=36) == {"FINISHED"}
     assert (item.hide_render, strokes.hide_render, item.hide_get(), strokes.hide_get()) == (True, False, True, False)
@@ -330,7 +383,7 @@ def test_strokes_paint_themselves_and_the_picture_comes_back(tmp_path) -> None:
     bpy.context.scene.frame_set(19)
     assert ribbons() == 18
     assert bpy.ops.relievo.animate_strokes() == {"FINISHED"}
-    strokes = canvases.strokes_of(canvas())
+    strokes = canvas_parts.strokes_of(canvas())
     assert strokes.animation_data is None
     assert (canvas().hide_render, strokes.hide_render) == (False, True)
 
@@ -343,7 +396,7 @@ def test_strokes_become_grease_pencil_in_painting_order() -> None:
     assert bpy.ops.relievo.strokes_as_pencil(frames=40) == {"FINISHED"}
     pencil = stroke_pencil.of(item)
     assert bpy.context.active_object == pencil
-    assert canvases.strokes_of(item).hide_get()
+    assert canvas_parts.strokes_of(item).hide_get()
     assert not item.hide_get(), "an empty canvas lies behind them"
     strokes = compat_pencil.strokes_in(pencil.data)
     assert len(strokes) == 36
@@ -361,10 +414,30 @@ def test_strokes_become_grease_pencil_in_painting_order() -> None:
     assert counts == (len(bpy.data.objects), len(bpy.data.materials)), "the same object, renewed"
 
 
+def test_regenerating_renews_the_grease_pencil_and_leaves_other_layers() -> None:
+    from blender_addon import compat_pencil
+    from blender_addon.writers.paintings import stroke_pencil
+
+    item = painted()
+    bpy.context.scene.frame_start = 5
+    bpy.ops.relievo.strokes_as_pencil(frames=40)
+    pencil = stroke_pencil.of(item)
+    pencil.data.layers.new("Mine").frames.new(2)
+    bpy.context.view_layer.objects.active = pencil
+    settings().rows = 4
+    assert bpy.ops.relievo.update_terrain() == {"FINISHED"}
+    assert len(canvas_parts.strokes_of(item).data.curves) == 16
+    assert len(compat_pencil.strokes_in(pencil.data)) == 16
+    assert compat_pencil.first_frame(pencil.data, stroke_pencil.LAYER) == 5
+    assert [layer.frames[0].frame_number for layer in pencil.data.layers] == [5, 2]
+    assert not pencil.hide_get()
+    assert item.hide_get()
+
+
 def test_edited_strokes_become_grease_pencil_as_they_are() -> None:
     from blender_addon.writers.paintings import stroke_curves
 
-    strokes = canvases.strokes_of(painted())
+    strokes = canvas_parts.strokes_of(painted())
     curves = strokes.data
     if hasattr(curves, "resize_curves"):  # as an edit in Blender may; 4.2 has no such function
         curves.resize_curves([3], indices=[0])

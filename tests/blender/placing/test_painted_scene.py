@@ -10,7 +10,7 @@ import pytest
 
 from blender_addon import compat, requests
 from blender_addon.writers import surface_nodes, textures
-from blender_addon.writers.paintings import canvases, impasto
+from blender_addon.writers.paintings import canvas_parts, impasto
 from tests.blender.support import live_addon
 
 QUICK = {"budget": 24, "layers": 2, "steps": 2, "seed": 3}
@@ -58,7 +58,7 @@ def test_a_scene_is_rendered_painted_and_played_back() -> None:
     height = impasto.modifier_of(canvas).texture.image
     assert height.is_float
     assert tuple(height.size) == (64, 48)
-    strokes = canvases.strokes_of(canvas)
+    strokes = canvas_parts.strokes_of(canvas)
     count = len(strokes.data.curves)
     assert 0 < count <= QUICK["budget"]
     segment, color = np.empty(count, np.int32), np.empty(count * 4, np.float32)
