@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.painting import output, patch_scheme, plan, whole_canvas
+from backend.algorithms.painting import output, patch_scheme, whole_canvas
+from backend.algorithms.painting.groups import Plan, groups
 from backend.algorithms.painting.scene import Scene
 from backend.algorithms.painting.segmentation import regions
 from backend.algorithms.painting.segments import Segments
@@ -22,7 +23,8 @@ from backend.ops.tensors import as_tensor
 from backend.runtime.context import JobContext
 from shared.arrays import Array
 from shared.catalog.paint import PaintParams
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, InvalidParameter
+from shared.segment_settings import FIELD, SegmentSettings, read_settings
 from shared.srgb import linear_to_srgb
 
 LEAST_PX = 16
@@ -35,6 +37,7 @@ def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict
         return _again(params, inputs, job)
     job.step(0, 1000, "reading the picture")
     scene = _scene(params, inputs, job.device)
+    settings = _segment_settings(params, scene)
 
     def progress(share: float, stage: str, image: Any) -> bool:
         job.step(int(950 * share), 1000, stage)
@@ -43,9 +46,11 @@ def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict
 
     blended = None
     if params.method == "patches":
-        strokes, blended = patch_scheme.paint(scene, params.steps, job.generator, progress)
+        manners = patch_scheme.manners(scene.segments, settings)
+        strokes, blended = patch_scheme.paint(scene, params.steps, job.generator, progress, manners)
     else:
-        strokes = whole_canvas.paint(scene, _layers(params, scene), _settings(params), job.generator, progress)
+        made = groups(scene, _plan(params), settings)
+        strokes = whole_canvas.paint(scene, made, _settings(params), job.generator, progress)
     job.step(960, 1000, "drawing the painting")
     strokes = output.varied(output.numbered(strokes, scene.segments), params.color_variation, job.generator)
     return output.arrays(strokes, scene.canvas, _finish(params), blended)
@@ -68,10 +73,18 @@ def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> d
     return output.arrays(strokes, canvas, _finish(params))
 
 
-def _layers(params: PaintParams, scene: Scene) -> list[plan.Layer]:
-    shape = (scene.picture.shape[0], scene.picture.shape[1])
-    widths = (params.largest / 100, params.smallest / 100)
-    return plan.layers(shape, params.budget, params.layers, widths, params.detail)
+def _plan(params: PaintParams) -> Plan:
+    return Plan(params.budget, params.layers, (params.largest / 100, params.smallest / 100), params.detail)
+
+
+def _segment_settings(params: PaintParams, scene: Scene) -> dict[str, SegmentSettings]:
+    if params.segment_settings.strip() and scene.segments.count == 1:
+        raise InvalidParameter(
+            "There are settings of segments, and the picture has none.",
+            hint="Give segments or Regions, or leave the settings out.",
+            field=FIELD,
+        )
+    return read_settings(params.segment_settings, scene.segments.numbers, scene.segments.names)
 
 
 def _settings(params: PaintParams) -> whole_canvas.Settings:
@@ -108,7 +121,7 @@ def _segments(params: PaintParams, inputs: Mapping[str, Any], shape: tuple[int, 
             hint="Draw the segments at the image's size.",
             field="segments",
         )
-    segments = Segments.of(classes.values, device)
+    segments = Segments.of(classes.values, device, classes.attributes.get("names", ()))
     if segments.count > params.budget:
         raise InvalidInput(
             f"There are {segments.count} segments and {params.budget} strokes; each segment needs one.",

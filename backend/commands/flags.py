@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from backend.cli import Parser
@@ -16,8 +17,10 @@ from backend.files.raster_options import parse_size
 from shared.algorithm import AlgorithmSpec, Port, classes_text
 from shared.errors import InvalidParameter
 from shared.params import Param, with_role
+from shared.read_files import MIB, read_text
 
 PORT, PARAM = "port:", "param:"  # prefixes of argparse destinations: a port and an option of one name stay apart
+MOST_JSON_BYTES = MIB
 UNITS = ("_m", "_px", "_deg", "_yr", "_s")
 
 
@@ -113,6 +116,8 @@ def _without_unit(name: str) -> str:
 def _metavar(parameter: Param) -> str:
     if parameter.type == "choice":
         return "NAME"
+    if parameter.role == "json":
+        return "JSON"
     return {"int": "N", "float": parameter.unit.upper().replace(" ", "") or "X", "str": "TEXT"}[parameter.type]
 
 
@@ -151,6 +156,8 @@ def _converter(parameter: Param) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         if parameter.role == "size":
             return _side(parameter, text)
+        if parameter.role == "json":
+            return _json_text(parameter, text)
         number: Callable[[str], Any] | None = {"int": int, "float": float}.get(parameter.type)
         if number is None:
             return text
@@ -161,6 +168,13 @@ def _converter(parameter: Param) -> Callable[[str], Any]:
             raise InvalidParameter(f"{parameter.name} is {text!r}; it must be {kind}.", field=parameter.name) from None
 
     return convert
+
+
+def _json_text(parameter: Param, text: str) -> str:
+    """JSON as it stands, or what a file of that name holds; what it says is the engine's to check."""
+    if not text.strip() or text.lstrip()[0] in "{[":
+        return text
+    return read_text(Path(text), field=parameter.name, most=MOST_JSON_BYTES)
 
 
 def _side(parameter: Param, text: str) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.cli import DONE, PROGRAM, Parser, UsageError
-from backend.commands import flags, formats, posed_photographs, recipe_files
+from backend.commands import flags, formats, posed_photographs, preset_files, recipe_files
 from backend.commands.interruption import ended_promptly
 from backend.commands.progress_bar import Bar, remaining_text
 from backend.files import raster_options
@@ -91,7 +91,9 @@ def parser(spec: AlgorithmSpec) -> Parser:
     if spec.presets:
         names = ", ".join(preset.name for preset in spec.presets)
         group.add_argument(
-            "--preset", metavar="NAME", help=flags._escape(f"named settings: {names}; options override them")
+            "--preset",
+            metavar="NAME",
+            help=flags._escape(f"named settings: {names}, or a JSON file of your own; options override them"),
         )
     group.add_argument(
         "--recipe", type=Path, metavar="FILE", help="repeat a recipe.json to the byte; options override it"
@@ -197,7 +199,7 @@ def _resolve(spec: AlgorithmSpec, options: argparse.Namespace, recipe: dict[str,
     """What will be done, as JSON: everything decided, nothing read yet."""
     values = {**flags.sides(options, spec.parameters), **flags.given(options, flags.PARAM)}
     preset = getattr(options, "preset", None)
-    base = dict(spec.preset(preset).values) if preset else {}
+    base = preset_files.values(spec, preset) if preset else {}
     if recipe:
         recorded = completed(spec.params, recipe["params"])
         base = {**recorded, **base}

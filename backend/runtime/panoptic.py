@@ -15,45 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from shared.errors import InvalidInput
+from shared.object_classes import BACKGROUND, depth
 
 NETWORK = "facebook/detr-resnet-50-panoptic"
 LIBRARY = "transformers"
 MOST = 255
-BACKGROUND = "background"
-# From what lies farthest back to what stands in front, as de Guevara et al. 2023 paint: words of COCO's panoptic classes. A class
-# with none of these words is a thing, and comes before the living ones.
-BACK_TO_FRONT = (
-    *(BACKGROUND, "sky", "mountain", "sea", "water", "river", "snow", "sand", "ceiling", "wall", "window", "floor"),
-    *(
-        "road",
-        "railroad",
-        "pavement",
-        "platform",
-        "playingfield",
-        "dirt",
-        "gravel",
-        "grass",
-        "rock",
-        "tree",
-        "building",
-    ),
-    *("house", "roof", "bridge", "fence"),
-)
-FRONT = (
-    "person",
-    "cat",
-    "dog",
-    "horse",
-    "sheep",
-    "cow",
-    "elephant",
-    "bear",
-    "zebra",
-    "giraffe",
-    "bird",
-    "flower",
-    "plant",
-)
 _INSTEAD = "Leave out --objects to find parts by their colours, or draw them in an image editor."
 
 
@@ -83,7 +49,7 @@ def numbered(labels: np.ndarray, found: Sequence[tuple[int, str]]) -> Objects:
 
     labels: ids of segments [H, W], any other number where there is none. found: the ids with their classes' names.
     """
-    names = sorted({name for _, name in found} | {BACKGROUND}, key=lambda name: (_depth(name), name))
+    names = sorted({name for _, name in found} | {BACKGROUND}, key=lambda name: (depth(name), name))
     ids = {name: [label for label, its in found if its == name] for name in names}
     inside = {name: np.isin(labels, ids[name]) for name in names}
     inside[BACKGROUND] |= ~np.isin(labels, [label for label, _ in found])
@@ -92,16 +58,6 @@ def numbered(labels: np.ndarray, found: Sequence[tuple[int, str]]) -> Objects:
     for number, name in enumerate(names):
         numbers[inside[name]] = number
     return Objects(numbers, tuple(names))
-
-
-def _depth(name: str) -> int:
-    """A class's place from back to front."""
-    words = name.lower().replace("-", " ").split()
-    for number, word in enumerate(BACK_TO_FRONT):
-        if word in words:
-            return number
-    front = next((number for number, word in enumerate(FRONT) if word in words), -1)
-    return len(BACK_TO_FRONT) + 1 + front
 
 
 def _run(image: np.ndarray, network: str) -> tuple[np.ndarray, list[tuple[int, str]]]:

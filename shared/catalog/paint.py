@@ -125,6 +125,14 @@ class PaintParams:
         max=1.0,
         step=0.05,
     )
+    segment_settings: str = param(
+        "",
+        label="Segment Settings",
+        group=_METHOD,
+        help="Settings of single segments by name or number, as JSON: strokes or share (%), largest and smallest brush (%), order,"
+        ' opacity; such as {"sky": {"share": 10, "smallest": 6}}',
+        role="json",
+    )
     method: Literal["canvas", "patches"] = param(
         "canvas",
         label="Method",

@@ -33,12 +33,13 @@ SETTLING, HELD_PX = (
 @dataclass(frozen=True)
 class Goal:
     """picture, base [H, W, 3] encoded: what is painted, and what lies below the strokes. brush_px: radius of the brush that
-    each stroke is painted with [N]."""
+    each stroke is painted with [N]. opacity: of its paint at most [N]."""
 
     picture: Tensor
     base: Tensor
     segments: Segments
     brush_px: Tensor
+    opacity: Tensor
     varies_opacity: bool = False
 
 
@@ -77,7 +78,7 @@ def descend(
             assert thinner is not None
             opacity = opacity.detach()
             opacity_moments.step([opacity], [-thinner], OPACITY_RATE * size)
-            opacity.clamp_(0.0, 1.0)
+            opacity = torch.minimum(opacity.clamp_min(0.0), goal.opacity[:, None])
         if (step + 1) % FIT_EVERY == 0:
             color = fitted(replace(strokes, geometry=geometry, opacity=opacity, color=color), goal.picture, goal.base)
         goes_on = observe(step, lambda seen=seen: seen)

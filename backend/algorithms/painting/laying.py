@@ -17,12 +17,14 @@ TRACE_STEPS = 6  # to each side of the place
 
 @dataclass(frozen=True)
 class Brush:
-    """radius_px: of a stroke. length: longest stroke in widths. bend: how far strokes are bent, 0 to 1. layer: its number."""
+    """radius_px: of a stroke. length: longest stroke in widths. bend: how far strokes are bent, 0 to 1. layer: its number.
+    opacity: of the strokes."""
 
     radius_px: float
     length: float
     bend: float
     layer: int
+    opacity: float = 1.0
 
 
 def lay(
@@ -33,7 +35,7 @@ def lay(
     brush: Brush,
     generator: torch.Generator,
 ) -> Strokes:
-    """Strokes [N] at places [N, 2] px in the colours of the picture [H, W, 3]; opaque."""
+    """Strokes [N] at places [N, 2] px in the colours of the picture [H, W, 3]."""
     pixel = tuple(places.long().unbind(1))
     segment = segments.labels[pixel]
     deep = segments.depth_px[pixel]
@@ -50,7 +52,7 @@ def lay(
     count = len(places)
     return Strokes(
         geometry=torch.cat([start, control, end, radius[:, None], radius[:, None]], dim=1),
-        opacity=torch.ones(count, 2, device=places.device),
+        opacity=torch.full((count, 2), brush.opacity, device=places.device),
         color=picture[pixel].clone(),
         layer=torch.full((count,), brush.layer, dtype=torch.int32, device=places.device),
         segment=segment.int(),

@@ -9,7 +9,7 @@ it; pictures are continued at their edges and not resized; nothing is normalised
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,12 +18,16 @@ from torch import Tensor
 from backend.algorithms.painting.patch_cover import PATCH, Cover, cut, laid_over
 from backend.algorithms.painting.patch_windows import attended
 from backend.algorithms.painting.scene import Scene
+from backend.algorithms.painting.segments import Segments
 from backend.algorithms.painting.stroke_lists import joined
 from backend.ops.adam import Adam
 from backend.ops.strokes.codec import Strokes, from_patch
 from backend.ops.strokes.compositing import Segments as StrokeSegments
 from backend.ops.strokes.compositing import composite
 from backend.ops.strokes.curves import coverage
+from shared.errors import InvalidParameter
+from shared.object_classes import depth, window_strokes
+from shared.segment_settings import FIELD, SegmentSettings
 
 BRUSHES = (0.8, 0.4, 0.2, 0.05)  # largest radius of each pass
 UNIFORM = (9, 49, 64, 81)  # strokes per patch of each pass over the whole picture
@@ -33,6 +37,8 @@ MASKED_SPREAD = 0.05
 LEAST_RADIUS = 0.01
 RATE = 0.004
 INSIDE = 0.98
+MOST_IN_WINDOW = 1000  # strokes
+OWN_SETTINGS = ("strokes", "order")  # of segments, among those of shared.segment_settings
 RADII, OPACITIES, COLORS = slice(6, 8), slice(8, 10), slice(10, 13)
 
 Progress = Callable[[float, str, Callable[[], Tensor]], bool]  # share, stage and the painting; whether to go on
@@ -50,16 +56,67 @@ class Group:
     segment: int
 
 
-def paint(scene: Scene, steps: int, generator: torch.Generator, progress: Progress) -> tuple[Strokes, Tensor]:
-    """The strokes in painting order, and the picture [H, W, 3] that their patches make when one fades into the next."""
+@dataclass(frozen=True)
+class Manner:
+    """How a segment is painted. label: its place in Segments.numbers. strokes: in a window, None for the pass's own number."""
+
+    label: int
+    strokes: int | None = None
+
+
+WHOLE = Manner(-1)
+"""Of the whole picture."""
+
+
+def manners(segments: Segments, settings: Mapping[str, SegmentSettings]) -> list[Manner]:
+    """The segments in painting order: by the order of their settings, then those with names from back to front, with the numbers of
+    strokes that the scheme has for them. Raises InvalidParameter for settings that it does not have."""
+    own = {number: entry for entry in settings.values() for number in entry.numbers}
+    for key, entry in settings.items():
+        for name in entry.named():
+            if name not in OWN_SETTINGS:
+                raise InvalidParameter(
+                    f"The settings of segments cannot be used: {key!r} has {name}, which Patches has not.",
+                    hint=f"Patches takes {' and '.join(OWN_SETTINGS)}.",
+                    field=FIELD,
+                )
+        if (entry.strokes or 0) > MOST_IN_WINDOW:
+            raise InvalidParameter(
+                f"The settings of segments cannot be used: {key!r} has {entry.strokes} strokes; with Patches they are those of a"
+                f" window, {MOST_IN_WINDOW} at most.",
+                field=FIELD,
+            )
+    found = []
+    for label, number in enumerate(segments.numbers):
+        name = segments.names[number] if 0 <= number < len(segments.names) else ""
+        entry = own.get(number, SegmentSettings())
+        strokes = window_strokes(name) if entry.strokes is None else entry.strokes
+        found.append(((entry.order, depth(name) if name else 0), Manner(label, strokes)))
+    return [manner for _, manner in sorted(found, key=lambda one: one[0])]
+
+
+def paint(
+    scene: Scene, steps: int, generator: torch.Generator, progress: Progress, manners: Sequence[Manner] = ()
+) -> tuple[Strokes, Tensor]:
+    """The strokes in painting order, and the picture [H, W, 3] that their patches make when one fades into the next.
+
+    manners: of the segments, in their order; in that of their numbers where there are none.
+    """
+    manners = manners or [Manner(label) for label in range(scene.segments.count)]
     cover = Cover.of((scene.picture.shape[0], scene.picture.shape[1]))
     picture, canvas = cover.padded(scene.picture), cover.padded(scene.canvas)
     labels = cover.padded(scene.segments.labels[..., None].float())[..., 0].long()
     masked = scene.segments.count > 1
     budgets = MASKED if masked else UNIFORM
     parts: list[Strokes] = []
-    turns = [(level, segment) for level in range(len(BRUSHES)) for segment in _segments(level, scene)]
-    for turn, (level, segment) in enumerate(turns):
+    turns = [
+        (level, manner)
+        for level in range(len(BRUSHES))
+        for manner in ([WHOLE] if level == 0 or not masked else manners)
+    ]
+    for turn, (level, manner) in enumerate(turns):
+        segment = manner.label
+        budget = budgets[level] if manner.strokes is None else manner.strokes
         goes_on = True
         so_far = cover.cropped(canvas)
 
@@ -69,9 +126,9 @@ def paint(scene: Scene, steps: int, generator: torch.Generator, progress: Progre
             return goes_on
 
         group = _group(picture, canvas, labels, cover, level, segment, generator)
-        if not len(group.corners):
+        if not len(group.corners) or not budget:
             continue
-        numbers = _optimised(group, _started(group, budgets[level], level, generator), BRUSHES[level], steps, report)
+        numbers = _optimised(group, _started(group, budget, level, generator), BRUSHES[level], steps, report)
         kept = _kept(group, numbers)
         with torch.no_grad():
             patches = _painted(numbers, kept, group)
@@ -80,11 +137,6 @@ def paint(scene: Scene, steps: int, generator: torch.Generator, progress: Progre
         if not goes_on:
             break
     return joined(parts), cover.cropped(canvas)
-
-
-def _segments(level: int, scene: Scene) -> range:
-    """The segments that a pass paints one after the other; -1 alone for the whole picture."""
-    return range(-1, 0) if level == 0 or scene.segments.count == 1 else range(scene.segments.count)
 
 
 def _group(

@@ -25,18 +25,27 @@ class Layer:
     reduction: int
 
 
-def layers(shape: tuple[int, int], budget: int, count: int, widths: tuple[float, float], detail: float) -> list[Layer]:
+def layers(
+    shape: tuple[int, int],
+    budget: int,
+    count: int,
+    widths: tuple[float, float],
+    detail: float,
+    *,
+    area_px: int | None = None,
+) -> list[Layer]:
     """From the largest brush to the smallest; `budget` strokes in all.
 
-    shape: of the picture, px. widths: of the largest and the smallest brush, as shares of the shorter side. detail: 0 to 1, how
-    many more strokes small brushes get than large ones.
+    shape: of the picture, px. area_px: of the part of it that is painted, None for all. widths: of the largest and the smallest
+    brush, as shares of the shorter side. detail: 0 to 1, how many more strokes small brushes get than large ones.
     """
     side = min(shape)
     largest, smallest = (max(0.5 * width * side, LEAST_RADIUS_PX) for width in (max(widths), min(widths)))
     count = min(count, budget)
     radii = np.geomspace(largest, smallest, count) if count > 1 else np.array([np.sqrt(largest * smallest)])
     shares = radii ** -(0.7 + 1.1 * detail)
-    covering = COVER * shape[0] * shape[1] / (8 * radii[0] ** 2)  # a stroke about twice as long as wide
+    area_px = shape[0] * shape[1] if area_px is None else area_px
+    covering = COVER * area_px / (8 * radii[0] ** 2)  # a stroke about twice as long as wide
     shares /= shares.sum()
     shares[0] = max(shares[0], min(covering / budget, MOST_FIRST))
     counts = _split(budget, shares / shares.sum())

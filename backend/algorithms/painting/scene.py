@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,7 +26,7 @@ class Scene:
             _padded(values[..., None].float(), factor)[factor // 2 :: factor, factor // 2 :: factor, 0]
             for values in (self.segments.labels, self.segments.depth_px)
         )
-        segments = Segments(labels.long(), self.segments.numbers, depth / factor, self.segments.pixels)
+        segments = replace(self.segments, labels=labels.long(), depth_px=depth / factor)
         return Scene(block_means(self.picture, factor), block_means(self.canvas, factor), segments)
 
 

@@ -5,6 +5,7 @@ A segment is whatever has one number in the map: one object, one material, one p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +19,16 @@ FAR_PX = 1e6  # from any edge, where there is one segment alone
 @dataclass(frozen=True)
 class Segments:
     """labels: places in `numbers` [H, W] int64. numbers: those of the map. depth_px: distance from each pixel's centre to the edge
-    of its segment [H, W]; the picture's border is none. pixels: of each segment."""
+    of its segment [H, W]; the picture's border is none. pixels: of each segment. names: by the map's numbers, () for none."""
 
     labels: Tensor
     numbers: tuple[int, ...]
     depth_px: Tensor
     pixels: tuple[int, ...]
+    names: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, classes: np.ndarray, device: torch.device) -> Segments:
+    def of(cls, classes: np.ndarray, device: torch.device, names: Sequence[str] = ()) -> Segments:
         """Of a class map [H, W] uint8."""
         numbers, labels, pixels = np.unique(without_specks(classes), return_inverse=True, return_counts=True)
         labels = labels.reshape(classes.shape)
@@ -35,6 +37,7 @@ class Segments:
             tuple(map(int, numbers)),
             torch.from_numpy(_depths(labels, len(numbers))).to(device),
             tuple(map(int, pixels)),
+            tuple(map(str, names)),
         )
 
     @classmethod

@@ -16,10 +16,11 @@ from torch import Tensor
 from backend.algorithms.painting import descent, laying, placement
 from backend.algorithms.painting.descent import Goal, descend, fitted, painted, settled
 from backend.algorithms.painting.directions import Directions
+from backend.algorithms.painting.groups import Group
 from backend.algorithms.painting.leaks import cut_back
 from backend.algorithms.painting.plan import Layer
 from backend.algorithms.painting.scene import Scene, block_means
-from backend.algorithms.painting.stroke_lists import exchanged, joined, scaled
+from backend.algorithms.painting.stroke_lists import chosen, exchanged, joined, scaled
 from backend.ops.strokes.codec import Strokes
 from backend.ops.strokes.removal import removal_cost
 
@@ -42,48 +43,86 @@ class Settings:
 Progress = Callable[[float, str, Callable[[], Tensor]], bool]  # share, stage and the painting; whether to go on
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Strokes of one layer of one group. rank: of the group in the painting order."""
+
+    group: Group
+    layer: Layer
+    rank: int
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """Strokes, and for each the radius of its brush at full resolution, its highest opacity and its rank [N, 3]."""
+
+    strokes: Strokes
+    manner: Tensor
+
+    def goal(self, scene: Scene, base: Tensor, settings: Settings, reduction: int = 1) -> Goal:
+        brush_px, opacity = self.manner[:, 0] / reduction, self.manner[:, 1]
+        return Goal(scene.picture, base, scene.segments, brush_px, opacity, settings.varies_opacity)
+
+
 def paint(
-    scene: Scene, layers: list[Layer], settings: Settings, generator: torch.Generator, progress: Progress
+    scene: Scene, groups: list[Group], settings: Settings, generator: torch.Generator, progress: Progress
 ) -> Strokes:
     """The strokes of the whole painting, at full resolution and in painting order."""
-    parts: list[Strokes] = []
+    made: list[_Laid] = []
     image = scene.canvas
-    work = _Work(layers, settings)
-    for layer in layers:
-        strokes = _layer(scene, image, layer, settings, generator, work.observer(layer, progress))
-        strokes = cut_back(strokes, scene.segments)
+    turns = _turns(groups)
+    work = _Work(turns, settings)
+    for number, parts in enumerate(turns):
+        laid = _layer(scene, image, parts, settings, generator, work.observer(number, progress))
+        strokes = cut_back(laid.strokes, scene.segments)
         strokes = replace(strokes, color=fitted(strokes, scene.picture, image))
-        parts.append(strokes)
+        made.append(replace(laid, strokes=strokes))
         image = painted(strokes, image)
         if work.stopped:
             break
     del image  # of the size of the canvas, like everything that the next step needs
-    strokes = joined(parts)
-    goal = Goal(scene.picture, scene.canvas, scene.segments, _brushes(strokes, layers), settings.varies_opacity)
+    laid = _in_order(made)
+    strokes, goal = laid.strokes, laid.goal(scene, scene.canvas, settings)
     steps = 0 if work.stopped else work.joint_steps
     strokes = descend(strokes, goal, steps, work.observer(None, progress), rates=(0.3, 0.03)) if steps else strokes
     strokes = cut_back(strokes, scene.segments)
     return replace(strokes, color=settled(strokes, scene.picture, scene.canvas))
 
 
+def _turns(groups: list[Group]) -> list[list[_Part]]:
+    """What is worked out together: parts of one layer at one resolution, the largest brushes first."""
+    parts = [_Part(group, layer, rank) for rank, group in enumerate(groups) for layer in group.layers]
+    keys = sorted({(part.layer.number, -part.layer.reduction) for part in parts})
+    return [[part for part in parts if (part.layer.number, -part.layer.reduction) == key] for key in keys]
+
+
+def _in_order(made: list[_Laid]) -> _Laid:
+    """All strokes by layer, and in a layer by the ranks of their groups."""
+    strokes, manner = joined([laid.strokes for laid in made]), torch.cat([laid.manner for laid in made])
+    order = torch.argsort(manner[:, 2], stable=True)
+    order = order[torch.argsort(strokes.layer[order], stable=True)]
+    return _Laid(chosen(strokes, order), manner[order])
+
+
 def _layer(
-    scene: Scene, image: Tensor, layer: Layer, settings: Settings, generator: torch.Generator, observe: descent.Observe
-) -> Strokes:
+    scene: Scene,
+    image: Tensor,
+    parts: list[_Part],
+    settings: Settings,
+    generator: torch.Generator,
+    observe: descent.Observe,
+) -> _Laid:
     """The strokes of one layer over the image as it is so far, worked out at the layer's resolution."""
-    small = scene.reduced(layer.reduction)
-    base = block_means(image, layer.reduction)
-    radius = layer.radius_px / layer.reduction
-    brush = laying.Brush(radius, settings.length, settings.bend, layer.number)
-    directions = Directions.of(small.picture, radius)
-    brushes = torch.full((layer.count,), radius, device=base.device)
-    goal = Goal(small.picture, base, small.segments, brushes, settings.varies_opacity)
-
-    def laid(count: int, seen: Tensor) -> Strokes:
-        weights = placement.attention((seen - small.picture).abs().sum(2), radius, settings.detail)
-        places = placement.draw(weights, small.segments.labels, count, generator)
-        return laying.lay(places, small.picture, directions, small.segments, brush, generator)
-
-    strokes = laid(layer.count, base)
+    reduction = parts[0].layer.reduction
+    small = scene.reduced(reduction)
+    base = block_means(image, reduction)
+    layings = [_laying(small, part, settings, generator) for part in parts]
+    laid = _Laid(
+        joined([lay(part.layer.count, base) for lay, part in zip(layings, parts, strict=True)]),
+        torch.cat([_manner(part, base.device) for part in parts]),
+    )
+    goal = laid.goal(small, base, settings, reduction)
+    strokes = laid.strokes
     for turn in range(ROUNDS):
         first, last = (settings.steps * part // ROUNDS for part in (turn, turn + 1))
         rates = tuple(1 - (1 - descent.LAST_RATE) * step / max(settings.steps, 1) for step in (first, last))
@@ -97,42 +136,67 @@ def _layer(
         strokes = descend(strokes, goal, last - first, seen, rates=(rates[0], rates[1]))
         if not keeps_on or turn == ROUNDS - 1:
             break
-        strokes = _relocated(strokes, goal, laid)
-    return scaled(strokes, layer.reduction)
+        strokes = _relocated(strokes, goal, [part.layer.count for part in parts], layings)
+    return replace(laid, strokes=scaled(strokes, reduction))
 
 
-def _relocated(strokes: Strokes, goal: Goal, laid: Callable[[int, Tensor], Strokes]) -> Strokes:
-    """The strokes with those that earn least laid anew where the picture differs most."""
-    count = int(MOVED * len(strokes))
-    if not count:
+Laying = Callable[[int, Tensor], Strokes]  # how many, and the painting so far
+
+
+def _laying(small: Scene, part: _Part, settings: Settings, generator: torch.Generator) -> Laying:
+    """How strokes of a part are laid where the painting differs most from a reduced scene."""
+    radius = part.layer.radius_px / part.layer.reduction
+    brush = laying.Brush(radius, settings.length, settings.bend, part.layer.number, part.group.opacity)
+    directions = Directions.of(small.picture, radius)
+
+    def laid(count: int, seen: Tensor) -> Strokes:
+        weights = placement.attention((seen - small.picture).abs().sum(2), radius, settings.detail)
+        weights = part.group.weighted(weights, small.segments.labels)
+        places = placement.draw(weights, small.segments.labels, count, generator)
+        return laying.lay(places, small.picture, directions, small.segments, brush, generator)
+
+    return laid
+
+
+def _manner(part: _Part, device: torch.device) -> Tensor:
+    row = (part.layer.radius_px, part.group.opacity, float(part.rank))
+    return torch.tensor(row, device=device).expand(part.layer.count, -1)
+
+
+def _relocated(strokes: Strokes, goal: Goal, counts: list[int], layings: list[Laying]) -> Strokes:
+    """The strokes with those of each part that earn least laid anew where the picture differs most in it."""
+    moved = [int(MOVED * count) for count in counts]
+    if not any(moved):
         return strokes
     cost = removal_cost(strokes.geometry, strokes.opacity, strokes.color, goal.base, goal.picture)
-    least = torch.argsort(cost, stable=True)[:count]
-    return exchanged(strokes, least, laid(count, painted(strokes, goal.base)))
-
-
-def _brushes(strokes: Strokes, layers: list[Layer]) -> Tensor:
-    """Radius of the brush of each stroke [N] px."""
-    return torch.tensor([layer.radius_px for layer in layers], device=strokes.layer.device)[strokes.layer.long()]
+    image = painted(strokes, goal.base)
+    first = 0
+    for count, few, lay in zip(counts, moved, layings, strict=True):
+        if few:
+            least = first + torch.argsort(cost[first : first + count], stable=True)[:few]
+            strokes = exchanged(strokes, least, lay(few, image))
+        first += count
+    return strokes
 
 
 class _Work:
-    """How the steps of the layers add up, by what each costs."""
+    """How the steps of the turns add up, by what each costs."""
 
-    def __init__(self, layers: list[Layer], settings: Settings) -> None:
+    def __init__(self, turns: list[list[_Part]], settings: Settings) -> None:
         self.joint_steps = int(JOINT_SHARE * settings.steps)
-        costs = [layer.count * (8 + layer.radius_px / layer.reduction) ** 2 for layer in layers]
-        whole = sum(layer.count * (8 + layer.radius_px) ** 2 for layer in layers)
+        layers = [[part.layer for part in parts] for parts in turns]
+        costs = [sum(layer.count * (8 + layer.radius_px / layer.reduction) ** 2 for layer in some) for some in layers]
+        whole = sum(layer.count * (8 + layer.radius_px) ** 2 for some in layers for layer in some)
         self._costs = [cost * max(settings.steps, 1) for cost in costs] + [whole * self.joint_steps]
         self._settings = settings
-        self._number = {layer.number: place for place, layer in enumerate(layers)}
+        self._numbers = [some[0].number for some in layers]
         self.stopped = False
 
-    def observer(self, layer: Layer | None, progress: Progress) -> descent.Observe:
-        place = len(self._costs) - 1 if layer is None else self._number[layer.number]
+    def observer(self, turn: int | None, progress: Progress) -> descent.Observe:
+        place = len(self._costs) - 1 if turn is None else turn
         before, here, total = sum(self._costs[:place]), self._costs[place], max(sum(self._costs), 1e-9)
-        steps = max(self.joint_steps if layer is None else self._settings.steps, 1)
-        stage = "bringing the layers together" if layer is None else f"painting layer {layer.number + 1}"
+        steps = max(self.joint_steps if turn is None else self._settings.steps, 1)
+        stage = "bringing the layers together" if turn is None else f"painting layer {self._numbers[turn] + 1}"
 
         def observe(step: int, image: Callable[[], Tensor]) -> bool:
             goes_on = progress((before + here * (step + 1) / steps) / total, stage, image)

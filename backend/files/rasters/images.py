@@ -107,6 +107,16 @@ def _encoded(path: Path, pixels: Pixels) -> np.ndarray:
     return values / np.float32(full_level(pixels, values.dtype))
 
 
+def levels(path: Path, pixels: Pixels) -> np.ndarray | None:
+    """Colours in 8 bits [H, W, 3] of a picture in colour or with a palette; None for one of numbers or grey."""
+    if not (pixels.palette or pixels.values.shape[2] == 3):
+        return None
+    values = _rgb(path, pixels)
+    if values.dtype.kind == "f":
+        return np.rint(255.0 * np.clip(values, 0.0, 1.0)).astype(np.uint8)
+    return np.rint(values * (255.0 / full_level(pixels, values.dtype))).astype(np.uint8)
+
+
 def _rgb(path: Path, pixels: Pixels) -> np.ndarray:
     """[H, W, 3] in the file's own type: a palette's colours looked up, grey in all three channels."""
     values = pixels.values

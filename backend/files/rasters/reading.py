@@ -17,6 +17,7 @@ from backend.files.rasters import images, metric
 from backend.files.rasters.formats import load
 from backend.files.rasters.nodata import refusal
 from backend.files.rasters.pixels import Pixels, apply_scales
+from backend.files.segment_names import names_beside
 from shared.arrays import AREA_MAP, COLOR_IMAGE, HEIGHT_MAP, THICKNESS_MAP, Array, ArrayKind, check
 from shared.classes import Classes
 
@@ -57,7 +58,8 @@ def read(
     pixel_size_m: metres per pixel, over what the file says; own_first: only for a file that does not say. fill_nodata: close holes
     from their rim instead of refusing them. height_range_m: heights of black and white, for images with integer levels. classes:
     the palette of a class map, by which colours become class numbers. options: what else is known of the file. over_white: lay
-    what is transparent in a colour image over white instead of refusing it. any_colors: each colour of a class map is a class.
+    what is transparent in a colour image over white instead of refusing it. any_colors: each colour of a class map is a class,
+    which has a name where a list of them lies beside the file.
     """
     path, options = Path(path), options or RasterOptions()
     pixels = load(path, kind, options)
@@ -76,7 +78,8 @@ def read(
     if pixels.hole.any() and kind not in images.WITH_HOLES:
         raise refusal(path, pixels.hole, fillable=False)
     values = images.values_of(kind, path, pixels, classes, snap=options.snap_classes, any_colors=any_colors)
-    return check(Array(kind, values), path.name)
+    named = names_beside(path, values, images.levels(path, pixels), field=path.name) if any_colors else {}
+    return check(Array(kind, values, named), path.name)
 
 
 def _is_transparent(path: Path, pixels: Pixels) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from backend.algorithms.painting.patch_cover import OVERLAP, PATCH, STRIDE, Cover, cut, laid_over
-from backend.algorithms.painting.patch_scheme import lies_inside, paint
+from backend.algorithms.painting.patch_scheme import Manner, lies_inside, manners, paint
 from backend.algorithms.painting.patch_windows import APART_PX, attended
 from backend.algorithms.painting.scene import Scene
 from backend.algorithms.painting.segments import Segments
+from shared.errors import InvalidParameter
+from shared.segment_settings import read_settings
 
 
 @pytest.mark.parametrize("shape", [(128, 128), (236, 344), (129, 301), (40, 500)])
@@ -84,3 +87,24 @@ def test_a_picture_comes_closer_from_pass_to_pass_and_strokes_stay_in_their_segm
     ends = strokes.geometry[later][:, (1, 5)] / 128 > 0.5
     assert bool((ends == (strokes.segment[later] == 1)[:, None]).all())
     assert int((strokes.layer == 0).sum()) == 9
+
+
+def _named(names: tuple[str, ...]) -> Segments:
+    classes = np.repeat(np.arange(len(names), dtype=np.uint8), 8)[:, None].repeat(16, axis=1)
+    return Segments.of(classes, torch.device("cpu"), names)
+
+
+def test_named_segments_are_painted_from_back_to_front_in_their_numbers_of_strokes() -> None:
+    segments = _named(("potted plant", "person", "tree-merged", "sky-other-merged", "chair"))
+    found = manners(segments, {})
+    assert [manner.label for manner in found] == [3, 2, 4, 1, 0]
+    assert [manner.strokes for manner in found] == [9, 64, None, 64, None]
+
+
+def test_settings_go_before_the_schemes_own() -> None:
+    segments = _named(("person", "sky"))
+    settings = read_settings('{"person": {"order": -1, "strokes": 25}}', segments.numbers, segments.names)
+    assert manners(segments, settings) == [Manner(0, 25), Manner(1, 9)]
+    for text, said in (('{"sky": {"smallest": 3}}', "'sky' has smallest"), ('{"sky": {"strokes": 5000}}', "5000 str")):
+        with pytest.raises(InvalidParameter, match=said):
+            manners(segments, read_settings(text, segments.numbers, segments.names))
