@@ -21,8 +21,8 @@ from .link.session import Session
 from .placing import places
 from .settings import feeds, map_extent, map_limits, properties, uv_fill
 from .settings.feeds import Feed
-from .shared.algorithm import AlgorithmSpec, find
-from .shared.arrays import Array
+from .shared.algorithm import AlgorithmSpec, Port, find
+from .shared.arrays import COLOR_IMAGE, STROKES, Array
 from .shared.catalog import algorithms
 from .shared.errors import InvalidInput
 from .shared.params import completed, parse
@@ -216,6 +216,30 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
         target=target,
         notes={record.FILLS_UVS: True} if scene.get(record.FILLS_UVS) else {},
     )
+
+
+def of_strokes(recipe: Any, canvas: str, changes: Mapping[str, Any]) -> Request:
+    """The request that paints the strokes of a canvas of this name again as they are now, by the rest of its recipe.
+
+    changes: parameters to alter. Raises InvalidInput, also for an engine that reads no strokes.
+    """
+    spec = find(algorithms(), check_recipe(recipe)["algorithm"])
+    port = strokes_port(spec)
+    if port is None:
+        raise InvalidInput(f"{spec.label} cannot paint saved strokes.")
+    scene = recipe.get("scene", {})
+    grounds = {port.name for port in spec.inputs if port.kind is COLOR_IMAGE and port.optional}
+    kept = {
+        part: {name: given for name, given in scene.get(part, {}).items() if name in grounds}
+        for part in ("sources", "feeds")
+    }
+    kept["sources"][port.name] = [Source("strokes", canvas).to_json()]
+    return from_recipe({**recipe, "scene": {**scene, **kept}}, target=canvas, changes=changes)
+
+
+def strokes_port(spec: AlgorithmSpec) -> Port | None:
+    """The input of an engine that saved strokes go into, None where it has none."""
+    return next((port for port in spec.inputs if port.kind is STROKES and not port.many), None)
 
 
 def _onto(spec: AlgorithmSpec, given: Mapping[str, tuple[Source, ...]], mesh: str) -> dict[str, tuple[Source, ...]]:

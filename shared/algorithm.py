@@ -28,6 +28,7 @@ SOURCES = (
     "photographs",
     "cameras",
     "sketch",
+    "strokes",
     "drawing",
     "view",
     "surface",

@@ -1,4 +1,4 @@
-"""Pictures and their segments from the scene as sources: what its camera sees, and what a mesh wears.
+"""Pictures, segments and strokes from the scene as sources: what its camera sees, what a mesh wears, and a painting's strokes.
 
 Cheap throughout: draw() and poll() ask at every redraw. Pixels are the business of readers/camera_view.py and surface_colors.py.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import bpy
 
 from .. import typed
+from ..datablocks import painting
 from ..readers import surface_colors
 from ..readers.source import Source, from_json
 from ..shared.algorithm import AlgorithmSpec, Port
@@ -46,6 +47,18 @@ def surface(spec: AlgorithmSpec, port: Port, item: bpy.types.Object | None) -> S
     else:
         worn = surface_colors.worn_by(item)
     return Source("surface", item.name, worn.to_json())
+
+
+def strokes(port: Port, item: bpy.types.Object | None) -> Source:
+    """The strokes of a painting, by its canvas or by what holds them. Raises InvalidInput where there are none."""
+    canvas = painting.canvas_of(item)
+    if canvas is None or painting.strokes_of(canvas) is None:
+        raise InvalidInput(
+            f"{port.label}: no painting with strokes is picked or selected.",
+            hint="Select a painting.",
+            field=port.name,
+        )
+    return Source("strokes", canvas.name)
 
 
 def _made_from(spec: AlgorithmSpec, item: bpy.types.Object) -> Source | None:

@@ -140,7 +140,7 @@ def _named(
 ) -> Source:
     """from_text() for a port: a mesh that is named as classes is a sketch where it is one, and a port of materials' maps takes
     no mesh: there a bare name is an image's, else a material's. A port of pictures or their segments also takes "view", "view:BY",
-    "surface" of the selected mesh and "surface:MESH".
+    "surface" of the selected mesh and "surface:MESH", one of strokes "strokes" of the selected painting and "strokes:PAINTING".
     """
     name = text.strip()
     kind, _, rest = name.partition(":")
@@ -150,6 +150,8 @@ def _named(
         return picture_sources.surface(
             spec, port, table.named(bpy.data.objects, "mesh", rest, port) if rest else active
         )
+    if kind == "strokes" and kind in table.readers_of(port):
+        return picture_sources.strokes(port, table.named(bpy.data.objects, "painting", rest, port) if rest else active)
     if "material" in table.readers_of(port) and ":" not in name and not is_engine(name):
         if name in bpy.data.images:
             return Source("image", name, _region_of(bpy.data.images[name], port))
@@ -227,6 +229,8 @@ def _picked(
         return picture_sources.view(scene, port, getattr(settings, "by", picture_sources.BY[0]))
     if settings.source == "SURFACE":
         return picture_sources.surface(spec, port, settings.object or active)
+    if settings.source == "STROKES":
+        return picture_sources.strokes(port, settings.object or active)
     if settings.source == "SKETCH":
         return sketch_sources.chosen(scene, settings, port, active)
     if settings.source == "DRAWING":

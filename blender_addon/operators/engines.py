@@ -248,6 +248,7 @@ _WORDS = {
     "materials": "materials:MESH",
     "view": "view",
     "surface": "surface:MESH",
+    "strokes": "strokes:PAINTING",
     "engine": "the name of an engine",
 }
 

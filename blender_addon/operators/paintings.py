@@ -1,21 +1,27 @@
-"""What becomes of a painting that is there: strokes that paint themselves, and strokes as Grease Pencil. No backend is asked."""
+"""What becomes of a painting that is there: strokes that paint themselves, strokes as Grease Pencil, and edited strokes painted."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 
-from .. import typed
+from .. import requests, typed
+from ..datablocks import painting
 from ..placing import viewport
-from ..writers.paintings import canvas_parts, stroke_animation, stroke_pencil
+from ..shared.catalog import algorithms
+from ..writers.paintings import stroke_animation, stroke_pencil
+from .engines import run
 from .reporting import reports_errors
 
 FRAMES = 120
+SCALE = "scale"  # the parameter of an engine that paints saved strokes
 
 
 def _canvas(context: bpy.types.Context) -> bpy.types.Object | None:
     """The canvas with strokes that is selected, or that what is selected belongs to."""
-    item = canvas_parts.canvas_of(context.active_object)
-    return item if item is not None and canvas_parts.strokes_of(item) is not None else None
+    item = painting.canvas_of(context.active_object)
+    return item if item is not None and painting.strokes_of(item) is not None else None
 
 
 def _has_strokes(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
@@ -82,6 +88,46 @@ class RELIEVO_OT_strokes_as_pencil(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (RELIEVO_OT_animate_strokes, RELIEVO_OT_strokes_as_pencil)
+class RELIEVO_OT_paint_edited_strokes(bpy.types.Operator):
+    """Draw the painting again from its strokes as you have edited them: none is added, moved or optimised"""
+
+    bl_idname = "relievo.paint_edited_strokes"
+    bl_label = "Paint Edited Strokes"
+    bl_options = {"REGISTER"}
+
+    scale: bpy.props.FloatProperty(
+        name="Scale",
+        description="Size of the painting, in sizes of the picture that was painted; 0 for its present size",
+        default=0.0,
+        min=0.0,
+        max=32.0,
+        soft_max=8.0,
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not _has_strokes(cls, context):
+            return False
+        recipe = requests.recipe_on(_canvas(context))
+        spec = next((spec for spec in algorithms() if recipe is not None and spec.name == recipe["algorithm"]), None)
+        if spec is None or requests.strokes_port(spec) is None:
+            cls.poll_message_set("The engine that made this painting cannot paint saved strokes")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        recipe = requests.recipe_on(_canvas(context)) or {}
+        self.scale = float(recipe.get("params", {}).get(SCALE, 1.0))
+        return context.window_manager.invoke_props_dialog(self)
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        canvas = typed.present(_canvas(context))
+        changes = {SCALE: float(f"{self.scale:.6g}")} if self.scale else {}
+        request = requests.of_strokes(requests.recipe_on(canvas), canvas.name, changes)
+        return run(self, context, replace(request, pressed_on=canvas.name))
+
+
+CLASSES = (RELIEVO_OT_animate_strokes, RELIEVO_OT_strokes_as_pencil, RELIEVO_OT_paint_edited_strokes)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -13,6 +13,7 @@ from typing import Any
 import bpy
 
 from .. import compat, requests, typed
+from ..datablocks import painting
 from ..placing import covering
 from ..requests import Request
 from ..settings import properties
@@ -21,7 +22,6 @@ from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from ..shared.params import completed
 from ..writers import displaced_surface, record, report, table, textures, water
-from ..writers.paintings import canvas_parts
 from .engines import run
 from .reporting import reports_errors
 
@@ -39,7 +39,7 @@ def carrier_of(item: bpy.types.Object | None, *, of_texture: bool = False) -> bp
 
 def carried_by(item: bpy.types.Object | None) -> bpy.types.Object | None:
     """The result that an object is, or a part of: the canvas of strokes, the terrain of water."""
-    return water.terrain_of(canvas_parts.canvas_of(item))
+    return water.terrain_of(painting.canvas_of(item))
 
 
 def report_carrier_of(item: bpy.types.Object | None) -> bpy.types.ID | None:

@@ -50,6 +50,7 @@ from . import (
     meshes,
     renders,
     sketches,
+    strokes,
     surface_colors,
     texture_sets,
 )
@@ -268,6 +269,10 @@ def _curves(source: Source, _port: Port, context: bpy.types.Context) -> Array:
     return curves.read(source, context)
 
 
+def _painted(source: Source, port: Port, _context: bpy.types.Context) -> Array:
+    return strokes.read(named(bpy.data.objects, "painting", source.name, port))
+
+
 def _material(source: Source, port: Port, _context: bpy.types.Context) -> Array:
     return texture_sets.of_material(named(bpy.data.materials, "material", source.name, port), port.name)
 
@@ -303,6 +308,13 @@ _VIEW: Item = (
 )
 _WORN: Item = ("SURFACE", "Mesh Texture", "The base colour image of a mesh; the result goes back onto it", "UV", 16)
 _CHARTS: Item = ("SURFACE", "UV Charts", "The UV charts of a mesh, or the classes of a terrain", "UV_ISLANDSEL", 16)
+_PAINTED: Item = (
+    "STROKES",
+    "Painting",
+    "The strokes of a painting in the scene, as they are now",
+    "OUTLINER_OB_CURVES",
+    17,
+)
 _MATERIALS: Item = ("MATERIALS", "Materials", "The pass indices of the materials of a mesh", "MATERIAL", 5)
 _OBJECTS: Item = ("OBJECTS", "Objects", "The pass indices of objects above a mesh", "OBJECT_DATA", 6)
 _SURFACE: Item = ("OBJECT", "Mesh", "A mesh with its modifiers, where it is in the scene", "MESH_DATA", 1)
@@ -362,7 +374,7 @@ READERS: Mapping[ArrayKind, Mapping[str, Reader]] = {
         "material": Reader(items=(_MATERIAL,), read=_material),
         "engine": _ENGINE,
     },
-    STROKES: {"engine": _ENGINE},
+    STROKES: {"strokes": Reader(items=(_PAINTED,), read=_painted), "engine": _ENGINE},
     CURVES: {"curves": Reader(items=(_CURVES,), read=_curves), "engine": _ENGINE},
     MESH: {"collection": Reader(items=(_MESHES,)), "mesh": Reader(items=(_SURFACE,))},
     CAMERAS: {"cameras": Reader(items=_VIEWS)},
@@ -381,6 +393,7 @@ _SOURCE_NAMES = {"object": "mesh"}  # a Source's kind -> what Port.reads calls i
 _PICKED_NAMES = {"IMAGE": "image", "OBJECT": "mesh", "EXEMPLAR": "exemplar", "MATERIALS": "materials"}
 _PICKED_NAMES |= {"OBJECTS": "objects", "COLLECTION": "collection", "SKETCH": "sketch", "DRAWING": "drawing"}
 _PICKED_NAMES |= {"CURVES": "curves", "MATERIAL": "material", "VIEW": "view", "SURFACE": "surface"}
+_PICKED_NAMES |= {"STROKES": "strokes"}
 
 
 def readers_of(port: Port) -> dict[str, Reader]:

@@ -109,7 +109,7 @@ class Inputs:
             column.prop(settings, "material", text="")
             if settings.material is None:
                 column.label(text="Pick a material", icon="ERROR")
-        elif settings.source in ("VIEW", "SURFACE"):
+        elif settings.source in ("VIEW", "SURFACE", "STROKES"):
             picture_panel.draw(column, context, spec, port, settings)
         elif settings.source == "SKETCH":
             sketch_panel.draw(column, context, spec, port, settings)

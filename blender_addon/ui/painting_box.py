@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..writers.paintings import canvas_parts, impasto, stroke_animation
+from ..datablocks import painting
+from ..writers.paintings import impasto, stroke_animation
 
 
 def draw(box: bpy.types.UILayout, canvas: bpy.types.Object) -> None:
@@ -15,8 +16,9 @@ def draw(box: bpy.types.UILayout, canvas: bpy.types.Object) -> None:
         column = box.column(align=True)
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(relief, "strength", text="Relief")
-    if canvas_parts.strokes_of(canvas) is None:
+    if painting.strokes_of(canvas) is None:
         return
     row = box.row(align=True)
     row.operator("relievo.animate_strokes", icon="PLAY", depress=stroke_animation.is_on(canvas))
     row.operator("relievo.strokes_as_pencil", text="Grease Pencil", icon="OUTLINER_OB_GREASEPENCIL")
+    box.operator("relievo.paint_edited_strokes", icon="OUTLINER_OB_CURVES")

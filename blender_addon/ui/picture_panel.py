@@ -1,4 +1,4 @@
-"""Below a picker that is set to the camera's view or to what a mesh wears: which camera or mesh that is, and what is missing."""
+"""Below a picker that is set to the camera's view, to what a mesh wears or to a painting: which one, and what is missing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ def draw(
         _draw_view(column, typed.present(context.scene), port, settings)
         return
     column.prop(settings, "object", text="")
+    item = settings.object or sources.selected(context)
+    is_painting = settings.source == "STROKES"
     try:
-        source = picture_sources.surface(spec, port, settings.object or sources.selected(context))
+        source = picture_sources.strokes(port, item) if is_painting else picture_sources.surface(spec, port, item)
     except InvalidInput as error:
         wrapped(column, error.message, "ERROR")
         return
     if settings.object is None:
         column.label(text=f"Selected: {source.name}", icon="RESTRICT_SELECT_OFF")
-    column.label(text=source.options["image"], icon="IMAGE_DATA")
+    if not is_painting:
+        column.label(text=source.options["image"], icon="IMAGE_DATA")
 
 
 def _draw_view(column: bpy.types.UILayout, scene: bpy.types.Scene, port: Port, settings: Any) -> None:

@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from ... import compat, typed
+from ...datablocks.drawn_strokes import CANVAS_COLOR
 from ...shared.arrays import Array
 from ...shared.srgb import srgb_to_linear
 from .. import displacement, images
@@ -21,7 +22,6 @@ NORMALS_NODE = "Relievo Normals"  # only where the paint has relief
 RELIEF_PATH = f'modifiers["{displacement.MODIFIER}"].strength'  # of the canvas: how strongly it is raised
 GROUND_NODE = "Relievo Ground"
 PAINT_ROUGHNESS = 0.4  # as dry oil paint: light rakes over it
-CANVAS_COLOR = "canvas_color"  # attribute of strokes: three sRGB numbers, where the canvas had one colour
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ import bpy
 import numpy as np
 
 from ... import typed
+from ...datablocks import painting
 from ...shared.algorithm import Arrays
 from ...shared.arrays import COLOR_IMAGE, NORMAL_MAP, STROKES, Array
 from ...shared.errors import InvalidInput
 from .. import displacement, images, maps, record
-from . import canvas_materials, canvas_parts, impasto, stroke_curves, stroke_pencil, stroke_ribbons
+from . import canvas_materials, impasto, stroke_curves, stroke_pencil, stroke_ribbons
 
 CANVAS_M = 2.0
 THICKNESS = 0.02  # of all strokes together, as a share of the canvas's longer side
@@ -143,7 +144,7 @@ def _set_strokes(
 ) -> None:
     """The strokes as the canvas's child; those that it has are replaced in place."""
     curves = stroke_curves.build(f"{canvas.name} strokes", strokes, size, THICKNESS * max(size))
-    item = canvas_parts.strokes_of(canvas)
+    item = painting.strokes_of(canvas)
     if item is not None and isinstance(item.data, bpy.types.Curves):
         old, item.data = item.data, curves
         if not old.users:
@@ -152,7 +153,7 @@ def _set_strokes(
         return
     item = bpy.data.objects.new(curves.name, curves)
     item.parent = canvas
-    item[canvas_parts.STROKES_KEY] = True
+    item[painting.STROKES_KEY] = True
     stroke_ribbons.lay_on(item, stroke_curves.material())
     record.collection_of(scene).objects.link(item)
     item.hide_render = is_hidden

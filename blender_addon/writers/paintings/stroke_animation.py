@@ -5,14 +5,15 @@ from __future__ import annotations
 import bpy
 
 from ... import compat
+from ...datablocks import painting
 from ...shared.errors import InvalidInput
-from . import canvas_parts, stroke_curves, stroke_ribbons
+from . import stroke_curves, stroke_ribbons, visibility
 from .stroke_ribbons import SHOWN
 
 
 def is_on(canvas: bpy.types.Object) -> bool:
     """Whether a canvas's strokes are animated. Cheap: for draw()."""
-    strokes = canvas_parts.strokes_of(canvas)
+    strokes = painting.strokes_of(canvas)
     modifier = stroke_ribbons.modifier_of(strokes) if strokes is not None else None
     if strokes is None or modifier is None:
         return False
@@ -23,7 +24,7 @@ def put_on(canvas: bpy.types.Object, *, start: int, frames: int) -> bpy.types.Ob
     """Show the strokes in the place of the picture, none of them in frame `start` and all of them `frames` later. Returns their
     object. Raises InvalidInput.
     """
-    strokes = canvas_parts.strokes_of(canvas)
+    strokes = painting.strokes_of(canvas)
     modifier = stroke_ribbons.modifier_of(strokes) if strokes is not None else None
     if strokes is None or modifier is None:
         raise InvalidInput(
@@ -33,17 +34,17 @@ def put_on(canvas: bpy.types.Object, *, start: int, frames: int) -> bpy.types.Ob
         )
     stroke_ribbons.bring_up_to_date(modifier, stroke_curves.material())
     compat.keyframe_node_input(modifier, SHOWN, [(start, 0.0), (start + frames, 1.0)])
-    canvas_parts.show_strokes(canvas, strokes, shown=True)
+    visibility.show_strokes(canvas, strokes, shown=True)
     return strokes
 
 
 def remove(canvas: bpy.types.Object) -> None:
     """All strokes are there again, and the picture is shown in their place where there is one."""
-    strokes = canvas_parts.strokes_of(canvas)
+    strokes = painting.strokes_of(canvas)
     modifier = stroke_ribbons.modifier_of(strokes) if strokes is not None else None
     if strokes is None or modifier is None:
         return
     compat.drop_keyframes(strokes, compat.node_input_path(modifier, SHOWN))
     compat.set_node_input(modifier, SHOWN, 1.0)
     strokes.update_tag()
-    canvas_parts.show_strokes(canvas, strokes, shown=False)
+    visibility.show_strokes(canvas, strokes, shown=False)

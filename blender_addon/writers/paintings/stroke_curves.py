@@ -1,25 +1,22 @@
 """Brush strokes -> one Curves object: a curve for each stroke in painting order, with its radius and its own colour.
 
 A stroke is a quadratic Bezier curve; it becomes a few points along it, which a person can edit. How it looks is
-stroke_ribbons.py's business. Its numbers go along as attributes of the curves: stroke_color, layer, segment, order.
+stroke_ribbons.py's business. Its numbers go along as attributes of the curves, by the names of datablocks/drawn_strokes.py, from
+which they are read again.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
 from ... import compat, typed
+from ...datablocks.drawn_strokes import COLOR, OPACITIES, POINTS, Canvas
 from ...shared.arrays import Array
-from ...shared.errors import InvalidInput
 from ...shared.strokes import INDEX, in_painting_order
 from ..shader_graph import ShaderGraph
 
-POINTS = 9  # along a stroke
 RESOLUTION = 2  # steps from one to the next: more would make millions of vertices of thousands of strokes
-COLOR = "stroke_color"  # not "color", which Cycles keeps for itself on curves
 MATERIAL = "Relievo Strokes"
 _KEY = "relievo_strokes_material"
 
@@ -40,61 +37,13 @@ def build(name: str, strokes: Array, size: tuple[float, float], thickness: float
     colors[:, :3] = linear(_columns(values, "red", "green", "blue"))
     colors[:, 3] = _columns(values, "t0", "t2").mean(axis=1)
     _write(made, COLOR, "FLOAT_COLOR", "CURVE", "color", colors)
+    for name, column in zip(OPACITIES, ("t0", "t2"), strict=True):
+        _write(made, name, "FLOAT", "CURVE", "value", _columns(values, column))
     for column in ("layer", "segment", "order"):
         _write(made, column, "INT", "CURVE", "value", np.rint(values[:, INDEX[column]]).astype(np.int32))
     made.materials.append(material())
+    Canvas.of_array(strokes, size).write(made)
     return made
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Strokes as they are in a Curves object, edited or not, in painting order. positions: [N, POINTS, 3], radii: [N, POINTS],
-    Blender units; colors: [N, 4] linear, the alpha 0..1. All float32.
-    """
-
-    positions: np.ndarray
-    radii: np.ndarray
-    colors: np.ndarray
-
-
-def drawn(curves: bpy.types.Curves) -> Drawn:
-    """What a Curves object of build() holds now. Strokes that a person has given other numbers of points are resampled. Raises
-    InvalidInput where the attributes are gone.
-    """
-    count, points = len(curves.curves), len(curves.points)
-    try:
-        positions, radii = (
-            _read(curves, "position", "vector", (points, 3)),
-            _read(curves, "radius", "value", (points, 1)),
-        )
-        colors = _read(curves, COLOR, "color", (count, 4))
-    except KeyError as error:
-        raise InvalidInput(
-            f"The strokes {curves.name!r} have lost one of their attributes: position, radius or {COLOR}.",
-            hint="Regenerate the painting.",
-            field=curves.name,
-        ) from error
-    lengths = np.empty(count, np.int32)
-    curves.curves.foreach_get("points_length", lengths)
-    if (lengths != POINTS).any():
-        positions, radii = _resampled(positions, lengths), _resampled(radii, lengths)
-    return Drawn(positions.reshape(count, POINTS, 3), radii.reshape(count, POINTS), colors)
-
-
-def _read(curves: bpy.types.Curves, name: str, key: str, shape: tuple[int, int]) -> np.ndarray:
-    values = np.empty(shape[0] * shape[1], np.float32)
-    curves.attributes[name].data.foreach_get(key, values)  # type: ignore[attr-defined]
-    return values.reshape(shape)
-
-
-def _resampled(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Values [P, C] of strokes one behind the other, `lengths` points each, at POINTS points of each: [N, POINTS, C]."""
-    first = (np.cumsum(lengths) - lengths)[:, None]
-    place = np.linspace(0.0, 1.0, POINTS) * (lengths[:, None] - 1)
-    low = np.floor(place).astype(np.int64)
-    share = (place - low)[..., None].astype(np.float32)
-    high = np.minimum(low + 1, lengths[:, None] - 1)
-    return values[first + low] * (1 - share) + values[first + high] * share
 
 
 def _columns(values: np.ndarray, *names: str) -> np.ndarray:

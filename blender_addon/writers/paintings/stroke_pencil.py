@@ -8,34 +8,30 @@ from __future__ import annotations
 import bpy
 
 from ... import compat_pencil, typed
+from ...datablocks import drawn_strokes, painting
 from ...shared.errors import InvalidInput
 from .. import record
-from . import canvas_parts, stroke_curves
+from . import visibility
 
 LAYER, MODIFIER, MATERIAL = "Strokes", "Relievo Build", "Relievo Pencil"
 _MATERIAL_KEY = "relievo_pencil_material"
-
-
-def of(canvas: bpy.types.Object) -> bpy.types.Object | None:
-    """The Grease Pencil object of a canvas, None where it has none. Cheap: for draw()."""
-    return next((item for item in canvas.children if canvas_parts.PENCIL_KEY in item), None)
 
 
 def make(canvas: bpy.types.Object, scene: bpy.types.Scene, frames: int) -> bpy.types.Object:
     """The strokes of a canvas as Grease Pencil, shown in the place of canvas and curves; those that it has are renewed. frames: of
     the animation in which they are laid down from the scene's first frame on, 0 for none. Raises InvalidInput.
     """
-    strokes = canvas_parts.strokes_of(canvas)
+    strokes = painting.strokes_of(canvas)
     if strokes is None or not isinstance(strokes.data, bpy.types.Curves) or not len(strokes.data.curves):
         raise InvalidInput(f"{canvas.name!r} has no strokes.", hint="Select a painting.", field=canvas.name)
-    item = of(canvas)
+    item = painting.pencil_of(canvas)
     if item is None:
         data = compat_pencil.new(f"{canvas.name} pencil")
         materials = data.materials  # pyright: ignore[reportAttributeAccessIssue]  # of both kinds of Grease Pencil
         materials.append(_material())
         _draw(data, strokes.data, scene.frame_start)
         item = bpy.data.objects.new(data.name, data)
-        item[canvas_parts.PENCIL_KEY] = True
+        item[painting.PENCIL_KEY] = True
         item.parent = canvas
         record.collection_of(scene).objects.link(item)
         item.use_grease_pencil_lights = False
@@ -45,7 +41,7 @@ def make(canvas: bpy.types.Object, scene: bpy.types.Scene, frames: int) -> bpy.t
         compat_pencil.build(item, MODIFIER, frames)
     for layer in scene.view_layers:
         layer.update()
-    canvas_parts.show_strokes(canvas, item, shown=True)
+    visibility.show_strokes(canvas, item, shown=True)
     strokes.hide_render = True
     strokes.hide_set(True)
     return item
@@ -55,7 +51,7 @@ def renew(canvas: bpy.types.Object) -> None:
     """Draw the Grease Pencil of a canvas from its curves again, where it has some. It begins in the frame where it began, and is
     shown or hidden as it was. What a person has drawn on other layers stays.
     """
-    item, strokes = of(canvas), canvas_parts.strokes_of(canvas)
+    item, strokes = painting.pencil_of(canvas), painting.strokes_of(canvas)
     if item is None or item.data is None or strokes is None or not isinstance(strokes.data, bpy.types.Curves):
         return
     first = compat_pencil.first_frame(item.data, LAYER)
@@ -64,7 +60,7 @@ def renew(canvas: bpy.types.Object) -> None:
 
 
 def _draw(data: bpy.types.ID, curves: bpy.types.Curves, frame: int) -> None:
-    drawn = stroke_curves.drawn(curves)
+    drawn = drawn_strokes.drawn(curves)
     compat_pencil.draw(data, LAYER, frame, drawn.positions, drawn.radii, drawn.colors)
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from blender_addon import requests
+from blender_addon.datablocks import painting
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.catalog import algorithms
 from blender_addon.ui import panels
 from blender_addon.writers import images, materials, surface_nodes, textures
-from blender_addon.writers.paintings import canvas_parts, stroke_curves
+from blender_addon.writers.paintings import stroke_curves
 from tests.blender.support import live_addon, paper
 
 TOYS = "tests.support.toy_engines"
@@ -180,7 +181,7 @@ def check_material() -> None:
 
 def check_painting() -> None:
     canvas = made_object()
-    strokes = canvas_parts.strokes_of(canvas)
+    strokes = painting.strokes_of(canvas)
     assert len(strokes.data.curves) == 36
     assert strokes.hide_render
     colors = np.empty(36 * 4, np.float32)
@@ -288,7 +289,7 @@ def test_strokes_are_ribbons_of_paint_that_a_renderer_shows() -> None:
     settings.toy_painting.length = 1.0
     bpy.ops.relievo.generate()
     canvas = made_object()
-    strokes = canvas_parts.strokes_of(canvas)
+    strokes = painting.strokes_of(canvas)
     assert not strokes.hide_render
     assert not strokes.hide_get()
     x, _, z = canvas.location
@@ -305,7 +306,7 @@ def test_strokes_are_ribbons_of_paint_that_a_renderer_shows() -> None:
     bpy.ops.object.mode_set(mode="OBJECT")
     bpy.ops.relievo.regenerate()
     assert made_object() == canvas
-    assert canvas_parts.strokes_of(canvas) == strokes
+    assert painting.strokes_of(canvas) == strokes
 
 
 @pytest.mark.parametrize("kind", ["GEOMETRY_NODES", "DISPLACE", "ADAPTIVE", "IMAGES"])

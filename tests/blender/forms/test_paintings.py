@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from blender_addon import compat, requests
+from blender_addon.datablocks import drawn_strokes, painting
 from blender_addon.shared.algorithm import find
 from blender_addon.shared.arrays import STROKES, Array
 from blender_addon.shared.catalog import algorithms
 from blender_addon.shared.strokes import COLUMNS
 from blender_addon.ui import image_panel, panels
 from blender_addon.writers import images, surface_nodes, textures
-from blender_addon.writers.paintings import canvas_materials, canvas_parts, canvases, impasto
+from blender_addon.writers.paintings import canvas_materials, canvases, impasto
 from tests.blender.support import live_addon, paper
 
 TOYS = "tests.support.toy_engines"
@@ -93,7 +94,7 @@ def test_a_render_is_painted_with_its_own_segments() -> None:
     assert {"Camera: Camera", "By"} <= set(drawn())
     settings().rows = 8
     bpy.ops.relievo.generate()
-    strokes = canvas_parts.strokes_of(canvas())
+    strokes = painting.strokes_of(canvas())
     belongs = np.array(order_of(strokes, "segment")).reshape(8, 8)
     assert (belongs[3:5, 3:5] == 1).all(), "the cube in the middle"
     assert (belongs[:, 0] == 0).all(), "nothing at the sides"
@@ -111,7 +112,7 @@ def test_an_operator_takes_the_view_by_name() -> None:
     red_cube_in_view()
     bpy.ops.render.render()
     assert bpy.ops.relievo.toy_painting(image="view", segments="view:MATERIAL", rows=4) == {"FINISHED"}
-    assert set(order_of(canvas_parts.strokes_of(canvas()), "segment")) == {0, 1}
+    assert set(order_of(painting.strokes_of(canvas()), "segment")) == {0, 1}
     with pytest.raises(RuntimeError, match="'PIXEL' is no kind of segment"):
         bpy.ops.relievo.toy_painting(image="view", segments="view:PIXEL")
 
@@ -154,7 +155,7 @@ def test_impasto_is_a_raised_canvas_that_light_falls_on() -> None:
     bpy.ops.relievo.regenerate()
     assert counts == (len(bpy.data.images), len(bpy.data.meshes), len(bpy.data.materials), len(bpy.data.textures))
     assert np.ptp(relief_of(item)) == pytest.approx(np.ptp(wanted), abs=1e-6)
-    assert canvas_parts.strokes_of(item).hide_render
+    assert painting.strokes_of(item).hide_render
 
 
 @pytest.mark.any_version
@@ -352,7 +353,7 @@ def stroke_array(canvas_color: list[float]) -> Array:
     values = np.zeros((1, len(COLUMNS)), np.float32)
     values[0, :10] = (0.1, 0.1, 0.5, 0.5, 0.9, 0.9, 0.05, 0.05, 1.0, 1.0)
     size = {"canvas_width_px": 32, "canvas_height_px": 32}
-    return Array(STROKES, values, {**size, canvas_materials.CANVAS_COLOR: canvas_color})
+    return Array(STROKES, values, {**size, drawn_strokes.CANVAS_COLOR: canvas_color})
 
 
 def ribbons() -> int:
@@ -368,7 +369,7 @@ def ribbons() -> int:
 
 def test_strokes_paint_themselves_and_the_picture_comes_back(tmp_path) -> None:
     item = painted()
-    strokes, scene = canvas_parts.strokes_of(item), bpy.context.scene
+    strokes, scene = painting.strokes_of(item), bpy.context.scene
     assert {"Animate", "Grease Pencil"} <= set(drawn())
     assert bpy.ops.relievo.animate_strokes(frames=36) == {"FINISHED"}
     assert (item.hide_render, strokes.hide_render, item.hide_get(), strokes.hide_get()) == (True, False, True, False)
@@ -383,20 +384,19 @@ def test_strokes_paint_themselves_and_the_picture_comes_back(tmp_path) -> None:
     bpy.context.scene.frame_set(19)
     assert ribbons() == 18
     assert bpy.ops.relievo.animate_strokes() == {"FINISHED"}
-    strokes = canvas_parts.strokes_of(canvas())
+    strokes = painting.strokes_of(canvas())
     assert strokes.animation_data is None
     assert (canvas().hide_render, strokes.hide_render) == (False, True)
 
 
 def test_strokes_become_grease_pencil_in_painting_order() -> None:
     from blender_addon import compat_pencil
-    from blender_addon.writers.paintings import stroke_pencil
 
     item = painted("STROKES")
     assert bpy.ops.relievo.strokes_as_pencil(frames=40) == {"FINISHED"}
-    pencil = stroke_pencil.of(item)
+    pencil = painting.pencil_of(item)
     assert bpy.context.active_object == pencil
-    assert canvas_parts.strokes_of(item).hide_get()
+    assert painting.strokes_of(item).hide_get()
     assert not item.hide_get(), "an empty canvas lies behind them"
     strokes = compat_pencil.strokes_in(pencil.data)
     assert len(strokes) == 36
@@ -421,12 +421,12 @@ def test_regenerating_renews_the_grease_pencil_and_leaves_other_layers() -> None
     item = painted()
     bpy.context.scene.frame_start = 5
     bpy.ops.relievo.strokes_as_pencil(frames=40)
-    pencil = stroke_pencil.of(item)
+    pencil = painting.pencil_of(item)
     pencil.data.layers.new("Mine").frames.new(2)
     bpy.context.view_layer.objects.active = pencil
     settings().rows = 4
     assert bpy.ops.relievo.update_terrain() == {"FINISHED"}
-    assert len(canvas_parts.strokes_of(item).data.curves) == 16
+    assert len(painting.strokes_of(item).data.curves) == 16
     assert len(compat_pencil.strokes_in(pencil.data)) == 16
     assert compat_pencil.first_frame(pencil.data, stroke_pencil.LAYER) == 5
     assert [layer.frames[0].frame_number for layer in pencil.data.layers] == [5, 2]
@@ -435,14 +435,12 @@ def test_regenerating_renews_the_grease_pencil_and_leaves_other_layers() -> None
 
 
 def test_edited_strokes_become_grease_pencil_as_they_are() -> None:
-    from blender_addon.writers.paintings import stroke_curves
-
-    strokes = canvas_parts.strokes_of(painted())
+    strokes = painting.strokes_of(painted())
     curves = strokes.data
     if hasattr(curves, "resize_curves"):  # as an edit in Blender may; 4.2 has no such function
         curves.resize_curves([3], indices=[0])
         curves.points[2].position = (0.5, 0.0, 0.25)
-        found = stroke_curves.drawn(curves)
+        found = drawn_strokes.drawn(curves)
         assert found.positions.shape == (36, 9, 3)
         np.testing.assert_allclose(found.positions[0, 8], (0.5, 0.0, 0.25), atol=1e-6)
         np.testing.assert_allclose(found.positions[0, 4], curves.points[1].position, atol=1e-6)

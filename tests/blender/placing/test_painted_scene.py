@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from blender_addon import compat, requests
+from blender_addon.datablocks import painting
 from blender_addon.writers import surface_nodes, textures
-from blender_addon.writers.paintings import canvas_parts, impasto
+from blender_addon.writers.paintings import canvas_materials, impasto
 from tests.blender.support import live_addon
 
 QUICK = {"budget": 24, "layers": 2, "steps": 2, "seed": 3}
@@ -58,7 +59,7 @@ def test_a_scene_is_rendered_painted_and_played_back() -> None:
     height = impasto.modifier_of(canvas).texture.image
     assert height.is_float
     assert tuple(height.size) == (64, 48)
-    strokes = canvas_parts.strokes_of(canvas)
+    strokes = painting.strokes_of(canvas)
     count = len(strokes.data.curves)
     assert 0 < count <= QUICK["budget"]
     segment, color = np.empty(count, np.int32), np.empty(count * 4, np.float32)
@@ -71,6 +72,59 @@ def test_a_scene_is_rendered_painted_and_played_back() -> None:
     bpy.context.view_layer.objects.active = canvas
     assert bpy.ops.relievo.animate_strokes(frames=10) == {"FINISHED"}
     assert bpy.ops.relievo.strokes_as_pencil(frames=10) == {"FINISHED"}
+
+
+def halves() -> bpy.types.Image:
+    """A packed image, red on the left and blue on the right, 64 x 48 px."""
+    image = bpy.data.images.new("Halves", 64, 48)
+    pixels = np.ones((48, 64, 4), np.float32)
+    pixels[..., :3] = np.where(np.arange(64)[None, :, None] < 32, (0.8, 0.1, 0.1), (0.1, 0.1, 0.8))
+    image.pixels.foreach_set(pixels.ravel())
+    image.pack()
+    return image
+
+
+def pixels_of(image: bpy.types.Image) -> np.ndarray:
+    columns, rows = image.size
+    values = np.empty(rows * columns * 4, np.float32)
+    image.pixels.foreach_get(values)
+    return values.reshape(rows, columns, 4)[..., :3]
+
+
+def test_edited_strokes_are_painted_as_they_are_now() -> None:
+    halves()
+    assert bpy.ops.relievo.paint(image="Halves", opacity="varying", **QUICK) == {"FINISHED"}
+    (canvas,) = [item for item in bpy.data.objects if requests.recipe_on(item) is not None]
+    before = pixels_of(canvas_materials.picture_of(canvas))
+    count = len(painting.strokes_of(canvas).data.curves)
+    bpy.context.view_layer.objects.active = canvas
+    assert bpy.ops.relievo.paint_edited_strokes() == {"FINISHED"}
+    np.testing.assert_allclose(pixels_of(canvas_materials.picture_of(canvas)), before, atol=2 / 255)
+
+    curves = painting.strokes_of(canvas).data
+    curves.attributes["stroke_color"].data.foreach_set("color", np.tile(np.array((0, 0.5, 0, 1), np.float32), count))
+    for point in range(9):  # the last stroke becomes a thick bar at the bottom
+        curves.points[9 * (count - 1) + point].position = (0.2 * (point - 4), -0.05, -0.6)
+        curves.points[9 * (count - 1) + point].radius = 0.2
+    curves.attributes["stroke_color"].data[count - 1].color = (1.0, 1.0, 0.0, 1.0)
+    assert bpy.ops.relievo.paint_edited_strokes(scale=2.0) == {"FINISHED"}
+    after = pixels_of(canvas_materials.picture_of(canvas))
+    assert after.shape == (96, 128, 3)
+    np.testing.assert_allclose(np.median(after[:12, 20:-20], axis=(0, 1)), (1.0, 1.0, 0.0), atol=0.1)
+    assert (after[70:, :, 0].mean(), after[70:, :, 2].mean()) < (0.1, 0.1)
+    recipe = requests.recipe_on(canvas)
+    assert recipe["params"]["scale"] == 2.0
+    assert list(recipe["scene"]["sources"]) == ["strokes"]
+    assert bpy.ops.relievo.regenerate() == {"FINISHED"}
+    np.testing.assert_allclose(pixels_of(canvas_materials.picture_of(canvas)), after, atol=2 / 255)
+
+    curves = painting.strokes_of(canvas).data
+    del curves["relievo_canvas"]
+    with pytest.raises(RuntimeError, match="an older version has made them"):
+        bpy.ops.relievo.paint_edited_strokes()
+    bpy.ops.mesh.primitive_cube_add()
+    with pytest.raises(RuntimeError, match="no painting with strokes"):
+        bpy.ops.relievo.paint(strokes="strokes:Cube")
 
 
 def test_the_texture_of_a_mesh_is_painted() -> None:

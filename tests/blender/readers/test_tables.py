@@ -45,6 +45,7 @@ SAVED_SOURCES = {
     "MATERIAL": 14,
     "VIEW": 15,
     "SURFACE": 16,
+    "STROKES": 17,
 }
 SAVED_CHOICES = {
     "terrain": {"MESH": 0, "GEOMETRY_NODES": 1, "DISPLACE": 2, "ADAPTIVE": 3, "IMAGES": 4},

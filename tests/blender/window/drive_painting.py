@@ -27,9 +27,9 @@ from opening import choose, drive, newest_job, settled, shot, tab_in_an_empty_sc
 PICTURES = opening.ARGUMENTS[2]
 opening.use_checkout(Path(PICTURES) / "data")
 
+from blender_addon.datablocks import painting  # noqa: E402
 from blender_addon.shared.catalog import algorithms  # noqa: E402
 from blender_addon.writers import textures  # noqa: E402
-from blender_addon.writers.paintings import canvas_parts  # noqa: E402
 
 CHECKS = 8
 COMPILING_S = 25.0  # EEVEE's shaders, by software, before the view shows anything
@@ -158,7 +158,7 @@ def play_back(engine: str):
         bpy.context.scene.frame_set(frame)
         yield 3.0
         shot(f"26-pencil-{number}-frame-{frame}")
-    assert canvas_parts.strokes_of(canvas).hide_get()
+    assert painting.strokes_of(canvas).hide_get()
 
 
 def pattern() -> bpy.types.Image:
