@@ -58,7 +58,9 @@ def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> di
         job.preview(material=lambda: made(image()))
         return not job.finish_early
 
-    settings = Settings(steps=params.steps, structure=params.structure, wraps=canvas.wraps)
+    settings = Settings(
+        steps=params.steps, structure=params.structure, straight_rows=params.straight_rows, wraps=canvas.wraps
+    )
     image = synthesize(sources, labels, settings, job.generator, limited=channels.limited, observe=observe)
     return {"material": made(image)}
 

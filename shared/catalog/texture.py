@@ -51,6 +51,11 @@ class TextureParams:
         max=1.0,
         step=0.05,
     )
+    straight_rows: bool = param(
+        True,
+        label="Straight Rows",
+        help="Keep rows of bricks, tiles or planks straight and as wide as they are, if a sample has any along one of its sides",
+    )
     seed: int = param(
         0, label="Seed", help="Random seed: another texture of the same material", min=0, max=2147483647, role="seed"
     )

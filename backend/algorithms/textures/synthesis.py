@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.textures import torus, transport
+from backend.algorithms.textures import rows, torus, transport
 from backend.ops.dispatch import kernel_threads
 from backend.ops.moments import mean, variance
 from backend.ops.patches import patch_match, sliced_wasserstein
@@ -47,10 +47,12 @@ Samples = Sequence[Sequence[Tensor]]  # sources, each of parts [C, h, w]
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """steps: of transport per level of 256 x 256 pixels; smaller levels get more. structure 0..1: the share of levels, counted
-    from the coarsest, on which patches are matched. wraps: whether the last row meets the first, and the last column."""
+    from the coarsest, on which patches are matched. straight_rows: whether rows of bricks and the like are kept so. wraps:
+    whether the last row meets the first, and the last column."""
 
     steps: int = 30
     structure: float = 1.0
+    straight_rows: bool = True
     wraps: torus.Wraps = torus.BOTH
 
 
@@ -75,10 +77,13 @@ def synthesize(
     )
     filters = {plan: plan.drawn(len(samples[0][0]), generator) for plan in dict.fromkeys(plans)}
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+    guides = [rows.Guide.of(parts, shape, settings.wraps) if settings.straight_rows else None for parts in samples]
     image, field = None, None
     for number, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
         at_level = [[_scaled(part, ratio) for part in parts] for parts in samples]
-        level = _Level(at_level, nearest(labels, size), ratio, plans[number], settings, filters[plans[number]], number)
+        level = _Level(
+            at_level, guides, nearest(labels, size), ratio, plans[number], settings, filters[plans[number]], number
+        )
         image = level.beginning(generator) if image is None else resize(image, size, antialias=False).contiguous()
         if number < matched:
             field = level.field(field, ratio / ratios[number - 1] if number else 1.0, rng)
@@ -103,6 +108,7 @@ class _Level:
     def __init__(
         self,
         samples: Samples,
+        guides: Sequence[rows.Guide | None],
         labels: Tensor,
         ratio: float,
         plan: transport.Plan,
@@ -114,7 +120,9 @@ class _Level:
         self._labels, self._pixels, self._wraps = labels, labels.numel(), settings.wraps
         self._plan, self._steps = plan, plan.steps(self._pixels, settings.steps)
         self._moved_step = 1 if self._pixels <= transport.MIDDLE_PX else 2
-        self._atlas = patch_match.Atlas.of(samples, mean_weight=1.0, evenness=EVENNESS)
+        self._guide = rows.straight(guides, labels)
+        compared = samples if self._guide is None else rows.guided(samples, guides)
+        self._atlas = patch_match.Atlas.of(compared, mean_weight=1.0, evenness=EVENNESS)
         self._banks = plan.measured(samples, self._steps, filters)
         self._centres: Tensor | None = None
         self._shares: list[Tensor | None] = [None]
@@ -170,8 +178,9 @@ class _Level:
 
     def _matched(self, image: Tensor, field: patch_match.Field, turn: int) -> tuple[Tensor, patch_match.Field]:
         sweeps = FIRST_SWEEPS if self._number == turn == 0 else SWEEPS if self._pixels < LARGE_PX else LARGE_SWEEPS
-        field = torus.search(image, field, sweeps=sweeps, seed=self._number * 8 + turn, wraps=self._wraps)
-        return torus.vote(image, field, self._wraps), field
+        compared = image if self._guide is None else torch.cat([image, self._guide])
+        field = torus.search(compared, field, sweeps=sweeps, seed=self._number * 8 + turn, wraps=self._wraps)
+        return torus.vote(compared, field, self._wraps)[: len(image)].contiguous(), field
 
     def _direction(self, image: Tensor, step: int, row_step: int) -> Tensor:
         """The way down [C, H, W] on the distance between patches, on one bank of filters."""

@@ -23,7 +23,6 @@ from backend.ops.patches import filter_bank, sliced_wasserstein
 from backend.ops.patches.constants import PATCH
 
 MIDDLE_PX = 256 * 256  # the level whose steps a user sets
-SHARPEN = 0.8  # of what is smooth in the filters of some banks: fine grain varies little and would be unheard
 RATE, LAST_RATE = 0.15, 0.05  # of a short step, in deviations; the share of it that the last step takes
 ADAM_DECAY, ADAM_FLOOR = (0.9, 0.98), 0.5
 STRIDE, LAST_STRIDE, MOMENTUM = 1.0, 0.02, 0.8  # the first and the last long step, in whole displacements
@@ -33,12 +32,15 @@ Banks = list[list[sliced_wasserstein.FilterBank]]  # banks x sources
 
 @dataclass(frozen=True)
 class Plan:
-    """filters of a bank, banks that take turns, every how many-th of them is sharpened, 0 for none; long: which steps. more: times
-    the steps of a short plan; least: the smallest share of them, at the largest levels; most: at the smallest."""
+    """filters of a bank, banks that take turns, every how many-th of them looks at a few pixels only, 0 for none; long: which
+    steps. more: times the steps of a short plan; least: the smallest share of them, at the largest levels; most: at the smallest.
+
+    What filters over whole patches answer is nearly normal: specks and crisp edges with the same variance as haze look the same.
+    """
 
     filters: int
     banks: int
-    sharpen_every: int = 0
+    local_every: int = 0
     long: bool = False
     more: float = 1.0
     least: float = 0.5
@@ -50,12 +52,12 @@ class Plan:
 
     def drawn(self, channels: int, generator: torch.Generator) -> list[Tensor]:
         """The filters of all banks; every level looks along the same ones."""
-        drawn = [filter_bank.random_filters(self.filters, generator, channels=channels) for _ in range(self.banks)]
-        every = self.sharpen_every
-        return [
-            filter_bank.sharpened(filters, SHARPEN) if every and number % every == every - 1 else filters
-            for number, filters in enumerate(drawn)
-        ]
+        drawn = []
+        for number in range(self.banks):
+            is_local = self.local_every and number % self.local_every == self.local_every - 1
+            draw = filter_bank.local_filters if is_local else filter_bank.random_filters
+            drawn.append(draw(self.filters, generator, channels=channels))
+        return drawn
 
     def measured(self, samples: Sequence[Sequence[Tensor]], steps: int, drawn: Sequence[Tensor]) -> Banks:
         """The same filters for all sources, each source's patches seen through them."""
@@ -68,8 +70,8 @@ class Plan:
         return LongSteps(image, wraps, self.filters) if self.long else ShortSteps(image)
 
 
-SHORT = Plan(filters=32, banks=8, sharpen_every=2)
-SHORT_FINE = Plan(filters=16, banks=8, sharpen_every=2)  # at large levels, where each bank is seen by many more patches
+SHORT = Plan(filters=32, banks=8, local_every=2)
+SHORT_FINE = Plan(filters=16, banks=8, local_every=2)  # at large levels, where each bank is seen by many more patches
 LONG = Plan(filters=16, banks=320, long=True, more=2.0, least=0.25, most=2.0)
 
 

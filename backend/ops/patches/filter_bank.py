@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.patches.constants import PATCH
@@ -50,14 +49,6 @@ def _orthonormal(rows: np.ndarray) -> np.ndarray:
             row = row - (made[:number] * along).sum(axis=0)
         made[number] = row / np.sqrt(np.square(row).sum())
     return made
-
-
-def sharpened(filters: Tensor, share: float) -> Tensor:
-    """Filters [K, channels, 7, 7] of unit length that look less at what is smooth: `share` of each one's mean over 3 x 3 is taken
-    away. Random filters hardly see fine grain, which varies little."""
-    smooth = F.avg_pool2d(filters, 3, 1, 1, count_include_pad=False)
-    sharp = filters - share * smooth
-    return (sharp / sharp.square().sum((1, 2, 3), keepdim=True).sqrt()).contiguous()
 
 
 def local_filters(count: int, generator: torch.Generator, *, channels: int = 1) -> Tensor:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from backend.algorithms.textures import layout, parts, relief, torus, transport
+from backend.algorithms.textures import layout, parts, relief, rows, torus, transport
 from backend.algorithms.textures.channels import Channels
+from backend.algorithms.textures.synthesis import Settings, synthesize
 from backend.ops.dispatch import VARIABLE
 from backend.ops.patches import patch_match, sliced_wasserstein
 from backend.ops.patches.filter_bank import random_filters
@@ -214,3 +215,83 @@ def test_normals_point_away_from_a_slope_and_know_the_wrap() -> None:
     wave = np.sin(2 * np.pi * np.arange(16) / 16).astype(np.float32)[None].repeat(4, 0)
     wrapped = relief.normals_of(wave, 1.0, wraps=(False, True))
     np.testing.assert_allclose(wrapped[0, 0, 0], -wrapped[0, 8, 0], atol=1e-6)
+
+
+def bricks(seed: int = 0, *, height: int = 72, width: int = 90, course: int = 12) -> torch.Tensor:
+    """Courses of bricks [1, height, width] of many lengths and shades, with dark joints."""
+    draw = RNG(seed)
+    wall = np.zeros((height, width), np.float32)
+    for top in range(0, height, course):
+        left = -int(draw.integers(20))
+        while left < width:
+            long = int(draw.integers(14, 30))
+            wall[top + 2 : top + course, max(left + 2, 0) : max(left + long, 0)] = 0.7 + 0.3 * draw.random()
+            left += long
+    return torch.from_numpy(wall + 0.05 * draw.normal(size=wall.shape).astype(np.float32))[None]
+
+
+def straightness(wall: torch.Tensor, guide: torch.Tensor) -> float:
+    """0..1: how far each pixel's place in its row is where straight rows have it, wherever those begin."""
+    found = rows.phases(wall, rows.Rows(0, 12.0, 0, 1.0)).numpy()
+    one, other = (part[0] + 1j * part[1] for part in (found, guide.numpy()))
+    return float(np.abs((one * other.conj()).sum()) / np.sqrt((np.abs(one) ** 2).sum() * (np.abs(other) ** 2).sum()))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rows_are_found_along_either_side_and_not_where_there_are_none(axis: int) -> None:
+    wall = bricks()
+    found = rows.find(wall if axis == 0 else wall.transpose(1, 2).contiguous())
+    assert found is not None
+    assert found.axis == axis
+    assert found.width == pytest.approx(12, abs=1)
+    blobs = torch.from_numpy(RNG(1).normal(size=(90, 90)).astype(np.float32))
+    assert rows.find(torus.smoothed(blobs, 3.0)[None]) is None
+    assert rows.find(torch.zeros(1, 60, 60)) is None
+
+
+def test_samples_without_the_same_rows_have_no_guide() -> None:
+    wall, other = bricks(), bricks(course=18)
+    assert rows.Guide.of([wall, bricks(3)], (60, 60), torus.BOTH) is not None
+    assert rows.Guide.of([wall, other], (60, 60), torus.BOTH) is None
+    assert rows.Guide.of([wall, torch.zeros(1, 60, 60)], (60, 60), torus.BOTH) is None
+
+
+def test_whole_rows_lie_on_what_wraps_and_only_where_their_sample_does() -> None:
+    guide = rows.Guide.of([bricks()], (64, 50), torus.BOTH)
+    assert guide is not None
+    assert guide.count == 5
+    free = rows.Guide.of([bricks()], (64, 50), (False, True))
+    assert free is not None
+    assert free.count == pytest.approx(64 / 12, abs=0.5)
+    labels = torch.zeros(64, 50, dtype=torch.uint8)
+    labels[:, 30:] = 1
+    made = rows.straight([guide, None], labels)
+    assert made is not None
+    assert not made[:, :, 30:].any()
+    torch.testing.assert_close(made[:, 0, 0], made[:, 0, 29])
+    across = torch.cat([made[:, -1:, 0], made[:, :2, 0]], dim=1).diff(dim=1).norm(dim=0)
+    assert across[0] == pytest.approx(float(across[1]), rel=1e-3)
+    assert rows.straight([None, None], labels) is None
+
+
+def shifted(wall: torch.Tensor, by_px: np.ndarray) -> torch.Tensor:
+    columns = [np.roll(wall[0, :, x].numpy(), round(float(by_px[x]))) for x in range(wall.shape[2])]
+    return torch.from_numpy(np.stack(columns, axis=1))[None]
+
+
+def test_rows_that_waver_in_the_sample_are_straight_in_the_texture() -> None:
+    labels = torch.zeros(72, 144, dtype=torch.uint8)
+    sample = shifted(bricks(), 1.6 * np.sin(np.arange(90) / 9))
+    guide = rows.straight([rows.Guide.of([sample], (72, 144), torus.BOTH)], labels)
+    assert guide is not None
+    with_guide, without = (
+        synthesize([[sample]], labels, Settings(steps=4, straight_rows=is_straight), torch.Generator().manual_seed(1))
+        for is_straight in (True, False)
+    )
+    assert straightness(with_guide, guide) > 0.98
+    assert straightness(without, guide) < 0.8
+
+
+def test_rows_that_lean_are_left_as_they_are() -> None:
+    assert rows.find(shifted(bricks(), np.linspace(0, 2, 90))) is not None
+    assert rows.find(shifted(bricks(), np.linspace(0, 18, 90))) is None

@@ -16,7 +16,7 @@ from torch import Tensor
 from backend.ops.adam import Adam
 from backend.ops.dispatch import Impl
 from backend.ops.patches import sliced_wasserstein as sw
-from backend.ops.patches.filter_bank import derivative_filters, local_filters, random_filters, sharpened, whitening
+from backend.ops.patches.filter_bank import derivative_filters, local_filters, random_filters, whitening
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -225,13 +225,9 @@ def test_filters_are_orthonormal_and_even_in_number() -> None:
             random_filters(count, torch.Generator())
 
 
-def test_filters_of_several_channels_are_orthonormal_and_sharp_ones_hardly_see_what_is_smooth() -> None:
+def test_filters_of_several_channels_are_orthonormal() -> None:
     filters = random_filters(32, torch.Generator().manual_seed(0), channels=3)
     np.testing.assert_allclose(filters.flatten(1) @ filters.flatten(1).T, np.eye(32), atol=1e-5)
-    sharp = sharpened(filters, 0.8)
-    torch.testing.assert_close(sharp.square().sum((1, 2, 3)), torch.ones(32))
-    smooth = torch.stack([terrain(60, 60, n, sigma=3.0) for n in range(3)])
-    assert sw.plain.project(smooth, sharp).square().mean() < 0.4 * sw.plain.project(smooth, filters).square().mean()
 
 
 def test_derivative_filters_see_no_plane_and_have_unit_length() -> None:
