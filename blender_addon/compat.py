@@ -214,6 +214,33 @@ def output_as_png(scene: bpy.types.Scene) -> Iterator[None]:
             setattr(settings, name, before[name])
 
 
+# Films ----------------------------------------------------------------------------------------------------------------
+
+
+def can_encode() -> bool:
+    """Whether this Blender was built with an encoder for films."""
+    return bool(bpy.app.ffmpeg.supported)
+
+
+def strips(scene: bpy.types.Scene) -> Any:
+    """The strips of a scene's sequencer, which were called sequences until 4.3."""
+    editor: Any = scene.sequence_editor_create()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def output_as_film(scene: bpy.types.Scene, path: str) -> None:
+    """Have the scene's animation written as H.264 in an MP4 file, without sound."""
+    settings = typed.present(scene.render.image_settings)
+    if hasattr(settings, "media_type"):  # from 5.0 on it says which formats there are
+        settings.media_type = "VIDEO"
+    settings.file_format, settings.color_mode = "FFMPEG", "RGB"
+    film = typed.present(scene.render.ffmpeg)
+    film.format, film.codec, film.audio_codec = "MPEG4", "H264", "NONE"
+    film.constant_rate_factor, film.ffmpeg_preset = "HIGH", "GOOD"
+    film.gopsize = scene.render.fps  # a whole picture each second, so that one can jump in it
+    scene.render.filepath, scene.render.use_file_extension, scene.render.use_overwrite = path, True, True
+
+
 # Normal maps ----------------------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ ACTIONS = {
 LARGEST_PX = 1080  # of a timelapse where no size is given
 MOST_FRAMES, MOST_FPS, MOST_PX = 100_000, 240.0, 16384
 GIF_FPS = 50.0  # browsers show faster ones slowly
-MP4_HINT = "A GIF or PNG frames can be written here; Blender encodes films: build the painting there and use its build animation."
+MP4_HINT = "A GIF or PNG frames can be written here; in Blender, MP4 in the box of a painting makes a film."
 
 
 def main(argv: Sequence[str]) -> int:

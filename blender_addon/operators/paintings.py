@@ -1,16 +1,23 @@
-"""What becomes of a painting that is there: strokes that paint themselves, strokes as Grease Pencil, and edited strokes painted."""
+"""What becomes of a painting that is there: strokes that paint themselves, in the scene or as a film, strokes as Grease Pencil, and
+edited strokes painted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import bpy
+import numpy as np
 
 from .. import requests, typed
 from ..datablocks import painting
 from ..placing import viewport
+from ..readers import images, stroke_frames
 from ..shared.catalog import algorithms
-from ..writers.paintings import stroke_animation, stroke_pencil
+from ..shared.errors import InvalidInput
+from ..writers.paintings import canvas_materials, film, stroke_animation, stroke_pencil
 from .engines import run
 from .reporting import reports_errors
 
@@ -88,6 +95,70 @@ class RELIEVO_OT_strokes_as_pencil(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class RELIEVO_OT_save_painting_film(bpy.types.Operator):
+    """Save a film of the painting as it is painted, as MP4. Blender does not respond until it is rendered"""
+
+    bl_idname = "relievo.save_painting_film"
+    bl_label = "Save as MP4"
+    bl_options = {"REGISTER"}
+
+    filepath: bpy.props.StringProperty(name="File", description="Where the film is saved", subtype="FILE_PATH")
+    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(default="*.mp4", options={"HIDDEN"})
+    frames: bpy.props.IntProperty(
+        name="Frames",
+        description="Frames from the empty canvas to the last stroke; the finished picture comes after them",
+        default=FRAMES,
+        min=1,
+        soft_max=1000,
+        max=100000,
+    )
+    fps: bpy.props.IntProperty(name="Frame Rate", description="Frames per second", default=24, min=1, max=240)
+    longest_px: bpy.props.IntProperty(
+        name="Size",
+        description="Pixels along the longer side of the film",
+        default=1080,
+        min=16,
+        soft_max=3840,
+        max=8192,
+        subtype="PIXEL",
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _has_strokes(cls, context)
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if not self.filepath:
+            folder = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()
+            self.filepath = str(
+                folder / bpy.path.clean_name(f"{typed.present(_canvas(context)).name}.mp4", replace=" ")
+            )
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if not self.filepath:
+            raise InvalidInput("No file is named for the film.", hint="Set filepath.", field="filepath")
+        path = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".mp4"))
+        canvas = typed.present(_canvas(context))
+        drawn, ground = stroke_frames.of(canvas)
+        shape = stroke_frames.size(ground, self.longest_px)
+        image = canvas_materials.picture_of(canvas)
+        picture = images.color_image(image).values if image is not None else None
+
+        def pictures() -> Iterator[np.ndarray]:
+            last = np.zeros((*shape, 3), np.float32)
+            for last in stroke_frames.frames(drawn, ground, shape, self.frames):
+                yield last
+            yield from film.finished(last, picture, self.fps)
+
+        film.save(path, pictures(), shape, self.fps)
+        self.report({"INFO"}, f"The film is saved: {path}")
+        return {"FINISHED"}
+
+
 class RELIEVO_OT_paint_edited_strokes(bpy.types.Operator):
     """Draw the painting again from its strokes as you have edited them: none is added, moved or optimised"""
 
@@ -128,6 +199,11 @@ class RELIEVO_OT_paint_edited_strokes(bpy.types.Operator):
         return run(self, context, replace(request, pressed_on=canvas.name))
 
 
-CLASSES = (RELIEVO_OT_animate_strokes, RELIEVO_OT_strokes_as_pencil, RELIEVO_OT_paint_edited_strokes)
+CLASSES = (
+    RELIEVO_OT_animate_strokes,
+    RELIEVO_OT_strokes_as_pencil,
+    RELIEVO_OT_save_painting_film,
+    RELIEVO_OT_paint_edited_strokes,
+)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

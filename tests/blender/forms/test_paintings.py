@@ -450,6 +450,50 @@ def test_edited_strokes_become_grease_pencil_as_they_are() -> None:
         bpy.ops.relievo.strokes_as_pencil()
 
 
+# A film --------------------------------------------------------------------------------------------------------------
+
+
+def everything() -> dict[str, int]:
+    """How many datablocks there are of each kind, and what a person would miss."""
+    kinds = [name for name in dir(bpy.data) if isinstance(getattr(bpy.data, name), bpy.types.bpy_prop_collection)]
+    return {name: len(getattr(bpy.data, name)) for name in kinds}
+
+
+def test_a_film_is_encoded_and_the_scene_stays_as_it_is(tmp_path, monkeypatch) -> None:
+    item = painted()
+    bpy.ops.relievo.animate_strokes(frames=36)
+    strokes, scene = painting.strokes_of(item), bpy.context.scene
+    scene.frame_set(7)
+    counts, handlers = everything(), len(bpy.app.handlers.render_post)
+    path = tmp_path / "painted.mp4"
+    path.write_bytes(b"an older film")
+    assert bpy.ops.relievo.save_painting_film(filepath=str(path), frames=6, fps=4, longest_px=64) == {"FINISHED"}
+    now = everything()
+    assert {kind: (count, now[kind]) for kind, count in counts.items() if now[kind] != count} == {}
+    assert len(bpy.app.handlers.render_post) == handlers
+    assert [entry.name for entry in tmp_path.iterdir()] == ["painted.mp4"]
+    assert (scene.frame_current, bpy.context.scene, bpy.context.active_object) == (7, scene, strokes)
+    assert drawn_strokes.Canvas.of(strokes.data).pixels == (32, 32)
+    assert {"Animate", "MP4"} <= set(drawn()), "the strokes are still animated"
+    clip = bpy.data.movieclips.load(str(path))
+    assert (tuple(clip.size), clip.frame_duration, round(clip.fps)) == ((64, 64), 6 + 6, 4)
+    first = bpy.data.images.load(str(path))
+    pixels = np.empty(64 * 64 * 4, np.float32)
+    first.pixels.foreach_get(pixels)
+    pixels = pixels.reshape(64, 64, 4)
+    assert pixels[58, 6, 0] > 0.5, "the first of 36 strokes, red, is there"
+    assert pixels[:32, :, :3].max() < 0.1, "the rest is still black"
+
+    monkeypatch.setattr(compat, "can_encode", lambda: False)
+    with pytest.raises(RuntimeError, match="built without FFmpeg"):
+        bpy.ops.relievo.save_painting_film(filepath=str(path))
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match="There is no folder"):
+        bpy.ops.relievo.save_painting_film(filepath=str(tmp_path / "nowhere" / "a.mp4"))
+    with pytest.raises(RuntimeError, match="No file is named"):
+        bpy.ops.relievo.save_painting_film()
+
+
 # In the Image Editor -------------------------------------------------------------------------------------------------
 
 
