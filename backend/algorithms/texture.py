@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from backend.algorithms.model_files import UnknownModel
 from backend.algorithms.textures import layout, parts, relief, trained
 from backend.algorithms.textures.channels import EVENING, Channels, Maps
 from backend.algorithms.textures.decoding import Decoder, values_of
@@ -78,7 +79,7 @@ def _trained(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) 
     tensors, about = job.trained(params.model)
     try:
         generator = trained.load(tensors, about, job.device)
-    except trained.UnknownModel as error:
+    except UnknownModel as error:
         raise InvalidInput(
             f"{params.model} cannot be used: {error}.",
             hint="Name the weights.safetensors of a training of textures (train texture).",

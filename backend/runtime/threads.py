@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
 from backend.ops.dispatch import kernel_threads
+
+WAIT_S = 0.05
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 @contextmanager
@@ -26,3 +33,31 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def spread(
+    make: Callable[[Item], Made], items: Sequence[Item], count: int, observe: Callable[[int, int], object]
+) -> list[Made]:
+    """make() of every item, `count` at a time, each on one thread, so that no byte depends on `count`.
+
+    observe: called every WAIT_S at least with the items done and in all; what it or make() raises is raised when no other item is
+    being made.
+    """
+    with using(1), ThreadPoolExecutor(max(1, count), thread_name_prefix="spread") as pool:
+        futures: list[Future[Made]] = [pool.submit(_on_one_thread, make, item) for item in items]
+        waiting = set(futures)
+        try:
+            while waiting:
+                observe(len(items) - len(waiting), len(items))
+                done, waiting = wait(waiting, timeout=WAIT_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+    return [future.result() for future in futures]
+
+
+def _on_one_thread(make: Callable[[Item], Made], item: Item) -> Made:
+    with using(1):
+        return make(item)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.algorithms.model_files import UnknownModel, check_header
 from backend.algorithms.textures.channels import Channels
 from backend.algorithms.textures.decoding import Decoder
 from backend.models.spatial_gan import SpatialGenerator, footprint_px
@@ -30,14 +30,9 @@ FORMAT = 1
 CHANNELS = ("mixing", "inverse", "mean", "low", "high")  # tensors of Channels in a file
 PIECE_PX, LARGE_PIECE_PX = 512, 1024
 ENOUGH = 4  # large pieces have less border that is made twice; taken where there are this many, so that several threads have some
-WAIT_S = 0.05
 LEVEL_STREAMS = 1024  # streams of noise that a level has
 
 Observe = Callable[[int, int], None]  # pieces done, pieces in all; may raise to stop
-
-
-class UnknownModel(ValueError):
-    """The file holds no texture generator that this version knows; the text says what it is instead."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +60,8 @@ class Generator(ABC):
 
 def load(tensors: Mapping[str, Tensor], about: Mapping[str, Any], device: torch.device) -> Generator:
     """The generator in a file. Raises UnknownModel."""
-    kind = KINDS.get(about["model"])
-    if kind is None:
-        raise UnknownModel(f"it holds the model {about['model']!r}, which makes no textures")
-    if about.get("format") != FORMAT:
-        raise UnknownModel(f"it has the format {about.get('format')!r}, and this version of Relievo reads {FORMAT}")
+    check_header(about, KINDS, FORMAT, "makes no textures")
+    kind = KINDS[about["model"]]
     try:
         parts = {name: tensors[f"channels.{name}"].float() for name in CHANNELS}
         channels = Channels(names=tuple(about["maps"]), **parts)
@@ -78,7 +70,7 @@ def load(tensors: Mapping[str, Tensor], about: Mapping[str, Any], device: torch.
         }
         return kind(channels, about["network"], weights, int(about.get("sample_px", 0)), device)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UnknownModel(f"its parts do not fit together ({str(error).partition(chr(10))[0]})") from error
+        raise UnknownModel.of_parts(error) from error
 
 
 class Compact(Generator):
@@ -184,24 +176,9 @@ def generate(
         top, left = corner
         kept = (min(step, place.rows - top), min(step, place.columns - left))
         rows, columns = (-(-side // generator.stride) * generator.stride for side in kept)
-        with threads.using(1), torch.inference_mode():
+        with torch.inference_mode():
             values = generator.piece(top, left, rows, columns, place)
             decoder.write(values[:, :, : kept[0], : kept[1]], whole[top : top + kept[0], left : left + kept[1]])
 
-    _spread(make, corners, 1 if decoder.device.type != "cpu" else count, observe)
+    threads.spread(make, corners, 1 if decoder.device.type != "cpu" else count, observe)
     return whole
-
-
-def _spread(make: Callable[[Any], None], items: Sequence[Any], count: int, observe: Observe) -> None:
-    """make() for every item, `count` at a time. What observe() or make() raises is raised when no other is being made."""
-    with ThreadPoolExecutor(max(1, count), thread_name_prefix="textures") as pool:
-        waiting: set[Future[None]] = {pool.submit(make, item) for item in items}
-        try:
-            while waiting:
-                observe(len(items) - len(waiting), len(items))
-                done, waiting = wait(waiting, timeout=WAIT_S, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-        finally:
-            for future in waiting:
-                future.cancel()
