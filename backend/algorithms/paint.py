@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.algorithms.model_files import UnknownModel
 from backend.algorithms.painting import output, patch_scheme, whole_canvas
 from backend.algorithms.painting.groups import Plan, groups
+from backend.algorithms.painting.patch_renderers import AnalyticRenderer, Renderer, load
 from backend.algorithms.painting.scene import Scene
 from backend.algorithms.painting.segmentation import regions
 from backend.algorithms.painting.segments import Segments
@@ -33,6 +35,7 @@ DRYNESS = 0.6  # of the brush at full bristles
 
 def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
     """A painting, its strokes and its relief, see the ports of shared.catalog.paint."""
+    renderer = _renderer(params, inputs, job)
     if inputs["strokes"] is not None:
         return _again(params, inputs, job)
     job.step(0, 1000, "reading the picture")
@@ -47,13 +50,36 @@ def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict
     blended = None
     if params.method == "patches":
         manners = patch_scheme.manners(scene.segments, settings)
-        strokes, blended = patch_scheme.paint(scene, params.steps, job.generator, progress, manners)
+        strokes, blended = patch_scheme.paint(scene, params.steps, job.generator, progress, renderer, manners)
     else:
         made = groups(scene, _plan(params), settings)
         strokes = whole_canvas.paint(scene, made, _settings(params), job.generator, progress)
     job.step(960, 1000, "drawing the painting")
     strokes = output.varied(output.numbered(strokes, scene.segments), params.color_variation, job.generator)
     return output.arrays(strokes, scene.canvas, _finish(params), blended)
+
+
+def _renderer(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> Renderer:
+    """What draws the strokes of the published scheme. Raises InvalidParameter where it would draw none, InvalidInput for a file
+    that holds no network for it."""
+    if not params.model:
+        return AnalyticRenderer()
+    if params.method != "patches" or inputs["strokes"] is not None:
+        raise InvalidParameter(
+            "A trained renderer draws strokes only where an image is painted in patches.",
+            hint="Leave it out, or choose Method: Patches and give an image.",
+            field="model",
+        )
+    job.step(0, 1000, "reading the model")
+    tensors, about = job.trained(params.model)
+    try:
+        return load(tensors, about, job.device)
+    except UnknownModel as error:
+        raise InvalidInput(
+            f"{params.model} cannot be used: {error}.",
+            hint="Name the weights.safetensors of a training of a renderer (train stroke-renderer).",
+            field="model",
+        ) from error
 
 
 def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:

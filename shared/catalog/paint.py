@@ -142,6 +142,14 @@ class PaintParams:
         labels={"canvas": "Whole Canvas", "patches": "Patches"},
         numbers={"canvas": 0, "patches": 1},
     )
+    model: str = param(
+        "",
+        label="Trained Renderer",
+        group=_METHOD,
+        role="file",
+        help="With Patches, a .safetensors file that train stroke-renderer has written, whose network draws the strokes while they "
+        "are optimised; empty for the built-in renderer",
+    )
     layers: int = param(
         4, label="Layers", group=_METHOD, help="Layers of strokes from the largest brush to the smallest", min=1, max=8
     )

@@ -1,4 +1,4 @@
-"""The scheme of de Guevara et al. 2023, "Segmentation-Based Parametric Painting", on this project's renderer.
+"""The scheme of de Guevara et al. 2023, "Segmentation-Based Parametric Painting", on this project's renderer or a network's.
 
 A picture is cut into patches of 128 pixels, each painted by itself with strokes of thirteen numbers from 0 to 1: first all patches
 of a grid, then for each segment the windows that differ most, with a smaller brush from pass to pass. Its passes, budgets,
@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 
 from backend.algorithms.painting.patch_cover import PATCH, Cover, cut, laid_over
+from backend.algorithms.painting.patch_renderers import Observe, Renderer
 from backend.algorithms.painting.patch_windows import attended
 from backend.algorithms.painting.scene import Scene
 from backend.algorithms.painting.segments import Segments
 from backend.algorithms.painting.stroke_lists import joined
 from backend.ops.adam import Adam
 from backend.ops.strokes.codec import Strokes, from_patch
-from backend.ops.strokes.compositing import Segments as StrokeSegments
-from backend.ops.strokes.compositing import composite
 from backend.ops.strokes.curves import coverage
 from shared.errors import InvalidParameter
 from shared.object_classes import depth, window_strokes
@@ -96,11 +95,16 @@ def manners(segments: Segments, settings: Mapping[str, SegmentSettings]) -> list
 
 
 def paint(
-    scene: Scene, steps: int, generator: torch.Generator, progress: Progress, manners: Sequence[Manner] = ()
+    scene: Scene,
+    steps: int,
+    generator: torch.Generator,
+    progress: Progress,
+    renderer: Renderer,
+    manners: Sequence[Manner] = (),
 ) -> tuple[Strokes, Tensor]:
     """The strokes in painting order, and the picture [H, W, 3] that their patches make when one fades into the next.
 
-    manners: of the segments, in their order; in that of their numbers where there are none.
+    renderer: what draws them. manners: of the segments, in their order; in that of their numbers where there are none.
     """
     manners = manners or [Manner(label) for label in range(scene.segments.count)]
     cover = Cover.of((scene.picture.shape[0], scene.picture.shape[1]))
@@ -128,10 +132,10 @@ def paint(
         group = _group(picture, canvas, labels, cover, level, segment, generator)
         if not len(group.corners) or not budget:
             continue
-        numbers = _optimised(group, _started(group, budget, level, generator), BRUSHES[level], steps, report)
+        begun = _started(group, budget, level, generator)
+        numbers = _optimised(group, begun, BRUSHES[level], steps, renderer, report)
         kept = _kept(group, numbers)
-        with torch.no_grad():
-            patches = _painted(numbers, kept, group)
+        patches = _painted(numbers, kept, group, renderer)
         canvas = cover.padded(cover.composed(patches)) if segment < 0 else laid_over(canvas, patches, group.corners)
         parts.append(_placed(numbers, kept, group, level))
         if not goes_on:
@@ -174,24 +178,35 @@ def _started(group: Group, budget: int, level: int, generator: torch.Generator) 
     return torch.cat(numbers, dim=2).to(device)
 
 
-def _optimised(group: Group, numbers: Tensor, brush: float, steps: int, report: Callable[[float], bool]) -> Tensor:
-    """The numbers after Adam's steps, all patches together: L1, or the squared error inside the mask."""
+def _optimised(
+    group: Group, numbers: Tensor, brush: float, steps: int, renderer: Renderer, report: Callable[[float], bool]
+) -> Tensor:
+    """The numbers after Adam's steps, all patches together."""
     numbers = _clamped(numbers, brush)
-    weight = 1.0 if group.mask is None else group.mask[..., None].float()
-    moments, every = Adam([numbers]), torch.ones_like(numbers[..., 0], dtype=torch.bool)
+    moments = Adam([numbers])
     for step in range(steps):
-        numbers.requires_grad_(True)
-        patches = _painted(numbers, every, group)
-        error = (patches - group.target).detach()
-        patches.backward((error.sign() if group.mask is None else 2 * error * weight) / error[0].numel())
-        slope = numbers.grad
-        assert slope is not None
-        numbers = numbers.detach()
+        slope = _slope(numbers, group, renderer, lambda done, total, step=step: report((step + done / total) / steps))
         moments.step([numbers], [-slope], RATE)
         numbers = _clamped(numbers, brush)
         if not report((step + 1) / steps):
             break
     return numbers
+
+
+def _slope(numbers: Tensor, group: Group, renderer: Renderer, observe: Observe) -> Tensor:
+    """Of the loss by the numbers [P, budget, 13]: L1, or the squared error inside the mask."""
+    every = torch.ones_like(numbers[..., 0], dtype=torch.bool)
+
+    def slope(part: slice) -> Tensor:
+        own = numbers[part].clone().requires_grad_(True)
+        patches = renderer.patches(own, every[part], group.base[part])
+        error = (patches - group.target[part]).detach()
+        by_patch = error.sign() if group.mask is None else 2 * error * group.mask[part][..., None]
+        patches.backward(by_patch / error[0].numel())
+        assert own.grad is not None
+        return own.grad
+
+    return torch.cat(renderer.each(slope, len(numbers), observe))
 
 
 def _clamped(numbers: Tensor, brush: float) -> Tensor:
@@ -201,18 +216,14 @@ def _clamped(numbers: Tensor, brush: float) -> Tensor:
     return numbers
 
 
-def _painted(numbers: Tensor, kept: Tensor, group: Group) -> Tensor:
-    """The patches [P, 128, 128, 3] with the strokes [P, budget, 13] that are kept [P, budget], each inside its own."""
-    count = len(group.corners)
-    patch = torch.arange(count, device=numbers.device)[:, None].expand_as(kept)[kept]
-    strokes = from_patch(numbers[kept], (0.0, 0.0), PATCH)
-    shift = torch.zeros_like(strokes.geometry)
-    shift[:, (0, 2, 4)] = (patch * PATCH).to(shift)[:, None]
-    labels = torch.arange(count, dtype=torch.int32, device=numbers.device).repeat_interleave(PATCH)[:, None]
-    inside = StrokeSegments(labels.expand(-1, PATCH).contiguous(), patch.int())
-    base = group.base.flatten(0, 1)
-    stacked = composite(strokes.geometry + shift, strokes.opacity, strokes.color, base, segments=inside, clip=True)
-    return stacked.view(count, PATCH, PATCH, 3)
+def _painted(numbers: Tensor, kept: Tensor, group: Group, renderer: Renderer) -> Tensor:
+    """The patches [P, 128, 128, 3] with the strokes [P, budget, 13] that are kept [P, budget]."""
+
+    def painted(part: slice) -> Tensor:
+        with torch.no_grad():
+            return renderer.patches(numbers[part], kept[part], group.base[part])
+
+    return torch.cat(renderer.each(painted, len(numbers), lambda done, total: None))
 
 
 def _kept(group: Group, numbers: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ def test_a_picture_comes_closer_from_pass_to_pass_and_strokes_stay_in_their_segm
             seen.append(error)
         return True
 
-    strokes, made = paint(scene, 4, torch.Generator().manual_seed(0), progress)
+    strokes, made = paint(scene, 4, torch.Generator().manual_seed(0), progress, AnalyticRenderer())
     seen.append(float((made - picture).abs().mean()))
     assert seen[-1] < 0.5 * seen[0]
     assert strokes.layer.max() == 3
