@@ -474,6 +474,14 @@ def _paint_scheme(result: dict[str, Any]) -> Iterator[Claim]:
     yield _least("Painting, equal strokes", against, 2.0, result["checks"]["least dB over their scheme"], "dB more")
 
 
+def _paint_network(result: dict[str, Any]) -> Iterator[Claim]:
+    against = (
+        f"with a network that was trained to draw strokes, least of {len(result['photographs'])}, {result['side']}²"
+    )
+    gained = result["gained"]
+    yield _least("Scheme of de Guevara et al. 2023 on our renderer, equal strokes", against, 0.0, gained, "dB more")
+
+
 def _paint_size(result: dict[str, Any]) -> Iterator[Claim]:
     yield _most("Painting, 2048², peak memory", "whole process", 1.0, result["2048"]["peak_gib"], "GiB")
     yield _most("Painting, 2048²: time", "that of 1024²", 4.5, result["checks"]["time over 1024²'s"], "x")
@@ -484,6 +492,7 @@ _READERS = {
     "paint-kinds": _paint_kinds,
     "paint-renderer": _paint_renderer,
     "paint-scheme": _paint_scheme,
+    "paint-network": _paint_network,
     "paint-size": _paint_size,
     "texture-generator": _texture_generator,
     "texture-quality": _texture_quality,

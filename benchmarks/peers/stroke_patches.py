@@ -1,42 +1,21 @@
 """Two renderers of strokes on patches of 128 x 128 pixels, as de Guevara et al. 2023 have them: a network, and the same curves in
 plain torch.
 
-The network is the one of "Learning to Paint" with its 11.0 million numbers. What is timed here does not depend on their values, so
-they are random; its pictures are not looked at. The other evaluates backend/ops/strokes/curves.py for every pixel of the patch:
-what the network was trained to draw, without it. Both blend stroke after stroke and are differentiated by autograd.
+The network is the one of "Learning to Paint" with its 11.0 million numbers (backend/models/stroke_renderer.py). What is timed here
+does not depend on their values, so they are random. The other evaluates backend/ops/strokes/curves.py for every pixel of the
+patch: what the network was trained to draw, without it. Both blend stroke after stroke and are differentiated by autograd.
 """
 
 from __future__ import annotations
 
 import time
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from backend.models.stroke_renderer import SIDE, StrokeRenderer
 from backend.ops.strokes.curves import coverage
-
-SIDE = 128
-
-
-class StrokeNetwork(nn.Module):
-    """Ten numbers of a stroke's shape [N, 10] to its alpha [N, 128, 128]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        sizes = (10, 512, 1024, 2048, 4096)
-        self.linear = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
-        channels = ((16, 32), (32, 32), (8, 16), (16, 16), (4, 8), (8, 4))
-        self.conv = nn.ModuleList(nn.Conv2d(*pair, 3, padding=1) for pair in channels)
-
-    def forward(self, shapes: Tensor) -> Tensor:
-        for layer in self.linear:
-            shapes = F.relu(layer(shapes))
-        image = shapes.view(-1, 16, 16, 16)
-        for number in range(0, 6, 2):
-            image = F.pixel_shuffle(self.conv[number + 1](F.relu(self.conv[number](image))), 2)
-        return torch.sigmoid(image[:, 0])
 
 
 def blended(alpha: Tensor, color: Tensor, canvas: Tensor) -> Tensor:
@@ -50,7 +29,7 @@ def blended(alpha: Tensor, color: Tensor, canvas: Tensor) -> Tensor:
 def network_s(patches: int, strokes: int, repeats: int = 2) -> float:
     """Seconds for a stroke and a step (drawn, blended, differentiated) on so many patches at once; the best of the repeats."""
     torch.manual_seed(0)
-    network = StrokeNetwork()
+    network = StrokeRenderer()
     target = torch.rand(patches, 3, SIDE, SIDE)
 
     def step() -> None:
