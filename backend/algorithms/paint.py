@@ -19,7 +19,6 @@ from backend.algorithms.painting.patch_renderers import AnalyticRenderer, Render
 from backend.algorithms.painting.scene import Scene
 from backend.algorithms.painting.segmentation import regions
 from backend.algorithms.painting.segments import Segments
-from backend.ops.strokes.brush import Brush
 from backend.ops.strokes.codec import from_columns
 from backend.ops.tensors import as_tensor
 from backend.runtime.context import JobContext
@@ -30,7 +29,6 @@ from shared.segment_settings import FIELD, SegmentSettings, read_settings
 from shared.srgb import linear_to_srgb
 
 LEAST_PX = 16
-DRYNESS = 0.6  # of the brush at full bristles
 
 
 def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
@@ -118,8 +116,7 @@ def _settings(params: PaintParams) -> whole_canvas.Settings:
 
 
 def _finish(params: PaintParams) -> output.Finish:
-    brush = Brush(bristles=params.bristles, dryness=DRYNESS * params.bristles, seed=params.seed)
-    return output.Finish(brush, params.scale, params.impasto / 100)
+    return output.Finish(output.brush(params.bristles, params.seed), params.scale, params.impasto / 100)
 
 
 def _scene(params: PaintParams, inputs: Mapping[str, Any], device: torch.device) -> Scene:

@@ -16,6 +16,7 @@ from backend.ops.strokes.codec import Strokes, from_columns, to_columns
 from shared.arrays import COLOR_IMAGE, NORMAL_MAP, STROKES, Array, height_map
 from shared.srgb import srgb_to_linear
 
+DRYNESS = 0.6  # of the brush at full bristles
 STRONGER = 0.8  # how much more saturated colours are at full variation
 ROWS = 256
 STRAY = 0.09  # standard deviation of encoded values then
@@ -29,6 +30,11 @@ class Finish:
     brush: Brush
     scale: float = 1.0
     impasto: float = 0.0
+
+
+def brush(bristles: float, seed: int = 0) -> Brush:
+    """The brush of so strong bristles, 0 to 1: the more they show, the sooner it runs dry."""
+    return Brush(bristles=bristles, dryness=DRYNESS * bristles, seed=seed)
 
 
 def arrays(strokes: Strokes, canvas: Tensor, finish: Finish, blended: Tensor | None = None) -> dict[str, Array]:

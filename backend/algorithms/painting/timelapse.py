@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from backend.ops.strokes.brush import Brush, paint_with_brush
+from backend.algorithms.painting.output import brush
+from backend.ops.strokes.brush import paint_with_brush
 from backend.ops.strokes.codec import from_columns
 
-DRYNESS = 0.6  # at full bristles, as the engine has it
 PACE = 2.0  # power of time that the number of strokes grows with
 
 
@@ -35,7 +35,7 @@ def frames(values: np.ndarray, canvas: np.ndarray, count: int, *, bristles: floa
     for end in counts(len(values), count):
         if end > done:
             new = slice(done, end)
-            brush = Brush(bristles=bristles, dryness=DRYNESS * bristles, seed=done)
-            image = paint_with_brush(strokes.geometry[new], strokes.opacity[new], strokes.color[new], image, brush)[0]
+            made = brush(bristles, seed=done)
+            image = paint_with_brush(strokes.geometry[new], strokes.opacity[new], strokes.color[new], image, made)[0]
             done = end
         yield (image.clamp(0.0, 1.0) * 255.0).round().byte().numpy()

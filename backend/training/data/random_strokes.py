@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backend.algorithms.paint import DRYNESS
+from backend.algorithms.painting.output import brush
 from backend.algorithms.painting.patch_renderers import AnalyticRenderer
 from backend.algorithms.painting.patch_scheme import BRUSHES, LEAST_RADIUS, SPREAD, UNIFORM
 from backend.models.stroke_renderer import NUMBERS, SIDE
-from backend.ops.strokes.brush import Brush, paint_with_brush
+from backend.ops.strokes.brush import paint_with_brush
 from backend.ops.strokes.codec import from_patch
 
 
@@ -22,11 +22,11 @@ def shapes(count: int, scheme: float, generator: torch.Generator) -> Tensor:
     often as it has strokes; the others are uniform in all numbers, as was published."""
     anything = torch.rand(count, NUMBERS, generator=generator)
     level = torch.multinomial(torch.tensor(UNIFORM, dtype=torch.float32), count, replacement=True, generator=generator)
-    brush = torch.tensor(BRUSHES)[level, None]
+    largest = torch.tensor(BRUSHES)[level, None]
     spread = torch.tensor((*SPREAD, SPREAD[-1]))[level, None]
     place = torch.rand(count, 2, generator=generator).repeat(1, 2)
     ends = (place + spread * torch.randn(count, 4, generator=generator)).clamp(0, 1)
-    radii = LEAST_RADIUS + (brush - LEAST_RADIUS) * torch.rand(count, 2, generator=generator)
+    radii = LEAST_RADIUS + (largest - LEAST_RADIUS) * torch.rand(count, 2, generator=generator)
     begun = torch.cat([ends[:, :2], anything[:, 2:4], ends[:, 2:], radii, torch.ones(count, 2)], dim=1)
     is_begun = torch.rand(count, 1, generator=generator) < scheme
     return torch.where(is_begun, begun, anything)
@@ -44,10 +44,9 @@ def alphas(shapes: Tensor, bristles: float) -> Tensor:
             kept = torch.ones(count, 1, dtype=torch.bool)
             return AnalyticRenderer().patches(numbers[:, None], kept, torch.zeros(count, SIDE, SIDE, 3))[..., 0]
         strokes = from_patch(numbers, (0.0, 0.0), SIDE)
-        brush = Brush(bristles=bristles, dryness=DRYNESS * bristles)
         white, black = torch.ones(SIDE, SIDE, 3), torch.zeros(1, 3)  # hairs lighten any other colour
         left = [
-            paint_with_brush(geometry[None], opacity[None], black, white, brush)[0][..., 0]
+            paint_with_brush(geometry[None], opacity[None], black, white, brush(bristles))[0][..., 0]
             for geometry, opacity in zip(strokes.geometry, strokes.opacity, strict=True)
         ]
         return 1 - torch.stack(left)
