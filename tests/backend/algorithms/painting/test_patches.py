@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from backend.algorithms.painting.patch_cover import OVERLAP, PATCH, STRIDE, Cover, cut, laid_over
+from backend.algorithms.painting.patch_renderers import AnalyticRenderer
 from backend.algorithms.painting.patch_scheme import Manner, lies_inside, manners, paint
 from backend.algorithms.painting.patch_windows import APART_PX, attended
 from backend.algorithms.painting.scene import Scene
