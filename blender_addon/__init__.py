@@ -12,12 +12,12 @@ import atexit
 
 def _modules() -> tuple:
     from . import operators, preferences, pump
-    from .datablocks import class_tags, curve_tags, region
+    from .datablocks import class_tags, curve_tags, region, segment_tags
     from .settings import properties, scattering, wearing
-    from .ui import image_panel, panels, swatches
+    from .ui import image_panel, panels, segment_list, swatches
 
-    settings = (class_tags, curve_tags, region, properties, scattering, wearing)
-    return preferences, *settings, operators, swatches, panels, image_panel, pump
+    settings = (class_tags, curve_tags, region, segment_tags, properties, scattering, wearing)
+    return preferences, *settings, operators, swatches, segment_list, panels, image_panel, pump
 
 
 def register() -> None:

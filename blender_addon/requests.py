@@ -14,7 +14,7 @@ from typing import Any
 import bpy
 
 from . import typed
-from .inputs import scan_sources, sources
+from .inputs import scan_sources, segment_settings, sources
 from .inputs.sources import Source
 from .link.job_records import Job
 from .link.session import Session
@@ -39,6 +39,7 @@ class Request:
     """One thing to compute. feeds: for each port that another engine feeds, which and how. target: name of the object to replace
     or to put the result on, "" for a new one. pressed_on: name of the object whose own button asked for it, "" for Generate.
     draft: computed without being asked for, while a person paints: nothing is selected or framed for it, and it is no undo step.
+    tagged: whether settings of single segments are taken from what is drawn, and not only from params.
     notes: more for the job's purpose, over what follows from all this.
     """
 
@@ -52,6 +53,7 @@ class Request:
     target: str = ""
     pressed_on: str = ""
     draft: bool = False
+    tagged: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -77,6 +79,7 @@ def from_settings(
         preview=output.preview,
         frame=output.frame,
         target=target or worn_by or (earlier.name if earlier is not None else ""),
+        tagged=True,
         notes={
             **({RESULT_OF: painted} if painted and not target else {}),
             **({record.FILLS_UVS: True} if filling else {}),
@@ -308,7 +311,10 @@ def submit(
         record.ON_MESH: bool(on_mesh(request)),
         **request.notes,
     }
-    return session.submit(request.spec, request.params, arrays, feeds=running, purpose=purpose, preview=request.preview)
+    params = dict(request.params)
+    if request.tagged:
+        params |= segment_settings.brought(request.spec, request.sources, arrays, params)
+    return session.submit(request.spec, params, arrays, feeds=running, purpose=purpose, preview=request.preview)
 
 
 def _target(request: Request) -> bpy.types.Object | None:
@@ -371,5 +377,5 @@ def new_seeds(spec: AlgorithmSpec) -> dict[str, int]:
 
 
 def with_params(request: Request, params: Mapping[str, Any], *, output: str = "") -> Request:
-    """The same request with other parameters, and where output is given, for another kind of result."""
-    return replace(request, params=params, output=output or request.output)
+    """The same request with the parameters of the scene's settings, and where output is given, for another kind of result."""
+    return replace(request, params=params, output=output or request.output, tagged=True)

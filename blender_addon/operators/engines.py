@@ -301,6 +301,7 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
         output=operator.output,
         target=target,
         preview=not bpy.app.background,
+        tagged=True,
         notes={record.FILLS_UVS: True} if filling else {},
     )
 

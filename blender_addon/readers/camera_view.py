@@ -14,6 +14,7 @@ from .. import typed
 from ..datablocks import region
 from ..shared.arrays import CLASS_MAP, Array
 from ..shared.errors import InvalidInput
+from ..shared.object_classes import BACKGROUND
 from . import rasterizing, rendered_surfaces
 from .rendered_surfaces import By
 
@@ -23,7 +24,9 @@ _WORDS = {"OBJECT": "objects", "MATERIAL": "materials", "COLLECTION": "collectio
 
 def segments(context: bpy.types.Context, camera: bpy.types.Object, by: By) -> Array:
     """A CLASS_MAP [H, W] of the scene's render size, the top row first: 0 where the camera sees nothing, and from 1 on what it
-    sees, in the order of the names. Raises InvalidInput for a panoramic camera, an empty view, and more than MOST segments.
+    sees, in the order of the names, which its attribute `names` has.
+
+    Raises InvalidInput for a panoramic camera, an empty view, and more than MOST segments.
     """
     scene = typed.present(context.scene)
     if typed.camera(camera).type not in ("PERSP", "ORTHO"):
@@ -37,11 +40,12 @@ def segments(context: bpy.types.Context, camera: bpy.types.Object, by: By) -> Ar
     points, corners, label = _in_pixels(seen, _to_clip_space(camera, context, shape), shape)
     owner = rasterizing.topmost(points, corners, shape)
     shown = np.where(owner >= 0, label[np.maximum(owner, 0)] if len(label) else 0, -1)
-    return Array(CLASS_MAP, _numbered(_cropped(shown, scene), camera, by))
+    numbers, found = _numbered(_cropped(shown, scene), camera, by)
+    return Array(CLASS_MAP, numbers, {"names": [BACKGROUND, *(seen.names[label] for label in found)]})
 
 
-def _numbered(shown: np.ndarray, camera: bpy.types.Object, by: By) -> np.ndarray:
-    """Labels [H, W], -1 for nothing, as class numbers without gaps."""
+def _numbered(shown: np.ndarray, camera: bpy.types.Object, by: By) -> tuple[np.ndarray, np.ndarray]:
+    """Labels [H, W], -1 for nothing, as class numbers without gaps, and the label of each number from 1 on."""
     found = np.unique(shown[shown >= 0])
     if not len(found):
         raise InvalidInput(
@@ -55,7 +59,7 @@ def _numbered(shown: np.ndarray, camera: bpy.types.Object, by: By) -> np.ndarray
             hint="Take the segments by material or by collection.",
             field=camera.name,
         )
-    return np.where(shown >= 0, np.searchsorted(found, shown) + 1, 0).astype(np.uint8)
+    return np.where(shown >= 0, np.searchsorted(found, shown) + 1, 0).astype(np.uint8), found
 
 
 def _full_size(scene: bpy.types.Scene) -> tuple[int, int]:

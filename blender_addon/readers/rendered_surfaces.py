@@ -16,9 +16,9 @@ import bpy
 import numpy as np
 
 from .. import typed
+from ..datablocks.segment_tags import SHAPES
 
 By = Literal["OBJECT", "MATERIAL", "COLLECTION"]
-_SHAPES = frozenset({"MESH", "CURVE", "SURFACE", "FONT", "META"})
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _is_seen(
     instance: bpy.types.DepsgraphObjectInstance, item: bpy.types.Object, carrier: bpy.types.Object, rendered: set[str]
 ) -> bool:
     original = _original(item)
-    if item.type not in _SHAPES or carrier.name_full not in rendered:
+    if item.type not in SHAPES or carrier.name_full not in rendered:
         return False
     if not original.visible_camera or not carrier.visible_camera:
         return False

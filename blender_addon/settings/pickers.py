@@ -69,6 +69,9 @@ def group(spec: AlgorithmSpec, port: Port) -> type:
         annotations |= _drawing(port)
     if "view" in readers_of(port) and port.kind is CLASS_MAP:
         annotations["by"] = _by()
+        annotations["active_segment"] = bpy.props.IntProperty(
+            name="Segment", description="The one whose settings are shown below", options={"SKIP_SAVE"}
+        )
     if exemplars.names():
         annotations["exemplar"] = bpy.props.EnumProperty(
             name="Landscape",

@@ -7,9 +7,10 @@ from typing import Any
 import bpy
 
 from .. import typed
-from ..inputs import picture_sources, sources
+from ..inputs import picture_sources, segment_settings, sources
 from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.errors import InvalidInput
+from . import segment_list
 from .text_fit import wrapped
 
 
@@ -19,6 +20,8 @@ def draw(
     """Cheap: looks at no pixel."""
     if settings.source == "VIEW":
         _draw_view(column, typed.present(context.scene), port, settings)
+        if hasattr(settings, "by") and segment_settings.has_them(spec):
+            segment_list.draw(column, typed.present(context.scene), settings)
         return
     column.prop(settings, "object", text="")
     item = settings.object or sources.selected(context)

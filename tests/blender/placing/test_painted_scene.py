@@ -4,15 +4,18 @@ wears its painted texture.
 
 from __future__ import annotations
 
+import json
+
 import bpy
 import numpy as np
 import pytest
 
 from blender_addon import compat, requests
 from blender_addon.datablocks import painting
+from blender_addon.ui import panels
 from blender_addon.writers import surface_nodes, textures
 from blender_addon.writers.paintings import canvas_materials, impasto
-from tests.blender.support import live_addon
+from tests.blender.support import live_addon, paper
 
 QUICK = {"budget": 24, "layers": 2, "steps": 2, "seed": 3}
 
@@ -72,6 +75,43 @@ def test_a_scene_is_rendered_painted_and_played_back() -> None:
     bpy.context.view_layer.objects.active = canvas
     assert bpy.ops.relievo.animate_strokes(frames=10) == {"FINISHED"}
     assert bpy.ops.relievo.strokes_as_pencil(frames=10) == {"FINISHED"}
+
+
+def test_objects_carry_how_they_are_painted() -> None:
+    rendered_scene()
+    settings = bpy.context.scene.relievo
+    settings.algorithm = "paint"
+    group = settings.paint
+    group.from_image.source = group.from_segments.source = "VIEW"
+    group.budget, group.layers, group.steps = 40, 2, 2
+    red = bpy.data.objects["Red"].relievo_segment
+    red.is_used = red.use_share = True
+    red.share, red.order = 70.0, 3
+    hidden = glowing("Behind", (1.0, 1.0, 1.0), location=(0.0, 0.0, 90.0))
+    hidden.relievo_segment.is_used = hidden.relievo_segment.use_share = True
+    group.from_segments.active_segment = bpy.context.scene.objects.find("Red")
+    lines = [line for panel in panels.CLASSES if issubclass(panel, bpy.types.Panel) for line in paper.draw(panel)]
+    assert {"Segment Settings (2)", "Blue", "Red", "Largest Brush", "Order"} <= set(lines)
+    assert "Camera" not in lines
+    assert bpy.ops.relievo.generate() == {"FINISHED"}
+    (canvas,) = [item for item in bpy.data.objects if requests.recipe_on(item) is not None]
+    params = requests.recipe_on(canvas)["params"]
+    assert json.loads(params["segment_settings"]) == {"Red": {"share": 70.0, "order": 3}}, (
+        "what is behind the camera is left out"
+    )
+    strokes = painting.strokes_of(canvas)
+    segment = np.empty(len(strokes.data.curves), np.int32)
+    strokes.data.attributes["segment"].data.foreach_get("value", segment)
+    assert np.mean(segment == 2) == pytest.approx(0.7, abs=0.1)
+
+    red.share = 5.0
+    bpy.context.view_layer.objects.active = canvas
+    assert bpy.ops.relievo.regenerate() == {"FINISHED"}
+    assert requests.recipe_on(canvas)["params"] == params, "the recipe counts"
+    group.segment_settings = '{"Red": {"smallest": 30, "largest": 40}}'
+    assert bpy.ops.relievo.update_terrain() == {"FINISHED"}
+    changed = json.loads(requests.recipe_on(canvas)["params"]["segment_settings"])
+    assert changed == {"Red": {"smallest": 30, "largest": 40}}, "what is written goes before"
 
 
 def halves() -> bpy.types.Image:

@@ -6,6 +6,7 @@ is not there fails the test. Not a pytest file.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -74,6 +75,15 @@ class Layout:
     def menu(self, name: str, *, text: str = "", icon: str = "NONE") -> None:
         assert icon in ICONS, icon
         assert hasattr(bpy.types, name)
+
+    def template_list(
+        self, kind: str, _name: str, data: Any, items: str, active: Any, index: str, *, rows: int = 5
+    ) -> None:
+        """Every entry that the list's filter lets through."""
+        getattr(active, index)
+        stands_for = SimpleNamespace(bitflag_filter_item=1)
+        shown, _ = getattr(bpy.types, kind).filter_items(stands_for, bpy.context, data, items)
+        self.lines += [item.name for item, is_shown in zip(getattr(data, items), shown, strict=True) if is_shown]
 
     def progress(self, *, factor: float, text: str = "") -> None:
         assert 0.0 <= factor <= 1.0
