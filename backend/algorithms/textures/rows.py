@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from backend.algorithms.textures.torus import Wraps
+from backend.ops.patches.constants import PATCH
 from backend.ops.resampling import resize
 
 SIDE_PX = 256  # large samples are looked at in this size
@@ -30,6 +31,7 @@ LEAST_STRENGTH = 0.08  # bricks and paving have 0.14 to 0.23, surfaces without r
 LEAST_STRAIGHT = (
     0.7  # of the length of phases, that is left of their means along rows; bricks have 0.9 to 0.99, rows that lean 0.4
 )
+WIDE_PX = 2.0 * PATCH  # of a row that coarser levels have drawn
 DOUBT = 0.3  # of the mean amplitude, at which a phase counts half
 ALIKE = 1.25  # widths of rows of two samples, one over the other
 STRENGTH = 0.5  # of the guide, in deviations of the colours
@@ -61,14 +63,17 @@ def find(image: Tensor) -> Rows | None:
 @dataclass(frozen=True)
 class Guide:
     """Where the rows of a source lie: in each of its parts, [2, h, w] of any size, and how many straight ones on a texture, along
-    an axis."""
+    an axis, `start` 0..1 of a row off its edge."""
 
     parts: list[Tensor]
     axis: int
     count: float
+    start: float
 
     @staticmethod
-    def of(parts: Sequence[Tensor], shape: tuple[int, int], wraps: Wraps) -> Guide | None:
+    def of(
+        parts: Sequence[Tensor], shape: tuple[int, int], wraps: Wraps, generator: np.random.Generator
+    ) -> Guide | None:
         """For parts [C, h, w] of a source and a texture of that shape, on which whole rows lie where it wraps. None where the parts
         have no rows, or not the same."""
         share = min(1.0, SIDE_PX / min(min(part.shape[1:]) for part in parts))
@@ -81,7 +86,12 @@ class Guide:
         count = share * shape[found.axis] / found.width
         if wraps[found.axis]:
             count = max(1, round(count))
-        return Guide([phases(part, found) for part in small], found.axis, count)
+        return Guide([phases(part, found) for part in small], found.axis, count, float(generator.random()))
+
+
+def are_seen_by_patches(guides: Sequence[Guide | None], shape: tuple[int, int]) -> bool:
+    """Whether rows are so wide on a texture of that shape that patches carry on what coarser levels have set straight."""
+    return all(shape[guide.axis] / guide.count >= WIDE_PX for guide in guides if guide is not None)
 
 
 def straight(guides: Sequence[Guide | None], labels: Tensor) -> Tensor | None:
@@ -93,7 +103,8 @@ def straight(guides: Sequence[Guide | None], labels: Tensor) -> Tensor | None:
     for source, guide in enumerate(guides):
         if guide is not None:
             side = labels.shape[guide.axis]
-            turn = 2.0 * math.pi * guide.count * (torch.arange(side, dtype=torch.float32) + 0.5) / side
+            place = guide.start + guide.count * (torch.arange(side, dtype=torch.float32) + 0.5) / side
+            turn = 2.0 * math.pi * place
             wave = STRENGTH * torch.stack([torch.cos(turn), torch.sin(turn)])
             total += (wave[:, :, None] if guide.axis == 0 else wave[:, None]) * (labels == source).cpu()
     return total.to(labels.device)

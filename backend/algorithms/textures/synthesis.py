@@ -77,7 +77,7 @@ def synthesize(
     )
     filters = {plan: plan.drawn(len(samples[0][0]), generator) for plan in dict.fromkeys(plans)}
     rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
-    guides = [rows.Guide.of(parts, shape, settings.wraps) if settings.straight_rows else None for parts in samples]
+    guides = [rows.Guide.of(parts, shape, settings.wraps, rng) if settings.straight_rows else None for parts in samples]
     image, field = None, None
     for number, (ratio, size) in enumerate(zip(ratios, sizes, strict=True)):
         at_level = [[_scaled(part, ratio) for part in parts] for parts in samples]
@@ -120,7 +120,8 @@ class _Level:
         self._labels, self._pixels, self._wraps = labels, labels.numel(), settings.wraps
         self._plan, self._steps = plan, plan.steps(self._pixels, settings.steps)
         self._moved_step = 1 if self._pixels <= transport.MIDDLE_PX else 2
-        self._guide = rows.straight(guides, labels)
+        is_known = self._pixels >= LARGE_PX and rows.are_seen_by_patches(guides, (labels.shape[0], labels.shape[1]))
+        self._guide = None if is_known else rows.straight(guides, labels)
         compared = samples if self._guide is None else rows.guided(samples, guides)
         self._atlas = patch_match.Atlas.of(compared, mean_weight=1.0, evenness=EVENNESS)
         self._banks = plan.measured(samples, self._steps, filters)
@@ -180,7 +181,7 @@ class _Level:
         sweeps = FIRST_SWEEPS if self._number == turn == 0 else SWEEPS if self._pixels < LARGE_PX else LARGE_SWEEPS
         compared = image if self._guide is None else torch.cat([image, self._guide])
         field = torus.search(compared, field, sweeps=sweeps, seed=self._number * 8 + turn, wraps=self._wraps)
-        return torus.vote(compared, field, self._wraps)[: len(image)].contiguous(), field
+        return torus.vote(image, field.of_channels(len(image)), self._wraps), field
 
     def _direction(self, image: Tensor, step: int, row_step: int) -> Tensor:
         """The way down [C, H, W] on the distance between patches, on one bank of filters."""

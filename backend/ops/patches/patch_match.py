@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -111,6 +111,10 @@ class Field:
         y = generator.integers(y0, y1 + 1, dtype=np.int32)
         x = generator.integers(x0, x1 + 1, dtype=np.int32)
         return Field(atlas, groups, stride, *(torch.from_numpy(v).to(atlas.values.device) for v in (y, x)))
+
+    def of_channels(self, count: int) -> Field:
+        """The same matches in an atlas of its first channels only, for the vote: what has guided the search is not drawn."""
+        return replace(self, atlas=replace(self.atlas, values=self.atlas.values[:count]))
 
     def resized(
         self, shape: tuple[int, int], atlas: Atlas, labels: Tensor, stride: int, ratio: float, margin: int = 0

@@ -251,16 +251,16 @@ def test_rows_are_found_along_either_side_and_not_where_there_are_none(axis: int
 
 def test_samples_without_the_same_rows_have_no_guide() -> None:
     wall, other = bricks(), bricks(course=18)
-    assert rows.Guide.of([wall, bricks(3)], (60, 60), torus.BOTH) is not None
-    assert rows.Guide.of([wall, other], (60, 60), torus.BOTH) is None
-    assert rows.Guide.of([wall, torch.zeros(1, 60, 60)], (60, 60), torus.BOTH) is None
+    assert rows.Guide.of([wall, bricks(3)], (60, 60), torus.BOTH, RNG(0)) is not None
+    assert rows.Guide.of([wall, other], (60, 60), torus.BOTH, RNG(0)) is None
+    assert rows.Guide.of([wall, torch.zeros(1, 60, 60)], (60, 60), torus.BOTH, RNG(0)) is None
 
 
 def test_whole_rows_lie_on_what_wraps_and_only_where_their_sample_does() -> None:
-    guide = rows.Guide.of([bricks()], (64, 50), torus.BOTH)
+    guide = rows.Guide.of([bricks()], (64, 50), torus.BOTH, RNG(0))
     assert guide is not None
     assert guide.count == 5
-    free = rows.Guide.of([bricks()], (64, 50), (False, True))
+    free = rows.Guide.of([bricks()], (64, 50), (False, True), RNG(0))
     assert free is not None
     assert free.count == pytest.approx(64 / 12, abs=0.5)
     labels = torch.zeros(64, 50, dtype=torch.uint8)
@@ -282,7 +282,7 @@ def shifted(wall: torch.Tensor, by_px: np.ndarray) -> torch.Tensor:
 def test_rows_that_waver_in_the_sample_are_straight_in_the_texture() -> None:
     labels = torch.zeros(72, 144, dtype=torch.uint8)
     sample = shifted(bricks(), 1.6 * np.sin(np.arange(90) / 9))
-    guide = rows.straight([rows.Guide.of([sample], (72, 144), torus.BOTH)], labels)
+    guide = rows.straight([rows.Guide.of([sample], (72, 144), torus.BOTH, RNG(0))], labels)
     assert guide is not None
     with_guide, without = (
         synthesize([[sample]], labels, Settings(steps=4, straight_rows=is_straight), torch.Generator().manual_seed(1))
