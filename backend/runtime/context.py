@@ -6,6 +6,7 @@ no socket and no Blender; files of weights are weights.py's.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from shared.weights import WEIGHTS
 PREVIEW_INTERVAL_S = 0.1
 PROGRESS_INTERVAL_S = 0.02  # the server thins this further; a person's eye needs no more
 ESTIMATE_AFTER_S = 0.5
+PREPARING, FINE = 0.5, 10_000  # share of a bar that compiling kernels may take, and the steps of such a bar
 
 ProgressCallback = Callable[[int, int, str, "float | None"], None]  # done, total, stage, remaining seconds
 PreviewCallback = Callable[[Mapping[str, Any]], None]  # what preview() was given, by port
@@ -63,6 +65,9 @@ class JobContext:
         self._is_cancelled = is_cancelled or (lambda: False)
         self._is_kept = is_kept or (lambda: False)
         self._heeds_finish_early = False
+        self._has_begun = False  # whether a step of its own is behind it
+        self._own = (0, 1)  # steps of its own: done, in all
+        self._prepared: float | None = None  # share of the kernels that are compiled; None where none had to be
         self._started_s: float | None = None
         self._reported_s = -1.0
         self._reported_stage = ""
@@ -74,32 +79,49 @@ class JobContext:
         Call it at least every 100 ms. Raises JobCancelled: let it pass. stage: what happens now, in a few words for
         people.
         """
-        if self._is_cancelled() and not (self._heeds_finish_early and self._is_kept()):
-            raise JobCancelled("The job was cancelled.")
+        self._stop_if_cancelled()
+        total = max(int(total), 1)
+        done = min(max(int(done), 0), total)
+        self._own, self._has_begun = (done, total), self._has_begun or done > 0
         if self._on_progress is None:
             return
         now = time.monotonic()
         if self._started_s is None:
             self._started_s = now
-        total = max(int(total), 1)
-        done = min(max(int(done), 0), total)
         if now - self._reported_s < PROGRESS_INTERVAL_S and stage == self._reported_stage and done < total:
             return
         self._reported_s, self._reported_stage = now, stage
         elapsed_s = now - self._started_s
         remaining_s = elapsed_s * (total - done) / done if done and elapsed_s >= ESTIMATE_AFTER_S else None
-        self._on_progress(done, total, stage, remaining_s)
+        self._on_progress(*self._shown(), stage, remaining_s)
 
     def compiling(self, done: int, total: int, remaining_s: float | None) -> None:
-        """Report that the job waits for kernels to be compiled: parts done and in all. Raises JobCancelled as step() does."""
-        if self._is_cancelled() and not (self._heeds_finish_early and self._is_kept()):
-            raise JobCancelled("The job was cancelled.")
+        """Report that the job waits for kernels to be compiled: parts done and in all. Raises JobCancelled as step() does.
+
+        The bar goes on from there: compiling takes its first part, and the job's own steps share what is left.
+        """
+        self._stop_if_cancelled()
+        self._prepared = max(self._prepared or 0.0, min(done / max(total, 1), 1.0))  # more may be wanted later
         now = time.monotonic()
         if self._started_s is not None:  # what is estimated of the job's own steps leaves this out
             self._started_s += now - max(self._reported_s, self._started_s)
         self._reported_s = now
         if self._on_progress is not None:
-            self._on_progress(done, total, STAGE, remaining_s)
+            self._on_progress(*self._shown(), STAGE, remaining_s)
+
+    def _stop_if_cancelled(self) -> None:
+        """Raises JobCancelled, but not where what there is shall be kept and the algorithm heeds that or has not begun: then it may
+        still ask for it in its first step."""
+        if self._is_cancelled() and not (self._is_kept() and (self._heeds_finish_early or not self._has_begun)):
+            raise JobCancelled("The job was cancelled.")
+
+    def _shown(self) -> tuple[int, int]:
+        """Steps done and in all of the bar, which never runs backwards: the job's own, or with what was compiled before them."""
+        done, total = self._own
+        if self._prepared is None or done == total:
+            return done, total
+        behind = PREPARING * self._prepared
+        return min(math.ceil(FINE * (behind + (1 - behind) * done / total)), FINE - 1), FINE
 
     @property
     def finish_early(self) -> bool:

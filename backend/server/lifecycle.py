@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.runtime import registry
+from backend.runtime.kernel_compiler import STAGE
 from backend.server import clock
 from backend.server.background import Background
 from backend.server.job import MAX_ATTEMPTS, Job, error_json
@@ -74,6 +75,7 @@ class Lifecycle:
         self._clients_of = clients_of
         self._max_age_s, self._max_bytes = max_age_s, max_bytes
         self._deadlines: dict[str, float] = {}  # job -> monotonic time at which its worker is killed
+        self._kept: set[str] = set()  # jobs that run and were asked to end early with what they have
         self._sizes: dict[str, int] = {}  # bytes on disk of jobs that have ended
         self._swept_at = time.monotonic()
         self._clock = clock.Clock()
@@ -153,6 +155,7 @@ class Lifecycle:
             worker = self.scheduler.worker_of(job.id)
             assert worker is not None
             self._pool.send(worker, {"do": "cancel", "job": job.id, "keep": keep})
+            (self._kept.add if keep else self._kept.discard)(job.id)
             deadline = time.monotonic() + (KEEP_GRACE_S if keep else CANCEL_GRACE_S)
             self._deadlines[job.id] = min(deadline, self._deadlines.get(job.id, deadline))
             self.store.save(job)
@@ -176,6 +179,7 @@ class Lifecycle:
         job.finished_at = clock.now()
         job.remaining_s = None
         self._deadlines.pop(job.id, None)
+        self._kept.discard(job.id)
         self.store.save(job)
         self.store.drop_inputs(job.id)
         self._sweeper.do(self.store.empty_trash)
@@ -245,6 +249,8 @@ class Lifecycle:
             case "progress":
                 job.done, job.total, job.stage = said.values["done"], said.values["total"], said.values["stage"]
                 job.remaining_s = said.values["remaining_s"]
+                if job.id in self._kept and job.stage == STAGE:  # it cannot end before its kernels are compiled
+                    self._deadlines[job.id] = time.monotonic() + KEEP_GRACE_S
                 self._tell_progress(job)
             case "preview":
                 for client in self._clients_of(job.owner):
