@@ -1,8 +1,8 @@
 """Claim: the published painting scheme comes nearer on our renderer than with a network that was trained to draw strokes.
 
 The scheme of de Guevara et al. 2023 (preset de-guevara-2023) paints two photographs with either: as many strokes and steps, on
-pictures that are small enough for the network. --model is a file of `train stroke-renderer`; its alphas are compared with the true
-ones first. Needs the photographs beside the repository (../shared/data) or --data.
+pictures of one patch, small enough for the network. --model is a file of `train stroke-renderer`; its alphas are compared with the
+true ones first. Needs the photographs beside the repository (../shared/data) or --data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.machine import describe_machine, print_machine, save_result
 from benchmarks.paint import DATA, KINDS, encoded, ours, photograph, psnr
 from shared.arrays import Array
 
-SIDE, STEPS = 236, 100  # four patches; 512 px with the scheme's 300 steps take the network an hour
+SIDE, STEPS = 128, 60  # a patch: 512 px with the scheme's 300 steps take the network an hour
 STROKES, SEED = 256, 77  # that the network has not learned
 
 
