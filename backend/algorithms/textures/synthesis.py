@@ -84,7 +84,7 @@ def synthesize(
         level = _Level(
             at_level, guides, nearest(labels, size), ratio, plans[number], settings, filters[plans[number]], number
         )
-        image = level.beginning(generator) if image is None else resize(image, size, antialias=False).contiguous()
+        image = level.beginning(generator) if image is None else torus.enlarged(image, size, settings.wraps)
         if number < matched:
             field = level.field(field, ratio / ratios[number - 1] if number else 1.0, rng)
         else:

@@ -9,6 +9,7 @@ pixels at its edge lie under fewer patches, which patches_on() counts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from backend.ops.patches import patch_match
 from backend.ops.patches.constants import PATCH
+from backend.ops.resampling import resize
 from backend.ops.smoothing import gaussian
 
 REACH = PATCH - 1
@@ -43,6 +45,25 @@ def folded(direction: Tensor, wraps: Wraps = BOTH) -> Tensor:
             direction.narrow(axis, 0, REACH).add_(direction.narrow(axis, side, REACH))
             direction = direction.narrow(axis, 0, side)
     return direction.contiguous()
+
+
+def enlarged(image: Tensor, size: Sequence[int], wraps: Wraps = BOTH) -> Tensor:
+    """An image [C, H, W] at the size of the next level; sides that wrap are even before and after.
+
+    Pixels at the wrap come from the image turned by half a side. Enlarged as if it ended there it would get a crease, to which
+    joints and other lines are drawn.
+    """
+    made = resize(image, size, antialias=False).contiguous()
+    if tuple(image.shape[1:]) == tuple(size):
+        return made
+    for axis, wrap in enumerate(wraps, 1):
+        others = (wraps[0] and axis != 1, wraps[1] and axis != 2)
+        for channel in range(len(image) if wrap else 0):  # one by one: large sets would not fit twice
+            one, side = image[channel : channel + 1], size[axis - 1]
+            turned = enlarged(one.roll(one.shape[axis] // 2, axis), size, others).roll(-(side // 2), axis)
+            for first in (0, side - REACH):
+                made[channel : channel + 1].narrow(axis, first, REACH).copy_(turned.narrow(axis, first, REACH))
+    return made
 
 
 def patches_on(shape: tuple[int, int], wraps: Wraps = BOTH) -> Tensor:

@@ -295,3 +295,15 @@ def test_rows_that_waver_in_the_sample_are_straight_in_the_texture() -> None:
 def test_rows_that_lean_are_left_as_they_are() -> None:
     assert rows.find(shifted(bricks(), np.linspace(0, 2, 90))) is not None
     assert rows.find(shifted(bricks(), np.linspace(0, 18, 90))) is None
+
+
+@pytest.mark.parametrize("wraps", [(True, True), (True, False), (False, True)])
+def test_what_wraps_is_enlarged_as_if_it_had_no_edge(wraps: torus.Wraps) -> None:
+    image = torch.randn(2, 20, 24, generator=torch.Generator().manual_seed(0))
+    axes = [axis for axis, wrap in enumerate(wraps, 1) if wrap]
+    made = torus.enlarged(image, (30, 34), wraps)
+    turned = torus.enlarged(image.roll([image.shape[axis] // 2 for axis in axes], axes), (30, 34), wraps)
+    torch.testing.assert_close(turned.roll([made.shape[axis] // 2 for axis in axes], axes), made, atol=1e-5, rtol=0)
+    ending = torus.enlarged(image, (30, 34), (False, False))
+    assert (ending - made).abs().max() > 0.1
+    torch.testing.assert_close(ending[:, 6:-6, 6:-6], made[:, 6:-6, 6:-6])
