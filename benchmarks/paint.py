@@ -5,7 +5,8 @@ borders of patches, painted again at four times the size. `kinds`: 4,000 strokes
 al. 2023 state, and 1,600 strokes at 1024 x 1024. `renderer`: a small stroke's time for a step against their network (random
 numbers: its time does not depend on them) and against the same curves evaluated patch by patch; accuracy against 64 x 64 samples.
 `scheme`: equal strokes against their scheme on our renderer (preset de-guevara-2023). `size`: 2048 x 2048, time and memory.
---sheet draws photographs beside paintings. Needs the photographs beside the repository (../shared/data) or --data.
+--sheet FILE draws photographs, segments, paintings and their relief instead. Needs the photographs beside the repository
+(../shared/data) or --data.
 """
 
 from __future__ import annotations
@@ -72,11 +73,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--part", choices=(*parts, "all"), default="all")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the photographs")
     parser.add_argument("--only", type=int, metavar="N", help="the first N photographs, to try it out; keeps no result")
-    parser.add_argument("--sheet", type=Path, help="picture of photographs beside their paintings")
+    parser.add_argument("--sheet", type=Path, help="draw paintings in all styles to this file, measure nothing")
     options = parser.parse_args(argv)
     if not options.data.is_dir():
         print(f"There is no folder {options.data}; --data names the folder of the photographs.")
         return 2
+    if options.sheet:
+        from benchmarks import paint_sheet
+
+        paint_sheet.draw(options.sheet, options.data)
+        return 0
     machine = describe_machine()
     print_machine(machine)
     ours(np.random.default_rng(0).random((64, 64, 3)), budget=40, steps=2)  # compiles
@@ -125,7 +131,7 @@ def mean_error(made: np.ndarray, picture: np.ndarray) -> float:
 def quality(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.peers import hertzmann
 
-    rows, pictures = {}, []
+    rows: dict[str, Any] = {}
     print(f"{'':<26}{'L1':>8}{'dB':>8}{'s':>7}{'long':>8}{'s':>7}{'Hertzmann':>13}{'leak %':>8}{'borders':>9}{'4x':>7}")
     for name in PHOTOGRAPHS[: options.only]:
         picture = photograph(options.data, name)
@@ -139,10 +145,7 @@ def quality(options: argparse.Namespace) -> dict[str, Any]:
             "leak": leak(picture), "borders": borders(quick, picture), "again": painted_again(strokes, quick),
         }  # fmt: skip
         rows[name] = row
-        pictures.append((picture, quick, long, peer))
         _print_row(name, row)
-    if options.sheet:
-        _draw(pictures, options.sheet)
     return {"photographs": rows, **_verdict(rows)}
 
 
@@ -354,18 +357,6 @@ def size(options: argparse.Namespace) -> dict[str, Any]:
     growth = found["2048"]["seconds"] / found["1024"]["seconds"]
     peak = found["2048"]["peak_gib"]
     return found | _told({"2048², peak GiB": (peak, peak <= 1.0), "time over 1024²'s": (growth, growth <= 4.5)})
-
-
-def _draw(pictures: list[tuple[np.ndarray, ...]], path: Path) -> None:
-    """A row each: photograph, quick, long, Hertzmann's."""
-    gap, side = 6, SIDE // 2
-    sheet = Image.new("RGB", (4 * side + 5 * gap, len(pictures) * (side + gap) + gap), "white")
-    for number, row in enumerate(pictures):
-        for place, values in enumerate(row):
-            picture = Image.fromarray(np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8))
-            small = picture.resize((side, side), Image.Resampling.LANCZOS)
-            sheet.paste(small, (gap + place * (side + gap), gap + number * (side + gap)))
-    sheet.save(path, quality=90)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from ..shared.errors import InvalidInput
 POINTS = 9  # along a stroke
 COLOR = "stroke_color"  # not "color", which Cycles keeps for itself on curves
 OPACITIES = ("opacity_start", "opacity_end")
+COLOR_CHANGE = "color_change"  # from a stroke's start to its end, in sRGB; nothing where it has one colour
+END_COLOR = ("red2", "green2", "blue2")  # columns of strokes, where they have them
 CANVAS_COLOR = "canvas_color"  # attribute of strokes: three sRGB numbers, where the canvas had one colour
 _CANVAS_KEY = "relievo_canvas"  # custom property of the curves
 
@@ -83,6 +85,15 @@ def drawn(curves: bpy.types.Curves) -> Drawn:
     if (lengths != POINTS).any():
         positions, radii = _resampled(positions, lengths), _resampled(radii, lengths)
     return Drawn(positions.reshape(count, POINTS, 3), radii.reshape(count, POINTS), colors)
+
+
+def changes(curves: bpy.types.Curves) -> np.ndarray:
+    """COLOR_CHANGE of the curves, float32 [N, 3]; zeros where it is gone."""
+    values = np.zeros(len(curves.curves) * 3, np.float32)
+    found = curves.attributes.get(COLOR_CHANGE)
+    if isinstance(found, bpy.types.FloatVectorAttribute) and found.domain == "CURVE":
+        found.data.foreach_get("vector", values)
+    return values.reshape(-1, 3)
 
 
 def numbers(curves: bpy.types.Curves, name: str, missing: float) -> np.ndarray:

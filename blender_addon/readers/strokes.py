@@ -34,7 +34,11 @@ def read(canvas: bpy.types.Object) -> Array:
     drawn = _on_canvas(drawn_strokes.drawn(curves), item)
     values = np.zeros((len(drawn.radii), len(COLUMNS)), np.float32)
     _write_places(values, drawn, ground)
-    values[:, INDEX["red"] : INDEX["blue"] + 1] = linear_to_srgb(np.clip(drawn.colors[:, :3], 0.0, 1.0))
+    color = linear_to_srgb(np.clip(drawn.colors[:, :3], 0.0, 1.0))
+    values[:, INDEX["red"] : INDEX["blue"] + 1] = color
+    if drawn_strokes.END_COLOR[0] in INDEX:
+        ends = [INDEX[name] for name in drawn_strokes.END_COLOR]
+        values[:, ends] = np.clip(color + drawn_strokes.changes(curves), 0.0, 1.0)
     values[:, [INDEX["t0"], INDEX["t2"]]] = _opacities(curves, drawn)
     for column, missing in (("layer", 0.0), ("segment", -1.0)):
         values[:, INDEX[column]] = drawn_strokes.numbers(curves, column, missing)

@@ -20,6 +20,6 @@ def draw(box: bpy.types.UILayout, canvas: bpy.types.Object) -> None:
         return
     row = box.row(align=True)
     row.operator("relievo.animate_strokes", icon="PLAY", depress=stroke_animation.is_on(canvas))
-    row.operator("relievo.strokes_as_pencil", text="Grease Pencil", icon="OUTLINER_OB_GREASEPENCIL")
     row.operator("relievo.save_painting_film", text="MP4", icon="FILE_MOVIE")
+    box.operator("relievo.strokes_as_pencil", text="Grease Pencil", icon="OUTLINER_OB_GREASEPENCIL")
     box.operator("relievo.paint_edited_strokes", icon="OUTLINER_OB_CURVES")

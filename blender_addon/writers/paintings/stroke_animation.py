@@ -35,6 +35,7 @@ def put_on(canvas: bpy.types.Object, *, start: int, frames: int) -> bpy.types.Ob
     stroke_ribbons.bring_up_to_date(modifier, stroke_curves.material())
     compat.keyframe_node_input(modifier, SHOWN, [(start, 0.0), (start + frames, 1.0)])
     visibility.show_strokes(canvas, strokes, shown=True)
+    _hide_pencil(canvas)
     return strokes
 
 
@@ -48,3 +49,10 @@ def remove(canvas: bpy.types.Object) -> None:
     compat.set_node_input(modifier, SHOWN, 1.0)
     strokes.update_tag()
     visibility.show_strokes(canvas, strokes, shown=False)
+    _hide_pencil(canvas)
+
+
+def _hide_pencil(canvas: bpy.types.Object) -> None:
+    """The same strokes as Grease Pencil, which lie in the same place."""
+    if (pencil := painting.pencil_of(canvas)) is not None:
+        visibility.hide(pencil)

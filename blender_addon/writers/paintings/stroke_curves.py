@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from ... import compat, typed
-from ...datablocks.drawn_strokes import COLOR, OPACITIES, POINTS, Canvas
+from ...datablocks.drawn_strokes import COLOR, COLOR_CHANGE, END_COLOR, OPACITIES, POINTS, Canvas
 from ...shared.arrays import Array
 from ...shared.strokes import INDEX, in_painting_order
 from ..shader_graph import ShaderGraph
@@ -39,6 +39,9 @@ def build(name: str, strokes: Array, size: tuple[float, float], thickness: float
     _write(made, COLOR, "FLOAT_COLOR", "CURVE", "color", colors)
     for name, column in zip(OPACITIES, ("t0", "t2"), strict=True):
         _write(made, name, "FLOAT", "CURVE", "value", _columns(values, column))
+    if END_COLOR[0] in INDEX:
+        change = _columns(values, *END_COLOR) - _columns(values, "red", "green", "blue")
+        _write(made, COLOR_CHANGE, "FLOAT_VECTOR", "CURVE", "vector", change)
     for column in ("layer", "segment", "order"):
         _write(made, column, "INT", "CURVE", "value", np.rint(values[:, INDEX[column]]).astype(np.int32))
     made.materials.append(material())

@@ -42,8 +42,7 @@ def make(canvas: bpy.types.Object, scene: bpy.types.Scene, frames: int) -> bpy.t
     for layer in scene.view_layers:
         layer.update()
     visibility.show_strokes(canvas, item, shown=True)
-    strokes.hide_render = True
-    strokes.hide_set(True)
+    visibility.hide(strokes)
     return item
 
 

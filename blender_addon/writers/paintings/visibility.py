@@ -13,8 +13,13 @@ def show_strokes(canvas: bpy.types.Object, item: bpy.types.Object, *, shown: boo
     """
     shows_picture = canvas_materials.picture_of(canvas) is not None
     for other, is_hidden in ((canvas, shown and shows_picture), (item, not shown and shows_picture)):
-        other.hide_render = is_hidden
-        for scene in other.users_scene:
-            for layer in scene.view_layers:
-                if other.name in layer.objects:
-                    other.hide_set(is_hidden, view_layer=layer)
+        hide(other, hidden=is_hidden)
+
+
+def hide(item: bpy.types.Object, *, hidden: bool = True) -> None:
+    """Hide an object in renders and in all view layers, or show it."""
+    item.hide_render = hidden
+    for scene in item.users_scene:
+        for layer in scene.view_layers:
+            if item.name in layer.objects:
+                item.hide_set(hidden, view_layer=layer)

@@ -432,6 +432,8 @@ def test_regenerating_renews_the_grease_pencil_and_leaves_other_layers() -> None
     assert [layer.frames[0].frame_number for layer in pencil.data.layers] == [5, 2]
     assert not pencil.hide_get()
     assert item.hide_get()
+    assert bpy.ops.relievo.animate_strokes() == {"FINISHED"}
+    assert pencil.hide_get(), "the same strokes lie there as curves"
 
 
 def test_edited_strokes_become_grease_pencil_as_they_are() -> None:

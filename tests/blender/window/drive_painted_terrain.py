@@ -73,8 +73,8 @@ def session():
     painting = next(spec for spec in algorithms() if spec.makes == "painting")
     yield from choose(settings, painting.name)
     group = getattr(settings, painting.name)
-    group.from_image.source = group.from_segments.source = "SURFACE"
-    group.budget, group.steps, group.bristles, group.smallest = 1600, 10, 0.5, 2.5
+    group.from_image.source = group.from_segments.source = group.from_canvas.source = "SURFACE"
+    group.budget, group.steps, group.bristles, group.smallest, group.scale = 1600, 10, 0.5, 2.5, 4.0
     yield 0.7
     shot("32-panel")
     yield from generate()
