@@ -53,8 +53,8 @@ def run(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> dict
         made = groups(scene, _plan(params), settings)
         strokes = whole_canvas.paint(scene, made, _settings(params), job.generator, progress)
     job.step(960, 1000, "drawing the painting")
-    strokes = output.varied(output.numbered(strokes, scene.segments), params.color_variation, job.generator)
-    return output.arrays(strokes, scene.canvas, _finish(params), blended)
+    strokes = output.varied(strokes, scene.picture, params.color_variation, job.generator)
+    return output.arrays(output.numbered(strokes, scene.segments), scene.canvas, _finish(params), blended)
 
 
 def _renderer(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> Renderer:
@@ -112,7 +112,8 @@ def _segment_settings(params: PaintParams, scene: Scene) -> dict[str, SegmentSet
 
 
 def _settings(params: PaintParams) -> whole_canvas.Settings:
-    return whole_canvas.Settings(params.steps, params.length, params.bend, params.detail, params.opacity == "varying")
+    varies = params.opacity == "varying"
+    return whole_canvas.Settings(params.steps, params.length, params.bend, params.flow, params.detail, varies)
 
 
 def _finish(params: PaintParams) -> output.Finish:

@@ -116,11 +116,20 @@ class PaintParams:
         max=1.0,
         step=0.05,
     )
+    flow: float = param(
+        0.0,
+        label="Flow",
+        group=_BRUSH,
+        help="How far strokes on plain ground follow the directions of what lies around them, and get longer",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+    )
     color_variation: float = param(
         0.0,
         label="Color Variation",
         group=_BRUSH,
-        help="How far the colours of strokes stray from the picture's, and how much stronger they are",
+        help="How far the colours of strokes stray from the picture's, less on plain ground, and how much stronger they are",
         min=0.0,
         max=1.0,
         step=0.05,
@@ -259,10 +268,10 @@ SPEC = AlgorithmSpec(
         Preset(
             name="expressionist",
             label="Expressionist",
-            help="Long, bent strokes of two brushes in strong colours, thickly laid on",
+            help="Long, flowing strokes of two brushes in strong colours, thickly laid on",
             values={
-                "budget": 700, "largest": 14.0, "smallest": 4.0, "layers": 2, "length": 9.0, "bend": 0.6, "bristles": 0.8,
-                "impasto": 1.2, "color_variation": 0.6, "canvas_color": "black",
+                "budget": 700, "largest": 14.0, "smallest": 4.0, "layers": 2, "length": 10.0, "bend": 0.35, "flow": 1.0,
+                "bristles": 0.8, "impasto": 1.2, "color_variation": 0.6, "canvas_color": "black",
             },
         ),
         Preset(

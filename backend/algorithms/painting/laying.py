@@ -13,6 +13,7 @@ from backend.algorithms.painting.segments import Segments
 from backend.ops.strokes.codec import Strokes
 
 TRACE_STEPS = 6  # to each side of the place
+ROOM = 0.75  # radius of a stroke as a share of its depth: one as wide as its segment could go nowhere
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ def lay(
     generator: torch.Generator,
 ) -> Strokes:
     """Strokes [N] at places [N, 2] px in the colours of the picture [H, W, 3]."""
+    segment = segments.labels[tuple(places.long().unbind(1))]
+    places = segments.inward(places, torch.full_like(places[:, 0], brush.radius_px / ROOM))
     pixel = tuple(places.long().unbind(1))
-    segment = segments.labels[pixel]
     deep = segments.depth_px[pixel]
-    radius = deep.clamp(LEAST_RADIUS_PX, brush.radius_px)
+    radius = (ROOM * deep).clamp(LEAST_RADIUS_PX, brush.radius_px)
     reach = radius * (1 + (brush.length - 1) * directions.coherence[pixel])
     random = torch.randn(len(places), 2, generator=generator).to(places)
     along = _turned(directions.along[pixel], directions.coherence[pixel], random[:, 0])

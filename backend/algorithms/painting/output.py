@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.algorithms.painting.descent import painted
 from backend.algorithms.painting.segments import Segments
+from backend.algorithms.painting.stroke_lists import chosen, points_on
 from backend.algorithms.textures.relief import normals_of
 from backend.ops.resampling import resize
+from backend.ops.smoothing import gaussian
 from backend.ops.strokes.brush import Brush, paint_with_brush
 from backend.ops.strokes.codec import Strokes, from_columns, to_columns
 from shared.arrays import COLOR_IMAGE, NORMAL_MAP, STROKES, Array, height_map
@@ -19,7 +22,13 @@ from shared.srgb import srgb_to_linear
 DRYNESS = 0.6  # of the brush at full bristles
 STRONGER = 0.8  # how much more saturated colours are at full variation
 ROWS = 256
-STRAY = 0.09  # standard deviation of encoded values then
+STRAY = 0.11  # standard deviation of encoded values then
+TOGETHER, DRIFTS = 0.75, 7  # how much of it near strokes share, and how often that changes along the longer side
+PLAIN = 0.35  # how much is left of it on plain ground
+ABOUT, BUSY = (
+    0.02,
+    0.12,
+)  # a share of the shorter side, and the standard deviation of encoded values within that is not plain
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,10 @@ def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> tuple[Tensor, Tens
     size = tuple(max(1, round(side * finish.scale)) for side in canvas.shape[:2])
     ground = resize(canvas.movedim(2, 0), size).movedim(0, 2).clamp(0, 1).contiguous()
     strokes = from_columns(columns, (size[0], size[1]))
+    if (
+        finish.brush.bristles
+    ):  # between the hairs of the lowest strokes a thin coat of their paint is seen, and no canvas
+        ground = painted(chosen(strokes, strokes.layer == strokes.layer.min()), ground)
     return paint_with_brush(strokes.geometry, strokes.opacity, strokes.color, ground, finish.brush)
 
 
@@ -91,12 +104,31 @@ def numbered(strokes: Strokes, segments: Segments) -> Strokes:
     return replace(strokes, segment=numbers[strokes.segment.long()])
 
 
-def varied(strokes: Strokes, variation: float, generator: torch.Generator) -> Strokes:
-    """The strokes in stronger colours that stray at random; variation: 0 (none) to 1."""
+def varied(strokes: Strokes, picture: Tensor, variation: float, generator: torch.Generator) -> Strokes:
+    """The strokes in stronger colours that stray at random, near ones alike, and less where the picture [H, W, 3] is plain.
+
+    variation: 0 (none) to 1.
+    """
     if not variation:
         return strokes
     color = strokes.color
     grey = (0.299 * color[:, 0] + 0.587 * color[:, 1] + 0.114 * color[:, 2])[:, None]
+    middle = points_on(strokes.geometry, 3)[0][:, 1]
+    shape = (picture.shape[0], picture.shape[1])
+    pixel = tuple(middle[:, axis].long().clamp(0, shape[axis] - 1) for axis in (0, 1))
+    rows, columns = (max(2, round(DRIFTS * side / max(shape))) for side in shape)
+    drift = torch.randn(3, rows, columns, generator=generator).to(color)
+    drift = resize(drift, shape).movedim(0, 2)[pixel]
     stray = torch.randn(color.shape, generator=generator).to(color)
+    stray = TOGETHER * drift + (1 - TOGETHER**2) ** 0.5 * stray
+    stray = stray * (PLAIN + (1 - PLAIN) * _activity(picture)[pixel])[:, None]
     color = grey + (color - grey) * (1 + STRONGER * variation) + STRAY * variation * stray
     return replace(strokes, color=color.clamp(0, 1))
+
+
+def _activity(picture: Tensor) -> Tensor:
+    """How much goes on about each pixel, from 0 for plain ground to 1 [H, W]."""
+    radius = max(1.0, ABOUT * min(picture.shape[:2]))
+    grey = picture.mean(2)
+    spread = (gaussian(grey.square(), radius) - gaussian(grey, radius).square()).clamp_min(0).sqrt()
+    return (spread / BUSY).clamp(0, 1)

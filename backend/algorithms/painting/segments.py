@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 SPECK_PX = 9
+MOST_INWARD_PX = 64
 FAR_PX = 1e6  # from any edge, where there is one segment alone
 
 
@@ -70,6 +71,28 @@ class Segments:
         upper = torch.lerp(self._at(top, left, own), self._at(top, far, own), right)
         lower = torch.lerp(self._at(bottom, left, own), self._at(bottom, far, own), right)
         return torch.lerp(upper, lower, down)
+
+    def slope(self) -> Tensor:
+        """Unit vectors (row, column) [H, W, 2] towards the inside of each segment; 0 where there is no edge."""
+        return torch.nn.functional.normalize(torch.stack(torch.gradient(self.depth_px), dim=2), dim=2, eps=1e-6)
+
+    def inward(self, places: Tensor, deep_px: Tensor) -> Tensor:
+        """Places [N, 2] (row, column) px moved away from the edges of their segments until they are `deep_px` [N] deep, or where
+        it is deepest near by; as far as that depth at most."""
+        if self.count == 1:
+            return places
+        slope, limit = self.slope(), torch.tensor(self.labels.shape, device=places.device) - 0.5
+        own = self.labels[tuple(places.long().unbind(1))]
+        for step in range(MOST_INWARD_PX):
+            at = tuple(places.long().unbind(1))
+            ahead = torch.minimum((places + slope[at]).clamp_min(0.5), limit)
+            there = tuple(ahead.long().unbind(1))
+            climbs = (self.depth_px[at] < deep_px) & (step < deep_px) & (self.labels[there] == own)
+            climbs &= self.depth_px[there] > self.depth_px[at]
+            if not bool(climbs.any()):
+                break
+            places = torch.where(climbs[:, None], ahead, places)
+        return places
 
     def _at(self, row: Tensor, column: Tensor, own: Tensor) -> Tensor:
         depth = self.depth_px[row, column]

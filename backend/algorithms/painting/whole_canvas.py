@@ -21,6 +21,7 @@ from backend.algorithms.painting.leaks import cut_back
 from backend.algorithms.painting.plan import Layer
 from backend.algorithms.painting.scene import Scene, block_means
 from backend.algorithms.painting.stroke_lists import chosen, exchanged, joined, scaled
+from backend.algorithms.painting.undercoat import undercoated
 from backend.ops.strokes.codec import Strokes
 from backend.ops.strokes.removal import removal_cost
 
@@ -31,11 +32,12 @@ JOINT_SHARE = 0.5  # steps of all layers together, as a share of a layer's
 
 @dataclass(frozen=True)
 class Settings:
-    """steps: of each layer. length, bend, detail: see shared/catalog/paint.py."""
+    """steps: of each layer. length, bend, flow, detail: see shared/catalog/paint.py."""
 
     steps: int
     length: float
     bend: float
+    flow: float
     detail: float
     varies_opacity: bool = False
 
@@ -86,6 +88,7 @@ def paint(
     steps = 0 if work.stopped else work.joint_steps
     strokes = descend(strokes, goal, steps, work.observer(None, progress), rates=(0.3, 0.03)) if steps else strokes
     strokes = cut_back(strokes, scene.segments)
+    strokes = undercoated(strokes, laid.manner, scene, generator)
     return replace(strokes, color=settled(strokes, scene.picture, scene.canvas))
 
 
@@ -147,7 +150,7 @@ def _laying(small: Scene, part: _Part, settings: Settings, generator: torch.Gene
     """How strokes of a part are laid where the painting differs most from a reduced scene."""
     radius = part.layer.radius_px / part.layer.reduction
     brush = laying.Brush(radius, settings.length, settings.bend, part.layer.number, part.group.opacity)
-    directions = Directions.of(small.picture, radius)
+    directions = Directions.of(small.picture, radius, settings.flow)
 
     def laid(count: int, seen: Tensor) -> Strokes:
         weights = placement.attention((seen - small.picture).abs().sum(2), radius, settings.detail)

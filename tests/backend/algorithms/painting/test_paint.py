@@ -63,6 +63,40 @@ def test_strokes_keep_to_their_segments() -> None:
     assert float(leak / covered) <= 0.02
 
 
+def test_canvas_shows_neither_along_the_edges_of_segments_nor_between_hairs() -> None:
+    white = {"canvas_color": "white", "segments": Array(CLASS_MAP, _disc()), "bristles": 0.6, "impasto": 0.0}
+    made = backend.run("paint", image=_image(_picture()), **(QUICK | {"budget": 240} | white))
+    assert len(made["strokes"].values) == 240
+    black = made["strokes"].values.copy()
+    black[:, INDEX["red"] : INDEX["blue"] + 1] = 0.0
+    strokes = Array(STROKES, black, made["strokes"].attributes)
+    shown = backend.run("paint", strokes=strokes, device="cpu", bristles=0.6, impasto=0.0)["painting"].values
+    assert _encoded(Array(COLOR_IMAGE, shown)).mean() < 0.004
+
+
+def test_flow_makes_strokes_on_plain_ground_longer() -> None:
+    plain = np.full((SIDE, SIDE, 3), 0.4, np.float32)
+    lengths = []
+    for flow in (0.0, 1.0):
+        made = backend.run("paint", image=_image(plain), flow=flow, **(QUICK | {"steps": 0}))["strokes"].values
+        chords = made[:, INDEX["x2"] : INDEX["y2"] + 1] - made[:, INDEX["x0"] : INDEX["y0"] + 1]
+        lengths.append(np.linalg.norm(chords, axis=1).mean())
+    assert lengths[1] > 1.2 * lengths[0]
+
+
+def test_colours_stray_less_on_plain_ground() -> None:
+    picture = np.full((SIDE, SIDE, 3), 0.4, np.float32)
+    picture[:, SIDE // 2 :] = np.random.default_rng(0).choice([0.1, 0.9], (SIDE, SIDE // 2, 1))
+    whole = {"segments": Array(CLASS_MAP, (np.arange(SIDE) >= SIDE // 2).astype(np.uint8)[None].repeat(SIDE, 0))}
+    plain, varied = (
+        backend.run("paint", image=_image(picture), color_variation=variation, **(QUICK | whole))["strokes"].values
+        for variation in (0.0, 0.8)
+    )
+    strayed = np.abs(varied - plain)[:, INDEX["red"] : INDEX["blue"] + 1].mean(1)
+    busy = plain[:, INDEX["segment"]] == 1
+    assert strayed[busy].mean() > 1.5 * strayed[~busy].mean() > 0
+
+
 def test_found_regions_are_segments_too() -> None:
     made = backend.run("paint", image=_image(_picture()), **(QUICK | {"regions": 4}))
     found = set(made["strokes"].values[:, INDEX["segment"]].tolist())
