@@ -113,7 +113,9 @@ def _segment_settings(params: PaintParams, scene: Scene) -> dict[str, SegmentSet
 
 def _settings(params: PaintParams) -> whole_canvas.Settings:
     varies = params.opacity == "varying"
-    return whole_canvas.Settings(params.steps, params.length, params.bend, params.flow, params.detail, varies)
+    return whole_canvas.Settings(
+        params.steps, params.length, params.bend, params.flow, params.detail, varies, params.two_colors
+    )
 
 
 def _finish(params: PaintParams) -> output.Finish:

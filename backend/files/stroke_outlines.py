@@ -20,7 +20,7 @@ LEAST_PX = 0.05  # radius
 
 
 def path_data(strokes: np.ndarray, width: float, height: float, *, decimals: int = 2) -> list[str]:
-    """The d attribute of each stroke [N, 16] on a canvas of that size in pixels, x to the right and y down."""
+    """The d attribute of each stroke [N, 19] on a canvas of that size in pixels, x to the right and y down."""
     centres, ways, radii, slopes = _sampled(strokes, width, height)
     sides, smooth = _envelope(centres, ways, radii, slopes)
     write = _Writer(decimals)

@@ -18,8 +18,9 @@ from shared.classes import hex_color
 from shared.strokes import INDEX, in_painting_order
 
 AT_ONCE = 2048  # strokes
-SAME = 0.5 / 255.0  # opacities that differ by less are one
-STOPS = 5  # of the gradient along a stroke whose opacity changes
+SAME = 0.5 / 255.0  # opacities and colours that differ by less are one
+STOPS = 5  # of the gradient along a stroke whose opacity or colour changes
+CHANGING = (("t0", "t2"), ("red", "red2"), ("green", "green2"), ("blue", "blue2"))
 
 
 def write(array: Array, path: Path) -> None:
@@ -39,7 +40,8 @@ def _document(array: Array) -> Iterator[str]:
     )
     if color := array.attributes.get("canvas_color"):
         yield f'<rect id="canvas" width="{width:g}" height="{height:g}" fill="{hex_color(color).lower()}"/>\n'
-    fading = np.abs(_column(strokes, "t0") - _column(strokes, "t2")) > SAME
+    changes = [np.abs(_column(strokes, one) - _column(strokes, two)) for one, two in CHANGING]
+    fading = np.max(changes, axis=0) > SAME
     if fading.any():
         yield "<defs>\n"
         yield from _gradients(strokes, np.flatnonzero(fading), width, height)
@@ -85,9 +87,9 @@ def _gradients(strokes: np.ndarray, numbers: np.ndarray, width: float, height: f
         places = np.maximum.accumulate(np.clip(places, 0.0, 1.0), axis=1)
         t0, t2 = (np.clip(_column(some, name), 0.0, 1.0)[:, None] for name in ("t0", "t2"))
         opacities = t0 + (t2 - t0) * t
-        for number, color, ends, offsets, alphas in zip(
+        for number, colors, ends, offsets, alphas in zip(
             chosen.tolist(),
-            _colors(some),
+            zip(*(_colors(some, share) for share in t), strict=True),
             points[:, [0, -1]].tolist(),
             places.tolist(),
             opacities.tolist(),
@@ -95,7 +97,7 @@ def _gradients(strokes: np.ndarray, numbers: np.ndarray, width: float, height: f
         ):
             stops = "".join(
                 f'<stop offset="{offset:.3g}" stop-color="{color}" stop-opacity="{alpha:.3g}"/>'
-                for offset, alpha in zip(offsets, alphas, strict=True)
+                for offset, color, alpha in zip(offsets, colors, alphas, strict=True)
             )
             (x1, y1), (x2, y2) = ends
             yield (
@@ -108,8 +110,7 @@ def _column(strokes: np.ndarray, name: str) -> np.ndarray:
     return strokes[:, INDEX[name]].astype(np.float64)
 
 
-def _colors(strokes: np.ndarray) -> list[str]:
-    """#rrggbb of each; the strokes' colours are sRGB-encoded as SVG's are."""
-    return [
-        hex_color(color).lower() for color in strokes[:, [INDEX[name] for name in ("red", "green", "blue")]].tolist()
-    ]
+def _colors(strokes: np.ndarray, share: float = 0.0) -> list[str]:
+    """#rrggbb of each at a share of its way; the strokes' colours are sRGB-encoded as SVG's are."""
+    start, end = (strokes[:, [INDEX[name] for name in names]] for names in zip(*CHANGING[1:], strict=True))
+    return [hex_color(color).lower() for color in (start + np.float32(share) * (end - start)).tolist()]

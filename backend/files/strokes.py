@@ -22,9 +22,10 @@ from backend.files.whole_files import write_bytes
 from shared.arrays import MAX_SIDE, STROKES, Array, check
 from shared.errors import InvalidInput, OutOfMemory
 from shared.read_files import MIB, check_plain, parse_json, read_bytes
-from shared.strokes import COLUMNS
+from shared.strokes import COLUMNS, END_COLOR, with_end_color
 
-FORMAT = 1
+FORMAT = 2
+EARLIER = {1: COLUMNS[: -len(END_COLOR)]}  # columns of strokes of one colour
 MOST_BYTES = 4096 * MIB  # of JSON, or of what an npz unpacks to: tens of millions of strokes
 CANVAS = ("canvas_width_px", "canvas_height_px")
 COLOR = "canvas_color"  # red, green, blue, sRGB-encoded
@@ -58,8 +59,9 @@ def read(path: Path, reading: Reading) -> Array:
     try:
         check_plain(path, field=port)
         about, rows = _json(path) if path.suffix.lower() == ".json" else _npz(path)
-        _check_version(path, about, port)
-        values = _values(path, rows, port)
+        columns = _columns(path, about, port)
+        values = _values(path, rows, columns, port)
+        values = values if columns == COLUMNS else with_end_color(values)
     except FileNotFoundError as error:
         hint = "How many strokes to paint is the setting budget." if path.name.isdigit() else ""
         raise InvalidInput(f"{path} does not exist.", hint=hint, field=port) from error
@@ -88,32 +90,34 @@ def _npz(path: Path) -> tuple[dict[str, Any], Any]:
         return parse_json(archive["about"].tobytes()), archive["strokes"]
 
 
-def _check_version(path: Path, about: dict[str, Any], port: str) -> None:
+def _columns(path: Path, about: dict[str, Any], port: str) -> tuple[str, ...]:
+    """Those of the file's version, which it names. Raises InvalidInput for another version or other columns."""
     version = about.get("relievo_strokes")
-    if version == FORMAT and about.get("columns") == list(COLUMNS):
-        return
-    if version == FORMAT:
-        said = f"{path} has other columns than version {FORMAT} of the format: {str(about.get('columns'))[:60]}"
-        raise InvalidInput(f"{said}; it should have {', '.join(COLUMNS)}.", hint=_SUPPORTED, field=port)
+    known = {**EARLIER, FORMAT: COLUMNS}
+    if isinstance(version, int) and version in known:
+        if about.get("columns") == list(known[version]):
+            return known[version]
+        said = f"{path} has other columns than version {version} of the format: {str(about.get('columns'))[:60]}"
+        raise InvalidInput(f"{said}; it should have {', '.join(known[version])}.", hint=_SUPPORTED, field=port)
     raise InvalidInput(
-        f"{path} has strokes of another version: {version!r}; this version reads {FORMAT}.",
+        f"{path} has strokes of another version: {version!r}; this version reads {FORMAT} and {', '.join(map(str, EARLIER))}.",
         hint="Paint again, or update Relievo.",
         field=port,
     )
 
 
-def _values(path: Path, rows: Any, port: str) -> np.ndarray:
-    """Float32 [N, 16], every number finite. Raises InvalidInput, which names the first stroke that is wrong, and ValueError."""
+def _values(path: Path, rows: Any, columns: tuple[str, ...], port: str) -> np.ndarray:
+    """Float32 [N, columns], all finite. Raises InvalidInput, which names the first stroke that is wrong, and ValueError."""
     if isinstance(rows, list):
         for number, row in enumerate(rows):
-            if not isinstance(row, list) or len(row) != len(COLUMNS):
+            if not isinstance(row, list) or len(row) != len(columns):
                 many = f"{len(row)} numbers" if isinstance(row, list) else "no list of numbers"
                 raise InvalidInput(
-                    f"{path}: stroke {number} has {many}; a stroke has {len(COLUMNS)}.", hint=_SUPPORTED, field=port
+                    f"{path}: stroke {number} has {many}; a stroke has {len(columns)}.", hint=_SUPPORTED, field=port
                 )
-    elif rows.ndim != 2 or rows.shape[1] != len(COLUMNS):
+    elif rows.ndim != 2 or rows.shape[1] != len(columns):
         shape = " x ".join(map(str, rows.shape))
-        raise InvalidInput(f"{path} holds {shape} numbers; a stroke has {len(COLUMNS)}.", hint=_SUPPORTED, field=port)
+        raise InvalidInput(f"{path} holds {shape} numbers; a stroke has {len(columns)}.", hint=_SUPPORTED, field=port)
     if not len(rows):
         raise InvalidInput(f"{path} has no strokes.", hint="Paint with at least one stroke.", field=port)
     with np.errstate(over="ignore"):
@@ -123,7 +127,7 @@ def _values(path: Path, rows: Any, port: str) -> np.ndarray:
         row, column = wrong[0]
         more = f"; so do {len(wrong) - 1} others" if len(wrong) > 1 else ""
         raise InvalidInput(
-            f"{path}: stroke {row} has {values[row, column]:g} for {COLUMNS[column]}{more}. Every number of a stroke is finite.",
+            f"{path}: stroke {row} has {values[row, column]:g} for {columns[column]}{more}. Every number of a stroke is finite.",
             hint="Correct it in the file, or leave the stroke out.",
             field=port,
         )

@@ -35,7 +35,7 @@ class StrokeStatistics:
 
 
 def measure(values: np.ndarray, canvas: tuple[float, float]) -> StrokeStatistics:
-    """Of strokes [N, 16] on a canvas of that width and height in pixels."""
+    """Of strokes [N, 19] on a canvas of that width and height in pixels."""
     strokes = in_painting_order(values).astype(np.float64)
     points = _points(strokes, canvas)
     steps = np.linalg.norm(np.diff(points, axis=1), axis=2)

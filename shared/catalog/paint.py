@@ -88,6 +88,12 @@ class PaintParams:
         help="Whether paint covers what lies below it, or thins along the stroke where that comes closer to the picture",
         labels={"opaque": "Opaque", "varying": "Varying"},
     )
+    two_colors: bool = param(
+        False,
+        label="Two Colors",
+        group=_BRUSH,
+        help="Strokes have a color at each end, which are mixed along them; the painting comes closer to the picture",
+    )
     bristles: float = param(
         0.25,
         label="Bristles",

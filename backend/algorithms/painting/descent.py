@@ -14,6 +14,7 @@ from backend.ops.adam import Adam
 from backend.ops.strokes.codec import Strokes
 from backend.ops.strokes.color_fit import color_fit
 from backend.ops.strokes.compositing import composite
+from backend.ops.strokes.end_colors import composite_along, end_color_fit
 
 ABSOLUTE = 0.02  # weight of the absolute error beside half the squared one
 EDGES = 0.25  # weight of the squared error of differences between neighbours
@@ -106,8 +107,17 @@ def settled(strokes: Strokes, picture: Tensor, base: Tensor) -> Tensor:
     return color_fit(strokes.geometry, strokes.opacity, start, base, picture, steps=SETTLING, keep=HELD_PX)
 
 
+def settled_ends(strokes: Strokes, picture: Tensor, base: Tensor) -> Strokes:
+    """The strokes with a colour at each end, both as in settled()."""
+    color = settled(strokes, picture, base)
+    color, end_color = end_color_fit(strokes.geometry, strokes.opacity, color, base, picture, keep=HELD_PX)
+    return replace(strokes, color=color, end_color=end_color)
+
+
 def painted(strokes: Strokes, base: Tensor) -> Tensor:
     """The strokes on their base [H, W, 3]."""
+    if strokes.end_color is not None:
+        return composite_along(strokes.geometry, strokes.opacity, strokes.color, strokes.end_color, base)
     with torch.no_grad():
         return composite(strokes.geometry, strokes.opacity, strokes.color, base)
 

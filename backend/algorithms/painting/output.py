@@ -69,7 +69,7 @@ def plain_color(canvas: Tensor) -> dict[str, list[float]]:
 
 
 def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> tuple[Tensor, Tensor]:
-    """Saved strokes [N, 16] on a canvas, at the finish's scale: encoded [H, W, 3], and the thickness of the paint [H, W]."""
+    """Saved strokes [N, 19] on a canvas, at the finish's scale: encoded [H, W, 3], and the thickness of the paint [H, W]."""
     size = tuple(max(1, round(side * finish.scale)) for side in canvas.shape[:2])
     ground = resize(canvas.movedim(2, 0), size).movedim(0, 2).clamp(0, 1).contiguous()
     strokes = from_columns(columns, (size[0], size[1]))
@@ -77,7 +77,9 @@ def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> tuple[Tensor, Tens
         finish.brush.bristles
     ):  # between the hairs of the lowest strokes a thin coat of their paint is seen, and no canvas
         ground = painted(chosen(strokes, strokes.layer == strokes.layer.min()), ground)
-    return paint_with_brush(strokes.geometry, strokes.opacity, strokes.color, ground, finish.brush)
+    return paint_with_brush(
+        strokes.geometry, strokes.opacity, strokes.color, ground, finish.brush, end_color=strokes.end_color
+    )
 
 
 def _relief(thickness: np.ndarray, impasto: float) -> dict[str, Array]:
@@ -111,19 +113,22 @@ def varied(strokes: Strokes, picture: Tensor, variation: float, generator: torch
     """
     if not variation:
         return strokes
-    color = strokes.color
-    grey = (0.299 * color[:, 0] + 0.587 * color[:, 1] + 0.114 * color[:, 2])[:, None]
     middle = points_on(strokes.geometry, 3)[0][:, 1]
     shape = (picture.shape[0], picture.shape[1])
     pixel = tuple(middle[:, axis].long().clamp(0, shape[axis] - 1) for axis in (0, 1))
     rows, columns = (max(2, round(DRIFTS * side / max(shape))) for side in shape)
-    drift = torch.randn(3, rows, columns, generator=generator).to(color)
+    drift = torch.randn(3, rows, columns, generator=generator).to(strokes.color)
     drift = resize(drift, shape).movedim(0, 2)[pixel]
-    stray = torch.randn(color.shape, generator=generator).to(color)
+    stray = torch.randn(strokes.color.shape, generator=generator).to(drift)
     stray = TOGETHER * drift + (1 - TOGETHER**2) ** 0.5 * stray
     stray = stray * (PLAIN + (1 - PLAIN) * _activity(picture)[pixel])[:, None]
-    color = grey + (color - grey) * (1 + STRONGER * variation) + STRAY * variation * stray
-    return replace(strokes, color=color.clamp(0, 1))
+    ends = None if strokes.end_color is None else _strayed(strokes.end_color, stray, variation)
+    return replace(strokes, color=_strayed(strokes.color, stray, variation), end_color=ends)
+
+
+def _strayed(color: Tensor, stray: Tensor, variation: float) -> Tensor:
+    grey = (0.299 * color[:, 0] + 0.587 * color[:, 1] + 0.114 * color[:, 2])[:, None]
+    return (grey + (color - grey) * (1 + STRONGER * variation) + STRAY * variation * stray).clamp(0, 1)
 
 
 def _activity(picture: Tensor) -> Tensor:

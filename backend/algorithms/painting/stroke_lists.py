@@ -22,20 +22,26 @@ def scaled(strokes: Strokes, factor: float) -> Strokes:
 
 def chosen(strokes: Strokes, which: Tensor) -> Strokes:
     """Some of the strokes, by their numbers or by True."""
-    return Strokes(*(getattr(strokes, field.name)[which] for field in fields(Strokes)))
+    return Strokes(**{name: values[which] for name, values in _held(strokes).items()})
 
 
 def joined(parts: list[Strokes]) -> Strokes:
-    """Those of the first part, then those of the second, and so on."""
-    return Strokes(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Strokes)))
+    """Those of the first part, then those of the second, and so on; all have end colours, or none."""
+    return Strokes(**{name: torch.cat([getattr(part, name) for part in parts]) for name in _held(parts[0])})
 
 
 def exchanged(strokes: Strokes, which: Tensor, new: Strokes) -> Strokes:
     """The strokes with those of the numbers `which` [M] exchanged for `new` [M]; they keep their places in the painting order."""
-    values = {field.name: getattr(strokes, field.name).clone() for field in fields(Strokes)}
+    values = {name: held.clone() for name, held in _held(strokes).items()}
     for name, held in values.items():
         held[which] = getattr(new, name)
     return Strokes(**values)
+
+
+def _held(strokes: Strokes) -> dict[str, Tensor]:
+    """Its tensors by name."""
+    values = {field.name: getattr(strokes, field.name) for field in fields(Strokes)}
+    return {name: held for name, held in values.items() if held is not None}
 
 
 def points_on(geometry: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ def counts(strokes: int, frames: int) -> np.ndarray:
 
 
 def frames(values: np.ndarray, canvas: np.ndarray, count: int, *, bristles: float = 0.0) -> Iterator[np.ndarray]:
-    """`count` pictures, uint8 [H, W, 3] in sRGB, of strokes [N, 16] on a canvas [H, W, 3], sRGB-encoded 0..1, which may be of
+    """`count` pictures, uint8 [H, W, 3] in sRGB, of strokes [N, 19] on a canvas [H, W, 3], sRGB-encoded 0..1, which may be of
     another size than they were painted at. bristles: how strongly hairs show, 0 to 1; they lie elsewhere than in the painting."""
     strokes = from_columns(
         torch.from_numpy(np.ascontiguousarray(values, np.float32)), (canvas.shape[0], canvas.shape[1])
@@ -35,7 +35,8 @@ def frames(values: np.ndarray, canvas: np.ndarray, count: int, *, bristles: floa
     for end in counts(len(values), count):
         if end > done:
             new = slice(done, end)
-            made = brush(bristles, seed=done)
-            image = paint_with_brush(strokes.geometry[new], strokes.opacity[new], strokes.color[new], image, made)[0]
+            ends = None if strokes.end_color is None else strokes.end_color[new]
+            some = strokes.geometry[new], strokes.opacity[new], strokes.color[new]
+            image = paint_with_brush(*some, image, brush(bristles, seed=done), end_color=ends)[0]
             done = end
         yield (image.clamp(0.0, 1.0) * 255.0).round().byte().numpy()

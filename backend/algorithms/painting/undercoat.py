@@ -22,10 +22,10 @@ from backend.ops.strokes.compositing import composite
 from backend.ops.strokes.removal import removal_cost
 
 ROUNDS = 4
-MOST = 0.3  # of a group's strokes
-SHOWS = 0.12  # of the canvas at a pixel, from which on it is a gap
+MOST = 0.25  # of a group's strokes
+SHOWS = 0.2  # of the canvas at a pixel, from which on it is a gap
 STROKE_PX = 24.0  # of gaps that a stroke is taken for
-BLEED_PX = 1.2
+BLEED_PX = 0.6
 THINNEST_PX, WIDER = 1.2, 1.5  # radius of a stroke: so many times half the gap's width
 LENGTH = 12.0  # in widths of the brush
 

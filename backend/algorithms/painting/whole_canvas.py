@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from backend.algorithms.painting import descent, laying, placement
-from backend.algorithms.painting.descent import Goal, descend, fitted, painted, settled
+from backend.algorithms.painting.descent import Goal, descend, fitted, painted, settled, settled_ends
 from backend.algorithms.painting.directions import Directions
 from backend.algorithms.painting.groups import Group
 from backend.algorithms.painting.leaks import cut_back
@@ -40,6 +40,7 @@ class Settings:
     flow: float
     detail: float
     varies_opacity: bool = False
+    two_colors: bool = False
 
 
 Progress = Callable[[float, str, Callable[[], Tensor]], bool]  # share, stage and the painting; whether to go on
@@ -89,6 +90,8 @@ def paint(
     strokes = descend(strokes, goal, steps, work.observer(None, progress), rates=(0.3, 0.03)) if steps else strokes
     strokes = cut_back(strokes, scene.segments)
     strokes = undercoated(strokes, laid.manner, scene, generator)
+    if settings.two_colors:
+        return settled_ends(strokes, scene.picture, scene.canvas)
     return replace(strokes, color=settled(strokes, scene.picture, scene.canvas))
 
 

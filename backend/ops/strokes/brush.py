@@ -43,24 +43,28 @@ def paint_with_brush(
     canvas: Tensor,  # [H, W, 3]
     brush: Brush,
     *,
+    end_color: Tensor | None = None,  # [N, 3]
     segments: Segments | None = None,
     clip: bool = False,
     impl: Impl = "auto",
 ) -> tuple[Tensor, Tensor]:
-    """The painting [H, W, 3], and the thickness of its paint [H, W].
+    """The painting [H, W, 3], and the thickness of its paint [H, W]. end_color: colours of the ends where those of the starts,
+    `color`, are others; it is mixed along the stroke.
 
     Thickness is 0 where no stroke is and about 1 on the ridges of a brush whose radius is FULL_SHARE of the canvas's longer side,
     more where paint lies on paint; smaller brushes carry less.
     """
     check_strokes(geometry, opacity, color, canvas, segments, clip)
+    ends = color if end_color is None else end_color
+    check_strokes(geometry, opacity, ends, canvas, segments, clip)
     labels, of_stroke = (None, None) if segments is None else (segments.labels, segments.of_stroke)
     with torch.no_grad():
         scene = Scene(geometry, opacity, color, canvas.detach(), labels, of_stroke, clip, 1.0)
         if geometry.dtype != torch.float32 or choose(impl, geometry.device) != "cpu":
-            return brush_plain.paint(scene, brush.bristles, brush.dryness, brush.seed)
+            return brush_plain.paint(scene, ends, brush.bristles, brush.dryness, brush.seed)
         from backend.ops.strokes import brush_cpu
 
         seeds = brush_plain.seeds(len(geometry), brush.seed, geometry.device).numpy().astype(np.uint32)
         image, height = as_array(canvas).copy(), np.zeros(canvas.shape[:2], np.float32)
-        brush_cpu.paint(kernel_arrays(scene), seeds, image, height, brush.bristles, brush.dryness)
+        brush_cpu.paint(kernel_arrays(scene), as_array(ends), seeds, image, height, brush.bristles, brush.dryness)
         return torch.from_numpy(image), torch.from_numpy(height)

@@ -33,17 +33,18 @@ _RIM, _RIM_AT, _RIM_WIDTH, _STOP, _STOP_AT, _STOP_WIDTH, _BODY, _THINNING, _FULL
 )
 
 
-def paint(strokes, seeds, image, height, bristles, dryness):
-    """Paint on image [H, W, 3] and height [H, W] in place. strokes: kernel_arrays of the compositor; seeds uint32 [N]."""
+def paint(strokes, ends, seeds, image, height, bristles, dryness):
+    """Paint on image [H, W, 3] and height [H, W] in place. strokes: kernel_arrays of the compositor, with the starts' colours;
+    ends [N, 3]; seeds uint32 [N]."""
     tiles, first, pair, stroke, _ = sort_strokes(strokes[3], image.shape[0], image.shape[1])
     manner = np.float32(bristles), np.float32(dryness), np.float32(max(image.shape[:2]))
-    run_in_threads(_paint_tiles, len(tiles), tiles, first, pair, stroke, *strokes, seeds, image, height, manner)
+    run_in_threads(_paint_tiles, len(tiles), tiles, first, pair, stroke, *strokes, ends, seeds, image, height, manner)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _paint_tiles(
-    begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, seeds, image,
-    height, manner,
+    begin, end, tiles, first, pair, stroke, geometry, opacity, color, boxes, labels, segments, clip, softness, ends, seeds,
+    image, height, manner,
 ):  # fmt: skip
     planes, label = np.empty(3 * _PIXELS, np.float32), np.empty(_PIXELS if labels.size else 0, np.float32)
     alphas, places = np.empty(_PIXELS, np.float32), np.empty(_PIXELS, np.float32)
@@ -62,7 +63,7 @@ def _paint_tiles(
                 clip, True, alphas, places, blocks,
             )  # fmt: skip
             s = shape_of(geometry[n], opacity[n], np.float32(top), np.float32(left))
-            _paint_stroke(s, seeds[n], color[n], manner, alphas, places, blocks, planes, heights)
+            _paint_stroke(s, seeds[n], color[n], ends[n], manner, alphas, places, blocks, planes, heights)
         save_tile(planes, top, left, image)
         for y in range(min(TILE, height.shape[0] - top)):
             for x in range(min(TILE, height.shape[1] - left)):
@@ -70,7 +71,7 @@ def _paint_tiles(
 
 
 @njit(cache=True, error_model="numpy")
-def _paint_stroke(s, seed, color, manner, alphas, places, blocks, planes, heights):
+def _paint_stroke(s, seed, color, end, manner, alphas, places, blocks, planes, heights):
     """One stroke on a tile."""
     py, px, ay, ax, cy, cx, r, taper, _, _ = s
     length, width = arc(s, _ONE), max(max(r, r + taper), np.float32(0.1))
@@ -94,7 +95,8 @@ def _paint_stroke(s, seed, color, manner, alphas, places, blocks, planes, height
             share *= opaque
             for channel in range(3):
                 place = channel * _PIXELS + at
-                tinted = min(max(color[channel] * light, _ZERO), _ONE)
+                mixed = color[channel] + (end[channel] - color[channel]) * t
+                tinted = min(max(mixed * light, _ZERO), _ONE)
                 planes[place] = planes[place] * (_ONE - share) + share * tinted
             heights[at] += share * (thick - pressed * heights[at])
 

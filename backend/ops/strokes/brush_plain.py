@@ -18,14 +18,15 @@ def seeds(count: int, seed: int, device: torch.device) -> Tensor:
     return mix32((mix32(place) + seed) & 0xFFFF_FFFF)
 
 
-def paint(scene: Scene, bristles: float, dryness: float, seed: int) -> tuple[Tensor, Tensor]:
-    """The painting [H, W, 3] and the paint's thickness [H, W]."""
+def paint(scene: Scene, ends: Tensor, bristles: float, dryness: float, seed: int) -> tuple[Tensor, Tensor]:
+    """The painting [H, W, 3] and the paint's thickness [H, W]. ends: colours [N, 3] of the strokes' ends."""
     image = scene.canvas.clone(memory_format=torch.contiguous_format)
     height = image.new_zeros(image.shape[:2])
     own = seeds(len(scene.geometry), seed, scene.geometry.device)
     for batch in scene.batches():
-        shares, light, thick, pressed = _marks(batch, own[batch.stroke], bristles, dryness)
-        color = scene.color[batch.stroke][:, None] * light[..., None]
+        shares, t, light, thick, pressed = _marks(batch, own[batch.stroke], bristles, dryness)
+        color = torch.lerp(scene.color[batch.stroke][:, None], ends[batch.stroke][:, None], t[..., None])
+        color = color * light[..., None]
         tiles, heights = batch.gather(scene.canvas), batch.gather(height)
         for step in range(batch.steps):
             at = batch.at(step)
@@ -37,8 +38,10 @@ def paint(scene: Scene, bristles: float, dryness: float, seed: int) -> tuple[Ten
     return image, height
 
 
-def _marks(batch: Batch, seed: Tensor, bristles: float, dryness: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Alpha, lightness, thickness and pressure [P, PIXELS] of the pairs."""
+def _marks(
+    batch: Batch, seed: Tensor, bristles: float, dryness: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Alpha, t*, lightness, thickness and pressure [P, PIXELS] of the pairs."""
     geometry, opacity = batch.shapes()
     shares = batch.alphas(geometry, opacity)
     outside = batch.outside()
@@ -58,7 +61,7 @@ def _marks(batch: Batch, seed: Tensor, bristles: float, dryness: float) -> tuple
     opaque, light, thick, pressed = mark(
         along, across, out, radius, length, width, side, seed[:, None], bristles, dryness
     )
-    return shares * opaque, light, thick, pressed
+    return shares * opaque, t, light, thick, pressed
 
 
 def arc(geometry: Tensor, t: Tensor) -> Tensor:

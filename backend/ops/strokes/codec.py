@@ -15,6 +15,7 @@ from torch import Tensor
 from shared.strokes import COLUMNS, INDEX
 
 NUDGE_PX = 1 / 256
+END = slice(INDEX["red2"], INDEX["blue2"] + 1)
 PATCH_PX = 128  # the canvas of de Guevara et al. 2023
 PATCH_RADIUS_PX = (0.5, 32.0)  # their brush has the radius 0.5 + 32 r px there
 
@@ -28,18 +29,22 @@ class Strokes:
     color: Tensor  # [N, 3] sRGB-encoded 0..1
     layer: Tensor  # [N] int32, 0 is painted first
     segment: Tensor  # [N] int32, -1: none
+    end_color: Tensor | None = (
+        None  # [N, 3] as color, which is then that of the start; None where every stroke has one colour
+    )
 
     def __len__(self) -> int:
         return len(self.geometry)
 
 
 def to_columns(strokes: Strokes, size: tuple[int, int]) -> Tensor:
-    """float32 [N, 16] of strokes on a canvas (H, W) px; their order becomes the column `order`."""
+    """float32 [N, 19] of strokes on a canvas (H, W) px; their order becomes the column `order`."""
     values = torch.zeros(len(strokes), len(COLUMNS), device=strokes.geometry.device)
     values[:, :6] = _relative(strokes.geometry[:, :6], size)
     values[:, 6:8] = strokes.geometry[:, 6:] / max(size)
     values[:, 8:10] = strokes.opacity
     values[:, 10:13] = strokes.color
+    values[:, END] = strokes.color if strokes.end_color is None else strokes.end_color
     values[:, INDEX["layer"]] = strokes.layer.to(values)
     values[:, INDEX["segment"]] = strokes.segment.to(values)
     values[:, INDEX["order"]] = torch.arange(len(strokes), device=values.device).to(values)
@@ -47,18 +52,20 @@ def to_columns(strokes: Strokes, size: tuple[int, int]) -> Tensor:
 
 
 def from_columns(values: Tensor, size: tuple[int, int]) -> Strokes:
-    """The strokes of [N, 16] on a canvas (H, W) px, sorted by layer and in it by order; another size than they were painted at
+    """The strokes of [N, 19] on a canvas (H, W) px, sorted by layer and in it by order; another size than they were painted at
     scales them."""
     order = torch.argsort(values[:, INDEX["order"]], stable=True)
     values = values[order[torch.argsort(values[order, INDEX["layer"]], stable=True)]]
     geometry = torch.cat((_absolute(values[:, :6], size), values[:, 6:8] * max(size)), 1)
     whole = values.round().int()
+    color, end_color = values[:, 10:13].clone(), values[:, END].clone()
     return Strokes(
         geometry,
         values[:, 8:10].clone(),
-        values[:, 10:13].clone(),
+        color,
         whole[:, INDEX["layer"]],
         whole[:, INDEX["segment"]],
+        None if torch.equal(color, end_color) else end_color,
     )
 
 

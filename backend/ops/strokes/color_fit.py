@@ -51,14 +51,14 @@ def color_fit(
         scene = plain.Scene(geometry.detach(), opacity.detach(), start, canvas, labels, of_stroke, clip, softness)
         if geometry.dtype == torch.float32 and choose(impl, geometry.device) == "cpu":
             twin = _Twin(scene, weight)
-            moved = _solve(twin.gather, start, canvas, target, steps, keep)
+            moved = solve(twin.gather, start, canvas, target, steps, keep)
             twin.close()
         else:
-            moved = _solve(_plain_gather(scene, segments, weight), start, canvas, target, steps, keep)
+            moved = solve(_plain_gather(scene, segments, weight), start, canvas, target, steps, keep)
         return (start + moved).clamp(0.0, 1.0)
 
 
-def _solve(gather: Gather, start: Tensor, canvas: Tensor, target: Tensor, steps: int, keep: float) -> Tensor:
+def solve(gather: Gather, start: Tensor, canvas: Tensor, target: Tensor, steps: int, keep: float) -> Tensor:
     """How the colours [N, 3] move from `start`; each channel is a problem of its own."""
     nothing = torch.zeros_like(canvas)
     rest = -gather(start, canvas, target)

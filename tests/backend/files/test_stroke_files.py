@@ -39,6 +39,7 @@ def strokes(count: int, seed: int = 3) -> np.ndarray:
     values[:, INDEX["layer"]] = np.sort(rng.integers(0, 3, count))
     values[:, INDEX["segment"]] = rng.integers(-1, 3, count)
     values[:, INDEX["order"]] = np.arange(count)
+    values[:, INDEX["red2"] :] = values[:, 10:13]
     return values
 
 
@@ -86,6 +87,7 @@ def test_most_outlines_are_one_smooth_path() -> None:
 
 def test_the_drawing_has_every_stroke_in_painting_order(tmp_path: Path) -> None:
     values = strokes(40)
+    values[::2, INDEX["red2"] :] = values[::2, 10:13][:, ::-1]
     shuffled = np.random.default_rng(1).permutation(values)
     kinds.write(Array(STROKES, shuffled, CANVAS), tmp_path / "strokes.svg", kinds.Writing(format="svg"))
     root = ElementTree.parse(tmp_path / "strokes.svg").getroot()
@@ -103,8 +105,9 @@ def test_the_drawing_has_every_stroke_in_painting_order(tmp_path: Path) -> None:
         stops = fades[name[1]].findall(f"{SVG}stop")
         ends = [float(stops[at].get("stop-opacity", "")) for at in (0, -1)]
         np.testing.assert_allclose(ends, row[8:10], atol=0.006)
-        rgb = [int(stops[0].get("stop-color", "")[at : at + 2], 16) for at in (1, 3, 5)]
-        np.testing.assert_allclose(rgb, 255 * row[10:13], atol=0.51)
+        for stop, color in ((stops[0], row[10:13]), (stops[-1], row[INDEX["red2"] :])):
+            rgb = [int(stop.get("stop-color", "")[at : at + 2], 16) for at in (1, 3, 5)]
+            np.testing.assert_allclose(rgb, 255 * color, atol=0.51)
 
 
 def test_a_stroke_of_one_opacity_needs_no_gradient(tmp_path: Path) -> None:
@@ -167,13 +170,13 @@ def test_bytes_that_changed_within_an_npz_are_noticed(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda it: it.update(relievo_strokes=2), "another version: 2; this version reads 1"),
+        (lambda it: it.update(relievo_strokes=3), "another version: 3; this version reads 2 and 1"),
         (lambda it: it.pop("relievo_strokes"), "another version: None"),
-        (lambda it: it.update(columns=it["columns"][::-1]), "other columns than version 1"),
+        (lambda it: it.update(columns=it["columns"][::-1]), "other columns than version 2"),
         (lambda it: it.pop("strokes"), "it has no 'strokes'"),
         (lambda it: it.update(strokes=[]), "has no strokes"),
         (lambda it: it.update(strokes=5), "cut short or damaged"),
-        (lambda it: it["strokes"][4].pop(), "stroke 4 has 15 numbers; a stroke has 16"),
+        (lambda it: it["strokes"][4].pop(), "stroke 4 has 18 numbers; a stroke has 19"),
         (lambda it: it["strokes"].__setitem__(2, "red"), "stroke 2 has no list of numbers"),
         (lambda it: it["strokes"][3].__setitem__(6, float("nan")), "stroke 3 has nan for r0"),
         (lambda it: it["strokes"][3].__setitem__(6, None), "stroke 3 has nan for r0"),
@@ -193,6 +196,18 @@ def test_what_is_wrong_in_a_file_is_said(change: Callable[[dict[str, Any]], Any]
     assert sentence in refusal(saved / "strokes.json")
 
 
+@pytest.mark.parametrize("name", ["strokes.json", "strokes.npz"])
+def test_files_of_strokes_of_one_colour_are_still_read(name: str, saved: Path) -> None:
+    about = {"relievo_strokes": 1, "columns": list(COLUMNS[:16]), **CANVAS}
+    rows = strokes(9)[:, :16]
+    if name.endswith("json"):
+        (saved / name).write_text(json.dumps({**about, "strokes": rows.astype(float).tolist()}))
+    else:
+        np.savez(saved / name, strokes=rows, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+    port = Port(name="strokes", kind=STROKES, label="Strokes", help="")
+    np.testing.assert_array_equal(kinds.read(saved / name, kinds.Reading(port=port)).values, strokes(9))
+
+
 def test_a_list_is_not_a_strokes_file(saved: Path) -> None:
     (saved / "strokes.json").write_text("[1, 2]")
     assert "not a strokes file" in refusal(saved / "strokes.json")
@@ -201,10 +216,10 @@ def test_a_list_is_not_a_strokes_file(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        (np.zeros((4, 13), np.float32), "holds 4 x 13 numbers; a stroke has 16"),
+        (np.zeros((4, 13), np.float32), "holds 4 x 13 numbers; a stroke has 19"),
         (np.zeros(16, np.float32), "holds 16 numbers"),
-        (np.full((4, 16), np.inf), "stroke 0 has inf for x0; so do 63 others"),
-        (np.array([[None] * 16], object), "cut short or damaged"),
+        (np.full((4, 19), np.inf), "stroke 0 has inf for x0; so do 75 others"),
+        (np.array([[None] * 19], object), "cut short or damaged"),
     ],
 )
 def test_arrays_that_are_no_strokes_are_refused(rows: np.ndarray, sentence: str, saved: Path) -> None:

@@ -68,10 +68,24 @@ def test_canvas_shows_neither_along_the_edges_of_segments_nor_between_hairs() ->
     made = backend.run("paint", image=_image(_picture()), **(QUICK | {"budget": 240} | white))
     assert len(made["strokes"].values) == 240
     black = made["strokes"].values.copy()
-    black[:, INDEX["red"] : INDEX["blue"] + 1] = 0.0
+    black[:, INDEX["red"] : INDEX["blue"] + 1] = black[:, INDEX["red2"] :] = 0.0
     strokes = Array(STROKES, black, made["strokes"].attributes)
     shown = backend.run("paint", strokes=strokes, device="cpu", bristles=0.6, impasto=0.0)["painting"].values
     assert _encoded(Array(COLOR_IMAGE, shown)).mean() < 0.004
+
+
+def test_two_colours_come_closer_and_are_painted_again_as_they_are() -> None:
+    errors, made = [], None
+    for two in (False, True):
+        made = backend.run("paint", image=_image(_picture()), two_colors=two, **QUICK)
+        errors.append(np.square(_encoded(made["painting"]) - _picture()).mean())
+        start, end = (made["strokes"].values[:, INDEX[one] : INDEX[one] + 3] for one in ("red", "red2"))
+        assert bool((start != end).any()) == two
+    assert errors[1] < 0.85 * errors[0]
+    assert made is not None
+    again = backend.run("paint", strokes=made["strokes"], device="cpu", scale=4.0, bristles=0.0)
+    small = _encoded(again["painting"]).reshape(SIDE, 4, SIDE, 4, 3).mean((1, 3))
+    assert np.abs(small - _encoded(made["painting"])).mean() <= 2 / 255
 
 
 def test_flow_makes_strokes_on_plain_ground_longer() -> None:
@@ -185,7 +199,7 @@ def test_saved_strokes_that_are_broken_or_come_with_more_are_refused() -> None:
     broken = saved.values.copy()
     broken[3, 2] = np.nan
     error = _refused(strokes=Array(STROKES, broken, saved.attributes))
-    assert "1 of 128" in str(error)
+    assert "1 of 152" in str(error)
     assert not error.hint, "there is no gap to fill in a list of strokes"
     with pytest.raises(InvalidParameter, match="budget is 0; it must be at least 1"):
         backend.run("paint", image=_image(_picture()), budget=0)

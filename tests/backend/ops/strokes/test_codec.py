@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from backend.ops.strokes import codec
@@ -21,7 +23,7 @@ def strokes(geometry: list[list[float]]) -> Strokes:
 
 def test_the_thirteen_numbers_stand_in_their_order() -> None:
     assert GEOMETRY == ("x0", "y0", "x1", "y1", "x2", "y2", "r0", "r2", "t0", "t2", "red", "green", "blue")
-    assert COLUMNS[13:] == ("layer", "segment", "order")
+    assert COLUMNS[13:] == ("layer", "segment", "order", "red2", "green2", "blue2")
     some = strokes([[6.0, 20.0, 33.0, 35.0, 36.0, 70.0, 2.0, 5.0]])
     row = codec.to_columns(some, SIZE)[0]
     wanted = [
@@ -39,12 +41,13 @@ def test_the_thirteen_numbers_stand_in_their_order() -> None:
         0,
         -1,
         0,
+        *some.color[0].tolist(),
     ]
     assert torch.allclose(row, torch.tensor(wanted), atol=1e-6)
 
 
 def test_x_is_the_row_and_y_the_column() -> None:
-    values = torch.zeros(1, 16)
+    values = torch.zeros(1, len(COLUMNS))
     for name, value in {"x0": 0.5, "x2": 0.5, "y0": 0.1, "y2": 0.9, "r0": 0.03, "r2": 0.03, "t0": 1, "t2": 1}.items():
         values[0, INDEX[name]] = value
     flat = codec.from_columns(values, SIZE)
@@ -54,7 +57,7 @@ def test_x_is_the_row_and_y_the_column() -> None:
 
 
 def test_the_control_point_is_relative_to_the_ends() -> None:
-    values = torch.zeros(1, 16)
+    values = torch.zeros(1, len(COLUMNS))
     values[0, :6] = torch.tensor([0.2, 0.1, 0.25, 0.75, 0.6, 0.5])
     geometry = codec.from_columns(values, SIZE).geometry[0]
     assert torch.allclose(geometry[:6], torch.tensor([12.0, 10.0, 18.0, 40.0, 36.0, 50.0]))
@@ -73,6 +76,16 @@ def test_what_goes_out_comes_back_even_where_both_ends_share_a_row_or_column() -
     assert (again.geometry[:, 2:4] - some.geometry[:, 2:4]).abs().max() < 1e-4
     for name in ("opacity", "color", "layer", "segment"):
         assert torch.equal(getattr(again, name), getattr(some, name)), name
+
+
+def test_a_colour_at_each_end_goes_out_and_comes_back_and_one_colour_stays_one() -> None:
+    some = strokes([[10.0, 20.0, 40.0, 50.0, 10.0, 80.0, 2.0, 5.0]] * 4)
+    assert codec.from_columns(codec.to_columns(some, SIZE), SIZE).end_color is None
+    some = replace(some, end_color=some.color.flip(0))
+    again = codec.from_columns(codec.to_columns(some, SIZE), SIZE)
+    assert again.end_color is not None
+    assert torch.equal(again.end_color, some.color.flip(0))
+    assert torch.equal(again.color, some.color)
 
 
 def test_strokes_come_back_in_painting_order_and_at_another_size() -> None:

@@ -41,6 +41,7 @@ def run(params: ToyPaintingParams, inputs: Mapping[str, Any], job: JobContext) -
             **dict.fromkeys(("r0", "r2"), 0.5 / count),
             **dict.fromkeys(("t0", "t2"), 1.0),
             **dict(zip(("red", "green", "blue"), color ** (1 / 2.2), strict=True)),
+            **dict(zip(("red2", "green2", "blue2"), color ** (1 / 2.2), strict=True)),
             "layer": 0.0,
             "segment": float(segments[rows, columns][-1, -1]),
             "order": float(number),
