@@ -67,8 +67,7 @@ def end_color_fit(
 
 
 def _scene(geometry: Tensor, opacity: Tensor, color: Tensor, canvas: Tensor) -> Scene:
-    strokes = (values.detach() for values in (geometry, opacity, color, canvas))
-    return Scene(*strokes, None, None, False, 1.0)
+    return Scene(geometry.detach(), opacity.detach(), color.detach(), canvas.detach(), None, None, False, 1.0)
 
 
 class _Twin:
