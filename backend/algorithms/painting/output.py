@@ -73,9 +73,8 @@ def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> tuple[Tensor, Tens
     size = tuple(max(1, round(side * finish.scale)) for side in canvas.shape[:2])
     ground = resize(canvas.movedim(2, 0), size).movedim(0, 2).clamp(0, 1).contiguous()
     strokes = from_columns(columns, (size[0], size[1]))
-    if (
-        finish.brush.bristles
-    ):  # between the hairs of the lowest strokes a thin coat of their paint is seen, and no canvas
+    # between the hairs of the lowest strokes a thin coat of their paint is seen, and no canvas
+    if finish.brush.bristles:
         ground = painted(chosen(strokes, strokes.layer == strokes.layer.min()), ground)
     return paint_with_brush(
         strokes.geometry, strokes.opacity, strokes.color, ground, finish.brush, end_color=strokes.end_color
