@@ -1,10 +1,10 @@
 """Claim: a texture from a sample is nearer to it than image quilting's, tiles without a seam, and is made much faster than GPDM's.
 
-Four parts. `quality`: ten samples at 256 x 256 beside image quilting (benchmarks/peers/quilting.py): distances, seams, copies,
-repetition. `gpdm`: 128 x 128 colours to the held-out distance that GPDM as published ends at (benchmarks/peers/gpdm.py), by time.
-`speed`: 512 x 512 colours, and a tiling set of seven channels at 2048 x 2048 with its peak memory. `generator`, only where it is
-asked for, since it trains for hours: benchmarks/texture_generator.py. --sheet draws all samples
-beside both results. Needs the textures beside the repository (../shared/data) or --data.
+`quality`: ten samples at 256 x 256 beside image quilting (benchmarks/texture_quality.py).
+`gpdm`: 128 x 128 colours to the held-out distance that GPDM as published ends at (benchmarks/peers/gpdm.py), by time. `speed`:
+512 x 512 colours, and a tiling set of seven channels at 2048 x 2048 with its peak memory. `generator`, which trains for hours:
+benchmarks/texture_generator.py. The generator runs only where it is asked for. --sheet draws all samples beside both
+results. Needs the textures beside the repository (../shared/data) or --data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks import texture_generator
+from benchmarks import texture_generator, texture_quality
 from benchmarks.machine import describe_machine, print_machine, save_result
 from shared.srgb import linear_to_srgb, srgb_to_linear
 
@@ -39,10 +39,7 @@ SAMPLES: Mapping[str, tuple[str, tuple[int, int, int, int] | None]] = {
     "pavement": ("misc/skimage_brick.png", None),
     "straw": ("misc/skimage_grass.png", (0, 0, 256, 256)),
 }
-SIDE, BLOCK_PX = 256, 36
 CROP_PX = 128  # of the pictures, whose looks are compared
-SEAM, COPIES, REPETITION = (0.9, 1.1), 0.05, 0.1
-INSIDE, MOST_OUTSIDE = (0.025, 0.975), 5  # of 40 ranks of seams; 2 lie outside by chance
 PUBLISHED_SORT = 14.0  # torch's sort on a CPU against NumPy's, measured; GPDM as published sorts with torch
 AGAINST_GPDM = {
     "default": {}, "grain": {"structure": 0.0, "steps": 40}, "grain, 100 steps": {"structure": 0.0, "steps": 100},
@@ -72,12 +69,15 @@ print(json.dumps({"seconds": time.perf_counter() - began, "peak_gib": peak / 2**
 
 def main(argv: list[str] | None = None) -> int:
     """Print the tables and keep the result; 0 when everything asked for is reached, else 1."""
-    parser = argparse.ArgumentParser(prog="relievo.py bench texture", description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--part", choices=("quality", "gpdm", "speed", "generator", "all"), default="all")
+    parser = argparse.ArgumentParser(prog="relievo.py bench texture", description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the textures")
     parser.add_argument("--sheet", type=Path, help="picture of all samples beside both results")
     parser.add_argument(
-        "--runs", type=Path, default=ROOT / "out" / "bench" / "textures", help="generator: its trainings"
+        "--runs",
+        type=Path,
+        default=ROOT / "out" / "bench" / "textures",
+        help="what is kept: quilts, and the generator's trainings",
     )
     parser.add_argument("--minutes", type=float, default=15.0, help="generator: of training for each sample")
     parser.add_argument("--peer-minutes", type=float, default=60.0, help="generator: of training for the spatial GAN")
@@ -93,9 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     machine = describe_machine()
     print_machine(machine)
     reached = True
-    for name, part in (
-        ("quality", quality), ("gpdm", against_gpdm), ("speed", speed), ("generator", texture_generator.part),
-    ):  # fmt: skip
+    for name, part in PARTS.items():
         if options.part == name or (options.part == "all" and name != "generator"):
             result = part(options)
             reached = reached and result["reached"]
@@ -126,43 +124,6 @@ def ours(given: np.ndarray, side: int, **settings: Any) -> np.ndarray:
     return linear_to_srgb(np.clip(texture_set.split(made["material"])["base_color"], 0, 1)).transpose(2, 0, 1)
 
 
-def quality(options: argparse.Namespace) -> dict[str, Any]:
-    from backend.measures import texture_statistics as measures
-    from backend.ops.patches.sliced_wasserstein import held_out_distance
-    from benchmarks.peers.quilting import quilt
-    from benchmarks.perceptual import PerceptualDistance
-
-    features = options.data.parent / "features"
-    perceptual = PerceptualDistance(features) if features.is_dir() else None
-    rows, pictures = {}, []
-    print(f"{'':<14}{'held-out':>18}{'features':>18}{'perceptual':>18}{'seams':>14}{'copies':>14}{'repeats':>20}")
-    for name in SAMPLES:
-        given = sample(options.data, name, SIDE)
-        results = {"ours": ours(given, SIDE), "quilting": quilt(given, SIDE, block_px=BLOCK_PX, seed=1)}
-        row: dict[str, Any] = {"repetition of the sample": measures.repetition(given, wraps=False)}
-        for who, made in results.items():
-            row[who] = {
-                "held_out": held_out_distance(np.ascontiguousarray(made, np.float32), given),
-                "features": measures.feature_distance(made, given),
-                "perceptual": perceptual_distance(perceptual, made, given) if perceptual else None,
-                "seams": [measures.seam_ratio(made, axis) for axis in (1, 2)],
-                "gradient_seams": [measures.seam_ratio(np.diff(made, axis=3 - axis), axis) for axis in (1, 2)],
-                "seam_ranks": [
-                    measures.seam_rank(values, axis)
-                    for axis in (1, 2)
-                    for values in (made, np.diff(made, axis=3 - axis))
-                ],
-                "copies": measures.copied_share(made, given),
-                "repetition": measures.repetition(made, wraps=who == "ours"),
-            }
-        rows[name] = row
-        pictures.append((given, *results.values()))
-        _print_row(name, row)
-    if options.sheet:
-        _draw(pictures, options.sheet)
-    return {"samples": rows, **_verdict(rows)}
-
-
 def perceptual_distance(distance: Any, made: np.ndarray, given: np.ndarray) -> float:
     """Distance between the mean looks of crops: places do not correspond, statistics do."""
     looks = []
@@ -184,44 +145,6 @@ def _crops(picture: np.ndarray) -> list[np.ndarray]:
 
 def unit(values: Any) -> Any:
     return values / (values.square().sum(1, keepdim=True).sqrt() + 1e-10)
-
-
-def _print_row(name: str, row: dict[str, Any]) -> None:
-    a, b = row["ours"], row["quilting"]
-
-    def pair(key: str, form: str) -> str:
-        return " / ".join("-" if who[key] is None else format(who[key], form) for who in (a, b))
-
-    seams = " ".join(f"{value:.2f}" for value in a["seams"])
-    repeats = f"{pair('repetition', '.2f')} ({row['repetition of the sample']:.2f})"
-    print(f"{name:<14}{pair('held_out', '.4f'):>18}{pair('features', '.5f'):>18}{pair('perceptual', '.5f'):>18}{seams:>14}"
-          f"{pair('copies', '.2f'):>14}{repeats:>20}", flush=True)  # fmt: skip
-
-
-def _verdict(rows: Mapping[str, Any]) -> dict[str, Any]:
-    better = {
-        key: sum(row["ours"][key] < row["quilting"][key] for row in rows.values() if row["ours"][key] is not None)
-        for key in ("held_out", "features", "perceptual")
-    }
-    seams = [value for row in rows.values() for value in row["ours"]["seams"] + row["ours"]["gradient_seams"]]
-    ranks = [rank for row in rows.values() for rank in row["ours"]["seam_ranks"]]
-    outside = sum(not INSIDE[0] <= rank <= INSIDE[1] for rank in ranks)
-    copies = [row["ours"]["copies"] for row in rows.values()]
-    repeats = [row["ours"]["repetition"] - row["repetition of the sample"] for row in rows.values()]
-    checks = {
-        "better than quilting, of 10": (better, min(better["features"], better["perceptual"]) >= 8),
-        "seam ratios": ((min(seams), max(seams)), SEAM[0] <= min(seams) and max(seams) <= SEAM[1]),
-        "seam ratio, mean": (float(np.mean(seams)), SEAM[0] <= np.mean(seams) <= SEAM[1]),
-        "seams unlike 95 % of the steps inside, of 40": (outside, outside <= MOST_OUTSIDE),
-        "copies, worst": (max(copies), max(copies) <= COPIES),
-        "repetition over the sample's, worst": (max(repeats), max(repeats) <= REPETITION),
-    }
-    for what, (value, passed) in checks.items():
-        print(f"  {what}: {value} {'ok' if passed else 'NOT reached'}")
-    return {
-        "checks": {what: value for what, (value, _) in checks.items()},
-        "reached": all(passed for _, passed in checks.values()),
-    }
 
 
 def against_gpdm(options: argparse.Namespace) -> dict[str, Any]:
@@ -279,21 +202,10 @@ def _set_folder(data: Path) -> Path:
     return folder
 
 
-def _draw(pictures: list[tuple[np.ndarray, ...]], path: Path) -> None:
-    """Five samples a column: sample, ours, quilting."""
-    gap, column = 6, 5
-    wide = 3 * SIDE + 4 * gap
-    sheet = Image.new("RGB", (wide * -(-len(pictures) // column), (SIDE + gap) * column + gap), "white")
-    for number, row in enumerate(pictures):
-        for place, values in enumerate(row):
-            picture = Image.fromarray(
-                (np.clip(values[:, :SIDE, :SIDE], 0, 1).transpose(1, 2, 0) * 255).round().astype(np.uint8)
-            )
-            sheet.paste(
-                picture, (number // column * wide + gap + place * (SIDE + gap), gap + number % column * (SIDE + gap))
-            )
-    sheet.save(path, quality=88)
-
+PARTS = {
+    "quality": texture_quality.part, "gpdm": against_gpdm, "speed": speed,
+    "generator": texture_generator.part,
+}  # fmt: skip
 
 if __name__ == "__main__":
     raise SystemExit(main())

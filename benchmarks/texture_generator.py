@@ -211,7 +211,8 @@ class _Judge:
     def quilting(self, name: str) -> dict[str, Any]:
         """The same of one quilt, as in the part `quality`."""
         from benchmarks.peers.quilting import quilt
-        from benchmarks.texture import BLOCK_PX, sample
+        from benchmarks.texture import sample
+        from benchmarks.texture_quality import BLOCK_PX
 
         given = sample(self._data, name, SIDE)
         return self._means(name, [quilt(given, SIDE, block_px=BLOCK_PX, seed=1)])
