@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.paint import REGIONS, SIDE, encoded, photograph
+from benchmarks.paint import SIDE, encoded, photograph
 from shared.algorithm import find
 from shared.arrays import CLASS_MAP, COLOR_IMAGE, Array
 from shared.catalog import algorithms
 from shared.srgb import linear_to_srgb, srgb_to_linear
 
 TILE, GAP, CAPTION = 256, 5, 18
+REGIONS = 12
 SCALE = 2  # of the paintings, so that close-ups show brushes and not pixels
 CLOSE = (128, 256, 160)  # the close-up's top, left and side in the first photograph, px
 PHOTOGRAPHS = ("kodak/kodim23.png", "skimage/chelsea.png", "kodak/kodim19.png")

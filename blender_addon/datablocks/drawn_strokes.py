@@ -17,7 +17,6 @@ POINTS = 9  # along a stroke
 COLOR = "stroke_color"  # not "color", which Cycles keeps for itself on curves
 OPACITIES = ("opacity_start", "opacity_end")
 COLOR_CHANGE = "color_change"  # from a stroke's start to its end, in sRGB; nothing where it has one colour
-END_COLOR = ("red2", "green2", "blue2")  # columns of strokes, where they have them
 CANVAS_COLOR = "canvas_color"  # attribute of strokes: three sRGB numbers, where the canvas had one colour
 _CANVAS_KEY = "relievo_canvas"  # custom property of the curves
 

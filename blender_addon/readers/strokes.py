@@ -14,7 +14,7 @@ from ..datablocks.drawn_strokes import Canvas, Drawn
 from ..shared.arrays import STROKES, Array
 from ..shared.errors import InvalidInput
 from ..shared.srgb import linear_to_srgb
-from ..shared.strokes import COLUMNS, INDEX
+from ..shared.strokes import COLUMNS, END_COLOR, INDEX
 
 _NUDGE_PX = 1 / 256  # between ends of one row or column, so that a control point beside them is kept
 
@@ -36,9 +36,7 @@ def read(canvas: bpy.types.Object) -> Array:
     _write_places(values, drawn, ground)
     color = linear_to_srgb(np.clip(drawn.colors[:, :3], 0.0, 1.0))
     values[:, INDEX["red"] : INDEX["blue"] + 1] = color
-    if drawn_strokes.END_COLOR[0] in INDEX:
-        ends = [INDEX[name] for name in drawn_strokes.END_COLOR]
-        values[:, ends] = np.clip(color + drawn_strokes.changes(curves), 0.0, 1.0)
+    values[:, [INDEX[name] for name in END_COLOR]] = np.clip(color + drawn_strokes.changes(curves), 0.0, 1.0)
     values[:, [INDEX["t0"], INDEX["t2"]]] = _opacities(curves, drawn)
     for column, missing in (("layer", 0.0), ("segment", -1.0)):
         values[:, INDEX[column]] = drawn_strokes.numbers(curves, column, missing)

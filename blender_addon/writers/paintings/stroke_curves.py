@@ -11,9 +11,9 @@ import bpy
 import numpy as np
 
 from ... import compat, typed
-from ...datablocks.drawn_strokes import COLOR, COLOR_CHANGE, END_COLOR, OPACITIES, POINTS, Canvas
+from ...datablocks.drawn_strokes import COLOR, COLOR_CHANGE, OPACITIES, POINTS, Canvas
 from ...shared.arrays import Array
-from ...shared.strokes import INDEX, in_painting_order
+from ...shared.strokes import END_COLOR, INDEX, in_painting_order
 from ..shader_graph import ShaderGraph
 
 RESOLUTION = 2  # steps from one to the next: more would make millions of vertices of thousands of strokes
@@ -39,9 +39,8 @@ def build(name: str, strokes: Array, size: tuple[float, float], thickness: float
     _write(made, COLOR, "FLOAT_COLOR", "CURVE", "color", colors)
     for name, column in zip(OPACITIES, ("t0", "t2"), strict=True):
         _write(made, name, "FLOAT", "CURVE", "value", _columns(values, column))
-    if END_COLOR[0] in INDEX:
-        change = _columns(values, *END_COLOR) - _columns(values, "red", "green", "blue")
-        _write(made, COLOR_CHANGE, "FLOAT_VECTOR", "CURVE", "vector", change)
+    change = _columns(values, *END_COLOR) - _columns(values, "red", "green", "blue")
+    _write(made, COLOR_CHANGE, "FLOAT_VECTOR", "CURVE", "vector", change)
     for column in ("layer", "segment", "order"):
         _write(made, column, "INT", "CURVE", "value", np.rint(values[:, INDEX[column]]).astype(np.int32))
     made.materials.append(material())

@@ -133,7 +133,7 @@ def pixels_of(image: bpy.types.Image) -> np.ndarray:
 
 def test_edited_strokes_are_painted_as_they_are_now() -> None:
     halves()
-    assert bpy.ops.relievo.paint(image="Halves", opacity="varying", **QUICK) == {"FINISHED"}
+    assert bpy.ops.relievo.paint(image="Halves", opacity="varying", two_colors=True, **QUICK) == {"FINISHED"}
     (canvas,) = [item for item in bpy.data.objects if requests.recipe_on(item) is not None]
     before = pixels_of(canvas_materials.picture_of(canvas))
     count = len(painting.strokes_of(canvas).data.curves)
