@@ -184,6 +184,8 @@ def paint_edited(engine: str):
         bpy.ops.relievo.paint_edited_strokes("INVOKE_DEFAULT")
     yield 1.5
     shot("26-scale-dialog")
+    drive.key("ESC", 1180, 280)
+    yield 0.7
     bpy.ops.relievo.paint_edited_strokes(scale=2.0)
     yield settled
     assert newest_job().error is None, newest_job().sentence
