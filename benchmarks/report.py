@@ -188,6 +188,23 @@ _GATES = (
 )  # fmt: skip
 
 
+def _structure(result: dict[str, Any]) -> Iterator[Claim]:
+    """The worst of all runs, on the tiles that settings were chosen by and on those that none was."""
+    made = [row for row in result["rows"] if row["noise_seed"] is not None]
+    for tuned, against in ((True, "four tuned tiles"), (False, "four held-out tiles")):
+        rows = [row for row in made if row["tuned"] == tuned]
+        off = max(abs(row["concavity"] - row["concavity_real"]) for row in rows)
+        slots = max(row["slots"] - row["slots_real"] for row in rows)
+        for what, limit, worst in (
+            ("concavity", 0.08, off), ("height above rivers, W1", 0.12, max(row["hand"] for row in rows)),
+            ("landform elements, L1", 0.12, max(row["geomorphons"] for row in rows)), ("slots over the real share", 0.005, slots),
+        ):  # fmt: skip
+            yield Claim(
+                what=f"Relief transfer: {what}", against=against, asked=f"≤ {limit:g}", measured=f"{worst:.3f}",
+                share=limit / max(worst, 1e-6),
+            )  # fmt: skip
+
+
 def _quality(result: dict[str, Any]) -> Iterator[Claim]:
     pairs = result["pairs"]
     against = f"worst of {len(pairs)}: 4 terrains, 3 seeds, 512²"
@@ -518,6 +535,7 @@ _READERS = {
     "morphology": _morphology,
     "morphology-quality": _quality,
     "morphology-border": lambda result: iter(()),  # held-out figures, which the page's text gives
+    "morphology-structure": _structure,
     "scan-texture": _scan_texture,
     "scan-texture-long": _scan_long,
     "scan-bloster": _scan_bloster,

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.algorithms.relief.relief_transfer import DROP_M, TransferSettings, transfer_relief
+from backend.algorithms.relief.relief_transfer import TransferSettings, transfer_relief
+from backend.algorithms.relief.runoff import DROP_M
 from backend.algorithms.relief.scale import at_level, plan
 from backend.files import exemplars as shipped
 from backend.ops.resampling import resize
@@ -65,7 +66,9 @@ def _transferred(params: MorphologyParams, layout: Array, inputs: Mapping[str, A
 
     transfer = _transport if params.method == "sliced-wasserstein" else _features
     height = settled(transfer(params, planned.layout(whole), exemplars, at_device, settled, job))
-    return drain(height, drop=DROP_M * planned.factor) if params.drainage else height
+    if not params.drainage or (params.rivers == "profile" and planned.shape == whole.shape):
+        return height  # what drains still does when it is scaled or moved as a whole
+    return drain(height, drop=DROP_M * planned.factor)
 
 
 def _tensor(values: np.ndarray) -> Tensor:
@@ -78,7 +81,7 @@ def _transport(
 ) -> Tensor:  # fmt: skip
     settings = TransferSettings(
         steps=params.steps, filters=2 * -(-params.filters // 2), landform_px=params.landform_px, layout=params.layout,
-        drainage=params.drainage, legacy=params.legacy,
+        drainage=params.drainage, legacy=params.legacy, profiles=params.rivers == "profile",
     )  # fmt: skip
 
     def observe(share: float, stage: str, height: Callable[[], Tensor]) -> bool:

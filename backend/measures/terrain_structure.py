@@ -1,8 +1,8 @@
 """The long-range structure of terrain: long profiles of rivers, heights above them, landform elements, slots.
 
 What the distributions of backend.measures.terrain_statistics do not see: two maps can share slopes and curvatures, and only one has
-valleys. Heights are numpy [H, W] in metres of any real dtype; water follows the steepest descent of backend.ops.terrain.routing, through
-pits. Nothing here is used to make terrain, only to judge it.
+valleys. Heights are numpy [H, W] in metres of any real dtype; water follows the steepest descent of backend.ops.terrain.routing,
+through pits. Nothing here is used to make terrain, only to judge it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ _ROWS = (  # rows: directions in which the ground falls, 0 to 8; columns: in whi
 
 @dataclass(frozen=True, kw_only=True)
 class Structure:
-    """concavity: see concavity(). slots: share of the river cells. hand: metres above the nearest river, one value per inner cell."""
+    """concavity: see concavity(). slots: share of the river cells. hand: metres above the nearest river, one value per inner
+    cell."""
 
     concavity: float
     slots: float
@@ -130,8 +131,8 @@ def slope_law(area: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def geomorphons(height: np.ndarray, pixel_size_m: float) -> np.ndarray:
     """Shares [10] of the ELEMENTS among the cells REACH_PX from the border and farther.
 
-    In each of eight directions the ground rises, falls or is level, by the steepest lines of sight up and down; how many rise and how
-    many fall names the element (Jasiewicz and Stepinski 2013, doi:10.1016/j.geomorph.2012.11.005, fig. 4).
+    In each of eight directions the ground rises, falls or is level, by the steepest lines of sight up and down; how many rise and
+    how many fall names the element (Jasiewicz and Stepinski 2013, doi:10.1016/j.geomorph.2012.11.005, fig. 4).
     """
     z = np.asarray(height, np.float64)
     n = REACH_PX
@@ -161,8 +162,8 @@ def _water(z: np.ndarray, receiver: torch.Tensor) -> np.ndarray:
 def _slots(
     z: np.ndarray, river: np.ndarray, down: np.ndarray, across: np.ndarray, inner: np.ndarray, pixel_size_m: float
 ) -> float:
-    """Share of the river cells whose both banks, one cell across the flow, rise more than STEEP times the median slope and more than
-    STEEP times what the next cells rise: trenches one cell wide."""
+    """Share of the river cells whose both banks, one cell across the flow, rise more than STEEP times the median slope and more
+    than STEEP times what the next cells rise: trenches one cell wide."""
     y, x = np.nonzero(river)
     if not y.size:
         return 0.0

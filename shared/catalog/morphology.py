@@ -72,6 +72,14 @@ class MorphologyParams:
         before="exemplar",
     )
     drainage: bool = param(True, label="Drain", help="Let water run off everywhere, without pits")
+    rivers: Literal["profile", "cut"] = param(
+        "profile",
+        label="Rivers",
+        help="Rivers fall as the exemplar's do where they drain as much, and their valleys move along; or, as in version 2, water"
+        " gets out by the nearest cuts, which are narrow and almost level",
+        labels={"profile": "Natural Profile", "cut": "Narrow Cuts"},
+        before="cut",
+    )
     steps: int = param(
         40,
         label="Steps",
@@ -257,8 +265,8 @@ SPEC = AlgorithmSpec(
     icon="RNDCURVE",
     params=MorphologyParams,
     number=1,
-    version=2,  # without `legacy`, small maps have no frame inside their border
-    repeats=(1,),
+    version=3,  # 2: without `legacy`, small maps have no frame inside their border; 3: `rivers`
+    repeats=(1, 2),
     makes="terrain",
     devices=("cpu", "cuda"),
     devices_for=_devices_for,

@@ -5,8 +5,8 @@ From coarse to fine, at each level of a pyramid:
   2. Adam on the sliced Wasserstein distance between patches (backend.ops.patches.sliced_wasserstein): the right share of
      everything;
   3. every few steps its spectrum is brought nearer to the exemplars' (backend.ops.patches.spectrum) and the map is
-     moved to the nearest one that drains (backend.ops.terrain.drainage), so that the steps
-     that follow mend what draining did to slopes and curvature, and draining mends what they did to the rivers.
+     moved to a near one that drains (backend.algorithms.relief.runoff), so that the steps that follow mend what
+     draining did to slopes and curvature, and draining mends what they did to the rivers.
 Step 3 is the point. Transport alone leaves a quarter of the cells in pits; filling or breaching at the end ruins
 slope and curvature; taking turns, each correction is small, and trunk valleys are found at coarse levels where
 there are few pits.
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from backend.algorithms.relief import margins
+from backend.algorithms.relief.runoff import Runoff
 from backend.algorithms.relief.speckles import without_speckles
 from backend.algorithms.relief.starts import layout_or_hills, with_mirror_images
 from backend.ops.adam import Adam
@@ -36,7 +37,6 @@ from backend.ops.patches import filter_bank, patch_match, sliced_wasserstein, sp
 from backend.ops.patches.constants import PATCH
 from backend.ops.resampling import nearest, resize
 from backend.ops.smoothing import gaussian
-from backend.ops.terrain.drainage import drain
 
 LEVEL_RATIO = 0.7
 LEAST_EXEMPLAR_PX = 20  # at the coarsest level: a 7 x 7 patch needs room to differ from its neighbours
@@ -45,8 +45,11 @@ LAYOUT_SIGMA_PX = 16.0
 ONE_THREAD_PX = 96 * 96
 CHEAP_PX = 256 * 256
 SPECTRUM_PX = 160 * 160  # smaller maps hold too few waves of each length to know a spectrum by
+PROFILE_RATIO = (
+    0.3  # smaller maps have no rivers yet, only trunks that would lift what lies about them out of the layout
+)
+TURN_SHARE = 0.05  # of `layout`, at each turn: rivers move the land beside them, and the layout comes back
 SOFT_BORDER_PX = 3.0  # deviation of the blend between two classes
-DROP_M = 1e-3
 ADAM_DECAY = (0.9, 0.98)
 ADAM_FLOOR = 0.5  # epsilon of Adam, of the direction's root mean square
 LAST_RATE = 0.05  # of the first: the rate falls linearly to it over a level
@@ -60,7 +63,7 @@ class TransferSettings:
 
     layout 0..1: how firmly heights averaged over LAYOUT_SIGMA_PX stay the user's. drainage: whether water must run
     off. spectrum 0..1: how far towards the exemplars' power spectrum each turn goes. legacy: as in version 0.1, without margins,
-    mirror images and hills on flat layouts.
+    mirror images and hills on flat layouts. profiles: rivers fall as the exemplars' do, instead of by the nearest cuts.
     """
 
     steps: int = 40
@@ -78,6 +81,7 @@ class TransferSettings:
     sharpen: float = 0.2
     spectrum: float = 0.5
     legacy: bool = False
+    profiles: bool = False
 
 
 def transfer_relief(
@@ -116,7 +120,8 @@ def transfer_relief(
         pooled = [exemplar for images in at_level for exemplar in images]
         groups = [pooled] if classes is None else at_level
         beyond = margin if number + 1 == len(ratios) else 0
-        level = _Level(groups, nearest(labels, size), ratio, settings, beyond)
+        runoff = _runoff(groups, nearest(labels, size), units.deviation_m, settings, ratio)
+        level = _Level(groups, nearest(labels, size), ratio, settings, beyond, runoff)
         target = match_values(resample(layout, size), pooled)
         height = target if height is None else resample(height, size)
         height = level.hold_layout(height, target)
@@ -127,12 +132,22 @@ def transfer_relief(
             return observe(float(done), stage, lambda: metres(state))
 
         with kernel_threads(1) if height.numel() < ONE_THREAD_PX else nullcontext():
-            height, field, going = level.run(height, field, generator, number, watch)
+            height, field, going = level.run(height, target, field, generator, number, watch)
         if not going:
             break
     assert height is not None  # there is at least one level
     result = without_speckles(metres(height), exemplars)
-    return drain(result, cut_share=settings.cut_share, drop=DROP_M) if settings.drainage else result
+    runoff = _runoff([exemplars] if classes is None else [[e] for e in exemplars], labels, 1.0, settings, 1.0)
+    return runoff.fully(result) if runoff else result
+
+
+def _runoff(
+    groups: Sequence[Sequence[Tensor]], labels: Tensor, unit_m: float, settings: TransferSettings, ratio: float
+) -> Runoff | None:
+    if not settings.drainage:
+        return None
+    profiles = settings.profiles and ratio >= PROFILE_RATIO
+    return Runoff(groups, labels, unit_m, settings.cut_share, profiles=profiles)
 
 
 @dataclass(frozen=True)
@@ -162,8 +177,10 @@ class _Level:
     """
 
     def __init__(
-        self, groups: list[list[Tensor]], labels: Tensor, ratio: float, settings: TransferSettings, margin: int
-    ) -> None:
+        self, groups: list[list[Tensor]], labels: Tensor, ratio: float, settings: TransferSettings, margin: int,
+        runoff: Runoff | None,
+    ) -> None:  # fmt: skip
+        self._runoff = runoff
         self._groups, self._ratio, self._settings, self._margin = groups, ratio, settings, margin
         self._pixels = labels.numel()
         self._counted = margins.counted(labels, margin) if margin else labels if len(groups) > 1 else None
@@ -187,25 +204,37 @@ class _Level:
             return patch_match.Field.random(shape, self._atlas, self._labels, stride, rng)
         return coarser.resized(shape, self._atlas, self._labels, stride, self._ratio / coarser_ratio, self._margin)
 
-    def hold_layout(self, height: Tensor, target: Tensor) -> Tensor:
-        """Move the low band of the heights towards that of the target."""
+    def hold_layout(self, height: Tensor, target: Tensor, share: float = 1.0) -> Tensor:
+        """Move the low band of the heights towards that of the target, by a share of settings.layout."""
         if self._settings.layout <= 0:
             return height
         sigma = max(LAYOUT_SIGMA_PX * self._ratio, 0.5)
-        return height + self._settings.layout * gaussian(target - height, sigma, edge="nearest")
+        return height + share * self._settings.layout * gaussian(target - height, sigma, edge="nearest")
 
     def run(
-        self, height: Tensor, field: patch_match.Field, generator: torch.Generator, level: int, watch: Watch
+        self,
+        height: Tensor,
+        target: Tensor,
+        field: patch_match.Field,
+        generator: torch.Generator,
+        level: int,
+        watch: Watch,
     ) -> tuple[Tensor, patch_match.Field, bool]:
         """The map and its field after this level, and whether to go on."""
         height, field, going = self._run(
-            margins.extended(height, self._margin), field, generator, level,
+            margins.extended(height, self._margin), target, field, generator, level,
             lambda share, stage, state: watch(share, stage, margins.inner(state, self._margin)),
         )  # fmt: skip
         return margins.inner(height, self._margin), field, going
 
     def _run(
-        self, height: Tensor, field: patch_match.Field, generator: torch.Generator, level: int, watch: Watch
+        self,
+        height: Tensor,
+        target: Tensor,
+        field: patch_match.Field,
+        generator: torch.Generator,
+        level: int,
+        watch: Watch,
     ) -> tuple[Tensor, patch_match.Field, bool]:
         """run() on the map with its margin."""
         rounds = self._settings.rounds if self._pixels <= CHEAP_PX else 1
@@ -214,11 +243,11 @@ class _Level:
             height, field = patch_match.reconstruct(height, field, sweeps=sweeps, seed=level * 8 + turn)
             if not watch(0.3 * turn / rounds, "matching landforms", height):
                 return height, field, False
-        height, going = self._transport(height, self._banks(generator), watch)
+        height, going = self._transport(height, target, self._banks(generator), watch)
         return height, field, going
 
     def _transport(
-        self, height: Tensor, banks: list[list[sliced_wasserstein.FilterBank]], watch: Watch
+        self, height: Tensor, target: Tensor, banks: list[list[sliced_wasserstein.FilterBank]], watch: Watch
     ) -> tuple[Tensor, bool]:
         """Adam on the patches, taking turns with the spectrum and drainage."""
         settings = self._settings
@@ -237,20 +266,22 @@ class _Level:
                 )  # fmt: skip
             adam.step([height], [direction], first_rate * (1 - (1 - LAST_RATE) * step / steps))
             if (step + 1) % settings.drain_every == 0:
-                height = self._corrected(height, last=step + 1 == steps)
+                height = self._corrected(height, target, last=step + 1 == steps)
             if not watch(0.3 + 0.7 * (step + 1) / steps, "transporting relief", height):
                 return height, False
         return height, True
 
-    def _corrected(self, height: Tensor, *, last: bool) -> Tensor:
-        """The map with its margin, nearer to the exemplars' spectrum but for the last time, and drained. Only what lies within the
-        margin is: its mirror image would turn each valley that leaves the map into a basin."""
+    def _corrected(self, height: Tensor, target: Tensor, *, last: bool) -> Tensor:
+        """The map with its margin, nearer to the exemplars' spectrum but for the last time, drained, and held to `target`. Only
+        what lies within the margin is: its mirror image would turn each valley that leaves the map into a basin."""
         settings = self._settings
         part = margins.inner(height, self._margin)
         if self._spectrum and not last:
             part = spectrum.match(part, self._spectrum, settings.spectrum)
-        if settings.drainage:
-            part = drain(part, cut_share=settings.cut_share)
+        if self._runoff:
+            part = self._runoff.nearly(part)
+            if settings.profiles:
+                part = self.hold_layout(part, target, TURN_SHARE)
         return margins.with_inner(height, part, self._margin)
 
     def _banks(self, generator: torch.Generator) -> list[list[sliced_wasserstein.FilterBank]]:

@@ -16,3 +16,4 @@ NO_RECEIVER = (
 )
 POWERS_TABLE = 4096  # most cells drain few others: their powers are looked up
 LAKE_SLOPE = 1e-5  # m / m by which a full lake rises from its outlet: level ground would be a pit in every cell
+OVER_RELAXATION = 1.8  # of the membrane between rivers, which lie about ten cells apart

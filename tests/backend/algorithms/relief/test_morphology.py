@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.ndimage import gaussian_filter, maximum_filter
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from skimage.morphology import reconstruction
 
 import backend
@@ -27,6 +27,7 @@ from backend.algorithms.relief.relief_transfer import (
 )
 from backend.files import exemplars
 from backend.measures import terrain_statistics as statistics
+from backend.measures import terrain_structure
 from backend.ops.terrain.drainage import drain
 from shared.arrays import CLASS_MAP, Array, height_map
 from shared.errors import InvalidInput, JobCancelled
@@ -136,9 +137,10 @@ def test_matched_values_keep_their_order_and_take_the_exemplar_s() -> None:
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
-def test_same_seed_same_bytes_on_any_number_of_threads() -> None:
+@pytest.mark.parametrize("profiles", [True, False])
+def test_same_seed_same_bytes_on_any_number_of_threads(profiles: bool) -> None:
     layout, exemplar = torch.from_numpy(hills(112, 120, 1)), torch.from_numpy(hills(100, 90, 2, sigma=2.0))
-    settings, made = TransferSettings(steps=6, filters=12), []
+    settings, made = TransferSettings(steps=6, filters=12, profiles=profiles), []
     threads = numba.get_num_threads()
     for count in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
         numba.set_num_threads(count)
@@ -160,6 +162,27 @@ def test_any_size_is_given_back_drained(rows: int, columns: int) -> None:
     assert result.pixel_size_m == 30.0
     assert np.isfinite(result.values).all()
     assert pit_fraction(result.values) == 0.0
+
+
+def test_rivers_fall_as_the_exemplar_s_do() -> None:
+    alpine = exemplars.load("alpine")
+    layout, exemplar = hills(160, 160, 1, sigma=14.0), alpine.values[100:260, 100:260]
+    off = {}
+    for rivers in ("profile", "cut"):
+        made = transfer(layout, exemplar, alpine.pixel_size_m, rivers=rivers).values
+        figures = terrain_structure.compare(made, exemplar, alpine.pixel_size_m)
+        off[rivers] = abs(figures.concavity - figures.concavity_real)
+        assert pit_fraction(made) == 0.0
+    assert off["profile"] < 0.3 * off["cut"]
+
+
+def test_a_lake_of_the_exemplar_s_is_level_and_drains() -> None:
+    exemplar = hills(120, 120, 2, sigma=5.0)
+    exemplar[exemplar < np.quantile(exemplar, 0.25)] = np.quantile(exemplar, 0.25)
+    made = transfer(hills(120, 120, 1, sigma=10.0), exemplar).values
+    level = maximum_filter(made, 5) == minimum_filter(made, 5)
+    assert 0.02 < level.mean() < 0.4
+    assert pit_fraction(made) == 0.0
 
 
 def test_landforms_come_nearer_and_the_layout_stays() -> None:
