@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
+from backend.ops.terrain.constants import NO_RECEIVER
+from backend.ops.terrain.routing import Flow
 
 
 def drain(
@@ -56,3 +58,26 @@ def drain(
         torch.from_numpy(result).flatten(), receiver, torch.from_numpy(ends).flatten(), cut_share, float(fall)
     )
     return settled.reshape(height.shape).to(height.device)
+
+
+def falling(height: Tensor, flow: Flow, *, cut_share: float = 0.5, impl: Impl = "auto") -> Tensor:
+    """Heights [N] float64 that never rise along a flow network over `height` [H, W] float64: cut_share of the way from the filled
+    to the carved surface."""
+    flat = height.flatten()
+    if choose(impl, height.device) == "cpu":
+        from backend.ops.terrain import drainage_cpu
+
+        order, parent = upstream_order(flow)
+        made = flat.numpy().copy()
+        drainage_cpu.settle(made, order, parent, np.zeros(made.size, bool), cut_share, 0.0)
+        return torch.from_numpy(made)
+    from backend.ops.terrain import drainage_plain
+
+    outlets = torch.zeros(flat.shape, dtype=torch.bool, device=flat.device)
+    return drainage_plain.settle(flat, flow.receiver, outlets, cut_share, 0.0)
+
+
+def upstream_order(flow: Flow) -> tuple[np.ndarray, np.ndarray]:
+    """order, parent: int32 [N] flat cells, each after its parent, and the parents, -1 at outlets: as kernels take them."""
+    order = np.ascontiguousarray(flow.order.numpy()[::-1])
+    return order, np.where(flow.codes.numpy().ravel() == NO_RECEIVER, -1, flow.receiver.numpy()).astype(np.int32)

@@ -23,6 +23,7 @@ from torch import Tensor
 from backend.ops.dispatch import Impl, choose
 from backend.ops.terrain import forest, grid, rivers_plain
 from backend.ops.terrain.constants import NO_RECEIVER
+from backend.ops.terrain.drainage import falling, upstream_order
 from backend.ops.terrain.routing import Flow, route
 from backend.ops.terrain.still_water import flattened
 
@@ -124,20 +125,13 @@ def _correction(z: Tensor, level: Tensor, flow: Flow, fall: Tensor, still: Tenso
     stiffness = torch.where(river & (flow.codes.flatten() != NO_RECEIVER), firm, 0.0) / step
     fall = fall * step
     weight = torch.where(river, hold, 0.0).reshape(z.shape)
+    bed = falling(level, flow, cut_share=CUT_SHARE, impl=impl)
     if choose(impl, z.device) == "cpu":
-        from backend.ops.terrain import drainage_cpu, rivers_cpu
+        from backend.ops.terrain import rivers_cpu
 
-        receiver, order = flow.receiver.numpy(), np.ascontiguousarray(flow.order.numpy()[::-1])
-        parent = np.where(flow.codes.numpy().ravel() == NO_RECEIVER, -1, receiver).astype(np.int32)
-        bed = level.flatten().numpy().copy()
-        drainage_cpu.settle(bed, order, parent, np.zeros(bed.size, bool), CUT_SHARE, 0.0)
-        profile = rivers_cpu.profile(bed, order, parent, fall.numpy(), stiffness.numpy())
+        profile = rivers_cpu.profile(bed.numpy(), *upstream_order(flow), fall.numpy(), stiffness.numpy())
         rise = np.where(river.numpy(), profile - z.flatten().numpy(), 0.0).reshape(z.shape)
         return torch.from_numpy(rivers_cpu.membrane(rise, weight.numpy(), SWEEPS))
-    from backend.ops.terrain import drainage_plain
-
-    outlets = torch.zeros(z.numel(), dtype=torch.bool, device=z.device)
-    bed = drainage_plain.settle(level.flatten(), flow.receiver, outlets, CUT_SHARE, 0.0)
     profile = rivers_plain.profile(bed, flow, fall, stiffness)
     rise = torch.where(river, profile - z.flatten(), 0.0).reshape(z.shape)
     return rivers_plain.membrane(rise, weight, SWEEPS)
