@@ -205,7 +205,8 @@ STROKES = ArrayKind(
     attributes=("canvas_width_px", "canvas_height_px"),
     shows="strokes",
     help="Brush strokes in painting order, with the columns of shared/strokes.py; the attributes give the size of the canvas, and"
-    " canvas_color, if there is one, its colour in sRGB.",
+    " canvas_color, if there is one, its colour in sRGB; smudge, if there is one,"
+    " how much of the paint is blended along them, 0 to 1.",
 )
 PALETTE = ArrayKind(
     name="PALETTE",

@@ -6,6 +6,7 @@ Checks what it is given and puts the parts together: backend/algorithms/painting
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from shared.catalog.paint import PaintParams
 from shared.errors import InvalidInput, InvalidParameter
 from shared.segment_settings import FIELD, SegmentSettings, read_settings
 from shared.srgb import linear_to_srgb
+from shared.strokes import smudge_of
 
 LEAST_PX = 16
 
@@ -89,12 +91,13 @@ def _again(params: PaintParams, inputs: Mapping[str, Any], job: JobContext) -> d
             hint="Leave out the segments, or give an image in place of the strokes.",
             field="segments",
         )
+    saved_smudge = smudge_of(saved.attributes)
     job.step(0, 1000, "reading the strokes")
     shape = tuple(int(saved.attributes[f"canvas_{side}_px"]) for side in ("height", "width"))
     strokes = from_columns(as_tensor(saved.values, job.device), (shape[0], shape[1]))
     canvas = _canvas(params, inputs["canvas"], (shape[0], shape[1]), saved, job.device)
     job.step(100, 1000, "drawing the painting")
-    return output.arrays(strokes, canvas, _finish(params))
+    return output.arrays(strokes, canvas, replace(_finish(params), smudge=params.smudge or saved_smudge))
 
 
 def _plan(params: PaintParams) -> Plan:
@@ -119,7 +122,7 @@ def _settings(params: PaintParams) -> whole_canvas.Settings:
 
 
 def _finish(params: PaintParams) -> output.Finish:
-    return output.Finish(output.brush(params.bristles, params.seed), params.scale, params.impasto / 100)
+    return output.Finish(output.brush(params.bristles, params.seed), params.scale, params.impasto / 100, params.smudge)
 
 
 def _scene(params: PaintParams, inputs: Mapping[str, Any], device: torch.device) -> Scene:

@@ -263,9 +263,13 @@ def _write_timelapse(
     """Into the folder; the files' names."""
     from backend.algorithms.painting import timelapse
     from backend.files import animations
+    from shared.strokes import smudge_of
 
     count = int(options.frames)
-    frames = _told(timelapse.frames(strokes.values, canvas, count, bristles=options.bristles), count, bar)
+    made = timelapse.frames(
+        strokes.values, canvas, count, bristles=options.bristles, smudge=smudge_of(strokes.attributes)
+    )
+    frames = _told(made, count, bar)
     names = []
     if "png" in words:
         frames = animations.written_png(frames, folder, "timelapse", count)

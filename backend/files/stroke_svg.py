@@ -1,7 +1,8 @@
 """Brush strokes as a drawing: strokes.svg, which vector programs and browsers open.
 
 A path for each stroke, in painting order, in a group (an Inkscape layer) for each layer of the painting. The viewBox is the canvas
-in pixels. It is for looking at and for editing elsewhere; Relievo reads strokes.npz and strokes.json.
+in pixels. The smudge pass is left out, and the drawing says so. It is for looking at and for editing elsewhere; Relievo reads
+strokes.npz and strokes.json.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from backend.files.stroke_outlines import curve_points, path_data
 from backend.files.whole_files import put, whole
 from shared.arrays import Array
 from shared.classes import hex_color
-from shared.strokes import INDEX, in_painting_order
+from shared.strokes import INDEX, in_painting_order, smudge_of
 
 AT_ONCE = 2048  # strokes
 SAME = 0.5 / 255.0  # opacities and colours that differ by less are one
@@ -38,6 +39,8 @@ def _document(array: Array) -> Iterator[str]:
         ' xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape"'
         f' width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}">\n'
     )
+    if smudge := smudge_of(array.attributes):
+        yield f"<desc>A drawing holds no blended paint: the painting's smudge of {smudge:g} is left out here.</desc>\n"
     if color := array.attributes.get("canvas_color"):
         yield f'<rect id="canvas" width="{width:g}" height="{height:g}" fill="{hex_color(color).lower()}"/>\n'
     changes = [np.abs(_column(strokes, one) - _column(strokes, two)) for one, two in CHANGING]

@@ -1,8 +1,8 @@
 """Brush strokes from files and to files: strokes.npz, exact, and strokes.json, which other programs read without NumPy.
 
 Both name their columns (shared/strokes.py) and the canvas, so that a file of another version is refused and not misread. A canvas
-of one colour keeps it, so that strokes can be painted again without the picture. Their drawing, strokes.svg, is stroke_svg.py's and
-is not read back.
+of one colour keeps it, so that strokes can be painted again without the picture; how much of the paint is blended is kept, too.
+Their drawing, strokes.svg, is stroke_svg.py's and is not read back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from backend.files.whole_files import write_bytes
 from shared.arrays import MAX_SIDE, STROKES, Array, check
 from shared.errors import InvalidInput, OutOfMemory
 from shared.read_files import MIB, check_plain, parse_json, read_bytes
-from shared.strokes import COLUMNS, END_COLOR, with_end_color
+from shared.strokes import COLUMNS, END_COLOR, SMUDGE, smudge_of, with_end_color
 
 FORMAT = 2
 EARLIER = {1: COLUMNS[: -len(END_COLOR)]}  # columns of strokes of one colour
@@ -37,7 +37,7 @@ def write(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any
     if writing.format == "svg":
         stroke_svg.write(array, path)
         return {path.name: {}}
-    canvas = {name: array.attributes[name] for name in (*CANVAS, COLOR) if name in array.attributes}
+    canvas = {name: array.attributes[name] for name in (*CANVAS, COLOR, SMUDGE) if name in array.attributes}
     if writing.format == "json":
         rows = [[float(f"{value:.9g}") for value in row] for row in array.values.tolist()]  # 9 digits carry a float32
         content = {"relievo_strokes": FORMAT, "columns": list(COLUMNS), **canvas, "strokes": rows}
@@ -135,7 +135,8 @@ def _values(path: Path, rows: Any, columns: tuple[str, ...], port: str) -> np.nd
 
 
 def _canvas(path: Path, about: dict[str, Any], port: str) -> dict[str, Any]:
-    """The sides of the canvas in pixels, and its colour. Raises InvalidInput for those that none has."""
+    """The sides of the canvas in pixels, its colour, and how much of its paint is blended. Raises InvalidInput for those that none
+    has."""
     for name in CANVAS:
         side = about.get(name)
         number = side if isinstance(side, (int, float)) and not isinstance(side, bool) else 0
@@ -144,7 +145,8 @@ def _canvas(path: Path, about: dict[str, Any], port: str) -> dict[str, Any]:
                 f"{path} has the {name} {side!r}; the side of a canvas is a whole number from 1 to {MAX_SIDE}.",
                 field=port,
             )
-    return {name: about[name] for name in CANVAS} | _color(path, about.get(COLOR), port)
+    smudge = {SMUDGE: smudge_of(about, owner=str(path), field=port)} if SMUDGE in about else {}
+    return {name: about[name] for name in CANVAS} | _color(path, about.get(COLOR), port) | smudge
 
 
 def _color(path: Path, given: Any, port: str) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Writes backend/runtime/kernel_table.json: `python -m backend.setup.kernel_table`, wherever kernels or their types have changed.
 
 Each engine does its small job in a process of its own that has nothing compiled, and what numba compiles for it is written down;
-then once more, with everything compiled, and what it asks numba for is written down. A test holds the table to that.
+then once more, with everything compiled, and what it asks numba for is written down. A test holds the table to that. The job has
+the engine's default settings: the kernels of what is off by default (strokes of two colours, the smudge pass) are compiled when it
+is first asked for, so that nobody waits for what they do not use.
 """
 
 from __future__ import annotations

@@ -94,6 +94,16 @@ class PaintParams:
         group=_BRUSH,
         help="Strokes have a color at each end, which are mixed along them; the painting comes closer to the picture",
     )
+    smudge: float = param(
+        0.0,
+        label="Smudge",
+        group=_BRUSH,
+        help="How much of the wet paint a dry brush pulls along the strokes and blends once they are painted; with saved strokes, 0"
+        " takes what they were saved with",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+    )
     bristles: float = param(
         0.25,
         label="Bristles",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from backend.algorithms.painting.descent import painted
 from backend.algorithms.painting.segments import Segments
+from backend.algorithms.painting.smudging import smudged
 from backend.algorithms.painting.stroke_lists import chosen, points_on
 from backend.algorithms.textures.relief import normals_of
 from backend.ops.resampling import resize
@@ -18,6 +19,7 @@ from backend.ops.strokes.brush import Brush, paint_with_brush
 from backend.ops.strokes.codec import Strokes, from_columns, to_columns
 from shared.arrays import COLOR_IMAGE, NORMAL_MAP, STROKES, Array, height_map
 from shared.srgb import srgb_to_linear
+from shared.strokes import SMUDGE
 
 DRYNESS = 0.6  # of the brush at full bristles
 STRONGER = 0.8  # how much more saturated colours are at full variation
@@ -34,11 +36,12 @@ ABOUT, BUSY = (
 @dataclass(frozen=True)
 class Finish:
     """How strokes are drawn in the end. scale: size of the painting, in sizes of the canvas. impasto: height of the thickest paint
-    as a share of the longer side, 0 for no relief."""
+    as a share of the longer side, 0 for no relief. smudge: how much of the paint is blended along the strokes, 0 to 1."""
 
     brush: Brush
     scale: float = 1.0
     impasto: float = 0.0
+    smudge: float = 0.0
 
 
 def brush(bristles: float, seed: int = 0) -> Brush:
@@ -51,10 +54,9 @@ def arrays(strokes: Strokes, canvas: Tensor, finish: Finish, blended: Tensor | N
     one painted over the other."""
     size = (canvas.shape[0], canvas.shape[1])
     columns = to_columns(strokes, size)
-    painting, thickness = drawn(columns, canvas, finish)
-    if blended is not None and finish.scale == 1 and not finish.brush.bristles:
-        painting = blended
+    painting, thickness = drawn(columns, canvas, finish, blended)
     attributes = {"canvas_width_px": size[1], "canvas_height_px": size[0], **plain_color(canvas)}
+    attributes |= {SMUDGE: finish.smudge} if finish.smudge else {}
     made = {
         "painting": Array(COLOR_IMAGE, linear(painting)),
         "strokes": Array(STROKES, columns.cpu().numpy(), attributes),
@@ -68,17 +70,21 @@ def plain_color(canvas: Tensor) -> dict[str, list[float]]:
     return {"canvas_color": [float(value) for value in color]} if bool((canvas == color).all()) else {}
 
 
-def drawn(columns: Tensor, canvas: Tensor, finish: Finish) -> tuple[Tensor, Tensor]:
-    """Saved strokes [N, 19] on a canvas, at the finish's scale: encoded [H, W, 3], and the thickness of the paint [H, W]."""
+def drawn(columns: Tensor, canvas: Tensor, finish: Finish, blended: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Saved strokes [N, 19] on a canvas, at the finish's scale: encoded [H, W, 3], and the thickness of the paint [H, W]. blended:
+    as in arrays()."""
     size = tuple(max(1, round(side * finish.scale)) for side in canvas.shape[:2])
     ground = resize(canvas.movedim(2, 0), size).movedim(0, 2).clamp(0, 1).contiguous()
     strokes = from_columns(columns, (size[0], size[1]))
     # between the hairs of the lowest strokes a thin coat of their paint is seen, and no canvas
     if finish.brush.bristles:
         ground = painted(chosen(strokes, strokes.layer == strokes.layer.min()), ground)
-    return paint_with_brush(
+    painting, thickness = paint_with_brush(
         strokes.geometry, strokes.opacity, strokes.color, ground, finish.brush, end_color=strokes.end_color
     )
+    if blended is not None and finish.scale == 1 and not finish.brush.bristles:
+        painting = blended
+    return smudged(strokes, painting, thickness, finish.smudge)
 
 
 def _relief(thickness: np.ndarray, impasto: float) -> dict[str, Array]:

@@ -28,3 +28,9 @@ FULL_SHARE = 0.1  # a brush of that radius carries paint of thickness 1
 ROUNDING = 0.25  # of the edge of the paint
 LEVELLED = 0.5  # how much of the paint below is pressed flat
 COLUMN_FACTOR, ROW_FACTOR = 0x9E3779B1, 0x85EBCA77  # odd
+
+# The dry brush
+PULL = 3.0  # how far the hair that reaches farthest drags paint, in radii of the stroke
+PULL_SAMPLES, PULL_FADING = 16, 2.0  # along that way, and by which power of e the last counts less
+DRY_EDGE = 0.4  # of the radius, over which it touches less and less
+GROOVE = 0.2  # of the paint's thickness that a hair takes away

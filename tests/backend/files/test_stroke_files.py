@@ -119,14 +119,15 @@ def test_a_stroke_of_one_opacity_needs_no_gradient(tmp_path: Path) -> None:
     assert not list(root.iter(f"{SVG}linearGradient"))
 
 
-def test_the_canvas_keeps_its_colour(tmp_path: Path) -> None:
-    array = Array(STROKES, strokes(3), {**CANVAS, "canvas_color": [1.0, 0.5, 0.0]})
+def test_the_canvas_keeps_its_colour_and_its_smudge(tmp_path: Path) -> None:
+    array = Array(STROKES, strokes(3), {**CANVAS, "canvas_color": [1.0, 0.5, 0.0], "smudge": 0.25})
     port = Port(name="strokes", kind=STROKES, label="Strokes", help="")
     for name in ("npz", "json"):
         kinds.write(array, tmp_path / f"strokes.{name}", kinds.Writing(format=name))
         assert kinds.read(tmp_path / f"strokes.{name}", kinds.Reading(port=port)).attributes == array.attributes
     kinds.write(array, tmp_path / "strokes.svg", kinds.Writing(format="svg"))
-    first = ElementTree.parse(tmp_path / "strokes.svg").getroot()[0]
+    said, first, *_ = ElementTree.parse(tmp_path / "strokes.svg").getroot()
+    assert (said.tag, "smudge of 0.25 is left out" in str(said.text)) == (f"{SVG}desc", True)
     assert (first.tag, first.get("fill"), first.get("width")) == (f"{SVG}rect", "#ff8000", "96")
 
 
@@ -187,6 +188,8 @@ def test_bytes_that_changed_within_an_npz_are_noticed(saved: Path) -> None:
         (lambda it: it.update(canvas_height_px=-64), "canvas_height_px -64"),
         (lambda it: it.update(canvas_height_px=1e9), "from 1 to 65536"),
         (lambda it: it.pop("canvas_height_px"), "canvas_height_px None"),
+        (lambda it: it.update(smudge=1.5), "has the smudge 1.5; it is a number from 0 to 1"),
+        (lambda it: it.update(smudge=None), "has the smudge None"),
         (lambda it: it.update(canvas_color="white"), "canvas_color white; it is red, green and blue"),
         (lambda it: it.update(canvas_color=[0.1, 2.0, float("nan")]), "canvas_color [0.1, 2.0, nan]"),
     ],

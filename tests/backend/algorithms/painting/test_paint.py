@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import torch
 
 import backend
@@ -86,6 +87,39 @@ def test_two_colours_come_closer_and_are_painted_again_as_they_are() -> None:
     again = backend.run("paint", strokes=made["strokes"], device="cpu", scale=4.0, bristles=0.0)
     small = _encoded(again["painting"]).reshape(SIDE, 4, SIDE, 4, 3).mean((1, 3))
     assert np.abs(small - _encoded(made["painting"])).mean() <= 2 / 255
+
+
+def test_wet_paint_is_blended_inside_its_segments_and_again_at_another_size() -> None:
+    picture = {"image": _image(_picture()), "segments": Array(CLASS_MAP, _disc())}
+    few: dict[str, Any] = QUICK | {"smallest": 8.0}
+    dry, wet = (backend.run("paint", smudge=amount, **picture, **few) for amount in (0.0, 0.8))
+    np.testing.assert_array_equal(wet["strokes"].values, dry["strokes"].values)
+    assert "smudge" not in dry["strokes"].attributes
+    assert wet["strokes"].attributes["smudge"] == 0.8
+    before, after = _encoded(dry["painting"]), _encoded(wet["painting"])
+    assert np.abs(after - before).mean() > 0.003
+    inner = scipy.ndimage.binary_erosion(_disc() > 0, iterations=2)
+    assert after[inner][:, 2].max() < max(0.16, before[inner][:, 2].max() + 0.01), "no blue comes into the disc"
+    again = [
+        backend.run("paint", strokes=made["strokes"], device="cpu", scale=4.0, bristles=0.0) for made in (dry, wet)
+    ]
+    small = [_encoded(made["painting"]).reshape(SIDE, 4, SIDE, 4, 3).mean((1, 3)) for made in again]
+    assert np.abs(small[1] - after).mean() <= 2 / 255
+    assert np.abs((small[1] - small[0]) - (after - before)).mean() < 0.5 * np.abs(after - before).mean()
+    assert again[1]["strokes"].attributes["smudge"] == 0.8
+
+
+def test_saved_strokes_are_smudged_as_the_new_run_asks() -> None:
+    saved = backend.run("paint", image=_image(_picture()), **QUICK)["strokes"]
+    made = backend.run("paint", strokes=saved, device="cpu", smudge=0.5)["strokes"]
+    assert made.attributes["smudge"] == 0.5
+    other = backend.run("paint", strokes=made, device="cpu", smudge=0.2)["strokes"]
+    assert other.attributes["smudge"] == 0.2
+    for wrong in (1.5, -1, float("nan"), "much", True):
+        error = _refused(strokes=Array(STROKES, saved.values, {**saved.attributes, "smudge": wrong}))
+        assert "it is a number from 0 to 1" in str(error)
+    with pytest.raises(InvalidParameter, match="smudge is 2"):
+        backend.run("paint", image=_image(_picture()), smudge=2.0)
 
 
 def test_flow_makes_strokes_on_plain_ground_longer() -> None:
