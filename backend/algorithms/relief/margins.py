@@ -65,3 +65,10 @@ def with_inner(values: Tensor, part: Tensor, margin: int) -> Tensor:
     made = values.clone()
     made[margin:-margin, margin:-margin] = part
     return made
+
+
+def moved(values: Tensor, part: Tensor, margin: int) -> Tensor:
+    """As with_inner(), and the margin moves with the border: rivers lift and lower whole valleys that leave the map, and patches
+    across the border would take the step that this leaves there for relief.
+    """
+    return values + extended(part - inner(values, margin), margin)

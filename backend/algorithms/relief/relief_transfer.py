@@ -282,6 +282,7 @@ class _Level:
             part = self._runoff.nearly(part)
             if settings.profiles:
                 part = self.hold_layout(part, target, TURN_SHARE)
+                return margins.moved(height, part, self._margin)
         return margins.with_inner(height, part, self._margin)
 
     def _banks(self, generator: torch.Generator) -> list[list[sliced_wasserstein.FilterBank]]:

@@ -33,13 +33,14 @@ def transferred(heights: np.ndarray, **values: Any) -> np.ndarray:
 
 
 def test_there_is_no_frame_inside_the_border() -> None:
-    """Of crops of the exemplar the ratios are 1.05 with a deviation of 0.25; version 0.1 made 3.7 of them here. The limit is that
-    of benchmarks/morphology_border.py."""
-    new, flat, old = (
-        border_roughness(transferred(layout, steps=20, legacy=legacy))
-        for layout, legacy in ((noise(2), False), (FLAT, False), (noise(2), True))
-    )
-    assert max(new.max(), flat.max()) < 1.6, (new, flat)
+    """Of crops of the exemplar the ratios are 1.05 with a deviation of 0.25, so that single maps tell little; version 0.1 made
+    3.7 of them here. The limit is that of benchmarks/morphology_border.py.
+    """
+    new = np.mean([border_roughness(transferred(noise(seed), steps=20)) for seed in (2, 3, 4, 5)], axis=0)
+    flat = border_roughness(transferred(FLAT, steps=20))
+    old = border_roughness(transferred(noise(2), steps=20, legacy=True))
+    assert new.max() < 1.6, new
+    assert flat.max() < 1.6, flat
     assert old.max() > 3.0, "what is looked at would not show a frame"
 
 
@@ -126,11 +127,14 @@ def test_small_exemplars_are_mirrored_where_they_lean_to_no_side(name: str, imag
 
 
 def test_a_map_much_larger_than_its_exemplar_repeats_less() -> None:
-    """200 m pixels, of which the shipped exemplar has 77 x 77: the same ridge stood beside itself along a slope."""
+    """200 m pixels, of which the shipped exemplar has 77 x 77: the same ridge stood beside itself along a slope. Rivers with a
+    profile are left out: down an even slope they run side by side, as real ones do."""
     y, x = np.mgrid[0:150, 0:200].astype(np.float32)
     sea = height_map(10 * np.hypot(x - 230, y - 20) - 4487, 200.0)
     new, old = (
-        backend.run("morphology", height=sea, device="cpu", steps=12, seed=1, legacy=legacy)["height"].values
+        backend.run("morphology", height=sea, device="cpu", steps=12, seed=1, rivers="cut", legacy=legacy)[
+            "height"
+        ].values
         for legacy in (False, True)
     )
     assert repetition(new) < 0.96 * repetition(old)
