@@ -12,7 +12,7 @@ import functools
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import backend
 from benchmarks.machine import describe_machine, print_machine, save_result
 
 ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
 TESTS = (
     "tests/backend/ops",
     "tests/backend/runtime",
@@ -40,6 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="relievo.py bench device", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--minutes", type=float, default=8.0, help="budget for all of it (default: 8)")
     parser.add_argument("--no-tests", action="store_true", help="only the timings")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the photographs and textures")
+    parser.add_argument("--only", nargs="+", default=[], metavar="TEXT", help="only work whose name holds one of these")
+    parser.add_argument("--profile", action="store_true", help="also count launches and waits of one run on each card")
     options = parser.parse_args(argv)
     ends = time.monotonic() + 60 * options.minutes
     from backend.runtime.device import device_names
@@ -50,7 +54,14 @@ def main(argv: list[str] | None = None) -> int:
     result: dict[str, Any] = {"devices": devices}
     if not options.no_tests:
         result["tests"] = run_tests(min(ends - time.monotonic(), 30 * options.minutes))
-    result["timings"] = dict(measure(devices, ends))
+    chosen = {
+        name: work
+        for name, work in works(options.data).items()
+        if not options.only or any(text in name for text in options.only)
+    }
+    result["timings"] = dict(measure(chosen, devices, ends))
+    if options.profile:
+        result["profiles"] = dict(profiles(chosen, devices, ends))
     slower = [name for name, row in result["timings"].items() if row.get("auto_slower", 0.0) > MOST_SLOWER]
     result["reached"] = not slower and result.get("tests", {}).get("status", 0) == 0
     kept = save_result("device", result, machine)
@@ -75,10 +86,10 @@ def run_tests(seconds: float) -> dict[str, Any]:
     }
 
 
-def measure(devices: list[str], ends: float) -> Iterator[tuple[str, dict[str, Any]]]:
+def measure(chosen: Mapping[str, Work], devices: list[str], ends: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """By engine and size: seconds of the second run on each device and with auto, and how much slower auto is than the best."""
     print(f"\n{'work':<34}" + "".join(f"{device:>12}" for device in (*devices, "auto")))
-    for name, work in works().items():
+    for name, work in chosen.items():
         row: dict[str, Any] = {}
         for device in (*devices, "auto"):
             if time.monotonic() > ends:
@@ -98,6 +109,37 @@ def measure(devices: list[str], ends: float) -> Iterator[tuple[str, dict[str, An
         yield name, row
 
 
+def profiles(
+    chosen: Mapping[str, Work], devices: list[str], ends: float
+) -> Iterator[tuple[str, dict[str, float | int]]]:
+    """By engine, of one run on the first card: seconds in all and busy on the card, kernels launched, waits of the host, copies
+    from the card; and the costliest operations of the host, printed."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    card = next((device for device in devices if device != "cpu"), None)
+    for name, work in chosen.items() if card else ():
+        if time.monotonic() > ends:
+            return
+        began = time.perf_counter()
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True) as seen:
+            work(str(card))
+            torch.cuda.synchronize()
+        averages = seen.key_averages()
+        counts = {entry.key: entry.count for entry in averages}
+        row = {
+            "seconds": time.perf_counter() - began,
+            "busy_s": sum(entry.self_device_time_total for entry in averages) / 1e6,
+            "launches": sum(n for key, n in counts.items() if key in ("cudaLaunchKernel", "cuLaunchKernel", "cudaLaunchKernelExC")),
+            "waits": sum(n for key, n in counts.items() if "Synchronize" in key),
+            "to_host": counts.get("Memcpy DtoH (Device -> Pageable)", 0) + counts.get("Memcpy DtoH (Device -> Pinned)", 0),
+        }  # fmt: skip
+        print(
+            f"\n{name}: {row}\n{averages.table(sort_by='self_cpu_time_total', row_limit=12, max_name_column_width=60)}"
+        )
+        yield name, row
+
+
 def _second_run(work: Callable[[], Any], ends: float) -> float:
     """Seconds of the best of up to three runs after a first one that compiles and loads."""
     start = time.perf_counter()
@@ -113,33 +155,65 @@ def _second_run(work: Callable[[], Any], ends: float) -> float:
     return min(runs or [first])
 
 
-def works() -> dict[str, Work]:
-    """Engines at the sizes that people use."""
-    return {
+def works(data: Path) -> dict[str, Work]:
+    """Engines at the sizes that people use; those that need the data of the repository beside this one only where it is."""
+    found: dict[str, Work] = {
         "noise 1024²": lambda device: _noise(1024, device),
         "noise 4096²": lambda device: _noise(4096, device),
+        "terrain 512²": _terrain,
         "relief transfer 512²": lambda device: _relief(512, device),
+        "hydrology 1024²": lambda device: backend.run(
+            "hydrology", height=_ground(1024), pixel_size_m=30.0, device=device
+        ),
         "feature transfer 256², Gram": lambda device: _relief(256, device, method="gram", feature_iterations=20),
         "feature transfer 256², histogram": lambda device: _relief(
             256, device, method="histogram", feature_iterations=20
         ),
-        "hydrology 512²": lambda device: backend.run(
-            "hydrology", height=_ground(512), pixel_size_m=30.0, device=device
-        ),
         "scan texture 512²": lambda device: backend.run("scan_texture", size=512, device=device, **_scan()),
     }
+    if data.is_dir():
+        found["texture 512²"] = functools.partial(_texture, data)
+        found["paint 512², 5300 strokes"] = functools.partial(_paint, data)
+    return found
 
 
 def _noise(side: int, device: str) -> Any:
     return backend.run("noise", width_px=side, height_px=side, seed=1, device=device)
 
 
+@functools.cache
 def _ground(side: int) -> np.ndarray:
     return _noise(side, "cpu")["height"].values
 
 
 def _relief(side: int, device: str, **values: Any) -> Any:
     return backend.run("morphology", height=_ground(side), pixel_size_m=30.0, seed=1, device=device, **values)
+
+
+def _terrain(device: str) -> Any:
+    from benchmarks.terrain_sketches import by_hand
+
+    sketch = next(sketch for sketch in by_hand("regional") if sketch.name == "river")
+    return backend.run("terrain", classes=sketch.classes, size_m=sketch.size_m, seed=3, device=device)
+
+
+def _texture(data: Path, device: str) -> Any:
+    from benchmarks.texture import sample
+    from shared import texture_set
+    from shared.srgb import srgb_to_linear
+
+    linear = srgb_to_linear(sample(data / "textures", "water", 256).transpose(1, 2, 0)).astype(np.float32)
+    exemplar = [texture_set.stack({"base_color": linear})]
+    return backend.run("texture", exemplar=exemplar, width=512, height=512, estimate=False, seed=1, device=device)
+
+
+def _paint(data: Path, device: str) -> Any:
+    from benchmarks.paint import QUICK, photograph
+    from shared.arrays import COLOR_IMAGE, Array
+    from shared.srgb import srgb_to_linear
+
+    values = srgb_to_linear(photograph(data / "photos", "kodak/kodim03.png")).astype(np.float32)
+    return backend.run("paint", image=Array(COLOR_IMAGE, values), seed=1, device=device, **QUICK)
 
 
 def _scan() -> dict[str, Any]:
