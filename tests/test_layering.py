@@ -223,3 +223,25 @@ def test_the_backend_knows_no_blender_and_unpickles_nothing(path: Path) -> None:
 @pytest.mark.parametrize("path", files("backend", "shared", "blender_addon"), ids=name_of)
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), "no docstring"
+
+
+@pytest.mark.parametrize("path", files("backend", "blender_addon", "shared"), ids=name_of)
+def test_no_comprehension_hides_an_import_that_its_function_uses(path: Path) -> None:
+    """Python 3.12 takes such an import for an unset local variable in the function's other comprehensions and fails there."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in tree.body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    hidden = {
+        (function.name, target.id, target.lineno)
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for comprehension in ast.walk(function)
+        if isinstance(comprehension, ast.comprehension)
+        for target in ast.walk(comprehension.target)
+        if isinstance(target, ast.Name) and target.id in imported
+    }
+    assert not hidden

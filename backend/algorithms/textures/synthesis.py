@@ -71,7 +71,7 @@ def synthesize(
     sizes = [_size(shape, ratio, settings.wraps) for ratio in ratios]
     matched = math.ceil(settings.structure * len(ratios)) or 1
     plans = [_plan(size, number < matched) for number, size in enumerate(sizes)]
-    areas = [rows * columns for rows, columns in sizes]
+    areas = [height * width for height, width in sizes]
     costs = np.cumsum(
         [0.0, *(plan.steps(area, settings.steps) * area for plan, area in zip(plans, areas, strict=True))]
     )
