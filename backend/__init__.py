@@ -29,8 +29,8 @@ def run(
 
     values: the algorithm's input ports and parameters by name. A port takes an `shared.arrays.Array`, or a bare NumPy
     array (float32 metres, row 0 at the top) with pixel_size_m beside it, or a list of either where the port takes
-    many. preset: one of the algorithm's presets; parameters given beside it win. device: "auto" (the first
-    of the algorithm's devices that there is), "cpu", "cuda:0".
+    many. preset: one of the algorithm's presets; parameters given beside it win. device: "auto" (the fastest
+    that `prepare` has measured, else the first of the algorithm's devices that there is), "cpu", "cuda:0".
     on_progress(done, total, stage, remaining_s) is called while it runs; whatever it raises ends the run.
 
     Returns every output port as an Array: `run(...)["height"].values` is the map; a port of many gives a tuple of them.

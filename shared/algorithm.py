@@ -97,8 +97,9 @@ class AlgorithmSpec:
 
     number: what Blender saves for the engine; once released it never changes. makes: the form of the result: a "terrain" in the
     scene, the "surface" of a mesh (textures, materials), a "painting", or only "maps" (images). devices: kinds of devices that
-    the engine runs on, the one that "auto" takes first. devices_for: from parameters to those of `devices` that such a job runs
-    on, the preferred first, where that is not always the same. weights: pretrained weights that it may ask job.weights() for,
+    the engine runs on, first the one that "auto" takes where none was measured to be faster. devices_for: from parameters to those
+    of `devices` that such a job runs on, in the same order, where that is not always the same. weights: pretrained weights that it
+    may ask job.weights() for,
     by their names in shared/weights.py. repeats: earlier versions whose recipes this one repeats to the byte, because whatever has
     changed depends on a parameter with a value `before` (shared.params.completed). Raises DeclarationError for a device, form,
     kind or weight that does not exist.

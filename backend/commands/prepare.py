@@ -18,7 +18,8 @@ from shared.params import suggestion
 from shared.weights import WEIGHTS, WeightFile
 
 DESCRIPTION = """Makes the environments of headless Blenders and compiles the kernels, so that the first use
-does not wait. The backend's own environment is there when this runs.
+does not wait; with a graphics card, times each engine on each device. The backend's own environment is
+there when this runs.
 
 `prepare terrain-data` makes a pack to train terrain from; see prepare terrain-data --help."""
 
@@ -58,7 +59,15 @@ def main(argv: Sequence[str]) -> int:
         print(f"{entry.label}: {_bring(entry, file)} ({entry.size}; {entry.licence})")
     with Bar("Kernels") as bar:
         warm(bar)
+    _measure_devices()
     return DONE
+
+
+def _measure_devices() -> None:
+    from backend.setup import device_timing  # brings PyTorch
+
+    with Bar("Devices") as bar:
+        device_timing.measure_and_keep(bar)
 
 
 def _report(bar: Bar) -> installing.Report:

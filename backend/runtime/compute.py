@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from backend.ops import dispatch
-from backend.runtime import registry, threads
+from backend.runtime import device_speeds, registry, threads
 from backend.runtime.context import JobContext
 from backend.runtime.device import resolve
 from backend.runtime.kernel_compiler import compiling_aside
@@ -48,7 +48,8 @@ def compute(
     the progress and the recipe say so. Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory,
     StorageFull, InternalError, or InvalidParameter for a device that is not there.
     """
-    resolved = resolve(job.wanted_device, spec.job_devices(params), spec.label, job.usable_devices)
+    kinds = device_speeds.ordered(spec, params, device_speeds.work_pixels(spec, params, arrays))
+    resolved = resolve(job.wanted_device, kinds, spec.label, job.usable_devices)
     job.device, job.declared_weights = resolved.device, spec.weights
     if resolved.note:
         log.warning("%s", resolved.note)

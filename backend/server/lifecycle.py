@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from backend.runtime import registry
+from backend.runtime import device_speeds, registry
 from backend.runtime.kernel_compiler import STAGE
 from backend.server import clock
 from backend.server.background import Background
@@ -40,9 +40,10 @@ NONSENSE_S = 5 * 365 * 24 * 3600.0  # an age beyond is a clock that was wrong, n
 
 
 def job_kinds(spec: AlgorithmSpec, params: Mapping[str, Any]) -> tuple[str, ...]:
-    """The kinds of devices that a job with these parameters (JSON) runs on; all of its algorithm's where they do not fit it."""
+    """The kinds of devices that a job of usual size with these parameters (JSON) runs on, the fastest first; all of its algorithm's
+    where they do not fit it."""
     try:
-        return spec.job_devices(parse(spec.params, params))
+        return device_speeds.ordered(spec, parse(spec.params, params))
     except RelievoError:
         return spec.devices
 

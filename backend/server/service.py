@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.runtime import registry
+from backend.runtime import device_speeds, registry
 from backend.server import clock
 from backend.server.access import Access
 from backend.server.background import Background, as_relievo_error
@@ -268,7 +268,7 @@ class Service:
             params=to_json(params),
             preview=message.preview,
             device=device,
-            kinds=list(spec.job_devices(params)),
+            kinds=list(device_speeds.ordered(spec, params, device_speeds.work_pixels(spec, params, message.arrays))),
             submitted_at=clock.now(),
         )
         self._pending[job_id] = _Pending(owner, [reply])

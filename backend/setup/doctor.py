@@ -112,6 +112,7 @@ def _devices() -> Iterator[Finding]:
         )
     engines = (f"{spec.label}: {_auto_device(spec, names)}" for spec in registry.algorithms())
     yield Finding(name="Devices", state="ok", text=", ".join(engines))
+    yield from _device_speeds(names)
     if names == ["cpu"] and environment.has_nvidia():
         yield Finding(
             name="Device",
@@ -121,13 +122,31 @@ def _devices() -> Iterator[Finding]:
         )
 
 
+def _device_speeds(names: list[str]) -> Iterator[Finding]:
+    """Whether "auto" goes by measured speeds, on a machine with more than one kind of device, and by this machine's."""
+    from backend.runtime import device_speeds
+    from backend.runtime.device import describe_device
+    from shared.devices import kind_of
+
+    labels = {kind_of(name): describe_device(name)["label"] for name in reversed(names)}
+    if len(labels) < 2:
+        return
+    speeds, fix = device_speeds.load(), "relievo.py prepare measures them."
+    if speeds is None:
+        yield Finding(name="Devices", state="note", text="no speeds of the devices are measured yet", fix=fix)
+    elif dict(speeds.kinds) != labels:
+        was = ", ".join(speeds.kinds.values())
+        yield Finding(name="Devices", state="note", text=f"the measured speeds are of other devices ({was})", fix=fix)
+
+
 def _auto_device(spec: AlgorithmSpec, names: list[str]) -> str:
-    """What "auto" takes for the algorithm with default parameters, and what else it runs on where that is here."""
+    """What "auto" takes for the algorithm with default parameters at a usual size, and what else it runs on where that is here."""
+    from backend.runtime import device_speeds
     from backend.runtime.device import resolve
     from shared.devices import kind_of
     from shared.params import parse
 
-    kinds = spec.job_devices(parse(spec.params, {}))
+    kinds = device_speeds.ordered(spec, parse(spec.params, {}))
     try:
         device = str(resolve("auto", kinds, spec.label, names).device)
     except RelievoError:
