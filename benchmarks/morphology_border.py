@@ -142,12 +142,10 @@ def save_hillshade(path: Path, height: np.ndarray, pixel_size_m: float) -> None:
     """As a grey PNG, lit from the north-west at 40 degrees."""
     from PIL import Image
 
-    down, across = np.gradient(height.astype(np.float64), pixel_size_m)
-    elevation = np.deg2rad(40.0)
-    side = np.sqrt(0.5) * np.cos(elevation)
-    light = (across * side + down * side + np.sin(elevation)) / np.sqrt(across**2 + down**2 + 1)
+    from backend.measures.shading import hillshade
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((np.clip(light, 0, 1) * 255).astype(np.uint8)).save(path)
+    Image.fromarray((hillshade(height, pixel_size_m) * 255).astype(np.uint8)).save(path)
 
 
 if __name__ == "__main__":

@@ -124,22 +124,15 @@ def noise(seed: int) -> np.ndarray:
     return made["height"].values
 
 
-def hillshade(height: np.ndarray, sun_height_deg: float = 40.0) -> np.ndarray:
-    """Lambert shading from the north-west, 0..1, [H, W]."""
-    down, across = np.gradient(height.astype(np.float64), PIXEL_SIZE_M)
-    elevation = np.deg2rad(sun_height_deg)
-    east, south = -np.sqrt(0.5) * np.cos(elevation), -np.sqrt(0.5) * np.cos(elevation)
-    light = (-across * east - down * south + np.sin(elevation)) / np.sqrt(across**2 + down**2 + 1)
-    return np.clip(light, 0, 1)
-
-
 def save_pair(path: Path, layout: np.ndarray, made: np.ndarray, real: np.ndarray) -> None:
     """The middle of layout, result and real terrain side by side as a grey PNG; the layout at the real terrain's deviation."""
     from PIL import Image
 
+    from backend.measures.shading import hillshade
+
     scaled = (layout - layout.mean()) / layout.std() * real.std()
     edge = (SIDE - SHOWN) // 2
-    shown = [hillshade(height)[edge:-edge, edge:-edge] for height in (scaled, made, real)]
+    shown = [hillshade(height, PIXEL_SIZE_M)[edge:-edge, edge:-edge] for height in (scaled, made, real)]
     gap = np.ones((SHOWN, 6))
     picture = np.concatenate([shown[0], gap, shown[1], gap, shown[2]], axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)

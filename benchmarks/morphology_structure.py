@@ -186,18 +186,13 @@ def save_pair(path: Path, made: np.ndarray, real: np.ndarray, pixel_size_m: floa
     """The middle of result and real terrain side by side, lit from the north-west, as a grey PNG."""
     from PIL import Image
 
+    from backend.measures.shading import hillshade
+
     edge = (SIDE - SHOWN) // 2
-    shades = [_shade(height, pixel_size_m)[edge:-edge, edge:-edge] for height in (made, real)]
+    shades = [hillshade(height, pixel_size_m)[edge:-edge, edge:-edge] for height in (made, real)]
     picture = np.concatenate([shades[0], np.ones((SHOWN, 6)), shades[1]], axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray((picture * 255).astype(np.uint8)).quantize(64).save(path, optimize=True)
-
-
-def _shade(height: np.ndarray, pixel_size_m: float) -> np.ndarray:
-    down, across = np.gradient(height.astype(np.float64), pixel_size_m)
-    side = np.sqrt(0.5) * np.cos(np.deg2rad(40.0))
-    light = (across + down) * side + np.sin(np.deg2rad(40.0))
-    return np.clip(light / np.sqrt(across**2 + down**2 + 1), 0, 1)
 
 
 if __name__ == "__main__":

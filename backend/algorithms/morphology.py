@@ -19,6 +19,7 @@ from torch import Tensor
 from backend.algorithms.relief.relief_transfer import TransferSettings, transfer_relief
 from backend.algorithms.relief.runoff import DROP_M
 from backend.algorithms.relief.scale import at_level, plan
+from backend.algorithms.relief.starts import check_relief
 from backend.files import exemplars as shipped
 from backend.ops.resampling import resize
 from backend.ops.terrain.drainage import drain
@@ -52,6 +53,8 @@ def _transferred(params: MorphologyParams, layout: Array, inputs: Mapping[str, A
     planned = plan(layout, given, params.scale, legacy=params.legacy)
     classes = _checked_classes(inputs.get("classes"), layout.values.shape, len(given))
     exemplars = [exemplar.to(job.device) for exemplar in planned.exemplars(given)]
+    if params.rivers == "profile" and not params.legacy:
+        check_relief(exemplars)  # earlier versions made a plain of it
     whole = _tensor(layout.values).to(job.device)
     at_device = None if classes is None else planned.classes(_tensor(classes).to(job.device))
     if planned.pixel_size_m != layout.pixel_size_m:

@@ -17,6 +17,7 @@ job, file or socket: `observe` is called often and may stop it.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -37,6 +38,8 @@ from backend.ops.patches import filter_bank, patch_match, sliced_wasserstein, sp
 from backend.ops.patches.constants import PATCH
 from backend.ops.resampling import nearest, resize
 from backend.ops.smoothing import gaussian
+
+log = logging.getLogger(__name__)
 
 LEVEL_RATIO = 0.7
 LEAST_EXEMPLAR_PX = 20  # at the coarsest level: a 7 x 7 patch needs room to differ from its neighbours
@@ -138,6 +141,10 @@ def transfer_relief(
     assert height is not None  # there is at least one level
     result = without_speckles(metres(height), exemplars)
     runoff = _runoff([exemplars] if classes is None else [[e] for e in exemplars], labels, 1.0, settings, 1.0)
+    if runoff and runoff.lacks_rivers:
+        log.warning(
+            "The exemplar has too few rivers to know their profile by: they are only smoothed. A larger one has more."
+        )
     return runoff.fully(result) if runoff else result
 
 

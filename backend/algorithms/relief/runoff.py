@@ -32,6 +32,11 @@ class Runoff:
         self._water = share_of_still_water([e for group in groups for e in group], self._drop) if profiles else 0.0
         self._labels = labels if len(groups) > 1 else None
 
+    @property
+    def lacks_rivers(self) -> bool:
+        """Whether an exemplar was too small, or too level, to fit a law of its rivers from."""
+        return any(law is None for law in self._laws)
+
     def nearly(self, height: Tensor) -> Tensor:
         """The map [H, W] after one turn, for transport to go on with."""
         if not self._laws:

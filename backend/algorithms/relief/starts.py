@@ -5,6 +5,7 @@ It makes no landforms and knows no pyramid.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from backend.ops.moments import mean, variance
 from backend.ops.smoothing import gaussian
+from shared.errors import InvalidInput
+
+log = logging.getLogger(__name__)
 
 FLAT = 1e-6  # of the largest height: a smaller spread is the rounding of float32
 ROOM = 4  # exemplars of less than a fourth of the map's pixels would repeat within sight of one another
@@ -19,16 +23,32 @@ MOST_TURN = 0.15  # correlation of the slopes along the two axes: of landforms t
 MOST_LEAN = 0.35  # skewness of a slope: of landforms that are steeper to one side
 
 
+def check_relief(exemplars: Sequence[Tensor]) -> None:
+    """Raises InvalidInput where no exemplar [h, w] m has any relief. Beside others a flat one may stand: for a lake, say."""
+    if all(map(_is_flat, exemplars)):
+        raise InvalidInput(
+            f"{'The exemplar is' if len(exemplars) == 1 else 'All exemplars are'} flat, such as a lake or a plain: no landforms"
+            f" can be taken from {'it' if len(exemplars) == 1 else 'them'}.",
+            hint="Give an exemplar with hills or valleys, or none: the Landform setting is used then.",
+            field="exemplar",
+        )
+
+
 def layout_or_hills(layout: Tensor, landform_px: float, generator: torch.Generator) -> Tensor:
     """The layout [H, W] m, or random hills of the size of the landforms where it is flat.
 
     A flat map has no order of heights to keep: what would be kept is that of its rounding or of its rows, a ramp.
     """
-    low, high = layout.aminmax()
-    if float(high - low) > FLAT * float(torch.maximum(high.abs(), low.abs())):
+    if not _is_flat(layout):
         return layout
+    log.warning("The height map is flat: it has no layout to keep, and random hills of the seed take its place.")
     noise = torch.randn(layout.shape, generator=generator)
     return gaussian(noise, min(landform_px, min(layout.shape) / 4) / 6).to(layout.device)
+
+
+def _is_flat(height: Tensor) -> bool:
+    low, high = height.aminmax()
+    return float(high - low) <= FLAT * float(torch.maximum(high.abs(), low.abs()))
 
 
 def with_mirror_images(exemplars: Sequence[Tensor], pixels: int) -> list[list[Tensor]]:

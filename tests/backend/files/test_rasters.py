@@ -191,11 +191,15 @@ def test_holes_are_refused_with_their_count_or_filled(tmp_path):
     np.testing.assert_array_equal(filled[solid], values[solid])
 
 
-def test_srtm_void_is_a_hole_even_when_not_declared(tmp_path):
-    values = terrain().astype(np.int16)
-    values[3, 4] = -32768
-    with pytest.raises(InvalidInput, match="no data in 1 of its"):
-        read_height(save_tif(tmp_path / "a.tif", values))
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_srtm_voids_are_holes_even_when_not_declared_and_are_filled_on_request(tmp_path, caplog, kind):
+    values = terrain().astype(kind)
+    values[3:5, 4:7] = -32768
+    path = save_tif(tmp_path / "a.tif", values)
+    with pytest.raises(InvalidInput, match=r"no data in 6 of its 10800 cells.*--fill-nodata"):
+        read_height(path)
+    assert "-32768 in 6 of its cells (rows 4 to 5, columns 5 to 7) is taken for no data" in caplog.text
+    assert np.abs(read_height(path, fill_nodata=True).values - terrain()).max() < 40.0
 
 
 def test_nothing_but_holes_cannot_be_filled(tmp_path):

@@ -240,10 +240,34 @@ def test_shipped_landforms_need_no_exemplar(landform: str) -> None:
     assert np.ptp(made.values) > 1.0
 
 
-def test_flat_input_and_flat_exemplars_give_finite_heights() -> None:
-    flat = np.full((40, 40), 7.0, np.float32)
-    assert np.isfinite(transfer(flat, hills(60, 60, 1)).values).all()
-    assert np.ptp(transfer(hills(40, 40, 1), flat).values) < 1.0
+def test_a_flat_map_becomes_hills_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    made = transfer(np.full((40, 40), 7.0, np.float32), hills(60, 60, 1))
+    assert np.isfinite(made.values).all()
+    assert np.ptp(made.values) > 50.0
+    assert "height map is flat" in caplog.text
+
+
+def test_exemplars_without_relief_are_refused_with_a_hint() -> None:
+    """All lake, or all plain. Recipes of earlier versions still make a plain of it; beside others one may be flat."""
+    layout, lake = hills(40, 40, 1), np.full((40, 40), 412.0, np.float32)
+    with pytest.raises(InvalidInput, match="The exemplar is flat") as caught:
+        transfer(layout, lake)
+    assert "Landform" in caught.value.hint
+    with pytest.raises(InvalidInput, match="All exemplars are flat"):
+        transfer(layout, [height_map(lake, 30.0), height_map(lake - 400.0, 30.0)])
+    assert np.ptp(transfer(layout, lake, rivers="cut").values) < 1.0
+    assert np.ptp(transfer(layout, [height_map(lake, 30.0), height_map(hills(40, 40, 2), 30.0)]).values) > 50.0
+
+
+def test_an_exemplar_with_too_few_rivers_to_know_their_profile_still_makes_land_that_drains(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = transfer(hills(64, 64, 1), hills(22, 22, 2, sigma=2.0))
+    assert "too few rivers" in caplog.text
+    assert pit_fraction(made.values) == 0.0
+    caplog.clear()
+    transfer(hills(64, 64, 1), hills(128, 128, 2))
+    assert "too few rivers" not in caplog.text
 
 
 def test_bad_input_is_told() -> None:
