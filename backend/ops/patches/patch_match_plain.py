@@ -1,7 +1,7 @@
 """PatchMatch with plain torch operations on any device: every patch of the image at once, candidate by candidate.
 
-The candidates and their order are those of patch_match_cpu; a loop runs over the rows of a patch and over candidates, never
-over patches or pixels, and nothing waits for a GPU.
+The candidates and their order are those of patch_match_cpu; a loop runs over candidates, never over patches or pixels, and nothing
+waits for a GPU.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.patches.constants import HASH_FACTORS, HASH_MIX, PATCH
 
 AREA = PATCH * PATCH
+MOST_VALUES = 2**26  # of patches that are compared at once: 256 MiB of float32
 WORD = 0xFFFF_FFFF
 
 
@@ -69,17 +71,13 @@ def vote(
     """The image [C, H, W] that the matches vote for; a pixel under no patch keeps its value."""
     rows, columns = field_y.shape
     start = field_y.long() * atlas.shape[2] + field_x.long()
-    matched = torch.stack([_atlas_row(atlas, start, i) for i in range(PATCH)], dim=3)  # [C, h, w, 7, 7]
+    matched = _atlas_patches(atlas, start, slice(0, PATCH))  # [C, h, w, 7, 7]
     if mean_weight < 1:
         lift = (_patches(image, rows, columns, stride) - matched).sum((3, 4)) / AREA
         matched = matched + lift[..., None, None]
-    total, weight = torch.zeros_like(image), torch.zeros_like(image[0])
-    window = window.to(image.device)
-    for i in range(PATCH):
-        for j in range(PATCH):  # each place in the patch covers its own pixels, every stride-th
-            to = (slice(i, i + stride * (rows - 1) + 1, stride), slice(j, j + stride * (columns - 1) + 1, stride))
-            total[:, *to] += window[i, j] * matched[..., i, j]
-            weight[to] += window[i, j]
+    window = window.to(image)
+    total = _laid(matched * window, image, stride)
+    weight = _laid(window.expand(1, rows, columns, PATCH, PATCH), image, stride)[0]
     return torch.where(weight > 0, total / weight.clamp_min(torch.finfo(weight.dtype).tiny), image)
 
 
@@ -96,13 +94,16 @@ def _better(
 
 def _distance(patches: Tensor, atlas: Tensor, y: Tensor, x: Tensor, mean_weight: float) -> Tensor:
     """Sum of squared differences of patches [C, h, w, 7, 7] and those of the atlas at (y, x), the difference in mean counted
-    mean_weight times in each channel."""
+    mean_weight times in each channel. As many rows of the patches at once as MOST_VALUES allows: a card waits for each
+    operation longer than it takes."""
     start = y * atlas.shape[2] + x
     total, squares = torch.zeros_like(patches[..., 0, 0]), torch.zeros_like(patches[..., 0, 0])
-    for i in range(PATCH):
-        difference = patches[..., i, :] - _atlas_row(atlas, start, i)
-        total += difference.sum(-1)
-        squares += difference.square().sum(-1)
+    together = max(1, min(PATCH, MOST_VALUES // (total.numel() * PATCH)))
+    for first in range(0, PATCH, together):
+        rows = slice(first, min(first + together, PATCH))
+        difference = patches[..., rows, :] - _atlas_patches(atlas, start, rows)
+        total += difference.sum((-2, -1))
+        squares += difference.square_().sum((-2, -1))
     return (squares - (1.0 - mean_weight) * total * total / AREA).sum(0)
 
 
@@ -111,10 +112,20 @@ def _patches(image: Tensor, rows: int, columns: int, stride: int) -> Tensor:
     return image.unfold(1, PATCH, stride).unfold(2, PATCH, stride)[:, :rows, :columns]
 
 
-def _atlas_row(atlas: Tensor, start: Tensor, row: int) -> Tensor:
-    """Row `row` [C, h, w, 7] of the patches whose corners lie at `start`, flat."""
-    across = torch.arange(PATCH, device=atlas.device)
-    return atlas.flatten(1)[:, (start + row * atlas.shape[2])[..., None] + across]
+def _atlas_patches(atlas: Tensor, start: Tensor, rows: slice) -> Tensor:
+    """Some rows [C, h, w, n, 7] of the patches whose corners lie at `start`, flat."""
+    down = torch.arange(rows.start, rows.stop, device=atlas.device)[:, None] * atlas.shape[2]
+    places = start[..., None, None] + (down + torch.arange(PATCH, device=atlas.device))
+    return atlas.flatten(1)[:, places]
+
+
+def _laid(patches: Tensor, image: Tensor, stride: int) -> Tensor:
+    """Patches [C, h, w, 7, 7] laid over one another, every stride-th pixel: sums [C, H, W] of the image's size."""
+    channels, rows, columns = patches.shape[:3]
+    size = (stride * (rows - 1) + PATCH, stride * (columns - 1) + PATCH)
+    flat = patches.permute(0, 3, 4, 1, 2).reshape(channels * AREA, rows * columns)
+    made = F.fold(flat, size, PATCH, stride=stride)
+    return F.pad(made, (0, image.shape[2] - size[1], 0, image.shape[1] - size[0]))
 
 
 def _hash(a: Tensor, b: Tensor, seed: int, turn: int) -> Tensor:

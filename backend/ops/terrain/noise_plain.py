@@ -44,19 +44,19 @@ def gradient_octave(tables: tuple[np.ndarray, ...], axes_only: bool, device: tor
     lattice row and of the next (uint32 [H]), place between those (float32 [H]).
     """
     left, right, frac, below, above, rise = tables
-    left_key, right_key = (torch.from_numpy(keys.astype(np.int64)).to(device)[None, :] for keys in (left, right))
+    keys, rows = np.unique(np.concatenate([below, above]), return_inverse=True)
+    at, next_at = (torch.from_numpy(part).to(device) for part in rows.reshape(2, -1))
+    left_key, right_key = (torch.from_numpy(given.astype(np.int64)).to(device)[None, :] for given in (left, right))
     fx, fy = torch.from_numpy(frac).to(device)[None, :], torch.from_numpy(rise).to(device)[:, None]
     u, w = fade(fx), fade(fy)
-    curves = []
-    for row_keys in (below, above):
-        row_key = torch.from_numpy(row_keys.astype(np.int64)).to(device)[:, None]
-        g0x, g0y = gradient(mix32(left_key ^ row_key), axes_only)
-        g1x, g1y = gradient(mix32(right_key ^ row_key), axes_only)
-        p = g0x * fx
-        curves += [p + u * (g1x * (fx - 1.0) - p), g0y + u * (g1y - g0y)]
+    row_key = torch.from_numpy(keys.astype(np.int64)).to(device)[:, None]
+    g0x, g0y = gradient(mix32(left_key ^ row_key), axes_only)
+    g1x, g1y = gradient(mix32(right_key ^ row_key), axes_only)
+    p = g0x * fx
+    a, b = p + u * (g1x * (fx - 1.0) - p), g0y + u * (g1y - g0y)  # along the lattice rows, each once
     c0, c2 = SQRT2 * (1.0 - w), SQRT2 * w
     c1, c3 = c0 * fy, c2 * (fy - 1.0)
-    return c0 * curves[0] + c1 * curves[1] + (c2 * curves[2] + c3 * curves[3])
+    return c0 * a[at] + c1 * b[at] + (c2 * a[next_at] + c3 * b[next_at])
 
 
 def perlin_at(i: Tensor, j: Tensor, fx: Tensor, fy: Tensor, columns: Tensor, rows: Tensor, axes_only: bool) -> Tensor:
