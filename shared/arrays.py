@@ -32,7 +32,8 @@ class ArrayKind:
 
     axes: a letter per axis: H rows from the top, W columns from the left, C channels, N items, or digits for a fixed length.
     attributes: names of the positive numbers that must come with it. nan: whether NaN is a value of this kind ("no data").
-    shows: what a person sees of it ("" where it is only ever an input). color_space: of its values; "data" is no colour.
+    shows: what a person sees of it ("" where it is no result by itself). color_space: of its values; "data" is no colour.
+    may_be_empty: whether there may be no item along N.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ArrayKind:
     attributes: tuple[str, ...] = ()
     shows: Shows = ""
     color_space: ColorSpace = "data"
+    may_be_empty: bool = False
 
     def __post_init__(self) -> None:
         if self.shows not in get_args(Shows):
@@ -222,11 +224,12 @@ PALETTE = ArrayKind(
 CURVES = ArrayKind(
     name="CURVES",
     dtype="float32",
-    axes=("N", "11"),
+    axes=("N", "C"),
     unit="",
     nan=True,
-    help="Lines on a map that bend its terrain (rivers, ridges, cliffs, coasts, roads), one row per point with the columns of"
-    " shared/curves.py; places are shares of the map's sides, NaN in a column stands for automatic.",
+    may_be_empty=True,
+    help="Lines on a map (rivers, ridges, cliffs, coasts, roads): those that bend its terrain, or the rivers that it has; one row"
+    " per point with the columns of shared/curves.py; places are shares of the map's sides, NaN in a column stands for automatic.",
 )
 
 KINDS: Mapping[str, ArrayKind] = MappingProxyType(
@@ -299,7 +302,7 @@ def _check_shape(kind: ArrayKind, shape: tuple[int, ...], what: str, name: str) 
     if len(shape) != len(kind.axes):
         raise InvalidInput(f"{what} is {text}; a {kind.name} has {len(kind.axes)} axes.", field=name)
     for axis, length in zip(kind.axes, shape, strict=True):
-        if length == 0:
+        if length == 0 and not (kind.may_be_empty and axis == "N"):
             raise InvalidInput(f"{what} is empty ({text}).", field=name)
         if axis.isdigit() and length != int(axis):
             raise InvalidInput(f"{what} is {text}; a {kind.name} has {axis} channels.", field=name)

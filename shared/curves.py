@@ -1,4 +1,4 @@
-"""Lines that bend a terrain: what each column of a CURVES array means, and lines to rows and back.
+"""Lines on a map: what each column of a CURVES array means, and lines to rows and back. They bend a terrain, or are its rivers.
 
 Rows are points; the points of one line follow each other and share its number. Places are shares of the map, as those of strokes
 are: x from 0 at its left edge to 1 at its right, y from 0 at its top edge to 1 at its bottom, so that they survive another
@@ -21,24 +21,46 @@ TYPES = ("river", "ridge", "cliff", "coast", "road")
 
 RIVER, RIDGE, CLIFF, COAST, ROAD = range(len(TYPES))
 
-COLUMNS = ("x", "y", "z_m", "line", "type", "width_m", "amount_m", "reach_m", "slope", "strength", "as_drawn")
+COLUMNS = (
+    "x",
+    "y",
+    "z_m",
+    "line",
+    "type",
+    "width_m",
+    "amount_m",
+    "reach_m",
+    "slope",
+    "strength",
+    "as_drawn",
+    "drained_m2",
+)
 """z_m: height there in metres, NaN where it is free. width_m: across the river's bed, the crest, the cliff's face, the shore, the
 road; may change along the line. amount_m: depth of the bed, height of the ridge above its surroundings, of the cliff's step, level
 of the coast's water. reach_m: how far beside the line the ground follows. slope: rise per run that a road may have. strength: 1
 obeys the line, 0 leaves the ground. as_drawn: 1 lets a river flow in the direction of its points instead of to its lower end.
-From amount_m on, a line's first row speaks for all of it."""
+drained_m2: the land whose water a river brings, in m2; changes along the line. From amount_m to as_drawn a line's first row speaks
+for all of it."""
+
+WITHOUT_DRAINED = len(COLUMNS) - 1
+"""Columns of lines whose drained land nobody knows, such as drawn ones."""
 
 INDEX = {name: number for number, name in enumerate(COLUMNS)}
 
 FARTHEST = 1000.0  # maps away from the map: beyond, the coordinates are of something else
 MOST_POINTS = 1 << 21
-BOUNDS = {"width_m": (0.0, 1e6), "reach_m": (0.0, 1e7), "slope": (1e-4, 10.0)}
+BOUNDS = {"width_m": (0.0, 1e6), "reach_m": (0.0, 1e7), "slope": (1e-4, 10.0), "drained_m2": (0.0, 1e15)}
 HIGHEST_M = 1e5
+
+DISCHARGE_PER_M2 = 1e-8
+"""m3/s of water from each m2 of drained land: 315 mm a year, about what runs off all land on the mean (Fekete, Vorosmarty and Grabs
+2002, doi:10.1029/1999GB001254: 299 mm)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line: type as its name, points [n, 2] as shares of the map; z_m and width_m a number or one per point, see COLUMNS."""
+    """One line: type as its name, points [n, 2] as shares of the map; z_m, width_m and drained_m2 a number or one per point, see
+    COLUMNS."""
 
     type: str
     points: np.ndarray
@@ -49,10 +71,12 @@ class Line:
     slope: float = np.nan
     strength: float = 1.0
     as_drawn: bool = False
+    drained_m2: Any = np.nan
 
 
 def rows_of(lines: Iterable[Line]) -> np.ndarray:
-    """The values of a CURVES array, float32 [N, 11]. Raises ValueError for a type that is none."""
+    """The values of a CURVES array, float32 [N, 12], or [N, 11] where no line knows what land it drains. Raises ValueError for a
+    type that is none."""
     parts = []
     for number, line in enumerate(lines):
         rows = np.empty((len(line.points), len(COLUMNS)), np.float32)
@@ -61,15 +85,19 @@ def rows_of(lines: Iterable[Line]) -> np.ndarray:
         rows[:, INDEX["line"]], rows[:, INDEX["type"]] = number, TYPES.index(line.type)
         rows[:, INDEX["amount_m"] : INDEX["strength"]] = line.amount_m, line.reach_m, line.slope
         rows[:, INDEX["strength"]], rows[:, INDEX["as_drawn"]] = line.strength, line.as_drawn
+        rows[:, INDEX["drained_m2"]] = line.drained_m2
         parts.append(rows)
-    return np.concatenate(parts) if parts else np.empty((0, len(COLUMNS)), np.float32)
+    every = np.concatenate(parts) if parts else np.empty((0, len(COLUMNS)), np.float32)
+    is_known = not np.isnan(every[:, INDEX["drained_m2"]]).all()
+    return every if is_known else np.ascontiguousarray(every[:, :WITHOUT_DRAINED])
 
 
 def lines_of(rows: np.ndarray) -> list[Line]:
     """The lines of rows that check_rows() has passed, in float64."""
     starts = np.flatnonzero(np.diff(rows[:, INDEX["line"]], prepend=-1.0))
+    knows_drained = rows.shape[1] > WITHOUT_DRAINED
     lines = []
-    for own in np.split(np.asarray(rows, np.float64), starts[1:]):
+    for own in np.split(np.asarray(rows, np.float64), starts[1:]) if len(rows) else ():
         first = own[0]
         lines.append(
             Line(
@@ -82,16 +110,24 @@ def lines_of(rows: np.ndarray) -> list[Line]:
                 slope=float(first[INDEX["slope"]]),
                 strength=float(first[INDEX["strength"]]),
                 as_drawn=bool(first[INDEX["as_drawn"]]),
+                drained_m2=own[:, INDEX["drained_m2"]] if knows_drained else np.nan,
             )
         )
     return lines
 
 
 def check_rows(rows: np.ndarray, what: str, name: str) -> None:
-    """Raises InvalidInput, which begins with `what` and names the port `name`, unless rows [N, 11] are lines."""
+    """Raises InvalidInput, which begins with `what` and names the port `name`, unless rows [N, 11 or 12] are lines; there may be
+    none."""
+    if rows.shape[1] not in (WITHOUT_DRAINED, len(COLUMNS)):
+        raise InvalidInput(
+            f"{what} has {rows.shape[1]} columns; lines have {WITHOUT_DRAINED} or {len(COLUMNS)}.", field=name
+        )
     if len(rows) > MOST_POINTS:
         raise InvalidInput(f"{what} has {len(rows)} points; at most {MOST_POINTS} are taken.", field=name)
-    columns = {column: rows[:, number] for column, number in INDEX.items()}
+    if not len(rows):
+        return
+    columns = {column: rows[:, number] for column, number in INDEX.items() if number < rows.shape[1]}
     places = rows[:, :2]
     if not np.isfinite(places).all():
         bad = int(np.count_nonzero(~np.isfinite(places).all(axis=1)))
@@ -122,7 +158,8 @@ def _check_numbers(columns: dict[str, np.ndarray], what: str, name: str) -> None
         numbered = ", ".join(f"{number} {entry}" for number, entry in enumerate(TYPES))
         raise InvalidInput(f"{what} has the type {bad:g}, which is none: {numbered}.", field=name)
     for column, (low, high) in {**BOUNDS, "z_m": (-HIGHEST_M, HIGHEST_M), "amount_m": (-HIGHEST_M, HIGHEST_M)}.items():
-        known = columns[column][~np.isnan(columns[column])]
+        values = columns.get(column, columns["x"][:0])
+        known = values[~np.isnan(values)]
         if known.size and not (known.min() >= low and known.max() <= high):
             raise InvalidInput(
                 f"{what} has {column} from {known.min():g} to {known.max():g}; it is {low:g} to {high:g}.", field=name

@@ -5,5 +5,5 @@ from __future__ import annotations
 VERSION = "0.1.0"
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 4
+PROTOCOL_MINOR = 5
 PROTOCOL = f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}"

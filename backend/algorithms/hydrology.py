@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.terrain import depressions, erosion, routing
+from backend.algorithms import inland_waters
+from backend.ops.terrain import depressions, erosion, lakes, routing
 from backend.runtime.context import JobContext
 from shared.arrays import AREA_MAP, MASK, Array, height_map
 from shared.catalog.hydrology import HydrologyParams
@@ -48,13 +49,18 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
     ground.move_to(height.double())
     area = routing.spread_area if params.flow_model == "multiple" else routing.drainage_area
     flow = area(height, pixel_size_m)
-    job.step(total, total, "done")
+    still = lakes.still_lakes(height, pixel_size_m, before=given)
+    if params.depressions == "keep" or strength is not None:
+        still = lakes.with_filled_hollows(still, pixel_size_m)
     attributes = dict(source.attributes)
+    waters = inland_waters.outputs(still, attributes)
+    job.step(total, total, "done")
     return {
         "height": height_map(height.cpu().numpy(), **attributes),
         "flow": Array(AREA_MAP, flow.cpu().numpy(), attributes),
         "sediment": Array(MASK, _cover(ground, SEDIMENT_HALF * relief_m).cpu().numpy(), attributes),
         "wear": Array(MASK, _share(ground.wear, WEAR_HALF * relief_m).cpu().numpy(), attributes),
+        **waters,
     }
 
 

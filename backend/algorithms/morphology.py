@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.algorithms import inland_waters
 from backend.algorithms.relief.relief_transfer import TransferSettings, transfer_relief
 from backend.algorithms.relief.runoff import DROP_M
 from backend.algorithms.relief.scale import at_level, plan
 from backend.algorithms.relief.starts import check_relief
 from backend.files import exemplars as shipped
 from backend.ops.resampling import resize
+from backend.ops.terrain import lakes
 from backend.ops.terrain.drainage import drain
 from backend.runtime.context import JobContext
 from shared.arrays import Array, height_map
@@ -29,12 +31,13 @@ from shared.catalog.morphology import MorphologyParams
 from shared.errors import InvalidInput
 
 PROGRESS_STEPS = 1000
+LEVEL_M, LEVEL_PX = 0.01, 1e-3  # how level water is that was drained at another pixel size, whichever is more
 Settled = Callable[[Tensor], Tensor]  # heights as they are computed -> as they are given back, but not drained
 
 
 def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Array]:
     """inputs: height (HEIGHT_MAP), exemplar (HEIGHT_MAPs, any number), classes (CLASS_MAP or None). Returns height
-    (HEIGHT_MAP).
+    (HEIGHT_MAP), rivers and lakes.
 
     Exemplars of another pixel size are resampled to the height map's, antialiased where that is coarser. Where it is finer
     they are scaled down to it (scale "fit", on maps smaller than their landforms), or come out smooth at the smallest scales,
@@ -42,9 +45,11 @@ def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) ->
     """
     layout: Array = inputs["height"]
     height = _transferred(params, layout, inputs, job)
+    still = lakes.still_lakes(height, layout.pixel_size_m, level_m=max(LEVEL_M, LEVEL_PX * layout.pixel_size_m))
+    made = height_map(height.cpu().numpy(), **layout.attributes)
+    waters = inland_waters.outputs(still, made.attributes)
     job.step(PROGRESS_STEPS, PROGRESS_STEPS, "done")
-    kept = {name: value for name, value in layout.attributes.items() if name != "pixel_size_m"}
-    return {"height": height_map(height.cpu().numpy(), layout.pixel_size_m, **kept)}
+    return {"height": made, **waters}
 
 
 def _transferred(params: MorphologyParams, layout: Array, inputs: Mapping[str, Any], job: JobContext) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Literal
 from ..algorithm import AlgorithmSpec, Port, Preset
 from ..arrays import AREA_MAP, HEIGHT_MAP, MASK
 from ..params import param
+from . import inland_waters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +170,7 @@ SPEC = AlgorithmSpec(
         Port(
             name="wear", kind=MASK, label="Wear", help="How deep the ground was eroded: 0.5 is one tenth of the relief"
         ),
+        *inland_waters.PORTS,
     ),
     presets=(
         Preset(

@@ -8,6 +8,7 @@ from typing import Literal
 from ..algorithm import AlgorithmSpec, Port, Preset
 from ..arrays import CLASS_MAP, HEIGHT_MAP
 from ..params import param
+from . import inland_waters
 
 LEAST_MAP_SIDE = 16  # pixels: less has no room for landforms
 
@@ -300,6 +301,7 @@ SPEC = AlgorithmSpec(
     ),
     outputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="The new terrain, at the height map's pixel size"),
+        *inland_waters.PORTS,
     ),
     presets=(
         Preset(

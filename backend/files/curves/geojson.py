@@ -1,7 +1,8 @@
-"""Lines from GeoJSON (RFC 7946): LineString and MultiLineString, alone, in collections, or in features with properties.
+"""Lines from and to GeoJSON (RFC 7946): LineString and MultiLineString, alone, in collections, or in features with properties.
 
-Where coordinates lie on the map, in this order: by the file's own member "map_extent"; by the coordinate system of the map, which
-another input of the run may have; else they are shares of the map, 0 to 1, y up.
+Where coordinates lie on the map, in this order: by the coordinate systems of file and map, where both name one (the map is another
+input of the run); by the file's own member "map_extent"; by the coordinate system of the map; else they are shares of the map, 0
+to 1, y up.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ import numpy as np
 from backend.files.curves.features import NotALine, numbers_of, type_of
 from backend.files.kinds import Reading
 from shared.arrays import Array
-from shared.curves import TYPES, Line
+from shared.curves import DISCHARGE_PER_M2, TYPES, Line
 from shared.errors import InvalidInput
 from shared.read_files import MIB, parse_json, read_bytes
 
@@ -48,39 +51,98 @@ def lines(path: Path, reading: Reading) -> list[Line]:
         ) from error
 
 
-def text_of(given: list[Line]) -> str:
-    """A FeatureCollection in shares of the map."""
-    features = []
-    for line in given:
-        numbers = {"amount_m": line.amount_m, "reach_m": line.reach_m, "slope": line.slope, "strength": line.strength}
-        properties: dict[str, Any] = {"type": line.type}
-        properties |= {name: value for name, value in numbers.items() if not math.isnan(value)}
-        properties["direction"] = "drawn" if line.as_drawn else "downhill"
-        points = [[x, 1.0 - y] for x, y in line.points.tolist()]
-        for key, values in (("widths_m", line.width_m), ("z_m", line.z_m)):
-            own = np.broadcast_to(values, len(points)).astype(np.float64)
-            if not np.isnan(own).all():
-                properties[key] = [None if math.isnan(value) else value for value in own.tolist()]
-        geometry = {"type": "LineString", "coordinates": points}
-        features.append({"type": "Feature", "properties": properties, "geometry": geometry})
-    document = {"type": "FeatureCollection", EXTENT: [0, 0, 1, 1], "features": features}
+def text_of(given: list[Line], attributes: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """A FeatureCollection, in the coordinates of the map where attributes (of its Array) have those and its size, else in shares of
+    it. Lines with all their heights are three-dimensional."""
+    ground = _ground(attributes)
+    features = [_feature(line, ground) for line in given]
+    document: dict[str, Any] = {"type": "FeatureCollection", **ground.members, "features": features}
     return json.dumps(document, separators=(",", ":")) + "\n"
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """Where a map lies: members of the document that say so, and shares of it, y down, to coordinates."""
+
+    members: Mapping[str, Any]
+    place: Place
+
+
+def _ground(attributes: Mapping[str, Any]) -> _Ground:
+    transform, size = attributes.get("transform"), attributes.get("map_size_px")
+    if transform is None or size is None:
+        return _Ground({EXTENT: [0, 0, 1, 1]}, lambda points: np.stack([points[:, 0], 1.0 - points[:, 1]], axis=1))
+    from affine import Affine
+
+    given, sides = Affine(*map(float, transform)), np.array(size, np.float64)
+    matrix, offset = np.array([[given.a, given.d], [given.b, given.e]]), np.array([given.c, given.f])
+    corners = np.array([[0.0, sides[1]], [sides[0], 0.0]]) @ matrix + offset  # lower left, upper right
+    members = {} if given.b or given.d else {EXTENT: corners.ravel().tolist()}
+    crs = _name_of(str(attributes.get("crs", "")))
+    if crs:
+        members = {"crs": {"type": "name", "properties": {"name": crs}}, **members}
+    return _Ground(members, lambda points: points * sides @ matrix + offset)
+
+
+def _name_of(crs: str) -> str:
+    """The short name of a coordinate system given as WKT, the WKT itself where it has none, "" for none."""
+    if not crs:
+        return ""
+    import rasterio.crs
+
+    code = rasterio.crs.CRS.from_wkt(crs).to_epsg()
+    return f"urn:ogc:def:crs:EPSG::{code}" if code else crs
+
+
+def _feature(line: Line, ground: _Ground) -> dict[str, Any]:
+    numbers = {"amount_m": line.amount_m, "reach_m": line.reach_m, "slope": line.slope, "strength": line.strength}
+    properties: dict[str, Any] = {"type": line.type}
+    properties |= {name: value for name, value in numbers.items() if not math.isnan(value)}
+    properties["direction"] = "drawn" if line.as_drawn else "downhill"
+    points = ground.place(np.asarray(line.points, np.float64))
+    per_point = {"widths_m": line.width_m, "z_m": line.z_m, "drained_m2": line.drained_m2}
+    lists = {key: np.broadcast_to(values, len(points)).astype(np.float64) for key, values in per_point.items()}
+    if np.isfinite(lists["z_m"]).all():
+        points, properties["use_z"] = np.column_stack([points, lists.pop("z_m")]), True
+    properties |= _at_the_mouth(lists["widths_m"][-1], lists["drained_m2"][-1])
+    for key, own in lists.items():
+        if not np.isnan(own).all():
+            properties[key] = [None if math.isnan(value) else value for value in own.tolist()]
+    return {
+        "type": "Feature",
+        "properties": properties,
+        "geometry": {"type": "LineString", "coordinates": points.tolist()},
+    }
+
+
+def _at_the_mouth(width_m: float, drained_m2: float) -> dict[str, float]:
+    """For other programs, one number for a river: its width, drained land and mean discharge where it ends."""
+    if math.isnan(drained_m2):
+        return {}
+    width = {} if math.isnan(width_m) else {"width_m": round(width_m, 3)}
+    return width | {
+        "area_km2": round(drained_m2 / 1e6, 6),
+        "discharge_m3_s": round(drained_m2 * DISCHARGE_PER_M2, 6),
+    }
 
 
 # Where coordinates lie -----------------------------------------------------------------------------------------------
 
 
 def _place(document: dict[str, Any], ground: Array | None) -> Place:
+    transform = ground.attributes.get("transform") if ground is not None else None
+    map_of = ground if isinstance(transform, (list, tuple)) and len(transform) == 6 else None
+    if map_of is not None and "crs" in document and map_of.attributes.get("crs"):
+        return _georeferenced(map_of, document)
     if EXTENT in document:
         left, bottom, right, top = map(float, document[EXTENT])
         if not (left < right and bottom < top and all(map(math.isfinite, (left, bottom, right, top)))):
             raise NotALine(f"{EXTENT} is {document[EXTENT]}; it is [left, bottom, right, top] of the map")
         low, size = np.array([left, top]), np.array([right - left, bottom - top])
         return lambda points: (points - low) / size
-    transform = ground.attributes.get("transform") if ground is not None else None
-    if ground is None or not isinstance(transform, (list, tuple)) or len(transform) != 6:
+    if map_of is None:
         return lambda points: np.stack([points[:, 0], 1.0 - points[:, 1]], axis=1)
-    return _georeferenced(ground, document)
+    return _georeferenced(map_of, document)
 
 
 def _georeferenced(ground: Array, document: dict[str, Any]) -> Place:
@@ -145,7 +207,7 @@ def _lines(document: dict[str, Any], place: Place, path: Path) -> list[Line]:
 def _line(kind: str, course: list[Any], place: Place, properties: dict[str, Any], numbers: dict[str, Any]) -> Line:
     points = np.array([point[:2] for point in course], np.float64).reshape(len(course), 2)
     numbers = dict(numbers)
-    for key, name in (("widths_m", "width_m"), ("z_m", "z_m")):
+    for key, name in (("widths_m", "width_m"), ("z_m", "z_m"), ("drained_m2", "drained_m2")):
         values = properties.get(key)
         if values is not None:
             if not isinstance(values, list) or len(values) != len(course):

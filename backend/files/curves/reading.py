@@ -37,8 +37,8 @@ def read(path: Path, reading: Reading) -> Array:
 
 
 def write(array: Array, path: Path, writing: Writing) -> dict[str, dict[str, Any]]:
-    """GeoJSON in shares of the map, exact."""
-    write_bytes(path, geojson.text_of(lines_of(array.values)).encode())
+    """GeoJSON in the map's coordinates where the array knows them, else in shares of the map, exact."""
+    write_bytes(path, geojson.text_of(lines_of(array.values), array.attributes).encode())
     return {path.name: {}}
 
 

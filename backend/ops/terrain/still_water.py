@@ -47,6 +47,25 @@ def still_water(height: Tensor, share: float) -> Tensor:
     return torch.from_numpy(ndimage.binary_opening(level, np.ones((ROUND_PX, ROUND_PX), bool))).to(height.device)
 
 
+def level_water(height: Tensor, level: float) -> Tensor:
+    """The cells bool [H, W] of ground that is level, to `level` within 3 x 3 pixels, over at least CORE_PX in each direction, as
+    water is in a survey; none where the whole map is."""
+    z = _array(height)
+    if not _may_be_level(z, level) or z.max() - z.min() <= level:
+        return torch.zeros(z.shape, dtype=torch.bool, device=height.device)
+    found = _connected(_ranges(z, 3) <= level, _ranges(z, CORE_PX) <= level)
+    return torch.from_numpy(np.asarray(ndimage.binary_dilation(found, SQUARE), bool)).to(height.device)
+
+
+def _may_be_level(z: np.ndarray, level: float) -> bool:
+    """Whether a square of 3 x 3 pixels at every fourth row and column is; each of CORE_PX holds one. Quick: most maps have none."""
+    rows, columns = (max(0, (side - 3) // 4 + 1) for side in z.shape)
+    parts = [z[i : i + 4 * rows : 4, j : j + 4 * columns : 4] for i in range(3) for j in range(3)]
+    if not rows or not columns:
+        return False
+    return bool((np.maximum.reduce(parts) - np.minimum.reduce(parts) <= level).any())
+
+
 def flattened(height: Tensor, still: Tensor) -> Tensor:
     """Heights [H, W] with each connected body of still water at its median height."""
     return _at_one_level(height, still, ndimage.median)

@@ -16,7 +16,7 @@ from backend.files import kinds
 from backend.files.curves import svg_paths
 from shared.algorithm import Port
 from shared.arrays import CURVES, HEIGHT_MAP, Array
-from shared.curves import Line, lines_of
+from shared.curves import Line, lines_of, rows_of
 from shared.errors import InvalidInput
 
 PORT = Port(name="curves", kind=CURVES, label="Curves", help="")
@@ -247,3 +247,63 @@ def test_a_pipe_and_another_ending_are_refused(tmp_path: Path) -> None:
     (tmp_path / "lines.shp").write_bytes(b"")
     with pytest.raises(InvalidInput, match=r"read from .geojson, .json, .svg"):
         read(tmp_path / "lines.shp")
+
+
+# Rivers that engines make --------------------------------------------------------------------------------------------
+
+RIVER = Line(
+    type="river",
+    points=np.array([[0.125, 0.25], [0.5, 0.5], [0.75, 0.9375]]),
+    z_m=np.array([812.5, 700.0, 655.25]),
+    width_m=np.array([2.0, 4.0, 4.0]),
+    drained_m2=np.array([1e6, 4e6, 4e6]),
+    as_drawn=True,
+)
+
+
+def written(folder: Path, *lines: Line, **attributes: Any) -> tuple[Path, dict[str, Any]]:
+    path = folder / "rivers.geojson"
+    array = Array(CURVES, rows_of(lines), {"map_size_px": [200, 100], **attributes})
+    kinds.write(array, path, kinds.Writing(format="geojson"))
+    return path, json.loads(path.read_text())
+
+
+def same(found: Line, expected: Line, atol: float) -> None:
+    np.testing.assert_allclose(found.points, expected.points, atol=atol)
+    for name in ("z_m", "width_m", "drained_m2"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.as_drawn
+
+
+def test_rivers_of_a_georeferenced_map_are_written_in_its_coordinates(tmp_path: Path) -> None:
+    placed: dict[str, Any] = {"crs": UTM32, "transform": [10.0, 0.0, 499000.0, 0.0, -10.0, 5150000.0]}
+    path, document = written(tmp_path, RIVER, **placed)
+    assert document["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32632"
+    (given,) = document["features"]
+    np.testing.assert_allclose(given["geometry"]["coordinates"][0], [499250.0, 5149750.0, 812.5])
+    told = given["properties"]
+    assert (told["width_m"], told["area_km2"], told["discharge_m3_s"]) == (4.0, 4.0, 0.04)
+    same(read(path)[0], RIVER, atol=1e-7)  # a map that knows no coordinates: by the file's extent
+    same(read(path, map_with(**placed))[0], RIVER, atol=1e-6)
+    wider = map_with(crs=UTM32, transform=[20.0, 0.0, 499000.0, 0.0, -20.0, 5150000.0])
+    np.testing.assert_allclose(read(path, wider)[0].points, RIVER.points / 2, atol=1e-6)
+
+
+def test_rivers_of_a_map_without_a_system_are_written_in_its_coordinates(tmp_path: Path) -> None:
+    path, document = written(tmp_path, RIVER, crs="", transform=[5.0, 0.0, 0.0, 0.0, -5.0, 1000.0])
+    assert "crs" not in document
+    np.testing.assert_allclose(document["features"][0]["geometry"]["coordinates"][0][:2], [125.0, 875.0])
+    same(read(path)[0], RIVER, atol=1e-7)
+
+
+def test_rivers_of_other_maps_are_shares(tmp_path: Path) -> None:
+    path, document = written(tmp_path, RIVER)
+    assert document["map_extent"] == [0, 0, 1, 1]
+    same(read(path)[0], RIVER, atol=0.0)
+
+
+def test_a_map_without_rivers_writes_a_file_without_lines(tmp_path: Path) -> None:
+    path, document = written(tmp_path)
+    assert document["features"] == []
+    with pytest.raises(InvalidInput, match="it has no features"):
+        read(path)

@@ -64,6 +64,7 @@ def uv() -> np.ndarray:
 
 
 RIVER = Line(type="river", points=RNG.random((5, 2)), width_m=RNG.random(5) * 30.0, as_drawn=True)
+BROOK = Line(type="river", points=RNG.random((4, 2)), z_m=RNG.random(4) * 900.0, drained_m2=RNG.random(4) * 1e7)
 ROAD = Line(type="road", points=RNG.random((3, 2)), z_m=np.array([10.0, np.nan, 30.0]), slope=0.07, strength=0.5)
 
 ARRAYS: dict[ArrayKind, Any] = {
@@ -81,7 +82,7 @@ ARRAYS: dict[ArrayKind, Any] = {
         RNG.random((12, len(COLUMNS))).astype(np.float32),
         {"canvas_width_px": 64, "canvas_height_px": 48},
     ),
-    CURVES: lambda: Array(CURVES, rows_of([RIVER, ROAD])),
+    CURVES: lambda: Array(CURVES, rows_of([RIVER, ROAD, BROOK])),
     PALETTE: lambda: Array(PALETTE, RNG.random((3, 3)).astype(np.float32), {"names": ["Sand", "Grass", "Rock"]}),
 }
 TOLERANCE = {"png16": 1e-4, "png8": 0.008, "jpg": 0.2}  # of the kind's range; other formats are exact
