@@ -18,7 +18,7 @@ from backend.commands.output_folder import stems
 from backend.files.kinds import ENDINGS, Writing, file_kind, write
 from backend.setup.small_inputs import small_inputs
 from shared.algorithm import AlgorithmSpec, Port, check_inputs
-from shared.arrays import MESH, PHOTOGRAPH, REPORT, STROKES, TEXTURE_SET, Array, check
+from shared.arrays import CURVES, MESH, PHOTOGRAPH, REPORT, STROKES, TEXTURE_SET, Array, check
 from shared.catalog import ALGORITHMS
 from shared.catalog.extra import EXTRA_ALGORITHMS
 from shared.messages import Cancel, Fetch, Result
@@ -341,6 +341,12 @@ def test_the_command_line_gives_the_same_arrays_as_a_call(spec: AlgorithmSpec, t
             continue  # files number a mesh's corners: tests/backend/files/test_meshes.py
         if array.kind is REPORT:
             assert json.loads(written.read_text(encoding="utf-8")) == json.loads(array.values.tobytes())
+            continue
+        if array.kind is CURVES:
+            features = json.loads(written.read_text(encoding="utf-8"))["features"]
+            points = [point for feature in features for point in feature["geometry"]["coordinates"]]
+            expected = array.values[:, :3] * (1, -1, 1) + (0, 1, 0)  # shares of the map, y up
+            np.testing.assert_allclose(np.reshape(points, (-1, 3)), expected, atol=1e-6)
             continue
         stored = np.load(written, allow_pickle=False)
         if array.kind is TEXTURE_SET:
