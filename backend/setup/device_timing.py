@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ from backend.runtime.device_speeds import Samples, Speeds
 from backend.setup.small_inputs import small_inputs
 from shared.algorithm import AlgorithmSpec
 from shared.devices import kind_of
-from shared.errors import RelievoError
+from shared.errors import JobCancelled, RelievoError
 from shared.params import parse, with_role
 
 log = logging.getLogger(__name__)
 
 SIDES_PX = (96, 256)
-MOST_S = 15.0  # what the larger job may be expected to take
+MOST_S = 15.0  # that a run may take
 
 Report = Callable[[int, int, str], object]
 """Called with the measurements done and in all, and what is measured."""
@@ -76,7 +77,8 @@ def _sorts(spec: AlgorithmSpec, here: tuple[str, ...]) -> Iterator[tuple[Algorit
 
 
 def _samples(spec: AlgorithmSpec, values: dict[str, Any], device: str) -> Samples:
-    """(pixels, seconds) of the jobs on one device; () where it cannot do the first."""
+    """(pixels, seconds) of the jobs on one device; () where it cannot do the first. A job that takes too long is stopped, and
+    counts as long as that."""
     found: list[tuple[int, float]] = []
     for side in SIDES_PX:
         if found and found[-1][1] * (side / SIDES_PX[0]) ** 2 > MOST_S:
@@ -90,16 +92,26 @@ def _samples(spec: AlgorithmSpec, values: dict[str, Any], device: str) -> Sample
 
 
 def _timed(spec: AlgorithmSpec, values: dict[str, Any], side: int, device: str) -> tuple[int, float]:
-    import backend
-
     arrays = small_inputs(spec, side)
     many = {port.name for port in spec.inputs if port.many}
-    given: dict[str, Any] = {port: list(found) if port in many else found[0] for port, found in arrays.items()}
     sized = {entry.name: side for entry in with_role(spec.parameters, "size")}
+    given: dict[str, Any] = {port: list(found) if port in many else found[0] for port, found in arrays.items()}
+    given |= values | sized
     pixels = device_speeds.work_pixels(spec, parse(spec.params, {**values, **sized}), arrays)
-    spent = 0.0
-    for _ in range(2):
-        began = time.perf_counter()
-        backend.run(spec.name, device=device, **{**given, **values, **sized})
-        spent = time.perf_counter() - began
-    return pixels, spent
+    spent = _seconds(spec, given, device)
+    return pixels, spent if spent >= MOST_S else _seconds(spec, given, device)
+
+
+def _seconds(spec: AlgorithmSpec, given: dict[str, Any], device: str) -> float:
+    """What one run takes, or how long it took until it was stopped, MOST_S or more."""
+    import backend
+
+    began = time.perf_counter()
+
+    def watch(*progress: object) -> None:
+        if time.perf_counter() - began > MOST_S:
+            raise JobCancelled("It took too long.")
+
+    with suppress(JobCancelled):
+        backend.run(spec.name, device=device, on_progress=watch, **given)
+    return time.perf_counter() - began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from shared.arrays import COLOR_IMAGE, Array
 from shared.catalog import ALGORITHMS
 from shared.params import parse
 
-NOISE, TERRAIN, PAINT = (find(ALGORITHMS, name) for name in ("noise", "terrain", "paint"))
+NOISE, TERRAIN, PAINT, MORPHOLOGY = (find(ALGORITHMS, name) for name in ("noise", "terrain", "paint", "morphology"))
 CARD = ((96 * 96, 0.1), (256 * 256, 0.11))  # long to begin, quick then
 HOST = ((96 * 96, 0.01), (256 * 256, 0.0711))  # a microsecond per pixel
 
@@ -94,3 +95,11 @@ def test_a_device_that_cannot_do_a_job_is_left_out(monkeypatch: pytest.MonkeyPat
     row = measured.engines[key(NOISE, NOISE.devices)]
     assert set(row) == {"cpu"}
     assert [pixels for pixels, _ in row["cpu"]] == [side * side for side in device_timing.SIDES_PX]
+
+
+def test_a_run_that_takes_too_long_is_stopped_and_counts_as_long_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_timing, "MOST_S", 0.001)
+    before = time.perf_counter()
+    (pixels, spent), *more = device_timing._samples(MORPHOLOGY, {}, "cpu")
+    assert (pixels, more) == (96 * 96, [])
+    assert 0.001 <= spent <= time.perf_counter() - before
