@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from backend.algorithms import inland_waters
+from backend.algorithms.relief.refinement import RefinementSettings, refine
 from backend.algorithms.relief.relief_transfer import TransferSettings, transfer_relief
 from backend.algorithms.relief.runoff import DROP_M
-from backend.algorithms.relief.scale import at_level, plan
+from backend.algorithms.relief.scale import at_level, plan, refinement_plan
 from backend.algorithms.relief.starts import check_relief
 from backend.files import exemplars as shipped
 from backend.ops.resampling import resize
@@ -44,9 +45,10 @@ def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) ->
     for detail that was not measured is not invented. Without classes several exemplars are pooled.
     """
     layout: Array = inputs["height"]
-    height = _transferred(params, layout, inputs, job)
-    still = lakes.still_lakes(height, layout.pixel_size_m, level_m=max(LEVEL_M, LEVEL_PX * layout.pixel_size_m))
-    made = height_map(height.cpu().numpy(), **layout.attributes)
+    height = (_refined if params.refine > 1 else _transferred)(params, layout, inputs, job)
+    pixel_size_m = layout.pixel_size_m / params.refine
+    still = lakes.still_lakes(height, pixel_size_m, level_m=max(LEVEL_M, LEVEL_PX * layout.pixel_size_m))
+    made = height_map(height.cpu().numpy(), **{**layout.attributes, "pixel_size_m": pixel_size_m})
     waters = inland_waters.outputs(still, made.attributes)
     job.step(PROGRESS_STEPS, PROGRESS_STEPS, "done")
     return {"height": made, **waters}
@@ -79,6 +81,35 @@ def _transferred(params: MorphologyParams, layout: Array, inputs: Mapping[str, A
     return drain(height, drop=DROP_M * planned.factor)
 
 
+def _refined(params: MorphologyParams, layout: Array, inputs: Mapping[str, Any], job: JobContext) -> Tensor:
+    """The map [H * refine, W * refine] float32 m with the exemplars' finest detail, and otherwise as it is."""
+    if params.method != "sliced-wasserstein":
+        raise InvalidInput(
+            f"Detail is added by Sliced Wasserstein only, not by the method {params.method}.",
+            hint="Set Refine to 1 (--refine 1), or Method to Sliced Wasserstein (--method sliced-wasserstein).",
+            field="refine",
+        )
+    given = tuple(inputs.get("exemplar") or ()) or (shipped.load(params.landform),)
+    classes = _checked_classes(inputs.get("classes"), layout.values.shape, len(given))
+    planned = refinement_plan(layout, given, params.refine, params.scale)
+    settings = RefinementSettings(
+        times=params.refine, gain=planned.gain, steps=params.steps, filters=2 * -(-params.filters // 2),
+        drainage=params.drainage, drop_m=DROP_M * min(1.0, layout.pixel_size_m / params.refine),
+    )  # fmt: skip
+    labels = None if classes is None else _tensor(classes)
+    return refine(
+        _tensor(layout.values), planned.exemplars(given), settings, job.generator, classes=labels,
+        observe=lambda share, stage, height: _observed(job, share, stage, height),
+    )  # fmt: skip
+
+
+def _observed(job: JobContext, share: float, stage: str, height: Callable[[], Tensor]) -> bool:
+    """Report, show the map as it is to be, and say whether to go on."""
+    job.step(int(share * (PROGRESS_STEPS - 1)), PROGRESS_STEPS, stage)
+    job.preview(height=height)
+    return not job.finish_early
+
+
 def _tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values))
 
@@ -93,9 +124,7 @@ def _transport(
     )  # fmt: skip
 
     def observe(share: float, stage: str, height: Callable[[], Tensor]) -> bool:
-        job.step(int(share * (PROGRESS_STEPS - 1)), PROGRESS_STEPS, stage)
-        job.preview(height=lambda: settled(height()))
-        return not job.finish_early
+        return _observed(job, share, stage, lambda: settled(height()))
 
     return transfer_relief(layout, exemplars, settings, job.generator, classes=classes, observe=observe)
 

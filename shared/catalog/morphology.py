@@ -72,6 +72,16 @@ class MorphologyParams:
         labels={"auto": "Automatic", "map": "The Map's", "exemplar": "The Exemplar's"},
         before="exemplar",
     )
+    refine: int = param(
+        1,
+        label="Refine",
+        min=1,
+        max=16,
+        soft_max=8,
+        help="Pixels of the result along a side of one of the map's. Above 1 only detail finer than the map is added, from the"
+        " exemplar; landforms, layout, relief and level stay the map's",
+        before=1,
+    )
     drainage: bool = param(True, label="Drain", help="Let water run off everywhere, without pits")
     rivers: Literal["profile", "cut"] = param(
         "profile",
@@ -300,7 +310,12 @@ SPEC = AlgorithmSpec(
         ),
     ),
     outputs=(
-        Port(name="height", kind=HEIGHT_MAP, label="Height", help="The new terrain, at the height map's pixel size"),
+        Port(
+            name="height",
+            kind=HEIGHT_MAP,
+            label="Height",
+            help="The new terrain, at the height map's pixel size, or finer by Refine",
+        ),
         *inland_waters.PORTS,
     ),
     presets=(

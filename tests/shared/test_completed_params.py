@@ -43,6 +43,7 @@ def test_relief_transfer_of_version_1_is_completed() -> None:
 
 @pytest.mark.parametrize("spec", algorithms(), ids=lambda spec: spec.name)
 def test_values_before_are_values(spec: Any) -> None:
+    """It may be the default: without one a record that lacks the parameter counts as written by hand."""
     for parameter in describe(spec.params):
         if parameter.before is not None:
-            assert check_value(parameter, parameter.before) == parameter.before != parameter.default
+            assert check_value(parameter, parameter.before) == parameter.before

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from backend.algorithms.relief.relief_transfer import resample
+from backend.ops.block_means import averaged
 from backend.ops.resampling import nearest, resize
 from shared.arrays import Array
 from shared.catalog.morphology import LEAST_MAP_SIDE
@@ -26,6 +27,11 @@ log = logging.getLogger(__name__)
 LEAST_EXEMPLAR_SIDE = 20  # pixels: less has no room for a few different 7 x 7 patches
 MOST_EXEMPLAR_SIDE = 16384
 ENOUGH_PX = 2**20  # of an exemplar, to know how wide its landforms are
+MOST_REFINED_PX = 2**26
+MOST_REFINING_SIDE = 2048  # pixels of an exemplar, at the pixel size of the result
+EXPONENT_LAGS, EXPONENT_LIMITS = (2, 4, 8, 16), (0.5, 1.0)
+BLURRED_PX = 4.0
+SAME_SIZE = 1e-3  # share by which pixel sizes may differ that are meant to be the same
 COARSER = 2.0  # ratio of pixel sizes from which landforms are computed at the exemplar's: finer ones would be blurred
 
 
@@ -68,11 +74,7 @@ def plan(layout: Array, exemplars: Sequence[Array], scale: str, *, legacy: bool 
     """
     rows, columns = layout.values.shape
     if min(rows, columns) < LEAST_MAP_SIDE:
-        raise InvalidInput(
-            f"The height map is {columns} x {rows} pixels; relief transfer needs at least {LEAST_MAP_SIDE} pixels "
-            f"to each side.",
-            field="height",
-        )
+        raise _too_few(layout)
     pixel_size_m, factor = layout.pixel_size_m, 1.0
     coarsest = max(exemplar.pixel_size_m for exemplar in exemplars)
     if scale == "fit" and coarsest > pixel_size_m:
@@ -92,6 +94,86 @@ def plan(layout: Array, exemplars: Sequence[Array], scale: str, *, legacy: bool 
             raise _too_small(layout, finest)
     sizes = tuple(_size_at(exemplar, factor, pixel_size_m) for exemplar in exemplars)
     return Plan(factor, pixel_size_m, shape, sizes)
+
+
+@dataclass(frozen=True)
+class RefinementPlan:
+    """factor: on the exemplars' metres in all three directions. gain: on their detail besides. sizes: the exemplars' at the pixel
+    size of the result, [rows, columns] each."""
+
+    factor: float
+    gain: float
+    sizes: tuple[tuple[int, int], ...]
+
+    def exemplars(self, given: Sequence[Array]) -> list[Tensor]:
+        """Heights float32 m at the pixel size of the result, the middle of what is larger than MOST_REFINING_SIDE."""
+        made = []
+        for exemplar, size in zip(given, self.sizes, strict=True):
+            height = torch.from_numpy(np.ascontiguousarray(exemplar.values))
+            height = averaged(height, size) if height.shape != size else height
+            top, left = (max(0, (side - MOST_REFINING_SIDE) // 2) for side in size)
+            part = height[top : top + MOST_REFINING_SIDE, left : left + MOST_REFINING_SIDE]
+            made.append((part * self.factor).contiguous())
+        return made
+
+
+def refinement_plan(layout: Array, exemplars: Sequence[Array], times: int, scale: str) -> RefinementPlan:
+    """How the exemplars lend their detail to a map whose pixels become `times` as small; scale is "fit" or "true".
+
+    Exemplars with pixels as fine as the result's lend it as it is. Coarser ones hold nothing so fine: fitted they are scaled
+    down in all three directions, so that their slopes stay, until BLURRED_PX pixels of the coarsest become one of the result, or
+    fewer where that would leave too little of it: what simulations and surveys hold in single pixels is smooth, or their grid's.
+    And their detail is multiplied by factor ^ (H - 1), for terrain that is like itself scaled down by s has heights s ^ H
+    times as large, where H is measured from the exemplars (roughness_exponent()). Raises InvalidInput.
+    """
+    rows, columns = layout.values.shape
+    pixel_size_m = layout.pixel_size_m / times
+    if rows * columns * times**2 > MOST_REFINED_PX:
+        most = math.isqrt(MOST_REFINED_PX // (rows * columns))
+        can = f"{most} is the most" if most > 1 else "it is too large to be refined at all"
+        raise InvalidInput(
+            f"Refined {times} times, a map of {columns} x {rows} pixels becomes {columns * times} x {rows * times}, more than"
+            f" {MOST_REFINED_PX / 1e6:.0f} million pixels; for this map {can}.",
+            hint="Cut out the part that the camera sees.",
+            field="refine",
+        )  # fmt: skip
+    if min(rows, columns) < LEAST_MAP_SIDE:
+        raise _too_few(layout)
+    coarsest, factor, gain = max(exemplar.pixel_size_m for exemplar in exemplars), 1.0, 1.0
+    least_px = -(-LEAST_EXEMPLAR_SIDE * times // 2)  # the first level is up to twice as fine as the map
+    if coarsest > pixel_size_m * (1 + SAME_SIZE):
+        if scale == "true":
+            raise InvalidInput(
+                f"An exemplar with pixels of {coarsest:g} m has no detail for pixels of {pixel_size_m:g} m, which"
+                f" {layout.pixel_size_m:g} m refined {times} times are.",
+                hint="Give an exemplar that is as fine, or set Scale to Fit to Map (--scale fit): its detail is then scaled down.",
+                field="exemplar",
+            )
+        room = min(side * e.pixel_size_m / coarsest for e in exemplars for side in e.values.shape) / least_px
+        factor = pixel_size_m / (coarsest * min(max(room, 1.0), BLURRED_PX))
+        gain = factor ** (float(np.mean([roughness_exponent(exemplar.values) for exemplar in exemplars])) - 1)
+        log.warning(
+            "The exemplar's pixels of %.4g m are coarser than the %.4g m that come out: its detail is scaled to %.3g of its size,"
+            " its heights to %.3g.", coarsest, pixel_size_m, factor, factor * gain,
+        )  # fmt: skip
+    sizes = tuple(_size_at(exemplar, factor, pixel_size_m, least_px) for exemplar in exemplars)
+    return RefinementPlan(factor, gain, sizes)
+
+
+def roughness_exponent(height: np.ndarray) -> float:
+    """H of a self-affine surface [H, W] (Hurst's exponent; Turcotte 1997, Fractals and Chaos in Geology and Geophysics, chapter 7):
+    second differences over a distance d deviate by d ^ H. Fitted over EXPONENT_LAGS pixels, within EXPONENT_LIMITS."""
+    lags = [lag for lag in EXPONENT_LAGS if 4 * lag < min(height.shape)]
+    deviations = []
+    for lag in lags:
+        bends = (
+            np.asarray(z[2 * lag :] + z[: -2 * lag] - 2 * z[lag:-lag], np.float64)
+            for z in (height, height.swapaxes(0, 1))
+        )
+        deviations.append(math.sqrt(sum(float(np.square(bend).mean()) for bend in bends)))
+    if len(lags) < 2 or min(deviations) <= 0:
+        return 1.0
+    return float(np.polyfit(np.log(lags), np.log(deviations), 1)[0].clip(*EXPONENT_LIMITS))
 
 
 def landform_m(exemplar: Array) -> float:
@@ -131,7 +213,9 @@ def at_level(height: Tensor, layout: Tensor, level: str) -> Tensor:
     return height + min(mean_shift, highest - float(height.max()))
 
 
-def _size_at(exemplar: Array, factor: float, pixel_size_m: float) -> tuple[int, int]:
+def _size_at(
+    exemplar: Array, factor: float, pixel_size_m: float, least_px: int = LEAST_EXEMPLAR_SIDE
+) -> tuple[int, int]:
     """[rows, columns] of an exemplar at a pixel size; InvalidInput where that leaves less than a few patches, or too many."""
     ratio = factor * exemplar.pixel_size_m / pixel_size_m
     rows, columns = (round(side * ratio) for side in exemplar.values.shape)
@@ -139,9 +223,9 @@ def _size_at(exemplar: Array, factor: float, pixel_size_m: float) -> tuple[int, 
         f"An exemplar of {exemplar.values.shape[1]} x {exemplar.values.shape[0]} pixels at {exemplar.pixel_size_m:g} m per"
         f" pixel becomes {columns} x {rows} at the height map's {pixel_size_m:g} m"
     )
-    if min(rows, columns) < LEAST_EXEMPLAR_SIDE:
+    if min(rows, columns) < least_px:
         raise InvalidInput(
-            f"{become}; at least {LEAST_EXEMPLAR_SIDE} are needed.",
+            f"{become}; at least {least_px} are needed.",
             hint="Use a larger exemplar, or check the pixel size of both maps.",
             field="exemplar",
         )
@@ -152,6 +236,14 @@ def _size_at(exemplar: Array, factor: float, pixel_size_m: float) -> tuple[int, 
             field="exemplar",
         )
     return rows, columns
+
+
+def _too_few(layout: Array) -> InvalidInput:
+    rows, columns = layout.values.shape
+    return InvalidInput(
+        f"The height map is {columns} x {rows} pixels; relief transfer needs at least {LEAST_MAP_SIDE} pixels to each side.",
+        field="height",
+    )
 
 
 def _too_small(layout: Array, finest_m: float) -> InvalidInput:

@@ -75,6 +75,19 @@ def measure(
     return FilterBank(filters, quantiles, low - MARGIN * span, BINS / ((1 + 2 * MARGIN) * span))
 
 
+def measure_at(image: Tensor, y: Tensor, x: Tensor, filters: Tensor) -> FilterBank:
+    """The quantiles of those patches of an image [H, W] float32 whose corners are y, x (whole numbers of any shape), each as often
+    as it is named. Of many, evenly spaced ones tell enough. filters [K, 1, 7, 7]."""
+    step = max(1, y.numel() // ENOUGH_PX)
+    y, x = (corner.flatten()[::step].long() for corner in (y, x))
+    patches = image.unfold(0, PATCH, 1).unfold(1, PATCH, 1)[y, x].flatten(1)
+    values = (filters.flatten(1).to(image.device) @ patches.T).sort(1).values
+    levels = torch.linspace(0, 1, QUANTILES, device=image.device, dtype=torch.float64)
+    quantiles = values[:, (levels * (values.shape[1] - 1)).round().long()].contiguous()
+    low, span = quantiles[:, 0], (quantiles[:, -1] - quantiles[:, 0]).clamp_min(1e-6)
+    return FilterBank(filters.to(image.device), quantiles, low - MARGIN * span, BINS / ((1 + 2 * MARGIN) * span))
+
+
 def ascent(
     image: Tensor,  # [H, W] or [C, H, W] float32
     bank: FilterBank,

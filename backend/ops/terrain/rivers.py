@@ -79,6 +79,20 @@ def fitted_law(exemplars: Sequence[Tensor], level: float) -> RiverLaw | None:
     return RiverLaw(*np.array(knots).T.copy())
 
 
+def with_profile_of(
+    height: Tensor, ground: Tensor, least_fall: float, *, rounds: int = 1, impl: Impl = "auto"
+) -> Tensor:
+    """Heights float32 [H, W] near `height` whose rivers fall from pixel to pixel as `ground` [H, W] does below them, and by
+    `least_fall` where it rises. rounds: as in with_profiles()."""
+    z, below = height.double().contiguous(), ground.double().flatten()
+    for _ in range(rounds):
+        flow = route(z, 1.0, impl=impl)
+        step = torch.where(_is_diagonal(flow.codes), 2.0**0.5, 1.0).flatten()
+        fall = ((below - below[flow.receiver]) / step).clamp_min(least_fall)
+        z = z + _correction(z, z, flow, fall, None, impl)
+    return z.float()
+
+
 def with_profiles(
     height: Tensor,
     laws: Sequence[RiverLaw | None],
