@@ -21,7 +21,7 @@ from backend.ops.terrain.depressions import fill_depressions
 from backend.ops.terrain.drainage import drain
 from backend.ops.terrain.rivers import with_profile_of
 from backend.ops.terrain.routing import route
-from backend.ops.terrain.still_water import share_of_still_water, still_water
+from backend.ops.terrain.still_water import level_water
 
 PROFILE_ROUNDS = 2
 CUT_SHARES = (0.6,) * 4
@@ -56,7 +56,7 @@ class _Waters:
     @staticmethod
     def of(kept: Tensor, times: int, drop: float) -> _Waters:
         full = fill_depressions(kept)
-        still = still_water(kept, share_of_still_water([kept], drop))
+        still = level_water(kept, drop)
         return _Waters(*(enlarged(values, times) for values in (still, full > kept, full, kept)))
 
     def leveled(self, height: Tensor) -> Tensor:
