@@ -1,8 +1,9 @@
 """Claim: `auto` is never slower than the best device, and every engine and op runs on a graphics card.
 
-For a machine that may be at hand for minutes only: first the tests that name a card, then each engine on the CPU, on it and as
-"auto" takes it, the second run of each, with a budget in minutes after which the rest is left out by name. Without a card the CPU
-alone is measured, so that the script can be tried anywhere.
+For a machine that may be at hand for minutes only: first what `prepare` does, which compiles the kernels and measures the speeds
+that "auto" goes by; then the tests that name a card, and each engine on the CPU, on the card and as "auto" takes it, the second run
+of each, with a budget in minutes after which the rest is left out by name. Without a card the CPU alone is measured, so that the
+script can be tried anywhere.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 import backend
 from benchmarks.machine import describe_machine, print_machine, save_result
+from shared.errors import JobCancelled
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -31,6 +33,7 @@ TESTS = (
 )
 SELECTED = "cuda or gpu"
 MOST_SLOWER = 1.1
+LONGEST_S = 20.0  # of one run: a device that is so slow is not waited for
 
 Work = Callable[[str], Any]
 """A computation on the device of this name."""
@@ -41,17 +44,28 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="relievo.py bench device", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--minutes", type=float, default=8.0, help="budget for all of it (default: 8)")
     parser.add_argument("--no-tests", action="store_true", help="only the timings")
+    parser.add_argument("--no-speeds", action="store_true", help="leave kernels and the measured speeds as they are")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the photographs and textures")
     parser.add_argument("--only", nargs="+", default=[], metavar="TEXT", help="only work whose name holds one of these")
     parser.add_argument("--profile", action="store_true", help="also count launches and waits of one run on each card")
     options = parser.parse_args(argv)
     ends = time.monotonic() + 60 * options.minutes
+    from backend.commands.progress_bar import Bar
+    from backend.runtime import device_speeds
     from backend.runtime.device import device_names
+    from backend.setup import device_timing
+    from backend.setup.kernel_warmup import warm
 
     devices = device_names()
     machine = describe_machine()
     print_machine(machine)
     result: dict[str, Any] = {"devices": devices}
+    if not options.no_speeds:
+        with Bar("Kernels") as bar:
+            warm(bar)
+        device_timing.measure_and_keep(lambda done, total, what: print(f"  measuring {what}"))
+        speeds = device_speeds.load()
+        result["speeds"] = device_speeds.to_json(speeds) if speeds else None
     if not options.no_tests:
         result["tests"] = run_tests(min(ends - time.monotonic(), 30 * options.minutes))
     chosen = {
@@ -162,14 +176,12 @@ def works(data: Path) -> dict[str, Work]:
         "noise 4096²": lambda device: _noise(4096, device),
         "terrain 512²": _terrain,
         "relief transfer 512²": lambda device: _relief(512, device),
-        "hydrology 1024²": lambda device: backend.run(
-            "hydrology", height=_ground(1024), pixel_size_m=30.0, device=device
-        ),
+        "hydrology 1024²": lambda device: _run("hydrology", height=_ground(1024), pixel_size_m=30.0, device=device),
         "feature transfer 256², Gram": lambda device: _relief(256, device, method="gram", feature_iterations=20),
         "feature transfer 256², histogram": lambda device: _relief(
             256, device, method="histogram", feature_iterations=20
         ),
-        "scan texture 512²": lambda device: backend.run("scan_texture", size=512, device=device, **_scan()),
+        "scan texture 512²": lambda device: _run("scan_texture", size=512, device=device, **_scan()),
     }
     if data.is_dir():
         found["texture 512²"] = functools.partial(_texture, data)
@@ -177,8 +189,19 @@ def works(data: Path) -> dict[str, Work]:
     return found
 
 
+def _run(engine: str, **values: Any) -> Any:
+    """backend.run(), ended with JobCancelled where it takes longer than LONGEST_S."""
+    began = time.perf_counter()
+
+    def watch(*progress: object) -> None:
+        if time.perf_counter() - began > LONGEST_S:
+            raise JobCancelled(f"It takes longer than {LONGEST_S:.0f} s.")
+
+    return backend.run(engine, on_progress=watch, **values)
+
+
 def _noise(side: int, device: str) -> Any:
-    return backend.run("noise", width_px=side, height_px=side, seed=1, device=device)
+    return _run("noise", width_px=side, height_px=side, seed=1, device=device)
 
 
 @functools.cache
@@ -187,14 +210,14 @@ def _ground(side: int) -> np.ndarray:
 
 
 def _relief(side: int, device: str, **values: Any) -> Any:
-    return backend.run("morphology", height=_ground(side), pixel_size_m=30.0, seed=1, device=device, **values)
+    return _run("morphology", height=_ground(side), pixel_size_m=30.0, seed=1, device=device, **values)
 
 
 def _terrain(device: str) -> Any:
     from benchmarks.terrain_sketches import by_hand
 
     sketch = next(sketch for sketch in by_hand("regional") if sketch.name == "river")
-    return backend.run("terrain", classes=sketch.classes, size_m=sketch.size_m, seed=3, device=device)
+    return _run("terrain", classes=sketch.classes, size_m=sketch.size_m, seed=3, device=device)
 
 
 def _texture(data: Path, device: str) -> Any:
@@ -204,7 +227,7 @@ def _texture(data: Path, device: str) -> Any:
 
     linear = srgb_to_linear(sample(data / "textures", "water", 256).transpose(1, 2, 0)).astype(np.float32)
     exemplar = [texture_set.stack({"base_color": linear})]
-    return backend.run("texture", exemplar=exemplar, width=512, height=512, estimate=False, seed=1, device=device)
+    return _run("texture", exemplar=exemplar, width=512, height=512, estimate=False, seed=1, device=device)
 
 
 def _paint(data: Path, device: str) -> Any:
@@ -213,7 +236,7 @@ def _paint(data: Path, device: str) -> Any:
     from shared.srgb import srgb_to_linear
 
     values = srgb_to_linear(photograph(data / "photos", "kodak/kodim03.png")).astype(np.float32)
-    return backend.run("paint", image=Array(COLOR_IMAGE, values), seed=1, device=device, **QUICK)
+    return _run("paint", image=Array(COLOR_IMAGE, values), seed=1, device=device, **QUICK)
 
 
 def _scan() -> dict[str, Any]:
