@@ -16,7 +16,7 @@ class HydrologyParams:
     """How much water, and by which law. Amounts are relative to the map, so that they look alike at any scale."""
 
     amount: float = param(
-        0.3,
+        0.25,
         label="Erosion",
         min=0.0,
         max=1.0,
@@ -24,12 +24,12 @@ class HydrologyParams:
         help="How far rivers cut back into the land: 0 leaves it unchanged, 1 reaches the highest divides",
     )
     smoothing: float = param(
-        0.5,
+        0.6,
         label="Soil Creep",
         min=0.0,
         max=1.0,
         step=0.05,
-        help="How far soil creeps down the slopes between rivers and rounds them",
+        help="How far soil creeps: it evens what water has cut, and rounds gentle or buried ground",
     )
     deposition: float = param(
         0.3,
@@ -49,6 +49,24 @@ class HydrologyParams:
         step=0.05,
         help="Uplift: how far the highest land rises while it erodes, as a share of the relief. It keeps old mountains high",
     )
+    debris: float = param(
+        0.0,
+        label="Thermal Erosion",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        help="How much rock breaks off slopes steeper than the talus angle and comes to rest below them",
+        before=0.0,
+    )
+    fading: float = param(
+        1.0,
+        label="Detail Fading",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        help="How far the terrain's own fine relief goes where the ground is worn away or buried; elsewhere it stays",
+        before=1.0,
+    )
     valley_size: float = param(
         1.0,
         label="Smallest Valley",
@@ -57,10 +75,10 @@ class HydrologyParams:
         soft_max=5.0,
         step=0.1,
         unit="%",
-        help="Width of the smallest valley that is cut, as a share of the map's width",
+        help="Width of the smallest valley that is cut, as a share of the map's width; smaller forms are kept as detail",
     )
     steps: int = param(
-        40,
+        24,
         label="Steps",
         min=1,
         max=1000,
@@ -75,6 +93,28 @@ class HydrologyParams:
         min=0,
         max=2147483647,
         role="seed",
+    )
+    channels: Literal["profile", "cut"] = param(
+        "profile",
+        label="Rivers",
+        group="Water",
+        help="Rivers fall steadily by the erosion law and their valleys move along; or, as in version 1, each cuts a channel one"
+        " pixel wide and creep rounds everything",
+        labels={"profile": "Natural Profile", "cut": "Narrow Cuts"},
+        before="cut",
+    )
+    river_width: float = param(
+        0.6,
+        label="River Width",
+        group="Water",
+        min=0.0,
+        max=10.0,
+        soft_max=3.0,
+        step=0.1,
+        unit="%",
+        help="Width of a river that drains the whole map, as a share of the map's width; smaller ones are narrower by the root"
+        " of their area",
+        before=0.6,
     )
     depressions: Literal["breach", "fill", "keep"] = param(
         "breach",
@@ -99,8 +139,18 @@ class HydrologyParams:
         step=0.05,
         help="How far flow strays from the steepest of the eight directions, which hides the grid on even slopes",
     )
+    rebound: float = param(
+        1.0,
+        label="Rebound",
+        group="Erosion Law",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        help="How far the land rises as rock is taken off it: 1 keeps mountains high, 0 lets them wear down",
+        before=1.0,
+    )
     area_exponent: float = param(
-        0.45,
+        0.4,
         label="Area Exponent",
         group="Erosion Law",
         min=0.1,
@@ -108,7 +158,7 @@ class HydrologyParams:
         soft_min=0.3,
         soft_max=0.6,
         step=0.01,
-        help="Exponent m in K A^m S^n; higher favours large rivers over small gullies",
+        help="Exponent m in K A^m S^n; higher favours large rivers over small gullies. m / n is how concave rivers are",
     )
     slope_exponent: float = param(
         1.0,
@@ -130,7 +180,52 @@ class HydrologyParams:
         max=90.0,
         soft_min=25.0,
         step=1.0,
-        help="Steepest slope that is stable beside a channel; 90 lets cliffs stand",
+        help="Steepest slope that is stable beside a channel and under thermal erosion; 90 lets cliffs stand",
+    )
+    strata: float = param(
+        0.0,
+        label="Contrast",
+        group="Strata",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        help="How much harder every other layer of rock is: hard ones stand as cliffs, soft ones lie back as benches",
+        before=0.0,
+    )
+    layer_thickness: float = param(
+        12.0,
+        label="Thickness",
+        group="Strata",
+        min=0.5,
+        max=100.0,
+        soft_max=30.0,
+        step=1.0,
+        unit="%",
+        help="Thickness of a hard layer and the soft one below it, as a share of the relief; layers differ by a third",
+        before=12.0,
+    )
+    dip: float = param(
+        0.0,
+        label="Dip",
+        group="Strata",
+        min=0.0,
+        max=60.0,
+        soft_max=20.0,
+        step=1.0,
+        unit="deg",
+        help="How steeply the layers go down",
+        before=0.0,
+    )
+    dip_direction: float = param(
+        90.0,
+        label="Dip Direction",
+        group="Strata",
+        min=0.0,
+        max=360.0,
+        step=5.0,
+        unit="deg",
+        help="Where the layers go down to, clockwise from the top of the map",
+        before=90.0,
     )
 
 
@@ -141,6 +236,8 @@ SPEC = AlgorithmSpec(
     icon="MOD_OCEAN",
     params=HydrologyParams,
     number=2,
+    version=2,  # 2: `channels`
+    repeats=(1,),
     makes="terrain",
     devices=("cpu",),
     inputs=(
@@ -151,6 +248,13 @@ SPEC = AlgorithmSpec(
             label="Mask",
             optional=True,
             help="Where the ground may change: 1 freely, 0 not at all",
+        ),
+        Port(
+            name="hardness",
+            kind=MASK,
+            label="Hardness",
+            optional=True,
+            help="How hard the rock is: 0 wears freely, 1 fifty times slower, with little soil on it",
         ),
     ),
     outputs=(

@@ -26,6 +26,12 @@ def receivers(codes: Tensor) -> Tensor:
     return torch.arange(len(flat), device=codes.device) + offsets(codes.shape[1], codes.device)[flat]
 
 
+def receiver_lengths(codes: Tensor) -> Tensor:
+    """How far it is to each cell's receiver [H, W] float64, in pixels: 1, across a corner its diagonal; 1 for NO_RECEIVER."""
+    lengths = [*((2.0 if dr and dc else 1.0) ** 0.5 for dr, dc in DIRECTIONS), 1.0]
+    return torch.tensor(lengths, dtype=torch.float64, device=codes.device)[codes.long()]
+
+
 def inner(values: Tensor, code: int = NO_RECEIVER) -> Tensor:
     """A view [H - 2, W - 2] of the neighbours in one direction of the cells inside the edge; of those cells by default."""
     dr, dc = DIRECTIONS[code] if code < NO_RECEIVER else (0, 0)
