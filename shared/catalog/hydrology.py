@@ -16,7 +16,7 @@ class HydrologyParams:
     """How much water, and by which law. Amounts are relative to the map, so that they look alike at any scale."""
 
     amount: float = param(
-        0.25,
+        0.22,
         label="Erosion",
         min=0.0,
         max=1.0,
