@@ -74,7 +74,7 @@ def param(
     Presets leave sizes of all three sorts and seeds alone; warm-up and tests make sizes and counts small.
 
     before: for a parameter that a later version has added, the value under which the engine computes what it computed without
-    it, where that is not the default: see completed().
+    it; also where that is the default, or older records would count as written by hand: see completed().
     """
     description = _Description(
         label=label,
