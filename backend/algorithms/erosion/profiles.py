@@ -30,17 +30,21 @@ def concave_law(height: Tensor, concavity: float) -> rivers.RiverLaw | None:
     return rivers.RiverLaw(np.array([0.0, DECADES]), steepness - concavity * np.array([0.0, DECADES]))
 
 
-def with_rivers(height: Tensor, params: HydrologyParams, rounds: int = ROUNDS) -> Tensor:
-    """Heights float32 [H, W] whose rivers fall by the law of the settings; hollows are led out, or stay lakes if they are kept."""
+def with_rivers(height: Tensor, params: HydrologyParams, still: Tensor | None = None, rounds: int = ROUNDS) -> Tensor:
+    """Heights float32 [H, W] whose rivers fall by the law of the settings; hollows are led out, or stay lakes if they are kept.
+
+    still: bool [H, W], lakes, each of which ends at one level.
+    """
     law = concave_law(height, params.area_exponent / params.slope_exponent)
     if law is None:
         return height.float()
     if params.depressions != "keep":
-        return rivers.with_profiles(height, [law], rounds=rounds)
+        return rivers.with_profiles(height, [law], still=still, rounds=rounds)
     surface = depressions.fill_depressions(height.float())
-    lake = surface > height.float()
-    moved = rivers.with_profiles(surface, [law], still=lake, rounds=rounds) - surface
-    return torch.where(lake, height.float(), height.float() + moved)
+    hollow = surface > height.float()
+    water = hollow if still is None else hollow | still
+    moved = rivers.with_profiles(surface, [law], still=water, rounds=rounds) - surface
+    return torch.where(hollow, height.float(), height.float() + moved)
 
 
 def with_beds(height: Tensor, params: HydrologyParams) -> Tensor:

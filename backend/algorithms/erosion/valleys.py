@@ -21,6 +21,8 @@ from backend.algorithms.erosion.strata import Strata
 from backend.ops.resampling import resize
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import depressions, erosion, talus
+from backend.ops.terrain.lakes import survey_level
+from backend.ops.terrain.still_water import level_water, leveled
 from backend.runtime.context import JobContext
 from shared.catalog.hydrology import HydrologyParams
 
@@ -85,7 +87,7 @@ class Valleys:
     def erode(self) -> None:
         """All steps, or as many as there are until the user asks for the current result."""
         if self._params.amount > 0 and self._params.depressions != "keep":
-            self._take(with_rivers(self.ground.height.float(), self._params, FIRST_ROUNDS).double())
+            self._take(with_rivers(self.ground.height.float(), self._params, rounds=FIRST_ROUNDS).double())
         for number in range(self._params.steps):
             if self._job.finish_early:
                 return
@@ -200,7 +202,9 @@ def shaped(given: Tensor, params: HydrologyParams, site: Site, job: JobContext) 
     if valleys.strata is not None:
         height = valleys.strata.benched(height.double(), wear, site.pixel_size_m).float()
     if params.amount > 0:
-        height = with_beds(with_rivers(height, params), params)
+        still = level_water(given, survey_level(given))
+        height = with_rivers(height, params, still if bool(still.any()) else None)
+        height = leveled(with_beds(height, params), still)
     if site.strength is not None:
         height = given + site.strength * (height - given)
     ground.height, ground.sediment, ground.wear, ground.settled = height.double(), sediment, wear, settled

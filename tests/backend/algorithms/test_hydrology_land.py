@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ def drained(noise: np.ndarray) -> np.ndarray:
     return drainage.drain(rivers.with_profiles(height, [law], rounds=2)).numpy()
 
 
-def run(height: np.ndarray, hardness: np.ndarray | None = None, **params: object) -> dict[str, Array]:
+def run(height: np.ndarray, hardness: np.ndarray | None = None, **params: Any) -> dict[str, Array]:
     inputs = {"height": height_map(height, PIXEL_M), "mask": None}
     if hardness is not None:
         inputs["hardness"] = Array(MASK, hardness)
@@ -78,6 +80,15 @@ def test_lakes_stay_when_they_are_kept(drained: np.ndarray) -> None:
         depths[way] = float((depressions.fill_depressions(z) - z).max())
     assert depths["keep"] > 15.0
     assert depths["breach"] == 0.0
+
+
+def test_water_that_was_level_stays_level(drained: np.ndarray) -> None:
+    lake = drained.copy()
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    water = np.hypot(rows - 96, columns - 96) < 12
+    lake[water] = drained[water].min()
+    made = run(lake)["height"].values
+    assert np.ptp(made[np.hypot(rows - 96, columns - 96) < 9]) < 0.5 < 0.1 * np.ptp(drained[water])
 
 
 def test_layers_make_cliffs_and_benches_at_their_heights() -> None:

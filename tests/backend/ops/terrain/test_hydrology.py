@@ -21,7 +21,7 @@ from backend.ops.terrain.erosion import ErosionLaw
 from backend.ops.terrain.routing import Flow
 from backend.runtime.context import JobContext
 from benchmarks.hydrology import without_tied_passes
-from shared.arrays import MASK, Array, check, height_map
+from shared.arrays import CURVES, MASK, Array, check, height_map
 from shared.catalog.hydrology import SPEC, HydrologyParams
 from shared.errors import InvalidInput, JobCancelled
 from tests.support.on_arrays import OnArrays
@@ -423,7 +423,7 @@ def test_engine_answers_for_any_size_and_way(shape: tuple[int, int], way: str) -
     for port in SPEC.outputs:
         array = check(outputs[port.name], port.name)
         assert array.kind is port.kind
-        assert array.values.shape == shape
+        assert array.kind is CURVES or array.values.shape == shape
     if way != "keep" and min(shape) > 2:
         assert falls_to_edge(outputs["height"].values)
 
