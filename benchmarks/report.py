@@ -188,6 +188,23 @@ _GATES = (
 )  # fmt: skip
 
 
+def _refine(result: dict[str, Any]) -> Iterator[Claim]:
+    """The worst of the refined terrains, tuned and held out, and what it costs."""
+    gates = (("slope", "slope W1", 0.08), ("curvature", "curvature W1", 0.08), ("spectrum", "log-PSD RMSE, new octaves", 0.3),
+             ("geomorphons", "landform elements, L1", 0.12))  # fmt: skip
+    for tuned, against in ((True, "tuned terrains"), (False, "held-out terrains")):
+        rows = [row for row in result["rows"] if row["by"] == "refined" and row["tuned"] == tuned]
+        for key, what, limit in gates:
+            yield _most(f"Refined terrain: {what}", against, limit, max(row[key] for row in rows), "")
+        over = max(row["pits"] - row["pits_real"] for row in rows)
+        yield _most("Refined terrain: pits over the real share", against, 0.01, max(over, 0.0), "")
+        yield _most("Refined terrain: averages off by", against, 1.0, max(row["off_m"] for row in rows), "m")
+    for row in result["speed"]:
+        what = f"Refine {row['side_px']}² to {4 * row['side_px']}²"
+        yield _most(what, "", row["most_s"], row["seconds"], "s")
+        yield _most(f"{what}, peak memory", "whole process", row["most_gib"], row["peak_gib"], "GiB")
+
+
 def _structure(result: dict[str, Any]) -> Iterator[Claim]:
     """The worst of all runs, on the tiles that settings were chosen by and on those that none was."""
     made = [row for row in result["rows"] if row["noise_seed"] is not None]
@@ -536,6 +553,7 @@ _READERS = {
     "morphology-quality": _quality,
     "morphology-border": lambda result: iter(()),  # held-out figures, which the page's text gives
     "morphology-structure": _structure,
+    "morphology-refine": _refine,
     "scan-texture": _scan_texture,
     "scan-texture-long": _scan_long,
     "scan-bloster": _scan_bloster,

@@ -20,7 +20,7 @@ from .errors import DeclarationError, InvalidParameter
 _KEY = "relievo"
 P = TypeVar("P")
 TypeName = Literal["bool", "int", "float", "str", "choice"]
-Role = Literal["", "size", "pixel_size", "map_size", "seed", "count", "file", "json", "tiling"]
+Role = Literal["", "size", "pixel_size", "map_size", "seed", "count", "file", "json", "tiling", "finer"]
 ROLES: tuple[Role, ...] = typing.get_args(Role)
 
 
@@ -69,8 +69,8 @@ def param(
     parameter without knowing its name: "size" (pixels along a side of the output), "pixel_size" (metres per pixel),
     "map_size" (metres along the longer side of the map, which a sketch in the scene brings with it), "seed", "count" (how much
     work: steps, strokes, passes), "file" (the path of a file, "" for none), "json" (a JSON object as text, "" for none; on the
-    command line also the name of a file with it), or "tiling" (a choice of "none", "x", "y" and "xy": in which directions the
-    output goes on without a seam).
+    command line also the name of a file with it), "tiling" (a choice of "none", "x", "y" and "xy": in which directions the
+    output goes on without a seam), or "finer" (how many pixels of the output lie along a side of one of the input's).
     Presets leave sizes of all three sorts and seeds alone; warm-up and tests make sizes and counts small.
 
     before: for a parameter that a later version has added, the value under which the engine computes what it computed without

@@ -5,6 +5,7 @@ Reads nothing and sends nothing; numbers and arrays only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from ..readers.sketches import fewer
 from ..shared.algorithm import AlgorithmSpec, Arrays
 from ..shared.arrays import Array
 from ..shared.params import Param, with_role
+
+LEAST_PX = 64  # of a map that becomes finer
 
 
 def of_params(spec: AlgorithmSpec, params: Mapping[str, Any], longest_px: int) -> dict[str, Any]:
@@ -30,9 +33,12 @@ def of_arrays(
     spec: AlgorithmSpec, params: Mapping[str, Any], arrays: Arrays, longest_px: int
 ) -> tuple[dict[str, Any], Arrays]:
     """The parameters and inputs for maps of at most longest_px pixels on the longer side: of all that have the size of the main
-    one, which is the first input that is one map. Exemplars and whatever else comes in stay whole.
+    one, which is the first input that is one map; fewer where the engine makes a finer one of it. Exemplars and whatever else
+    comes in stay whole.
     """
     main = next((arrays[port.name][0] for port in spec.inputs if not port.many and _is_map(arrays, port.name)), None)
+    finer = math.prod(params[entry.name] for entry in with_role(spec.parameters, "finer"))
+    longest_px = max(longest_px // finer, min(longest_px, LEAST_PX))
     factor = max(main.values.shape[:2]) / longest_px if main is not None else 0.0
     if main is None or factor <= 1.0:
         return dict(params), arrays

@@ -4,6 +4,8 @@ and what cannot work on a map of that size, under the input or the setting that 
 
 from __future__ import annotations
 
+import math
+
 import bpy
 
 from .. import typed
@@ -11,7 +13,7 @@ from ..inputs import sources
 from ..settings import map_extent, map_limits, properties
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.errors import InvalidInput
-from ..shared.params import Param
+from ..shared.params import Param, with_role
 from ..writers import table
 from ..writers.result_size import Cost
 from .text_fit import length, wrapped
@@ -23,7 +25,9 @@ def cost(context: bpy.types.Context, spec: AlgorithmSpec) -> Cost | None:
     extent = map_extent.extent(scene, spec, _given(context, spec))
     if extent is None:
         return None
-    return table.of(spec).cost(properties.result_choice(scene, spec), extent.rows, extent.columns)
+    settings = properties.read(scene, spec)
+    finer = math.prod(settings[parameter.name] for parameter in with_role(spec.parameters, "finer"))
+    return table.of(spec).cost(properties.result_choice(scene, spec), extent.rows * finer, extent.columns * finer)
 
 
 def _given(context: bpy.types.Context, spec: AlgorithmSpec) -> map_extent.Sources:

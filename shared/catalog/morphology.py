@@ -81,6 +81,7 @@ class MorphologyParams:
         help="Pixels of the result along a side of one of the map's. Above 1 only detail finer than the map is added, from the"
         " exemplar; landforms, layout, relief and level stay the map's",
         before=1,
+        role="finer",
     )
     drainage: bool = param(True, label="Drain", help="Let water run off everywhere, without pits")
     rivers: Literal["profile", "cut"] = param(

@@ -268,6 +268,14 @@ def test_maps_of_the_main_ones_size_are_reduced_and_exemplars_stay():
 
 
 @pytest.mark.any_version
+def test_a_map_that_becomes_finer_is_reduced_by_as_much_more():
+    spec = find(ALGORITHMS, "morphology")
+    arrays = {"height": (height_map(np.zeros((400, 800)), 5.0),)}
+    _, made = reduction.of_arrays(spec, {**vars(spec.params()), "refine": 2}, arrays, 256)
+    assert made["height"][0].values.shape == (64, 128)
+
+
+@pytest.mark.any_version
 def test_a_sketch_keeps_its_classes_and_its_ground():
     spec = find(algorithms(), "toy_terrain")
     classes = np.random.default_rng(0).integers(0, 5, (400, 512)).astype(np.uint8)

@@ -204,6 +204,27 @@ def test_a_sculpt_and_a_lidar_tile_take_on_landforms(width: float, place: tuple[
     assert np.ptp(heights) < width
 
 
+def test_a_terrain_made_here_is_refined_where_it_stands() -> None:
+    """Its heights are read from its mesh; a finer one takes its place, and its size is said before."""
+    hill("Hill", 2000.0, (300.0, -200.0, 50.0))
+    choose("morphology", steps=2, seed=1)
+    first = generate()
+    scene = bpy.context.scene.relievo
+    scene.morphology.from_height.source, scene.morphology.from_height.object = "OBJECT", first
+    scene.morphology.refine = 3
+    scene.morphology.from_height.resolution = SIDE_PX
+    rows = len(first.data.vertices) // SIDE_PX
+    assert f"{9 * rows * SIDE_PX:,} vertices" in " ".join(lines())
+    made = generate()
+    assert len(made.data.vertices) == 9 * rows * SIDE_PX
+    assert source_of(made)["name"] == first.name
+    np.testing.assert_allclose(box(made)[:, :2].mean(axis=0), box(first)[:, :2].mean(axis=0), atol=1.0)
+    given, fine = (np.array([vertex.co.z for vertex in item.data.vertices]) for item in (first, made))
+    averages = fine.reshape(rows, 3, SIDE_PX, 3).mean(axis=(1, 3)).ravel()
+    np.testing.assert_allclose(averages - averages.mean(), given - given.mean(), atol=1.0)
+    assert made.data.attributes.keys() == first.data.attributes.keys()
+
+
 @SCALED
 def test_what_cannot_work_is_said_before_generate() -> None:
     hill("Sculpt", 2.7, (0.0, 0.0, 0.0))
