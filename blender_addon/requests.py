@@ -31,6 +31,7 @@ from .units import metres_per_unit
 from .writers import record, table
 from .writers.record import recipe_on as recipe_on
 
+RIVERS = "rivers"  # in a job's purpose and a recipe's part of the scene: what becomes of a terrain's rivers
 RESULT_OF = "result_of"  # in a job's purpose: name of the sketch whose terrain it replaces, once there is one
 
 
@@ -83,8 +84,14 @@ def from_settings(
         notes={
             **({RESULT_OF: painted} if painted and not target else {}),
             **({record.FILLS_UVS: True} if filling else {}),
+            **rivers_note(scene, spec),
         },
     )
+
+
+def rivers_note(scene: bpy.types.Scene, spec: AlgorithmSpec) -> dict[str, str]:
+    """What the scene's settings say that becomes of an engine's rivers, for a request's notes."""
+    return {RIVERS: typed.settings(scene).output.rivers} if table.has_rivers(spec) else {}
 
 
 def fills_uvs(context: bpy.types.Context, spec: AlgorithmSpec, mesh: str) -> dict[str, Any]:
@@ -217,7 +224,7 @@ def from_recipe(recipe: Any, *, target: str = "", changes: Mapping[str, Any] | N
         feeds=fed,
         output=scene.get("output") or writer.items[0][0],
         target=target,
-        notes={record.FILLS_UVS: True} if scene.get(record.FILLS_UVS) else {},
+        notes={key: scene[key] for key in (record.FILLS_UVS, RIVERS) if scene.get(key)},
     )
 
 
@@ -364,7 +371,7 @@ def scene_part(job: Job) -> dict[str, Any]:
         "output": purpose.get("output", "MESH"),
         "sources": purpose.get("sources", {}),
         "feeds": purpose.get("feed_recipes", {}),
-        **({record.FILLS_UVS: True} if purpose.get(record.FILLS_UVS) else {}),
+        **{key: purpose[key] for key in (record.FILLS_UVS, RIVERS) if purpose.get(key)},
     }
 
 

@@ -89,6 +89,13 @@ def of(item: bpy.types.Object | None) -> Any:
     return getattr(item, "relievo_curve", None) if item is not None and item.type in KINDS else None
 
 
+def settle_river(item: bpy.types.Object) -> None:
+    """What a river that an engine has made is, once a person gives it the type; until then it bends nothing."""
+    settings = of(item)
+    if settings is not None:
+        settings.as_drawn = settings.use_z = True
+
+
 def type_of(item: bpy.types.Object) -> str:
     """The type of line by its name in shared/curves.py, "" for none."""
     settings = of(item)

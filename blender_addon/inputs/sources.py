@@ -22,7 +22,7 @@ from ..shared.algorithm import AlgorithmSpec, Port
 from ..shared.arrays import CAMERAS, CURVES, HEIGHT_MAP, MESH, Array
 from ..shared.errors import InvalidInput
 from ..units import metres_per_unit
-from ..writers import water
+from ..writers import waters
 from . import curve_sources, drawing_sources, picture_sources, scan_reading, scan_sources, sketch_sources
 from .earlier_results import made_from
 from .scan_sources import follows_cameras
@@ -82,7 +82,7 @@ def selected(context: bpy.types.Context) -> bpy.types.Object | None:
     active = context.active_object
     if active is None and (behind := context.view_layer.objects.active) is not None and previews.was_selected(behind):
         return behind
-    active = water.terrain_of(previews.stands_for(active)) if active is not None else None
+    active = waters.terrain_of(previews.stands_for(active)) if active is not None else None
     if active is not None and active.type == "MESH":
         return active
     meshes = [item for item in context.selected_objects or () if item.type == "MESH"]

@@ -213,6 +213,8 @@ def _engine_operator(spec: AlgorithmSpec) -> type:
     annotations["output"] = bpy.props.EnumProperty(
         name=writer.label, description=writer.help, items=writer.items, default=writer.items[0][0]
     )
+    if writers.has_rivers(spec):
+        annotations["rivers"] = properties.rivers_annotation()
     if not writer.goes_on_mesh:
         annotations["target"] = bpy.props.StringProperty(
             name="Replace", description="Name of the object to replace; empty for a new one"
@@ -302,7 +304,10 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
         target=target,
         preview=not bpy.app.background,
         tagged=True,
-        notes={record.FILLS_UVS: True} if filling else {},
+        notes={
+            **({record.FILLS_UVS: True} if filling else {}),
+            **({requests.RIVERS: operator.rivers} if writers.has_rivers(spec) else {}),
+        },
     )
 
 

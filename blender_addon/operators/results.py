@@ -21,7 +21,7 @@ from ..shared.algorithm import find
 from ..shared.catalog import algorithms
 from ..shared.errors import InvalidInput
 from ..shared.params import completed
-from ..writers import displaced_surface, record, report, table, textures, water
+from ..writers import displaced_surface, record, report, table, textures, waters
 from .engines import run
 from .reporting import reports_errors
 
@@ -39,7 +39,7 @@ def carrier_of(item: bpy.types.Object | None, *, of_texture: bool = False) -> bp
 
 def carried_by(item: bpy.types.Object | None) -> bpy.types.Object | None:
     """The result that an object is, or a part of: the canvas of strokes, the terrain of water."""
-    return water.terrain_of(painting.canvas_of(item))
+    return waters.terrain_of(painting.canvas_of(item))
 
 
 def report_carrier_of(item: bpy.types.Object | None) -> bpy.types.ID | None:
@@ -108,6 +108,7 @@ class RELIEVO_OT_update_terrain(MadeOperator, bpy.types.Operator):
         ).goes_on_mesh  # where only its storage changes, never what stands in the scene
         if is_surface and (filling := requests.fills_uvs(context, request.spec, request.target)):
             params, request = {**params, **filling}, replace(request, notes={**request.notes, record.FILLS_UVS: True})
+        request = replace(request, notes={**request.notes, **requests.rivers_note(context.scene, request.spec)})
         return run(
             self, context, requests.with_params(request, params, output=choice if is_surface else request.output)
         )

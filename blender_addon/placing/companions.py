@@ -1,4 +1,5 @@
-"""What stands with a terrain and makes no sense without it: its water. A person deletes the terrain alone, and its water goes too.
+"""What stands with a terrain and makes no sense without it: its lakes and rivers. A person deletes the terrain alone, and its water
+goes too.
 
 Water that a person has taken off its terrain (Clear Parent) is theirs and stays.
 """
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 
 import bpy
 
-from ..writers import water
+from ..writers import waters
 
 _waters: dict[int, int] = {}  # session_uid of water -> of its terrain, in the file that is open
 
@@ -17,13 +18,12 @@ _waters: dict[int, int] = {}  # session_uid of water -> of its terrain, in the f
 def with_water(items: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
     """The objects, and behind them the water of those that have some."""
     items = list(items)
-    waters = (water.of(item) for item in items)
-    return [*items, *(made for made in waters if made is not None and made not in items)]
+    return [*items, *(made for item in items for made in waters.of(item) if made not in items)]
 
 
 def note(item: bpy.types.Object) -> None:
     """Remember that an object's water goes with it."""
-    if (made := water.of(item)) is not None:
+    for made in waters.of(item):
         _waters[made.session_uid] = item.session_uid
 
 
@@ -48,8 +48,8 @@ def sweep() -> bool:
 
 
 def remove(item: bpy.types.Object) -> None:
-    """An object and the mesh that only it used."""
-    mesh = item.data
+    """An object and the mesh or the curve that only it used."""
+    data = item.data
     bpy.data.objects.remove(item)
-    if isinstance(mesh, bpy.types.Mesh) and not mesh.users:
-        bpy.data.meshes.remove(mesh)
+    if isinstance(data, (bpy.types.Mesh, bpy.types.Curve)) and not data.users:
+        bpy.data.batch_remove([data])

@@ -21,7 +21,7 @@ from ..shared.algorithm import Arrays, find
 from ..shared.arrays import MESH
 from ..shared.catalog import algorithms
 from ..shared.errors import InternalError, RelievoError
-from ..writers import record, table, textures
+from ..writers import record, rivers, table, textures
 from ..writers.paintings import canvas_materials
 from ..writers.table import Preparing, Result, Writer
 from . import companions, covering, image_editors, paint_mode, places, previews, variations, viewport
@@ -118,6 +118,7 @@ def _datablocks() -> frozenset[int]:
         "node_groups",
         "collections",
         "textures",
+        "curves",
         "hair_curves",
         "texts",
     )
@@ -245,6 +246,7 @@ def _result_of(job: Job, target: bpy.types.Object | None) -> Result:
         scene=bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene),
         location=tuple(purpose.get("location", (0.0, 0.0, 0.0))),
         uv_layer=sent,
+        rivers=purpose.get(requests.RIVERS, rivers.RIBBON),
     )
 
 

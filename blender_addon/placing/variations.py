@@ -13,7 +13,6 @@ from typing import Any
 import bpy
 from mathutils import Matrix, Vector
 
-from .. import typed
 from ..link.job_records import Job
 from ..link.session import Session
 from ..shared.algorithm import Arrays
@@ -155,11 +154,16 @@ def remove(items: Iterable[bpy.types.Object]) -> None:
     """Take small terrains away, with everything that came with them and that nothing else uses."""
     for item in items:
         every = companions.with_water([item])
-        materials = {material for each in every for material in typed.mesh(each).materials if material is not None}
+        materials = {material for each in every for material in _materials(each) if material is not None}
         for each in reversed(every):
             companions.remove(each)
         _remove_unused(materials)
     bpy.context.view_layer.update()  # until then it lists a None where each object was
+
+
+def _materials(item: bpy.types.Object) -> list[bpy.types.Material | None]:
+    data = item.data
+    return list(data.materials) if isinstance(data, (bpy.types.Mesh, bpy.types.Curve)) else []
 
 
 def _remove_unused(materials: Iterable[bpy.types.Material]) -> None:

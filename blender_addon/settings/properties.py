@@ -16,7 +16,7 @@ from ..shared.algorithm import AlgorithmSpec, Preset
 from ..shared.catalog import algorithms
 from ..shared.params import Param, with_role
 from ..units import metres_per_unit
-from ..writers import table
+from ..writers import rivers, table
 from . import older_files, pickers, property_table, uv_fill
 
 
@@ -67,6 +67,16 @@ def uv_annotations() -> dict[str, Any]:
     }
 
 
+def rivers_annotation() -> Any:
+    """What becomes of a terrain's rivers: of the settings, and of the operators of engines that make some."""
+    return bpy.props.EnumProperty(
+        name="Rivers",
+        description="What to make of the rivers that come with a terrain",
+        items=rivers.ITEMS,
+        default=rivers.RIBBON,
+    )
+
+
 def _output_group() -> type:
     """What becomes of a result: a choice for each form, and what is common to all."""
     annotations: dict[str, Any] = {
@@ -79,6 +89,7 @@ def _output_group() -> type:
         name="Live Preview", description="Show the result while it is being computed", default=True
     )
     annotations |= uv_annotations()
+    annotations["rivers"] = rivers_annotation()
     annotations["tiled_preview"] = bpy.props.BoolProperty(
         name="Preview Repeats",
         description="While a texture that tiles is being made, show it at least three times in each direction",

@@ -125,6 +125,10 @@ class Output:
         column.use_property_split, column.use_property_decorate = True, False
         if len(writer.items) > 1:
             column.prop(output, writer.setting, text="As")
+        if table.has_rivers(shown_spec(context)):
+            row = column.row()
+            row.active = output.kind != "IMAGES"
+            row.prop(output, "rivers")
         column.prop(output, "preview")
         if output.preview and any(port.kind is TEXTURE_SET for port in shown_spec(context).outputs):
             column.prop(output, "tiled_preview")

@@ -17,7 +17,7 @@ from ..placing import covering, variations
 from ..settings import properties, scattering
 from ..shared.algorithm import AlgorithmSpec
 from ..shared.catalog import algorithms
-from ..writers import base, displaced_surface, report, scatter, surface_nodes, terrain, textures, water
+from ..writers import base, displaced_surface, report, scatter, surface_nodes, terrain, textures, waters
 from . import failures, painting_box, wearing_box
 from .sidebar import RelievoTab
 from .text_fit import wrapped
@@ -25,7 +25,7 @@ from .text_fit import wrapped
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """A box for the terrain or painting that the active object is, and one for the texture that it wears."""
-    item = water.terrain_of(painting.canvas_of(context.active_object))
+    item = waters.terrain_of(painting.canvas_of(context.active_object))
     if item is None:
         return
     recipe = requests.recipe_on(item)

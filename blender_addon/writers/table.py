@@ -15,7 +15,7 @@ import bpy
 from ..shared.algorithm import AlgorithmSpec, Arrays, Makes
 from ..shared.arrays import Array
 from ..shared.catalog import algorithms
-from . import maps, result_size, terrain, textures
+from . import maps, result_size, rivers, terrain, textures
 from .paintings import canvases, painted_meshes
 from .preview_objects import Canvas, Look, Terrain, Texture
 from .result_size import Cost
@@ -28,7 +28,7 @@ Item = tuple[
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What is to be put somewhere. choice: one of the form's items. uv_layer: of the mesh that it goes on, "" for its own.
-    prepared: what the form's prepare() has made of it.
+    prepared: what the form's prepare() has made of it. rivers: what becomes of a terrain's rivers, out of rivers.ITEMS.
     """
 
     outputs: Arrays
@@ -39,6 +39,7 @@ class Result:
     location: tuple[float, float, float] = (0.0, 0.0, 0.0)
     uv_layer: str = ""
     prepared: Any = None
+    rivers: str = rivers.RIBBON
 
 
 Preparing = Generator[float, None, Any]
@@ -90,6 +91,11 @@ def of(spec: AlgorithmSpec) -> Writer:
     return WRITERS[spec.makes]
 
 
+def has_rivers(spec: AlgorithmSpec) -> bool:
+    """Whether an engine's terrains have rivers."""
+    return spec.makes == "terrain" and any(port.name == rivers.PORT for port in spec.outputs)
+
+
 # Terrains ------------------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +120,7 @@ def _make_terrain(result: Result) -> bpy.types.ID:
         recipe=result.recipe,
         scene=result.scene,
         mesh=result.prepared,
+        with_rivers=result.rivers,
     )
 
 
@@ -124,7 +131,14 @@ def _prepare_terrain(result: Result, target: bpy.types.Object | None) -> Prepari
 
 def _replace_terrain(result: Result, target: bpy.types.Object) -> bpy.types.ID:
     outputs = _by_name(result)
-    return terrain.replace(target, outputs, kind=result.choice, recipe=result.recipe, mesh=result.prepared)
+    return terrain.replace(
+        target,
+        outputs,
+        kind=result.choice,
+        recipe=result.recipe,
+        mesh=result.prepared,
+        with_rivers=result.rivers,
+    )
 
 
 # Surfaces ------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Heights become positions or a packed image, as the user chose; colours become the material's base colour; every other map an
 attribute of the mesh under its port's name ("flow", "sediment", "wear"), which the terrain material reads and the user's own
-nodes can, and so does the slope. The level of the water becomes a surface of its own (water.py). What fits none of these is kept as
+nodes can, and so does the slope. The level of the water becomes a surface of its own (water.py), rivers a ribbon or a
+curve (rivers.py). What fits none of these is kept as
 an image. Selects nothing and pushes no undo step.
 """
 
@@ -27,6 +28,7 @@ from . import (
     record,
     report,
     result_size,
+    rivers,
     scatter,
     terrain_layers,
     water,
@@ -46,13 +48,14 @@ def make(
     recipe: Mapping[str, Any] | None = None,
     scene: bpy.types.Scene | None = None,
     mesh: bpy.types.Mesh | None = None,
+    with_rivers: str = rivers.RIBBON,
 ) -> bpy.types.ID:
     """A new terrain object in the collection Relievo of the scene (the context's, if none is given), or images for
     kind "IMAGES".
 
     outputs: arrays by port, one HEIGHT_MAP among them. Its heights are metres above `location`, where the terrain's
-    middle comes to lie; +Y is the map's top. mesh: what mesh_in_steps() has made of them. Returns the object, or the image of
-    the heights. Raises InvalidInput, InvalidParameter.
+    middle comes to lie; +Y is the map's top. mesh: what mesh_in_steps() has made of them. with_rivers: what to make of those,
+    out of rivers.ITEMS. Returns the object, or the image of the heights. Raises InvalidInput, InvalidParameter.
     """
     port, heights = _heights(outputs, kind)
     if kind == "IMAGES":
@@ -61,7 +64,7 @@ def make(
         mesh = mesh or _mesh(name, heights, kind)
         item = record.place(name, mesh, location, scene or typed.present(bpy.context.scene))
         _draw_as_fits(item, was_heavy=False)
-        _finish(item, outputs, port, kind, None)
+        _finish(item, outputs, port, kind, None, with_rivers)
         made = item
     if recipe:
         record.write_recipe(made, recipe)
@@ -75,12 +78,13 @@ def replace(
     kind: str,
     recipe: Mapping[str, Any] | None = None,
     mesh: bpy.types.Mesh | None = None,
+    with_rivers: str = rivers.RIBBON,
 ) -> bpy.types.ID:
     """Give an object another terrain: it stays where it is, with its name, its own modifiers, materials and whoever
     uses it.
 
     The mesh itself is kept where the size is unchanged, and so is the height image. kind may differ from what it
-    was; "IMAGES" leaves the object alone. mesh: as for make(). Returns the object, or the image of the heights.
+    was; "IMAGES" leaves the object alone. mesh, with_rivers: as for make(). Returns the object, or the image of the heights.
     """
     port, heights = _heights(outputs, kind)
     if target.type != "MESH":
@@ -92,7 +96,7 @@ def replace(
     was_heavy = is_heavy(target)
     _renew_mesh(target, heights, kind, mesh)
     _draw_as_fits(target, was_heavy=was_heavy)
-    _finish(target, outputs, port, kind, image)
+    _finish(target, outputs, port, kind, image, with_rivers)
     if recipe:
         record.write_recipe(target, recipe)
     return target
@@ -182,7 +186,12 @@ def _renew_mesh(target: bpy.types.Object, heights: Array, kind: str, mesh: bpy.t
 
 
 def _finish(
-    item: bpy.types.Object, outputs: Mapping[str, Array], port: str, kind: str, image: bpy.types.Image | None
+    item: bpy.types.Object,
+    outputs: Mapping[str, Array],
+    port: str,
+    kind: str,
+    image: bpy.types.Image | None,
+    with_rivers: str,
 ) -> None:
     """All that a terrain has besides its mesh: modifier, images, attributes, material. image: the height image it
     had, if any.
@@ -197,6 +206,7 @@ def _finish(
     elif kind == "ADAPTIVE":
         displacement.by_cycles(item, max(heights.values.shape))
     dry, level = water.taken(outputs)
+    dry, lines = rivers.taken(dry)
     others = _without_sets(
         {name: array for name, array in dry.items() if name != port and not _grows_nowhere(name, array)}
     )
@@ -212,6 +222,7 @@ def _finish(
     if materials.worn_with_grounds(item) is not None:
         attributes.renew(item)
     water.renew(item, heights, others.get(water.MASK_PORT), level)
+    rivers.renew(item, heights, lines, with_rivers)
 
 
 def _grows_nowhere(name: str, array: Array) -> bool:

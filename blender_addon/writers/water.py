@@ -24,6 +24,11 @@ KEY = "relievo_water"  # custom property of a water surface
 MATERIAL, DEPTH = "Relievo Water", "depth"
 _KEY, _VERSION = "relievo_water_material", 1
 STEEPEST, SAME_M = 1.0, 1e-3  # a river, rise per run: steeper is a step between two bodies. Metres: what is one vertex
+BED_SLOPE, SHELF_PX, LIFT_PX = (
+    0.1,
+    8,
+    0.02,
+)  # of beds that nobody knows: rise per run, how far out; and how high water stands
 BLOCK = 16  # cells on each side of a face of open water
 DEEP, SHALLOW = (0.006, 0.020, 0.026), (0.020, 0.055, 0.055)  # linear
 CLEAR_M = 6.0  # depth at which most of the ground below is out of sight
@@ -52,11 +57,6 @@ def of(item: bpy.types.Object) -> bpy.types.Object | None:
     return next((child for child in item.children if KEY in child), None)
 
 
-def terrain_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The terrain that water belongs to; the object itself where it is no water."""
-    return item.parent if item is not None and KEY in item and item.parent is not None else item
-
-
 def renew(item: bpy.types.Object, heights: Array, mask: Array | None, level: Array | None) -> None:
     """Give a terrain its water, or other water than it had. Without any, water that was there is hidden and empty."""
     surface = _surface(heights, mask, level)
@@ -70,7 +70,7 @@ def renew(item: bpy.types.Object, heights: Array, mask: Array | None, level: Arr
         made = _new(item)
     elif not len(typed.mesh(made).vertices):
         _show(made, in_views=True, in_renders=not item.hide_render)
-    _fill(typed.mesh(made), surface)
+    fill(typed.mesh(made), surface.positions, surface.corners, surface.depth)
 
 
 def _surface(heights: Array, mask: Array | None, level: Array | None) -> Surface | None:
@@ -80,7 +80,26 @@ def _surface(heights: Array, mask: Array | None, level: Array | None) -> Surface
         is_water = mask.values > 0.5
     else:
         is_water = level.values > heights.values
-    return surface(heights.values, is_water, level.values, heights.pixel_size_m) if is_water.any() else None
+    if not is_water.any():
+        return None
+    bed, top = _with_a_bed(heights.values, is_water, level.values, heights.pixel_size_m)
+    return surface(bed, is_water, top, heights.pixel_size_m)
+
+
+def _with_a_bed(
+    heights: np.ndarray, is_water: np.ndarray, level: np.ndarray, pixel_size_m: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Heights and levels of water. Where a map shows the surface of its lakes and nobody knows their beds, water stands a little
+    higher than the ground, or the two would flicker, and is taken to be the deeper the farther from the shore."""
+    unknown = is_water & (level - heights < SAME_M)
+    if 2 * np.count_nonzero(unknown) < np.count_nonzero(is_water):
+        return heights, level
+    depth, left = np.zeros(heights.shape, np.float32), unknown
+    for _ in range(SHELF_PX):
+        depth += np.where(left, np.float32(BED_SLOPE * pixel_size_m), np.float32(0.0))
+        padded = np.pad(left, 1, mode="edge")
+        left = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:] & left
+    return heights - depth, np.where(is_water, level + np.float32(LIFT_PX * pixel_size_m), level)
 
 
 def surface(heights: np.ndarray, is_water: np.ndarray, level: np.ndarray, pixel_size_m: float) -> Surface | None:
@@ -191,7 +210,7 @@ def _new(item: bpy.types.Object) -> bpy.types.Object:
     made.parent = item
     for collection in item.users_collection:
         collection.objects.link(made)
-    mesh.materials.append(own_data.material(MATERIAL, _KEY, _VERSION, _water))
+    mesh.materials.append(material())
     return made
 
 
@@ -200,21 +219,27 @@ def _show(made: bpy.types.Object, *, in_views: bool, in_renders: bool) -> None:
     made.hide_viewport, made.hide_render = not in_views, not in_renders
 
 
-def _fill(mesh: bpy.types.Mesh, made: Surface) -> None:
+def material() -> bpy.types.Material:
+    """That of all waters in the file."""
+    return own_data.material(MATERIAL, _KEY, _VERSION, _water)
+
+
+def fill(mesh: bpy.types.Mesh, positions: np.ndarray, corners: np.ndarray, depth: np.ndarray) -> None:
+    """Other faces of water for a mesh, as Surface has them."""
     mesh.clear_geometry()
-    mesh.vertices.add(len(made.positions))
-    typed.positions(mesh).foreach_set("vector", made.positions.ravel())
-    mesh.loops.add(made.corners.size)
-    mesh.loops.foreach_set("vertex_index", made.corners.ravel())
-    mesh.polygons.add(len(made.corners))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, made.corners.size, 4, dtype=np.int32))
-    depth = typed.of(mesh.attributes.new(DEPTH, "FLOAT", "POINT"), bpy.types.FloatAttribute)
-    depth.data.foreach_set("value", made.depth)
+    mesh.vertices.add(len(positions))
+    typed.positions(mesh).foreach_set("vector", positions.ravel())
+    mesh.loops.add(corners.size)
+    mesh.loops.foreach_set("vertex_index", corners.ravel())
+    mesh.polygons.add(len(corners))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, corners.size, 4, dtype=np.int32))
+    attribute = typed.of(mesh.attributes.new(DEPTH, "FLOAT", "POINT"), bpy.types.FloatAttribute)
+    attribute.data.foreach_set("value", depth)
     mesh.update(calc_edges=True)
     mesh.shade_smooth()
 
 
-def _water(graph: ShaderGraph, material: bpy.types.Material) -> None:
+def _water(graph: ShaderGraph, made: bpy.types.Material) -> None:
     """The one material of all waters in the file: dark where it is deep, and at the shore thin enough for the ground to be seen."""
     shade = graph.math("POWER", 0.3678794, graph.math("DIVIDE", graph.attribute(DEPTH), CLEAR_M))  # Beer-Lambert
     shader = graph.node("ShaderNodeBsdfPrincipled")
@@ -224,4 +249,4 @@ def _water(graph: ShaderGraph, material: bpy.types.Material) -> None:
     graph.feed(shader.inputs["Alpha"], graph.math("MULTIPLY_ADD", shade, THINNEST - 1.0, 1.0))
     output = graph.node("ShaderNodeOutputMaterial")
     graph.feed(output.inputs["Surface"], shader.outputs["BSDF"])
-    material.diffuse_color = (*SHALLOW, 1.0)  # pyright: ignore[reportAttributeAccessIssue]  # in Solid shading; it takes tuples
+    made.diffuse_color = (*SHALLOW, 1.0)  # pyright: ignore[reportAttributeAccessIssue]  # in Solid shading; it takes tuples
