@@ -246,7 +246,7 @@ def _result_of(job: Job, target: bpy.types.Object | None) -> Result:
         scene=bpy.data.scenes.get(purpose.get("scene", "")) or typed.present(bpy.context.scene),
         location=tuple(purpose.get("location", (0.0, 0.0, 0.0))),
         uv_layer=sent,
-        rivers=purpose.get(requests.RIVERS, rivers.RIBBON),
+        rivers=purpose.get(requests.RIVERS, rivers.NONE),  # recipes of earlier versions know of none
     )
 
 

@@ -207,9 +207,10 @@ def _finish(
         displacement.by_cycles(item, max(heights.values.shape))
     dry, level = water.taken(outputs)
     dry, lines = rivers.taken(dry)
-    others = _without_sets(
-        {name: array for name, array in dry.items() if name != port and not _grows_nowhere(name, array)}
-    )
+    shown = {name: array for name, array in dry.items() if name != port and not _grows_nowhere(name, array)}
+    if water.of(item) is None and water.is_dry(shown):
+        del shown[water.MASK_PORT]  # most terrains have no lakes, and a map of none is no use
+    others = _without_sets(shown)
     steep = ground.slope(heights.values, heights.pixel_size_m)
     if _color_of(others):
         others = {terrain_layers.ROUGHNESS: Array(MASK, ground.roughness(others, steep)), **others}

@@ -52,6 +52,12 @@ def taken(outputs: Mapping[str, Array]) -> tuple[dict[str, Array], Array | None]
     return {name: array for name, array in outputs.items() if name != LEVEL_PORT}, level
 
 
+def is_dry(outputs: Mapping[str, Array]) -> bool:
+    """Whether there is a mask of water among the outputs, and no water in it."""
+    mask = outputs.get(MASK_PORT)
+    return mask is not None and mask.kind is MASK and not mask.values.any()
+
+
 def of(item: bpy.types.Object) -> bpy.types.Object | None:
     """The water over a terrain, None where it has none."""
     return next((child for child in item.children if KEY in child), None)
