@@ -326,7 +326,7 @@ SPEC = AlgorithmSpec(
         ),
         Preset(
             name="canyon",
-            label="Canyons and Mesas",
+            label="Canyons",
             help="Layers of hard and soft rock: cliffs, benches and flat tops",
             values={
                 "amount": 0.5,
