@@ -77,7 +77,9 @@ def measure_land(name: str, options: argparse.Namespace) -> list[dict[str, Any]]
 
 def measure_noise(seed: int) -> dict[str, Any]:
     """Of noise the slopes are not to stay; its rivers, slots and pits count."""
-    row: dict[str, Any] = {"terrain": f"noise {seed}", "group": "noise"} | figures(noise(seed, SIDE), NOISE_PIXEL_M, None)
+    row: dict[str, Any] = {"terrain": f"noise {seed}", "group": "noise"} | figures(
+        noise(seed, SIDE), NOISE_PIXEL_M, None
+    )
     row["passes"] = all(row[key] <= GATES[key] for key in ("concavity_off", "slots_more", "pits"))
     print_row(row["terrain"], row)
     return row

@@ -122,6 +122,16 @@ def _hydrology(result: dict[str, Any]) -> Iterator[Claim]:
     yield _ratio("Hydrology step, 1024²", against, result["target"], timing["fast_s"], timing["slow_s"])
 
 
+def _hydrology_land(result: dict[str, Any]) -> Iterator[Claim]:
+    """The worst of the default settings, on the tiles that settings were chosen by and on those that none was."""
+    rows = [row for row in result["rows"] if row["is_default"]]
+    for group, against in (("tuned", "four tuned tiles"), ("held out", "four held-out tiles")):
+        for key, what in (("slope", "slope, W1"), ("spectrum", "log-PSD RMSE"), ("concavity_off", "concavity")):
+            worst = max(row[key] for row in rows if row["group"] == group)
+            yield _most(f"Hydrology on land that drains: {what}", against, result["gates"][key], worst, "")
+    yield _most("Hydrology, 1024²: time", "2 cores", result["target_s"], result["seconds"], "s")
+
+
 def _terrain_mesh(result: dict[str, Any]) -> Iterator[Claim]:
     against = f"`foreach_set` and `calc_edges`, Blender {result['blender']}"
     yield _ratio("Terrain mesh, 2049²", against, 8.0, result["build_s"], result["baseline_s"])
@@ -545,6 +555,7 @@ _READERS = {
     "terrain-lines": _terrain_lines,
     "noise": _noise,
     "hydrology": _hydrology,
+    "hydrology-land": _hydrology_land,
     "terrain-mesh": _terrain_mesh,
     "wire": _wire,
     "memory": _memory,

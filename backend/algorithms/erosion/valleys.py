@@ -22,7 +22,7 @@ from backend.ops.resampling import resize
 from backend.ops.smoothing import gaussian
 from backend.ops.terrain import depressions, erosion, talus
 from backend.ops.terrain.lakes import survey_level
-from backend.ops.terrain.still_water import level_water, leveled
+from backend.ops.terrain.still_water import flattened, level_water, leveled
 from backend.runtime.context import JobContext
 from shared.catalog.hydrology import HydrologyParams
 
@@ -202,13 +202,20 @@ def shaped(given: Tensor, params: HydrologyParams, site: Site, job: JobContext) 
     if valleys.strata is not None:
         height = valleys.strata.benched(height.double(), wear, site.pixel_size_m).float()
     if params.amount > 0:
-        still = level_water(given, survey_level(given))
+        still = _lakes(given)
         height = with_rivers(height, params, still if bool(still.any()) else None)
         height = leveled(with_beds(height, params), still)
     if site.strength is not None:
         height = given + site.strength * (height - given)
     ground.height, ground.sediment, ground.wear, ground.settled = height.double(), sediment, wear, settled
     return ground
+
+
+def _lakes(given: Tensor) -> Tensor:
+    """The level water of a map, bool [H, W]; of level ground at two heights side by side only one."""
+    level_m = survey_level(given)
+    still = level_water(given, level_m)
+    return still & ((flattened(given, still) - given).abs() <= level_m)
 
 
 def _slope(height: Tensor, pixel_size_m: float) -> Tensor:

@@ -91,6 +91,12 @@ def test_water_that_was_level_stays_level(drained: np.ndarray) -> None:
     assert np.ptp(made[np.hypot(rows - 96, columns - 96) < 9]) < 0.5 < 0.1 * np.ptp(drained[water])
 
 
+def test_a_cliff_between_level_plains_stays() -> None:
+    step = np.where(np.arange(96) < 48, 0.0, 500.0)[:, None].repeat(96, 1).astype(np.float32)
+    made = run(step, steps=4)["height"].values
+    assert np.ptp(made) > 300.0
+
+
 def test_layers_make_cliffs_and_benches_at_their_heights() -> None:
     ramp = torch.linspace(0.0, 1000.0, 501, dtype=torch.float64).expand(8, 501).contiguous()
     params = HydrologyParams(strata=1.0, layer_thickness=20.0)
