@@ -214,7 +214,7 @@ def _engine_operator(spec: AlgorithmSpec) -> type:
         name=writer.label, description=writer.help, items=writer.items, default=writer.items[0][0]
     )
     if writers.has_rivers(spec):
-        annotations["rivers"] = properties.rivers_annotation()
+        annotations["show_rivers"] = properties.rivers_annotation()  # "rivers" is a parameter of one of them
     if not writer.goes_on_mesh:
         annotations["target"] = bpy.props.StringProperty(
             name="Replace", description="Name of the object to replace; empty for a new one"
@@ -306,7 +306,7 @@ def _request_from_operator(operator: Any, context: bpy.types.Context, spec: Algo
         tagged=True,
         notes={
             **({record.FILLS_UVS: True} if filling else {}),
-            **({requests.RIVERS: operator.rivers} if writers.has_rivers(spec) else {}),
+            **({requests.RIVERS: operator.show_rivers} if writers.has_rivers(spec) else {}),
         },
     )
 

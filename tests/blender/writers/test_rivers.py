@@ -158,3 +158,12 @@ def test_a_lake_without_a_known_bed_stands_above_the_ground_and_is_deep_in_its_m
     depth = np.empty(len(mesh.vertices), np.float32)
     mesh.attributes[water.DEPTH].data.foreach_get("value", depth)
     assert depth.max() > 5.0 * depth[depth > 0].min()
+
+
+@pytest.mark.parametrize("engine", ["hydrology", "morphology"])
+def test_operators_of_engines_with_rivers_take_a_choice_beside_their_parameters(addon_alone, engine):
+    found = getattr(bpy.ops.relievo, engine).get_rna_type().properties
+    assert [item.identifier for item in found["show_rivers"].enum_items] == ["RIBBON", "CURVE", "NONE"]
+    if engine == "morphology":  # how they are drained
+        assert [item.identifier for item in found["rivers"].enum_items] == ["profile", "cut"]
+    assert "rivers" not in bpy.ops.relievo.noise.get_rna_type().properties
