@@ -232,6 +232,19 @@ def _structure(result: dict[str, Any]) -> Iterator[Claim]:
             )  # fmt: skip
 
 
+def _landscapes(result: dict[str, Any]) -> Iterator[Claim]:
+    """The worst of the shipped landscapes that have real kin."""
+    rows = [row for row in result["rows"] if row["kin"] and row["edition"] == 2]
+    against = f"real kin of {len(rows)} landscapes"
+    worst = max(rows, key=lambda row: abs(row["concavity"] - row["concavity_real"]))
+    off = abs(worst["concavity"] - worst["concavity_real"])
+    yield _most("Shipped landscapes: concavity off", f"{against}; worst: {worst['landscape']}", 0.08, off, "")
+    yield _most(
+        "Shipped landscapes: combing", "the most even of ten real terrains", round(result["most_even"], 3),
+        max(row["combing"] for row in rows), "",
+    )  # fmt: skip
+
+
 def _quality(result: dict[str, Any]) -> Iterator[Claim]:
     pairs = result["pairs"]
     against = f"worst of {len(pairs)}: 4 terrains, 3 seeds, 512²"
@@ -565,6 +578,7 @@ _READERS = {
     "morphology-border": lambda result: iter(()),  # held-out figures, which the page's text gives
     "morphology-structure": _structure,
     "morphology-refine": _refine,
+    "landscapes": _landscapes,
     "scan-texture": _scan_texture,
     "scan-texture-long": _scan_long,
     "scan-bloster": _scan_bloster,

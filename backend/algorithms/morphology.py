@@ -56,7 +56,7 @@ def run(params: MorphologyParams, inputs: Mapping[str, Any], job: JobContext) ->
 
 def _transferred(params: MorphologyParams, layout: Array, inputs: Mapping[str, Any], job: JobContext) -> Tensor:
     """The new height map [H, W] float32 m on the job's device."""
-    given = tuple(inputs.get("exemplar") or ()) or (shipped.load(params.landform),)
+    given = tuple(inputs.get("exemplar") or ()) or (shipped.load(params.landform, int(params.edition)),)
     planned = plan(layout, given, params.scale, legacy=params.legacy)
     classes = _checked_classes(inputs.get("classes"), layout.values.shape, len(given))
     exemplars = [exemplar.to(job.device) for exemplar in planned.exemplars(given)]

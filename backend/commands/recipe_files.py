@@ -108,7 +108,9 @@ def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
     file = item.get("file")
     if item.get("exemplar"):
         sha256 = str(file.get("sha256", "")) if isinstance(file, dict) else ""
-        return {"path": str(exemplars.path(str(item["exemplar"]))), "sha256": sha256}
+        array_sha256 = str(item.get("sha256", ""))
+        meant = exemplars.recorded(str(item["exemplar"]), file_sha256=sha256, array_sha256=array_sha256)
+        return {"path": str(meant), "sha256": sha256}
     if not isinstance(file, dict) or not file.get("path"):
         raise InvalidInput(
             f"The recipe's input {port!r} did not come from a file.",
@@ -119,7 +121,7 @@ def _recorded(port: str, item: Any, recipe_path: Path | None) -> dict[str, Any]:
     was = Path(file["path"])
     places = [was, folder / was, folder / was.name]
     if was.parent.name == exemplars.FOLDER.name:  # version 0.1 noted where on its disk a shipped exemplar was
-        places.append(exemplars.FOLDER / was.name)
+        places.append(exemplars.recorded(was.stem, file_sha256=str(file.get("sha256", ""))))
     found = next((place for place in places if place.exists()), was)
     return {"path": str(found), "sha256": str(file.get("sha256", ""))}
 
@@ -182,7 +184,7 @@ def _origin(taken: Mapping[str, Any]) -> dict[str, Any]:
     if taken.get("absent"):
         return {"absent": True}
     path = Path(taken["path"]).resolve()
-    if path.parent == exemplars.FOLDER:  # found again by its name, on any machine
+    if exemplars.is_shipped(path):  # found again by its name, on any machine
         return {"exemplar": path.stem, "file": {"path": path.name, "sha256": taken["sha256"]}}
     return {"file": {"path": str(path), "sha256": taken["sha256"]}}
 
@@ -209,7 +211,9 @@ def _maker(
         for port, digest in its_outputs.items():
             if digest == item.get("sha256"):
                 return {"recipe": recipe, "port": port}
-    for name in exemplars.NAMES:
-        if exemplars.path(name).is_file() and exemplars.load(name).sha256 == item.get("sha256"):
-            return {"exemplar": name}
+    for edition, names in ((exemplars.EDITION, exemplars.NAMES), (1, exemplars.FIRST_NAMES)):
+        for name in names:
+            there = exemplars.path(name, edition).is_file()
+            if there and exemplars.load(name, edition).sha256 == item.get("sha256"):
+                return {"exemplar": name}
     return {}

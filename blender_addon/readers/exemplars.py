@@ -15,7 +15,10 @@ from ..shared.arrays import Array
 from ..shared.errors import InvalidInput
 from . import images
 
-SAVED_ORDER = ("alpine", "badlands", "canyon", "dunes", "glacial", "volcanic")
+SAVED_ORDER = (
+    "alpine", "badlands", "canyon", "dunes", "glacial", "volcanic", "hills", "ridges", "mesas", "fans", "domes", "karst", "lava",
+    "drumlins", "star-dunes",
+)  # fmt: skip
 """Their places are the numbers that .blend files hold: a new landscape goes to the end, and none ever moves."""
 
 

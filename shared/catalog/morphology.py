@@ -26,11 +26,18 @@ class MorphologyParams:
         max=2**31 - 1,
         role="seed",
     )
-    landform: Literal["alpine", "canyon", "badlands", "dunes", "volcanic", "glacial"] = param(
+    landform: Literal[
+        "alpine", "canyon", "badlands", "dunes", "volcanic", "glacial", "hills", "ridges", "mesas", "fans", "domes", "karst",
+        "lava", "drumlins", "star-dunes",
+    ] = param(
         "alpine",
         label="Landform",
         help="Built-in exemplar, used if no other is given",
-    )
+        labels={
+            "hills": "Rounded Hills", "ridges": "Folded Ridges", "fans": "Desert Ranges and Fans", "domes": "Granite Domes",
+            "lava": "Lava Field",
+        },
+    )  # fmt: skip
     layout: float = param(
         0.1,
         label="Keep Layout",
@@ -118,6 +125,14 @@ class MorphologyParams:
         " exemplars are enlarged to the map's pixels",
         group="Transport",
         before=True,
+    )
+    edition: Literal["2", "1"] = param(
+        "2",
+        label="Landform Edition",
+        group="Transport",
+        help="Built-in exemplars as they are simulated now, or the first six as they were up to version 3",
+        labels={"2": "Second", "1": "First"},
+        before="1",
     )
     method: Literal["sliced-wasserstein", "gram", "channel-statistics", "histogram", "spatial"] = param(
         "sliced-wasserstein",
@@ -277,8 +292,8 @@ SPEC = AlgorithmSpec(
     icon="RNDCURVE",
     params=MorphologyParams,
     number=1,
-    version=3,  # 2: without `legacy`, small maps have no frame inside their border; 3: `rivers`
-    repeats=(1, 2),
+    version=4,  # 2: without `legacy`, small maps have no frame inside their border; 3: `rivers`; 4: `edition`
+    repeats=(1, 2, 3),
     makes="terrain",
     devices=("cpu", "cuda"),
     devices_for=_devices_for,

@@ -292,6 +292,7 @@ def test_parameters_that_came_later_change_nothing_in_an_older_file():
     opened("morphology")
     group = bpy.context.scene.relievo.morphology
     assert (group.scale, group.level, group.legacy) == ("true", "exemplar", True)
+    assert (group.landform, group.edition) == ("volcanic", "1")
     fresh = bpy.data.scenes.new("Fresh").relievo.morphology
     assert (fresh.scale, fresh.level, fresh.legacy) == ("fit", "auto", False)
     opened("scan")

@@ -41,6 +41,13 @@ def test_relief_transfer_of_version_1_is_completed() -> None:
     assert (found["scale"], found["level"], found["legacy"]) == ("true", "exemplar", True)
 
 
+def test_relief_transfer_of_version_3_keeps_its_exemplars() -> None:
+    recorded = to_json(MorphologyParams())
+    del recorded["edition"]
+    assert completed(MorphologyParams, recorded)["edition"] == "1"
+    assert MorphologyParams().edition == "2"
+
+
 @pytest.mark.parametrize("spec", algorithms(), ids=lambda spec: spec.name)
 def test_values_before_are_values(spec: Any) -> None:
     """It may be the default: without one a record that lacks the parameter counts as written by hand."""

@@ -19,7 +19,7 @@ from affine import Affine
 
 from backend.cli import COMMANDS, UsageError
 from backend.commands import flags, recipe_files, run, tasks
-from backend.files import rasters
+from backend.files import exemplars, rasters
 from shared.arrays import height_map
 from shared.catalog import ALGORITHMS
 from shared.errors import InvalidParameter
@@ -259,6 +259,21 @@ def test_a_shipped_exemplar_is_noted_by_its_name_and_found_from_an_old_path(tmp_
         done = relievo("run", "--recipe", recipe_file, "--out", tmp_path / name)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / name / "height.npy").read_bytes() == (out / "height.npy").read_bytes()
+
+
+def test_a_recipe_with_an_exemplar_of_the_first_edition_finds_it(tmp_path):
+    out, first = tmp_path / "out", exemplars.path("canyon", 1)
+    assert relievo("run", "probe", "--height", first, "--out", out).returncode == 0
+    recipe = json.loads((out / "recipe.json").read_text())
+    (item,) = recipe["inputs"]["height"]
+    assert (item["exemplar"], item["file"]["path"]) == ("canyon", "canyon.tif")
+    without_file = {key: value for key, value in item.items() if key != "file"}  # as Blender notes it
+    for number, noted in enumerate((item, without_file)):
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps({**recipe, "inputs": {"height": [noted]}}))
+        done = relievo("run", "--recipe", path, "--out", tmp_path / str(number))
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / str(number) / "height.npy").read_bytes() == (out / "height.npy").read_bytes()
 
 
 @pytest.mark.parametrize(("text", "words"), [

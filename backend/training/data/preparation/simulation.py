@@ -1,5 +1,5 @@
 """Simulated landscapes of many kinds, to widen what a model has seen: a random pattern of uplift and of erodible rock, worn by
-rivers, creep and rock falls with the simulators of the exemplars that ship (backend/training/landscapes.py).
+rivers, creep and rock falls with the simulators of the exemplars that ship (backend/training/landforms).
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.training.landscapes import cut_out, evolve, refine, rough, whole_side
+from backend.training.landforms.erosion import evolve
+from backend.training.landforms.grid import cut_out, refine, rough, whole_side
 
 PIXELS_M = (30.0, 90.0)
 UPLIFTS = ("block", "range", "tilted", "domes", "faults")

@@ -27,7 +27,7 @@ def noise(seed: int) -> np.ndarray:
 
 def transferred(heights: np.ndarray, **values: Any) -> np.ndarray:
     """With a corner of the exemplar that ships, which takes less time than all of it."""
-    exemplar = height_map(exemplars.load("alpine").values[:EXEMPLAR, :EXEMPLAR], 30.0)
+    exemplar = height_map(exemplars.load("alpine", 1).values[:EXEMPLAR, :EXEMPLAR], 30.0)
     run = {"exemplar": [exemplar], "seed": 1, "device": "cpu", **values}
     return backend.run("morphology", height=height_map(heights, 30.0), **run)["height"].values
 
@@ -78,7 +78,7 @@ def test_a_margin_mirrors_and_its_patches_do_not_count() -> None:
 def test_the_patches_are_spread_as_in_version_0_1() -> None:
     """By the distance of patches through filters that the transport did not see: with a margin at every level it was 5 to 7 times
     that of version 0.1 at 128 pixels."""
-    exemplar = exemplars.load("alpine").values[:SIDE, :SIDE]
+    exemplar = exemplars.load("alpine", 1).values[:SIDE, :SIDE]
     new, old = (
         held_out_distance(made / exemplar.std(), exemplar / exemplar.std())
         for made in (
@@ -119,7 +119,7 @@ def test_only_a_flat_layout_is_replaced() -> None:
 
 @pytest.mark.parametrize(("name", "images"), [("alpine", 4), ("volcanic", 4), ("dunes", 1), ("badlands", 1)])
 def test_small_exemplars_are_mirrored_where_they_lean_to_no_side(name: str, images: int) -> None:
-    exemplar = torch.from_numpy(exemplars.load(name).values)
+    exemplar = torch.from_numpy(exemplars.load(name, 1).values)
     (pool,) = with_mirror_images([exemplar], 5 * exemplar.numel())
     assert len(pool) == images
     assert pool[0] is exemplar
@@ -132,7 +132,7 @@ def test_a_map_much_larger_than_its_exemplar_repeats_less() -> None:
     y, x = np.mgrid[0:150, 0:200].astype(np.float32)
     sea = height_map(10 * np.hypot(x - 230, y - 20) - 4487, 200.0)
     new, old = (
-        backend.run("morphology", height=sea, device="cpu", steps=12, seed=1, rivers="cut", legacy=legacy)[
+        backend.run("morphology", height=sea, device="cpu", steps=12, seed=1, rivers="cut", edition="1", legacy=legacy)[
             "height"
         ].values
         for legacy in (False, True)

@@ -186,7 +186,7 @@ def test_a_lake_of_the_exemplar_s_is_level_and_drains() -> None:
 
 
 def test_landforms_come_nearer_and_the_layout_stays() -> None:
-    alpine = exemplars.load("alpine")
+    alpine = exemplars.load("alpine", 1)
     layout, exemplar = hills(160, 160, 1, sigma=14.0), alpine.values[100:300, 100:300]
     pixel_size_m = alpine.pixel_size_m
     before = statistics.compare(layout, exemplar, pixel_size_m, layout)
@@ -268,6 +268,19 @@ def test_an_exemplar_with_too_few_rivers_to_know_their_profile_still_makes_land_
     caplog.clear()
     transfer(hills(64, 64, 1), hills(128, 128, 2))
     assert "too few rivers" not in caplog.text
+
+
+def test_the_first_edition_of_a_landform_is_the_exemplar_that_it_was() -> None:
+    layout = height_map(hills(64, 64, 1), 60.0)
+    made = [
+        backend.run("morphology", height=layout, landform="canyon", edition=edition, **QUICK)["height"].values
+        for edition in ("1", "2")
+    ]
+    given = backend.run("morphology", height=layout, exemplar=[exemplars.load("canyon", 1)], **QUICK)["height"].values
+    assert np.array_equal(made[0], given)
+    assert not np.array_equal(made[0], made[1])
+    with pytest.raises(InvalidInput, match="first edition"):
+        backend.run("morphology", height=layout, landform="karst", edition="1", **QUICK)
 
 
 def test_bad_input_is_told() -> None:

@@ -1,4 +1,4 @@
-"""Loops of the landscape simulators on the CPU: drainage, incision, slides, and sand in slabs.
+"""Loops of the landscape simulators on the CPU: drainage, incision, slides, troughs.
 
 They are apart from the hydrology engine on purpose: what ships in backend/shipped/exemplars is fixed to the byte by its
 recipe, and must not change when that engine does. All of it runs on one thread in a fixed order; float64
@@ -82,19 +82,28 @@ def drain(z, spread, seed):
 @njit(cache=True)
 def cells_upstream(receiver, order):
     """Cells that drain through each cell, itself included, float64 [N]."""
-    cells = np.ones(order.size)
+    return gathered(receiver, order, np.ones(order.size))
+
+
+@njit(cache=True)
+def gathered(receiver, order, source):
+    """What comes together in each cell from upstream, float64 [N]; source: what each adds, or takes away where it is below 0. Never
+    less than nothing flows on."""
+    cells = source.copy()
     for position in range(order.size - 1, -1, -1):
         cell = order[position]
+        cells[cell] = max(cells[cell], 0.0)
         if receiver[cell] != cell:
             cells[receiver[cell]] += cells[cell]
     return cells
 
 
 @njit(cache=True)
-def incise(z, receiver, order, cells, pixel_size_m, strength, exponent):
+def incise(z, receiver, order, cells, pixel_size_m, strength, exponent, channel_m2):
     """z after one implicit step of stream power with n = 1 (Braun and Willett 2013, eq. 22), in place.
 
-    strength: erodibility times years, [H, W]. Ground below its receiver stays as it is.
+    strength: erodibility times years, [H, W]; it is halved where channel_m2 drain, and fades to nothing on the hillslopes above.
+    Ground below its receiver stays as it is.
     """
     width = z.shape[1]
     flat, hard = z.ravel(), strength.ravel()
@@ -106,7 +115,8 @@ def incise(z, receiver, order, cells, pixel_size_m, strength, exponent):
             continue
         straight = abs(cell - down) == 1 or abs(cell - down) == width
         distance = pixel_size_m * (1.0 if straight else 2.0**0.5)
-        factor = hard[cell] * (cells[cell] * area) ** exponent / distance
+        drained = cells[cell] * area
+        factor = hard[cell] * drained**exponent / distance * (drained / (drained + channel_m2))
         flat[cell] = (flat[cell] + factor * flat[down]) / (1.0 + factor)
 
 
@@ -132,68 +142,67 @@ def slide(z, pixel_size_m, steepest, rounds):
 
 
 @njit(cache=True)
-def blow(sand, hops, hop, keep_bare, keep_sand, slabs, seed):
-    """Werner's dunes (1995, Geology 23): sand [H, W] int32 in slabs on a periodic plain, wind from west to
-    east, in place.
+def fail(z, pixel_size_m, steepest, share):
+    """Landslides: what stands above the highest surface nowhere steeper than ``steepest`` [H, W] goes, by a share, and rivers carry
+    it away; the edge is held. In place.
 
-    A slab is picked anywhere, flies ``hop`` cells and stays with the chance keep_sand (on sand), keep_bare (on
-    rock) or always (in the 15 degree lee shadow), else hops on, ``hops`` times at most. Slopes over one slab
-    height slide down.
+    The surface is the viscosity solution of |grad| = steepest under the heights, by two rounds of fast sweeping (Zhao 2005,
+    doi:10.1090/S0025-5718-04-01678-3): slopes are planes and cones, not pyramids along the grid.
     """
-    height, width = sand.shape
-    count = height * width
-    for step in range(slabs):
-        cell = int(chance(2 * step, seed) * count)
+    height, width = z.shape
+    top = z.copy()
+    for sweep in range(8):
+        for row in range(1, height - 1):
+            y = row if sweep & 1 else height - 1 - row
+            for column in range(1, width - 1):
+                x = column if sweep & 2 else width - 1 - column
+                a, b = min(top[y, x - 1], top[y, x + 1]), min(top[y - 1, x], top[y + 1, x])
+                rise = steepest[y, x] * pixel_size_m
+                if abs(a - b) >= rise:
+                    limit = min(a, b) + rise
+                else:
+                    limit = 0.5 * (a + b + np.sqrt(2.0 * rise * rise - (a - b) * (a - b)))
+                if limit < top[y, x]:
+                    top[y, x] = limit
+    z -= share * (z - top)
+
+
+@njit(cache=True)
+def still_water(z):
+    """The level of the water [H, W] where every hollow is full: the ground elsewhere (Barnes et al. 2014)."""
+    height, width = z.shape
+    level = np.full((height, width), np.inf)
+    heap: list = [(0.0, np.int64(0)) for _ in range(0)]
+    for y in range(height):
+        for x in range(width):
+            if y in (0, height - 1) or x in (0, width - 1):
+                level[y, x] = z[y, x]
+                heapq.heappush(heap, (z[y, x], np.int64(y * width + x)))
+    while len(heap) > 0:
+        top, cell = heapq.heappop(heap)
         y, x = cell // width, cell % width
-        if sand[y, x] == 0 or _in_shadow(sand, y, x):
-            continue
-        y, x = _climb(sand, y, x)
-        sand[y, x] -= 1
-        for flight in range(hops):
-            x = (x + hop) % width
-            keep = keep_sand if sand[y, x] > 0 else keep_bare
-            if _in_shadow(sand, y, x) or flight == hops - 1 or chance(2 * step + 1, seed + 77 * flight) < keep:
-                break
-        y, x = _descend(sand, y, x)
-        sand[y, x] += 1
+        for k in range(8):
+            b, a = y + _ROWS[k], x + _COLS[k]
+            if 0 <= b < height and 0 <= a < width and level[b, a] == np.inf:
+                level[b, a] = max(z[b, a], top)
+                heapq.heappush(heap, (level[b, a], np.int64(b * width + a)))
+    return level
 
 
 @njit(cache=True)
-def _in_shadow(sand, y, x):
-    width = sand.shape[1]
-    for back in range(1, 40):  # noqa: SIM110  numba knows no any()
-        # slabs are a third of a cell high, so that 15 degrees are four fifths of a slab a cell
-        if sand[y, (x - back) % width] - sand[y, x] > 0.8 * back:
-            return True
-    return False
-
-
-@njit(cache=True)
-def _climb(sand, y, x):
-    """The cell from which a slab really comes: up the steepest slope while it is over the angle of repose (two
-    slabs a cell)."""
-    height, width = sand.shape
-    while True:
-        best, ny, nx = 2, y, x
-        for k in range(0, 8, 2):
-            b, a = (y + _ROWS[k]) % height, (x + _COLS[k]) % width
-            if sand[b, a] - sand[y, x] + 1 > best:
-                best, ny, nx = sand[b, a] - sand[y, x] + 1, b, a
-        if ny == y and nx == x:
-            return y, x
-        y, x = ny, nx
-
-
-@njit(cache=True)
-def _descend(sand, y, x):
-    """The cell to which a slab really goes: down the steepest slope while it would be over the angle of repose."""
-    height, width = sand.shape
-    while True:
-        best, ny, nx = 2, y, x
-        for k in range(0, 8, 2):
-            b, a = (y + _ROWS[k]) % height, (x + _COLS[k]) % width
-            if sand[y, x] + 1 - sand[b, a] > best:
-                best, ny, nx = sand[y, x] + 1 - sand[b, a], b, a
-        if ny == y and nx == x:
-            return y, x
-        y, x = ny, nx
+def carve(z, floor_z, reach, depth, power, pixel_size_m):
+    """z under troughs, in place: around each cell whose reach [H, W] m is above 0 no ground is higher than
+    floor_z + depth (distance / reach)^power, up to 1.5 times its reach. All of them together have no seams."""
+    height, width = z.shape
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            if reach[y, x] <= 0.0:
+                continue
+            r = int(1.5 * reach[y, x] / pixel_size_m) + 1
+            for b in range(max(1, y - r), min(height - 1, y + r + 1)):
+                for a in range(max(1, x - r), min(width - 1, x + r + 1)):
+                    share = np.sqrt(float((b - y) ** 2 + (a - x) ** 2)) * pixel_size_m / reach[y, x]
+                    if share < 1.5:
+                        limit = floor_z[y, x] + depth[y, x] * share**power
+                        if limit < z[b, a]:
+                            z[b, a] = limit
