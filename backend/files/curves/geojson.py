@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 MOST_BYTES = 256 * MIB
 DEEPEST = 12  # levels of JSON: a collection of features with MultiLineStrings has seven
 EXTENT = "map_extent"
+LONGITUDE_LATITUDE = (
+    "urn:ogc:def:crs:OGC:1.3:CRS84"  # EPSG's own name of it is taken for latitude first by some programs
+)
 
 Place = Callable[[np.ndarray], np.ndarray]  # the file's x and y [n, 2] -> shares of the map, y down
 
@@ -91,6 +94,8 @@ def _name_of(crs: str) -> str:
     import rasterio.crs
 
     code = rasterio.crs.CRS.from_wkt(crs).to_epsg()
+    if code == 4326:
+        return LONGITUDE_LATITUDE
     return f"urn:ogc:def:crs:EPSG::{code}" if code else crs
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rasterio.crs import CRS
 
 from backend.files import kinds
 from backend.files.curves import svg_paths
@@ -287,6 +288,14 @@ def test_rivers_of_a_georeferenced_map_are_written_in_its_coordinates(tmp_path: 
     same(read(path, map_with(**placed))[0], RIVER, atol=1e-6)
     wider = map_with(crs=UTM32, transform=[20.0, 0.0, 499000.0, 0.0, -20.0, 5150000.0])
     np.testing.assert_allclose(read(path, wider)[0].points, RIVER.points / 2, atol=1e-6)
+
+
+def test_rivers_of_a_map_in_degrees_are_longitude_and_latitude(tmp_path: Path) -> None:
+    placed: dict[str, Any] = {"crs": CRS.from_epsg(4326).to_wkt(), "transform": [0.001, 0.0, 8.5, 0.0, -0.001, 46.5]}
+    path, document = written(tmp_path, RIVER, **placed)
+    assert document["crs"]["properties"]["name"].endswith("CRS84")
+    np.testing.assert_allclose(document["features"][0]["geometry"]["coordinates"][0][:2], [8.525, 46.475])
+    same(read(path, map_with(**placed))[0], RIVER, atol=1e-6)
 
 
 def test_rivers_of_a_map_without_a_system_are_written_in_its_coordinates(tmp_path: Path) -> None:
