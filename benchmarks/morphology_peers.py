@@ -4,7 +4,7 @@ The terrains and the noise of morphology-structure, one seed each. Beside ours s
 predecessor (rivers as narrow cuts, version 2) and the loop of 2024 (preset merizzi-2024; where VGG-19's weights are not on this
 machine it runs on the bank of random filters, and the result says so). What counts is the Fréchet distance of hillshades
 (backend/measures/shading.py): below GPDM's, below the predecessor's, and at most twice that of two real windows of the terrain.
-The structure of each is measured too.
+--structure measures the structure of each, too, which takes longer than all else.
 
 With --device cuda the peers run as published: 300 steps of GPDM a scale and 2000 of the loop. Two processor cores would take five
 hours for that; there the default is fewer steps, ten minutes in all, and the result says how many.
@@ -16,12 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import backend  # before torch, which loads OpenMP: it sets how waiting threads wait
+from benchmarks import morphology_sheet
 from benchmarks import morphology_structure as terrains
 from benchmarks.machine import RESULTS, describe_machine, machine_slug, print_machine, save_result
 from benchmarks.peers.gpdm import Gpdm
@@ -42,21 +44,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: all")
     parser.add_argument("--seed", type=int, default=3, help="of the noise (default: 3)")
     parser.add_argument("--device", default="cpu", help="where the peers run: cpu, or cuda as published")
-    parser.add_argument("--made", type=Path, help="folder to keep what each made in")
+    parser.add_argument("--made", type=Path, help="folder where what each makes is kept, and not made again")
+    parser.add_argument("--structure", action="store_true", help="also measure what morphology-structure does (slow)")
+    parser.add_argument("--sheet", type=Path, help="picture of ours beside the real terrains to write")
     options = parser.parse_args(argv)
     if not options.data.is_dir():
         print(f"There is no folder {options.data}; --data names the folder of the elevation data.")
         return 2
     machine = describe_machine()
     print_machine(machine)
-    headings = "".join(f"{heading:>10}" for _, heading, _, _ in terrains.COLUMNS)
-    print(f"{'terrain':<13}{'method':>13}{'hillshade':>11}{headings}{'s':>8}")
+    headings = "".join(f"{heading:>10}" for _, heading, _, _ in terrains.COLUMNS) if options.structure else ""
+    print(f"{'terrain':<13}{'method':>13}{'hillshade':>11}{'s':>8}{headings}")
     path = RESULTS / f"morphology-peers-{machine_slug(machine)}.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["result"]["rows"] if path.exists() else []
+    pairs: list[morphology_sheet.Pair] = []
     for name in options.tiles:
-        fresh = measure(name, options)
+        fresh = measure(name, options, pairs)
         done = {(row["terrain"], row["method"]) for row in fresh}
         rows = [row for row in rows if (row["terrain"], row["method"]) not in done] + fresh
+    if options.sheet:
+        morphology_sheet.draw(options.sheet, pairs)
     gates = [gate for name in options.tiles if (gate := verdict(name, rows))]
     reached = all(gate["reached"] for gate in gates)
     print(f"\n{save_result('morphology-peers', {'rows': rows, 'gates': gates, 'reached': reached}, machine).name}: "
@@ -64,8 +71,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if reached else 1
 
 
-def measure(name: str, options: argparse.Namespace) -> list[Row]:
-    """A row for the real windows of one terrain, and one for what each method makes of the noise."""
+def measure(name: str, options: argparse.Namespace, pairs: list[morphology_sheet.Pair]) -> list[Row]:
+    """A row for the real windows of one terrain, and one for what each method makes of the noise; ours goes to the pairs."""
     from backend.measures.shading import shading_distance
 
     tile = terrains.TILES[name]
@@ -74,21 +81,39 @@ def measure(name: str, options: argparse.Namespace) -> list[Row]:
     layout = terrains.noise(options.seed, tile.pixel_size_m)
     found: list[tuple[str, np.ndarray, np.ndarray, Row]] = [("neighbours", windows[0], windows[1], {})]
     for method in options.methods:
-        made, about = make(method, layout, real, tile.pixel_size_m, options)
+
+        def made_now(method: str = method) -> tuple[np.ndarray, Row]:
+            return make(method, layout, real, tile.pixel_size_m, options)
+
+        made, about = kept(f"{name}-{method.replace(' ', '-')}", options.made, made_now)
         found.append((method, made, real, about))
-        if options.made:
-            options.made.mkdir(parents=True, exist_ok=True)
-            np.save(options.made / f"{name}-{method.replace(' ', '-')}.npy", made)
+        if method == "ours":
+            kind = "tuned" if tile.tuned else "held out"
+            pairs.append(morphology_sheet.Pair(f"{name} ({kind})", made, real, tile.pixel_size_m))
     rows = []
     for method, height, model, about in found:
         row: Row = {"terrain": name, "tuned": tile.tuned, "method": method, "noise_seed": options.seed} | about
         row["hillshade"] = shading_distance(height, model, tile.pixel_size_m)
-        row |= terrains.figures(height, model, layout if about else model, tile.pixel_size_m)
-        print(f"{name:<13}{method:>13}{row['hillshade']:>11.5f}" + "".join(
-            f"{value(row):>10.4f}" for _, _, value, _ in terrains.COLUMNS
-        ) + f"{row.get('seconds', 0.0):>8.1f}", flush=True)  # fmt: skip
+        cells = ""
+        if options.structure:
+            row |= terrains.figures(height, model, layout if about else model, tile.pixel_size_m)
+            cells = "".join(f"{value(row):>10.4f}" for _, _, value, _ in terrains.COLUMNS)
+        print(f"{name:<13}{method:>13}{row['hillshade']:>11.5f}{row.get('seconds', 0.0):>8.1f}{cells}", flush=True)
         rows.append(row)
     return rows
+
+
+def kept(name: str, folder: Path | None, make: Callable[[], tuple[np.ndarray, Row]]) -> tuple[np.ndarray, Row]:
+    """What make() gives, from the folder where it lies there: peers may run on another machine, with a graphics card."""
+    if folder is None:
+        return make()
+    heights, about = folder / f"{name}.npy", folder / f"{name}.json"
+    if not heights.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        made, told = make()
+        np.save(heights, made)
+        about.write_text(json.dumps(told), encoding="utf-8")
+    return np.load(heights), json.loads(about.read_text(encoding="utf-8"))
 
 
 def make(
@@ -105,7 +130,10 @@ def make(
     else:
         settings = {"rivers": "cut"} if method == "version 2" else {}
         made, about = terrains.transfer(layout, real, pixel_size_m, options.seed, settings), {}
-    return made, about | {"seconds": time.perf_counter() - began}
+    return made, about | {
+        "seconds": time.perf_counter() - began,
+        "device": options.device if "steps" in about else "cpu",
+    }
 
 
 def loop(layout: np.ndarray, real: np.ndarray, pixel_size_m: float, steps: int, device: str) -> tuple[np.ndarray, str]:

@@ -246,6 +246,38 @@ def _landscapes(result: dict[str, Any]) -> Iterator[Claim]:
     )  # fmt: skip
 
 
+def _peers(result: dict[str, Any]) -> Iterator[Claim]:
+    """How near hillshades come to the real ones, beside the peers': the worst of the terrains."""
+    found = {(row["terrain"], row["method"]): row["hillshade"] for row in result["rows"]}
+    for peer, name, limit in (
+        ("gpdm", "own GPDM, all its steps", 1.0), ("version 2", "version 2", 1.0), ("merizzi-2024", "preset merizzi-2024", 1.0),
+        ("neighbours", "two real windows of the terrain", 2.0),
+    ):  # fmt: skip
+        ratios = {
+            gate["terrain"]: found[gate["terrain"], "ours"] / found[gate["terrain"], peer] for gate in result["gates"]
+        }
+        near = sum(ratio <= limit for ratio in ratios.values())
+        worst = max(ratios, key=lambda terrain: ratios[terrain])
+        yield Claim(
+            what=f"Relief transfer: hillshade distance, {len(ratios)} tiles", against=name, asked=f"≤ {limit:g}x on all",
+            measured=f"{near} of {len(ratios)}; worst {ratios[worst]:.3g}x ({worst})", share=limit / ratios[worst],
+        )  # fmt: skip
+
+
+def _claims_of_2024(result: dict[str, Any]) -> Iterator[Claim]:
+    asked = 100.0 * (result["asked_gain"] - 1.0)
+    yield Claim(
+        what="Relief transfer, 512²: SSIM with its noise", against="preset merizzi-2024", asked=f"≥ {asked:+.1f} %",
+        measured=f"{100.0 * (result['gain'] - 1.0):+.1f} %", share=result["gain"] / result["asked_gain"],
+    )  # fmt: skip
+    mib = {what: sizes["own"] / 2**20 for what, sizes in result["memory"].items()}
+    yield Claim(
+        what="Relief transfer, 512²: peak memory beyond imports", against=f"training SPADE's generator ({mib['training']:.0f} MiB)",
+        asked=f"≤ 1/{result['asked_smaller']:g}", measured=f"1/{result['smaller']:.1f} ({mib['ours']:.0f} MiB)",
+        share=result["smaller"] / result["asked_smaller"],
+    )  # fmt: skip
+
+
 def _quality(result: dict[str, Any]) -> Iterator[Claim]:
     pairs = result["pairs"]
     against = f"worst of {len(pairs)}: 4 terrains, 3 seeds, 512²"
@@ -578,6 +610,8 @@ _READERS = {
     "morphology-quality": _quality,
     "morphology-border": lambda result: iter(()),  # held-out figures, which the page's text gives
     "morphology-structure": _structure,
+    "morphology-peers": _peers,
+    "morphology-2024": _claims_of_2024,
     "morphology-refine": _refine,
     "landscapes": _landscapes,
     "scan-texture": _scan_texture,
