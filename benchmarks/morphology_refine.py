@@ -2,9 +2,9 @@
 
 Each terrain is real and finer than what is refined: lidar of 1 and 2 m, surveys of 5 to 90 m. The exemplar is another part of the
 same survey, or a survey nearby, without a pixel in common. Beside it stand bicubic enlargement, and the same with noise in the new
-octaves that has the real one's own spectrum there, which nobody who refines could know. Quality comes first; then time and peak
-memory of a whole process with the shipped alpine exemplar. Settings were chosen by some of the terrains; the others are held out.
-Needs the elevation data beside the repository (../shared/data) or --data.
+octaves that has the real one's own spectrum there, which nobody who refines could know. Quality comes first; then processor time
+and peak memory of a whole process with the shipped alpine exemplar. Settings were chosen by some of the terrains; the others are
+held out. Needs the elevation data beside the repository (../shared/data) or --data.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ import backend  # before torch, which loads OpenMP: it sets how waiting threads 
 from benchmarks.machine import describe_machine, print_machine, save_result
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "elevation"
-LIMITS = {256: (12.0, 1.5), 512: (60.0, 1.5)}  # pixels to a side, refined by 4: seconds, GiB
+LIMITS = {256: (12.0, 1.5), 512: (60.0, 1.5)}  # pixels to a side, refined by 4: seconds of all processors together, GiB
 CHILD = """
 import json, resource, sys, time
 import backend
 side = int(sys.argv[1])
 layout = backend.run("noise", seed=1, width_px=side, height_px=side, pixel_size_m=30.0, feature_m=6000.0)["height"]
 backend.run("morphology", height=layout.values[:32, :32], pixel_size_m=30.0, refine=2, steps=2, device="cpu")
-began = time.perf_counter()
+began, busy = time.perf_counter(), time.process_time()
 backend.run("morphology", height=layout, refine=4, seed=1, device="cpu")
-seconds = time.perf_counter() - began
+seconds, busy = time.perf_counter() - began, time.process_time() - busy
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps({"seconds": seconds, "peak_gib": peak / 2**30}))
+print(json.dumps({"seconds": seconds, "processor_s": busy, "peak_gib": peak / 2**30}))
 """
 
 
@@ -192,14 +192,12 @@ def measure_speed(side: int) -> dict[str, Any]:
     row = {"side_px": side} | json.loads(done.stdout.strip().splitlines()[-1])
     most_s, most_gib = LIMITS[side]
     print(
-        f"{side}² to {4 * side}²: {row['seconds']:.1f} s of {most_s:g}, peak {row['peak_gib']:.2f} GiB of {most_gib:g}",
+        f"{side}² to {4 * side}²: {row['processor_s']:.1f} processor seconds of {most_s:g} ({row['seconds']:.1f} s),"
+        f" peak {row['peak_gib']:.2f} GiB of {most_gib:g}",
         flush=True,
     )
-    return row | {
-        "most_s": most_s,
-        "most_gib": most_gib,
-        "passes": row["seconds"] <= most_s and row["peak_gib"] <= most_gib,
-    }
+    passes = row["processor_s"] <= most_s and row["peak_gib"] <= most_gib
+    return row | {"most_s": most_s, "most_gib": most_gib, "passes": passes}
 
 
 if __name__ == "__main__":

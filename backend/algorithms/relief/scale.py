@@ -29,7 +29,8 @@ MOST_EXEMPLAR_SIDE = 16384
 ENOUGH_PX = 2**20  # of an exemplar, to know how wide its landforms are
 MOST_REFINED_PX = 2**26
 MOST_REFINING_SIDE = 2048  # pixels of an exemplar, at the pixel size of the result
-EXPONENT_LAGS, EXPONENT_LIMITS = (2, 4, 8, 16), (0.5, 1.0)
+EXPONENT_LAGS = (2, 4, 8, 16)  # pixels
+EXPONENT_LIMITS = (1.2, 1.5)  # surveys of pixels of 1 to 5 m on bare slopes have 1.1 to 1.6
 BLURRED_PX = 4.0
 SAME_SIZE = 1e-3  # share by which pixel sizes may differ that are meant to be the same
 COARSER = 2.0  # ratio of pixel sizes from which landforms are computed at the exemplar's: finer ones would be blurred
@@ -124,7 +125,7 @@ def refinement_plan(layout: Array, exemplars: Sequence[Array], times: int, scale
     down in all three directions, so that their slopes stay, until BLURRED_PX pixels of the coarsest become one of the result, or
     fewer where that would leave too little of it: what simulations and surveys hold in single pixels is smooth, or their grid's.
     And their detail is multiplied by factor ^ (H - 1), for terrain that is like itself scaled down by s has heights s ^ H
-    times as large, where H is measured from the exemplars (roughness_exponent()). Raises InvalidInput.
+    times as large, where H is measured from the exemplars (roughness_exponent()) within EXPONENT_LIMITS. Raises InvalidInput.
     """
     rows, columns = layout.values.shape
     pixel_size_m = layout.pixel_size_m / times
@@ -151,7 +152,8 @@ def refinement_plan(layout: Array, exemplars: Sequence[Array], times: int, scale
             )
         room = min(side * e.pixel_size_m / coarsest for e in exemplars for side in e.values.shape) / least_px
         factor = pixel_size_m / (coarsest * min(max(room, 1.0), BLURRED_PX))
-        gain = factor ** (float(np.mean([roughness_exponent(exemplar.values) for exemplar in exemplars])) - 1)
+        exponent = float(np.mean([roughness_exponent(exemplar.values) for exemplar in exemplars]))
+        gain = factor ** (min(max(exponent, EXPONENT_LIMITS[0]), EXPONENT_LIMITS[1]) - 1)
         log.warning(
             "The exemplar's pixels of %.4g m are coarser than the %.4g m that come out: its detail is scaled to %.3g of its size,"
             " its heights to %.3g.", coarsest, pixel_size_m, factor, factor * gain,
@@ -162,7 +164,7 @@ def refinement_plan(layout: Array, exemplars: Sequence[Array], times: int, scale
 
 def roughness_exponent(height: np.ndarray) -> float:
     """H of a self-affine surface [H, W] (Hurst's exponent; Turcotte 1997, Fractals and Chaos in Geology and Geophysics, chapter 7):
-    second differences over a distance d deviate by d ^ H. Fitted over EXPONENT_LAGS pixels, within EXPONENT_LIMITS."""
+    second differences over a distance d deviate by d ^ H, above 1 on smooth slopes. Fitted over EXPONENT_LAGS."""
     lags = [lag for lag in EXPONENT_LAGS if 4 * lag < min(height.shape)]
     deviations = []
     for lag in lags:
@@ -173,7 +175,7 @@ def roughness_exponent(height: np.ndarray) -> float:
         deviations.append(math.sqrt(sum(float(np.square(bend).mean()) for bend in bends)))
     if len(lags) < 2 or min(deviations) <= 0:
         return 1.0
-    return float(np.polyfit(np.log(lags), np.log(deviations), 1)[0].clip(*EXPONENT_LIMITS))
+    return float(np.polyfit(np.log(lags), np.log(deviations), 1)[0])
 
 
 def landform_m(exemplar: Array) -> float:
