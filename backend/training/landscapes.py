@@ -35,7 +35,10 @@ def simulate(recipe: Mapping[str, Any]) -> np.ndarray:
     """The height map [side_px, side_px] of a recipe, float32 metres."""
     simulator = SIMULATORS[recipe["simulator"]]
     heights = simulator(recipe["side_px"], recipe["pixel_size_m"], recipe["seed"], **recipe["parameters"])
-    return (np.round(heights / recipe["step_m"]) * recipe["step_m"]).astype(np.float32)
+    stepped = (np.round(heights / recipe["step_m"]) * recipe["step_m"]).astype(np.float32)
+    return stepped + np.float32(
+        0.0
+    )  # no zero has a sign: not every reader keeps it, and the bytes are what recipes know a map by
 
 
 SIMULATORS: Mapping[str, Callable[..., np.ndarray]] = {

@@ -6,7 +6,7 @@ business; what belongs to cameras is chosen in scan_sources.py and read in scan_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -388,7 +388,14 @@ def read_all(
         port = ports[name]
         made[name] = tuple(
             scan.read(source, port) if scan_reading.is_read_here(source, port) else read(source, port, context)
-            for source in entries
+            for source in _of_edition(entries, params or {})
             if source.kind != "engine"
         )
     return made
+
+
+def _of_edition(entries: tuple[Source, ...], params: Mapping[str, Any]) -> Iterator[Source]:
+    """Sources, landscapes among them of the edition that the job's parameters say."""
+    for source in entries:
+        is_meant = source.kind == "exemplar" and "edition" in params
+        yield replace(source, options={**source.options, "edition": params["edition"]}) if is_meant else source

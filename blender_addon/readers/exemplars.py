@@ -22,6 +22,9 @@ SAVED_ORDER = (
 """Their places are the numbers that .blend files hold: a new landscape goes to the end, and none ever moves."""
 
 
+FIRST = "first"  # the folder of the first edition, which older files and recipes mean
+
+
 def _folder() -> Path:
     return payload_dir() / "backend" / "shipped" / "exemplars"
 
@@ -60,16 +63,21 @@ def _recipe(name: str) -> dict[str, Any]:
     return json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def read(name: str) -> Array:
-    """A shipped landscape as a HEIGHT_MAP. Raises InvalidInput for a name that there is not."""
-    path = _folder() / f"{name}.tif"
+def read(name: str, edition: str = "") -> Array:
+    """A shipped landscape as a HEIGHT_MAP, of the first edition where that is "1". Raises InvalidInput for a name that there is
+    not."""
+    folder = _folder() / FIRST if edition == "1" else _folder()
+    path = folder / f"{name}.tif"
     if not path.is_file():
+        there = sorted(path.stem for path in folder.glob("*.tif"))
+        of = " in its first edition" if edition == "1" else ""
         raise InvalidInput(
-            f"No landscape {name!r} comes with Relievo.", hint=f"There are: {', '.join(names())}.", field=name
+            f"No landscape {name!r} comes with Relievo{of}.", hint=f"There are: {', '.join(there)}.", field=name
         )
     image = bpy.data.images.load(str(path), check_existing=False)
     try:
         typed.set_color_space(image, "Non-Color")
-        return images.height_map(image, pixel_size_m=float(_recipe(name)["pixel_size_m"]))
+        recipe = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return images.height_map(image, pixel_size_m=float(recipe["pixel_size_m"]))
     finally:
         bpy.data.images.remove(image)

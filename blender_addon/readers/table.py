@@ -278,7 +278,7 @@ def _material(source: Source, port: Port, _context: bpy.types.Context) -> Array:
 
 
 def _landscape(source: Source, _port: Port, _context: bpy.types.Context) -> Array:
-    return exemplars.read(source.name)
+    return exemplars.read(source.name, str(source.options.get("edition", "")))
 
 
 # The rows ------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ class HydrologyParams:
         max=1.0,
         step=0.05,
         help="How far rivers cut back into the land: 0 leaves it unchanged, 1 reaches the highest divides",
+        before=0.3,
     )
     smoothing: float = param(
         0.6,
@@ -30,6 +31,7 @@ class HydrologyParams:
         max=1.0,
         step=0.05,
         help="How far soil creeps: it evens what water has cut, and rounds gentle or buried ground",
+        before=0.5,
     )
     deposition: float = param(
         0.3,
@@ -85,6 +87,7 @@ class HydrologyParams:
         soft_max=100,
         help="Time steps; more of them let rivers find better courses and take longer",
         role="count",
+        before=40,
     )
     seed: int = param(
         0,
@@ -159,6 +162,7 @@ class HydrologyParams:
         soft_max=0.6,
         step=0.01,
         help="Exponent m in K A^m S^n; higher favours large rivers over small gullies. m / n is how concave rivers are",
+        before=0.45,
     )
     slope_exponent: float = param(
         1.0,

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from blender_addon.readers.source import Source, from_json
+from blender_addon.shared.algorithm import find
+from blender_addon.shared.catalog import ALGORITHMS
 from tests.blender.support import live_addon
 from tests.support.older_version import VERSION_0_1, assert_same, is_the_same_processor, read_json
 
@@ -164,6 +166,17 @@ def wanted(entry: dict[str, Any]) -> Any:
     return len(entry["items"]) if "items" in entry else entry.get("datablock", entry.get("value"))
 
 
+NEW_DEFAULTS = {
+    name: pytest.approx(value) for name, value in (("amount", 0.22), ("smoothing", 0.6), ("area_exponent", 0.4))
+}
+NEW_DEFAULTS |= {"steps": 24}
+
+
+def is_touched(group: bpy.types.PropertyGroup) -> bool:
+    """Whether a parameter of hydrology was ever set."""
+    return any(group.is_property_set(parameter.name) for parameter in find(ALGORITHMS, "hydrology").parameters)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_is_read_as_it_was_saved(name):
     for scene_name, saved in opened(name)["scenes"].items():
@@ -173,6 +186,10 @@ def test_every_setting_is_read_as_it_was_saved(name):
         for path, value in expected.items():
             if value == "NOISE" and path[-1] == "source" and not group_at(scene, path[:-1]).is_property_set("source"):
                 expected[path] = "AUTO"  # nobody had picked it: it stands for the selected mesh first since then
+            if path[:-1] == ("relievo", "hydrology") and not is_touched(group_at(scene, path[:-1])):
+                expected[path] = NEW_DEFAULTS.get(
+                    path[-1], value
+                )  # nobody had set anything: it begins as in a new file
         assert {path: value_at(scene, path, entry) for path, entry in entries.items()} == expected
         assert len(expected) > 100
 
