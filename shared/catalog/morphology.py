@@ -34,7 +34,7 @@ class MorphologyParams:
         label="Landform",
         help="Built-in exemplar, used if no other is given",
         labels={
-            "hills": "Rounded Hills", "ridges": "Folded Ridges", "fans": "Desert Ranges and Fans", "domes": "Granite Domes",
+            "hills": "Rounded Hills", "ridges": "Folded Ridges", "fans": "Desert Fans", "domes": "Granite Domes",
             "lava": "Lava Field",
         },
     )  # fmt: skip

@@ -26,13 +26,13 @@ class Grid:
         """What a map of side_px pixels is cut out of, in cells `coarse` times as wide."""
         return Grid(whole_side(side_px) // coarse, pixel_size_m * coarse)
 
-    def noise(self, wavelength_m: float, seed: int, octaves: int = 5) -> np.ndarray:
+    def roughness(self, wavelength_m: float, seed: int, octaves: int = 5) -> np.ndarray:
         """Fractal noise of deviation about 1; the same for cells of every size, but for what those cannot show."""
         return rough(self.n, max(wavelength_m / self.pixel_size_m, 2.5), seed, octaves)
 
     def ridges(self, wavelength_m: float, seed: int, octaves: int = 4) -> np.ndarray:
         """0..1, 1 along winding lines about half a wavelength apart."""
-        return np.exp(-((self.noise(wavelength_m, seed, octaves) / 0.15) ** 2))
+        return np.exp(-((self.roughness(wavelength_m, seed, octaves) / 0.15) ** 2))
 
     def axes(self, direction_deg: float) -> tuple[np.ndarray, np.ndarray]:
         """Metres from the middle along a direction (0 is east, 90 is south) and across it."""

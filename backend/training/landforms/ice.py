@@ -28,7 +28,7 @@ def glacial(
     """
     z, grid = high_range(side, pixel_size_m, seed, **parameters)
     line = np.quantile(z, snow_line)
-    wall = np.tan(np.radians(WALL_DEG + 6.0 * grid.noise(900.0, seed + 31, 5)))
+    wall = np.tan(np.radians(WALL_DEG + 6.0 * grid.roughness(900.0, seed + 31, 5)))
     for advance in range(ADVANCES):
         flux = ice_flux(z, grid, line, seed + 300 + advance)
         carved_along(z, grid, flux, least=0.12e6, width_m=0.42 * width_m, height=0.45, power=2.2, growth=0.3)
@@ -42,7 +42,7 @@ def glacial(
 
 def ice_flux(z: np.ndarray, grid: Grid, line: float, seed: int) -> np.ndarray:
     """Square metres of full snow cover whose ice passes each cell [H, W]: gained above the snow line, lost twice as fast below."""
-    balance = np.clip((z - line) / 400.0 + 0.35 * grid.noise(2500.0, 5, 3), -2.0, 1.0)
+    balance = np.clip((z - line) / 400.0 + 0.35 * grid.roughness(2500.0, 5, 3), -2.0, 1.0)
     smooth = grid.blur(z, 2.5 * grid.pixel_size_m)  # ice flows by its own surface, which is smoother than the bed
     receiver, order = erosion_cpu.drain(smooth, SPREAD, seed)
     return erosion_cpu.gathered(receiver, order, balance.ravel() * grid.pixel_size_m**2).reshape(z.shape)
@@ -51,11 +51,13 @@ def ice_flux(z: np.ndarray, grid: Grid, line: float, seed: int) -> np.ndarray:
 def after_the_ice(z: np.ndarray, grid: Grid, seed: int, erodibility: float) -> np.ndarray:
     """Twelve thousand years of rain, scree and lakes that fill."""
     rugged = (
-        5.0 * grid.noise(300.0, seed + 33, 5) * np.clip(np.hypot(*np.gradient(z, grid.pixel_size_m)) / 0.6, 0.1, 1.0)
+        5.0
+        * grid.roughness(300.0, seed + 33, 5)
+        * np.clip(np.hypot(*np.gradient(z, grid.pixel_size_m)) / 0.6, 0.1, 1.0)
     )
     z = evolve(
         z + rugged, grid.pixel_size_m, 1.5e4, 10, seed + 5000, strength=np.full(z.shape, 0.4 * erodibility),
-        channel_m2=2e5, diffusivity=0.02, steepest=40.0 + 6.0 * grid.noise(240.0, seed + 34, 4), falls=6,
+        channel_m2=2e5, diffusivity=0.02, steepest=40.0 + 6.0 * grid.roughness(240.0, seed + 34, 4), falls=6,
     )  # fmt: skip
     return erosion_cpu.still_water(z)
 
@@ -68,9 +70,9 @@ def drumlins(
     grid = Grid.around(side, pixel_size_m)
     built = np.zeros((grid.n, grid.n))
     generator = np.random.Generator(np.random.PCG64(seed))
-    z = 9.0 * grid.noise(2600.0, seed, 4) + 1.2 * grid.noise(300.0, seed + 1, 4)
-    turn = 18.0 * grid.noise(5200.0, seed + 2, 2)
-    crowd = np.clip(0.75 + 0.7 * grid.noise(2200.0, seed + 3, 2), 0.05, 1.6)
+    z = 9.0 * grid.roughness(2600.0, seed, 4) + 1.2 * grid.roughness(300.0, seed + 1, 4)
+    turn = 18.0 * grid.roughness(5200.0, seed + 2, 2)
+    crowd = np.clip(0.75 + 0.7 * grid.roughness(2200.0, seed + 3, 2), 0.05, 1.6)
     number = int(cover * grid.side_m**2 / (0.6 * length_m**2 / elongation))
     along, across = grid.axes(0.0)
     for _ in range(number):

@@ -44,9 +44,9 @@ def grown(
         grid = Grid.around(side, pixel_size_m, coarse)
         made_of = ground(grid)
         if level == 0:
-            z = start_m * (2.0 + grid.noise(grid.side_m / 2.5, seed, 6))
+            z = start_m * (2.0 + grid.roughness(grid.side_m / 2.5, seed, 6))
         else:
-            z = refine(z) + 0.03 * start_m * grid.noise(14.0 * grid.pixel_size_m, seed + 20 + level, 4)
+            z = refine(z) + 0.03 * start_m * grid.roughness(14.0 * grid.pixel_size_m, seed + 20 + level, 4)
         factor = made_of.erodibility
 
         def strength(within: np.ndarray, factor: np.ndarray | Field = factor) -> np.ndarray:
@@ -72,13 +72,15 @@ def high_range(side: int, pixel_size_m: float, seed: int, **parameters: float) -
     def ground(grid: Grid) -> Ground:
         massive = rock.bodies(grid, seed + 3, 5200.0, 0.35)
         crushed = rock.faults(grid, seed + 4, 9, width_m=170.0, directions_deg=(20.0, 95.0))
-        patches = 0.55 * grid.noise(2600.0, seed + 7, 6) + 0.35 * grid.noise(260.0, seed + 8, 3)
-        fine = grid.noise(420.0, seed + 11, 4) + 0.5 * grid.noise(130.0, seed + 12, 2) + 0.5 * patches
+        patches = 0.55 * grid.roughness(2600.0, seed + 7, 6) + 0.35 * grid.roughness(260.0, seed + 8, 3)
+        fine = grid.roughness(420.0, seed + 11, 4) + 0.5 * grid.roughness(130.0, seed + 12, 2) + 0.5 * patches
         bed = rock.folds(grid, seed + 5, direction_deg=35.0, wavelength_m=7000.0, amplitude_m=1800.0)
         layers = rock.beds(seed + 6, 520.0, 0.75)
         _, across = grid.axes(35.0)
-        lift = 0.55 + 0.75 * np.exp(-(((across + 1500.0 * grid.noise(9000.0, seed + 9, 2)) / (0.3 * grid.side_m)) ** 2))
-        lift = np.clip(lift * (1.0 + 0.22 * grid.noise(5000.0, seed + 10, 3)), 0.3, 2.0)
+        lift = 0.55 + 0.75 * np.exp(
+            -(((across + 1500.0 * grid.roughness(9000.0, seed + 9, 2)) / (0.3 * grid.side_m)) ** 2)
+        )
+        lift = np.clip(lift * (1.0 + 0.22 * grid.roughness(5000.0, seed + 10, 3)), 0.3, 2.0)
 
         def weak(within: np.ndarray) -> np.ndarray:
             log = patches + (1.0 - massive) * layers(within - bed) - 0.5 * massive + 1.1 * crushed

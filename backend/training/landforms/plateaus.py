@@ -26,7 +26,7 @@ def canyon(
         if level == 0:
             z = plateau_with_a_river(grid, depth_m, seed)
         else:
-            z = refine(z) + 0.4 * grid.noise(12.0 * grid.pixel_size_m, seed + 20 + level, 3)
+            z = refine(z) + 0.4 * grid.roughness(12.0 * grid.pixel_size_m, seed + 20 + level, 3)
         along, across = grid.axes(RIVER_DEG)
         river = np.abs(across - _winding(grid, seed)) < 1.5 * grid.pixel_size_m
         edge = np.ones(z.shape, bool)
@@ -49,7 +49,7 @@ def plateau_with_a_river(grid: Grid, depth_m: float, seed: int) -> np.ndarray:
     _, across = grid.axes(RIVER_DEG)
     off = np.abs(across - _winding(grid, seed))
     tilt = depth_m * (0.93 + 0.07 * np.clip(off / (0.35 * grid.side_m), 0.0, 1.0))
-    return tilt + 14.0 * grid.noise(grid.side_m / 4.0, seed, 6) - 60.0 * np.exp(-off / 400.0)
+    return tilt + 14.0 * grid.roughness(grid.side_m / 4.0, seed, 6) - 60.0 * np.exp(-off / 400.0)
 
 
 def _winding(grid: Grid, seed: int) -> np.ndarray:
@@ -68,7 +68,7 @@ def bedded(grid: Grid, seed: int, layer_m: float, hardness: float):
     layers = rock.beds(seed, layer_m, hardness)
     bed = rock.tilted(grid, 75.0, 0.6, 15.0, seed + 3)
     joints = rock.faults(grid, seed + 4, 12, width_m=70.0, directions_deg=(40.0, 125.0))
-    patches = 0.5 * grid.noise(900.0, seed + 7, 6)
+    patches = 0.5 * grid.roughness(900.0, seed + 7, 6)
 
     def weak(within: np.ndarray) -> np.ndarray:
         return np.exp(layers(within - bed) + patches + 1.2 * joints)
@@ -94,12 +94,12 @@ def mesas(
         grid = Grid.around(side, pixel_size_m, coarse)
         base = 0.012 * (0.7 * grid.side_m - np.abs(grid.axes(35.0)[0])) * 0.25
         if level == 0:
-            z = base + height_m + 6.0 * grid.noise(grid.side_m / 4.0, seed, 6)
+            z = base + height_m + 6.0 * grid.roughness(grid.side_m / 4.0, seed, 6)
             z[[0, -1]], z[:, [0, -1]] = base[[0, -1]], base[:, [0, -1]]
         else:
-            z = refine(z) + 0.4 * grid.noise(12.0 * grid.pixel_size_m, seed + 20 + level, 3)
+            z = refine(z) + 0.4 * grid.roughness(12.0 * grid.pixel_size_m, seed + 20 + level, 3)
         joints = rock.faults(grid, seed + 4, 16, width_m=90.0, directions_deg=(40.0, 125.0))
-        patches = 0.7 * grid.noise(1800.0, seed + 7, 6)
+        patches = 0.7 * grid.roughness(1800.0, seed + 7, 6)
         ledges = rock.beds(seed, 0.35 * height_m, 0.35)
 
         def weak(within: np.ndarray, base=base, joints=joints, patches=patches, ledges=ledges) -> np.ndarray:

@@ -35,16 +35,16 @@ def beds(seed: int, layer_m: float, hardness: float) -> Beds:
 def folds(grid: Grid, seed: int, *, direction_deg: float, wavelength_m: float, amplitude_m: float) -> np.ndarray:
     """Height of one bed [n, n] m: anticlines and synclines along a direction, that bend, plunge and end."""
     along, across = grid.axes(direction_deg)
-    bend = 0.35 * wavelength_m * grid.noise(4.0 * wavelength_m, seed, 2)
-    phase = 2.0 * np.pi * (across + bend) / wavelength_m + 0.8 * grid.noise(2.5 * wavelength_m, seed + 1, 2)
-    plunge = 0.7 + 0.45 * grid.noise(3.5 * wavelength_m, seed + 2, 2)
+    bend = 0.35 * wavelength_m * grid.roughness(4.0 * wavelength_m, seed, 2)
+    phase = 2.0 * np.pi * (across + bend) / wavelength_m + 0.8 * grid.roughness(2.5 * wavelength_m, seed + 1, 2)
+    plunge = 0.7 + 0.45 * grid.roughness(3.5 * wavelength_m, seed + 2, 2)
     return amplitude_m * plunge * np.sin(phase) + 0.04 * along
 
 
 def tilted(grid: Grid, direction_deg: float, dip_deg: float, bend_m: float, seed: int) -> np.ndarray:
     """Height of one bed [n, n] m that rises in a direction, and is a little bent."""
     along, _ = grid.axes(direction_deg)
-    return np.tan(np.radians(dip_deg)) * along + bend_m * grid.noise(grid.side_m / 3.0, seed, 3)
+    return np.tan(np.radians(dip_deg)) * along + bend_m * grid.roughness(grid.side_m / 3.0, seed, 3)
 
 
 def faults(grid: Grid, seed: int, count: int, *, width_m: float, directions_deg: tuple[float, float]) -> np.ndarray:
@@ -55,7 +55,7 @@ def faults(grid: Grid, seed: int, count: int, *, width_m: float, directions_deg:
         direction = directions_deg[number % 2] + generator.normal(0.0, 9.0)
         _, across = grid.axes(direction)
         offset = generator.uniform(-0.5, 0.5) * grid.side_m
-        bend = 1.2 * width_m * grid.noise(grid.side_m / 6.0, seed + 50 + number, 3)
+        bend = 1.2 * width_m * grid.roughness(grid.side_m / 6.0, seed + 50 + number, 3)
         wide = width_m * generator.uniform(0.5, 1.3)
         crushed = np.maximum(crushed, generator.uniform(0.4, 1.0) * np.exp(-(((across - offset + bend) / wide) ** 2)))
     return crushed
@@ -63,6 +63,6 @@ def faults(grid: Grid, seed: int, count: int, *, width_m: float, directions_deg:
 
 def bodies(grid: Grid, seed: int, wavelength_m: float, share: float) -> np.ndarray:
     """0..1 [n, n]: 1 inside massive bodies of rock (plutons) that take about a share of the ground, with soft outlines."""
-    field = grid.noise(wavelength_m, seed, 3)
+    field = grid.roughness(wavelength_m, seed, 3)
     level = np.quantile(field, 1.0 - share)
     return 1.0 / (1.0 + np.exp(-(field - level) / 0.07))

@@ -24,7 +24,7 @@ def volcanic(
     grid = Grid.around(side, pixel_size_m, COARSE)
     generator = np.random.Generator(np.random.PCG64(seed))
     east, south, distance = _places(grid, side, pixel_size_m, seed)
-    z = height_m * np.exp(-((distance / radius_m) ** 0.85)) + 28.0 * grid.noise(2600.0, seed + 3, 6)
+    z = height_m * np.exp(-((distance / radius_m) ** 0.85)) + 28.0 * grid.roughness(2600.0, seed + 3, 6)
     z = soft_min(z, height_m * 0.76 + 0.8 * (distance - 0.3 * crater_m), 50.0)
     hard = np.zeros(z.shape)
     for number in range(flows):
@@ -45,7 +45,7 @@ def volcanic(
         place = along * np.cos(rift) - off * np.sin(rift), along * np.sin(rift) + off * np.cos(rift)
         cone = cinder_cone(np.hypot(east - place[0], south - place[1]), generator.uniform(420.0, 1000.0))
         built = np.maximum(built, cone)
-    z += built + 1.5 * grid.noise(200.0, seed + 8, 3)
+    z += built + 1.5 * grid.roughness(200.0, seed + 8, 3)
     return cut_out(_rained(z, grid, hard, erodibility, 250.0 * thousand_years, seed + 99), side)
 
 
@@ -65,8 +65,8 @@ def lava(
     generator = np.random.Generator(np.random.PCG64(seed))
     along, across = grid.axes(60.0)
     down = along / grid.side_m
-    z = rise_m * (0.5 - down + 0.95 * down**2) + 0.1 * rise_m * grid.noise(0.5 * grid.side_m, seed, 3)
-    z += 2.0 * grid.noise(400.0, seed + 1, 5)
+    z = rise_m * (0.5 - down + 0.95 * down**2) + 0.1 * rise_m * grid.roughness(0.5 * grid.side_m, seed, 3)
+    z += 2.0 * grid.roughness(400.0, seed + 1, 5)
     hard = np.zeros(z.shape)
     rows = [(x, y) for x, y in ((-0.22, -0.2), (0.05, -0.3), (0.2, -0.02), (-0.08, 0.1))]
     for number in range(flows):
@@ -82,13 +82,13 @@ def lava(
     for number in range(cones):
         row = rows[number % 4]
         x, y = (r * grid.side_m + 0.09 * grid.side_m * generator.normal() for r in row)
-        far = np.hypot(along - x + 25.0 * grid.noise(500.0, seed + 60, 3), across - y)
+        far = np.hypot(along - x + 25.0 * grid.roughness(500.0, seed + 60, 3), across - y)
         if number % 5 == 4:
             wide = generator.uniform(120.0, 260.0)
             z = soft_min(z, z - 0.35 * wide / (1.0 + np.exp(np.minimum((far - wide) / (0.08 * wide), 50.0))), 1.0)
         else:
             built = np.maximum(built, cinder_cone(far, 260.0 * np.exp(0.55 * abs(generator.normal()))))
-    z += built + (0.4 + 0.8 * np.clip(hard, 0.0, 1.0)) * grid.noise(150.0, seed + 8, 4)
+    z += built + (0.4 + 0.8 * np.clip(hard, 0.0, 1.0)) * grid.roughness(150.0, seed + 8, 4)
     return cut_out(_rained(z, grid, hard, erodibility, 2e4, seed + 99), side)
 
 
@@ -96,7 +96,7 @@ def _erupt(
     z: np.ndarray, hard: np.ndarray, grid: Grid, vent: tuple[int, int], thick_m: float, wide_px: float, seed: int
 ) -> None:
     """One lava flow from a vent (row, column), in place. Small roughness that nobody mapped makes it wander."""
-    wander = 0.25 * thick_m * grid.noise(12.0 * grid.pixel_size_m, seed, 3)
+    wander = 0.25 * thick_m * grid.roughness(12.0 * grid.pixel_size_m, seed, 3)
     receiver, _ = erosion_cpu.drain(z + wander, 0.3, seed)
     lava_cpu.flow(z, hard, receiver, vent[0] * grid.n + vent[1], thick_m, wide_px, grid.pixel_size_m, seed)
 
@@ -111,7 +111,7 @@ def _places(grid: Grid, side: int, pixel_size_m: float, seed: int) -> tuple[np.n
     """Metres east and south of the summit, which is not quite in the middle, and the warped distance from it."""
     east, south = grid.axes(0.0)
     east, south = east + 0.05 * side * pixel_size_m, south - 0.04 * side * pixel_size_m
-    bent = [260.0 * grid.noise(3800.0, seed + n, 4) for n in (1, 2)]
+    bent = [260.0 * grid.roughness(3800.0, seed + n, 4) for n in (1, 2)]
     return east, south, np.hypot(east + bent[0], south + bent[1])
 
 
@@ -126,7 +126,7 @@ def _vent(
 
 
 def _rained(z: np.ndarray, grid: Grid, hard: np.ndarray, erodibility: float, years: float, seed: int) -> np.ndarray:
-    weak = erodibility * np.exp(0.9 * grid.noise(1500.0, 7, 6) - 1.2 * np.clip(hard, 0.0, 1.0))
+    weak = erodibility * np.exp(0.9 * grid.roughness(1500.0, 7, 6) - 1.2 * np.clip(hard, 0.0, 1.0))
     z = evolve(
         z, grid.pixel_size_m, years, 8, seed, strength=weak, channel_m2=2.5e4, diffusivity=0.01,
         steepest=34.0 + 6.0 * np.clip(hard, 0.0, 1.0), slides=0.3, falls=1,
