@@ -155,6 +155,6 @@ def test_beds_are_hard_and_soft_by_turns_and_lie_still() -> None:
 
 
 def test_roughness_is_the_same_on_cells_of_every_size() -> None:
-    coarse, fine = Grid(60, 40.0).roughness(1200.0, 4, 3), Grid(120, 20.0).noise(1200.0, 4, 3)
+    coarse, fine = Grid(60, 40.0).roughness(1200.0, 4, 3), Grid(120, 20.0).roughness(1200.0, 4, 3)
     meant = fine.reshape(60, 2, 60, 2).mean((1, 3))
     assert np.corrcoef(coarse.ravel(), meant.ravel())[0, 1] > 0.99
