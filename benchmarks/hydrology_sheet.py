@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import backend
+from backend.measures.shading import hillshade
 from benchmarks.hydrology_land import NOISE_PIXEL_M, drained_land, noise
 from benchmarks.morphology_structure import DATA, TILES
 from shared.arrays import MASK, Array
@@ -71,10 +72,7 @@ def picture(height: np.ndarray, pixel_size_m: float, values: dict[str, Any] | An
             hard[:, height.shape[1] // 2 :] = 1.0
             settings["hardness"] = Array(MASK, hard)
         height = backend.run("hydrology", height=height, pixel_size_m=pixel_size_m, **settings)["height"].values
-    down, across = np.gradient(height.astype(np.float64), pixel_size_m)
-    sun = np.deg2rad(40.0)
-    light = (across + down) * np.sqrt(0.5) * np.cos(sun) + np.sin(sun)
-    shade = np.clip(light / np.sqrt(across**2 + down**2 + 1), 0, 1)
+    shade = hillshade(height, pixel_size_m)
     edge = (len(height) - TILE) // 2
     return Image.fromarray((shade[edge : edge + TILE, edge : edge + TILE] * 255).astype(np.uint8))
 

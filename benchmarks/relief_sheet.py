@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 import backend
+from backend.measures.shading import hillshade
 from benchmarks.hydrology_sheet import TILE, compose
 
 SIDE, PIXEL_M, SEED = 512, 30.0, 5
@@ -64,11 +65,7 @@ def middle(height: np.ndarray) -> np.ndarray:
 
 
 def shaded(height: np.ndarray, pixel_size_m: float) -> Image.Image:
-    """Light from the north-west, 40 degrees high."""
-    down, across = np.gradient(height.astype(np.float64), pixel_size_m)
-    sun = np.deg2rad(40.0)
-    light = (across + down) * np.sqrt(0.5) * np.cos(sun) + np.sin(sun)
-    return Image.fromarray((np.clip(light / np.sqrt(across**2 + down**2 + 1), 0, 1) * 255).astype(np.uint8))
+    return Image.fromarray((hillshade(height, pixel_size_m) * 255).astype(np.uint8))
 
 
 if __name__ == "__main__":

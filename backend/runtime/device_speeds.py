@@ -65,13 +65,14 @@ def to_json(speeds: Speeds) -> dict[str, Any]:
 
 
 def key(spec: AlgorithmSpec, kinds: Iterable[str]) -> str:
-    """Jobs of an engine are alike where they run on the same kinds of devices: its version and those."""
+    """The name under which a row is kept: engine, version, and the kinds of devices that such jobs run on. Jobs of an engine that
+    run on different kinds, such as the methods of relief transfer, have rows of their own."""
     return f"{spec.name} {spec.version} {'+'.join(sorted(kinds))}"
 
 
 def ordered(spec: AlgorithmSpec, params: Any, pixels: int = TYPICAL_PX) -> tuple[str, ...]:
-    """The kinds of devices that a job of so many pixels runs on, the fastest first as far as that was measured; else as the engine
-    declares them. params: an instance of spec.params."""
+    """The kinds of devices that a job of this size runs on, the fastest first. The order that the engine declares holds where fewer
+    than two of them were measured. params: an instance of spec.params."""
     kinds = spec.job_devices(params)
     speeds = load() if len(kinds) > 1 else None
     row = speeds.engines.get(key(spec, kinds), {}) if speeds is not None else {}
@@ -83,7 +84,8 @@ def ordered(spec: AlgorithmSpec, params: Any, pixels: int = TYPICAL_PX) -> tuple
 
 
 def seconds(samples: Samples, pixels: int) -> float:
-    """What a job of so many pixels would take: on the line through two measured ones, which neither begins before 0 nor falls."""
+    """How long a job of this size would take, by the straight line through two measured jobs. The line never falls as pixels
+    increase, and never starts below 0 seconds."""
     (small, small_s), (large, large_s) = samples[0], samples[-1]
     rate = max(0.0, (large_s - small_s) / (large - small)) if large > small else small_s / small
     start = max(0.0, small_s - rate * small)

@@ -40,8 +40,8 @@ NONSENSE_S = 5 * 365 * 24 * 3600.0  # an age beyond is a clock that was wrong, n
 
 
 def job_kinds(spec: AlgorithmSpec, params: Mapping[str, Any]) -> tuple[str, ...]:
-    """The kinds of devices that a job of usual size with these parameters (JSON) runs on, the fastest first; all of its algorithm's
-    where they do not fit it."""
+    """The kinds of devices that a job with these parameters (JSON) runs on, the fastest at a typical size first. All kinds of the
+    algorithm where the parameters do not fit it."""
     try:
         return device_speeds.ordered(spec, parse(spec.params, params))
     except RelievoError:

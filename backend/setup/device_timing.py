@@ -34,7 +34,8 @@ Report = Callable[[int, int, str], object]
 
 
 def measure(report: Report = lambda done, total, what: None) -> Speeds | None:
-    """The speeds of this machine's devices; None where it has one kind only. A device that fails a job is left out of that row."""
+    """The speeds of this machine's devices, None where it has only one kind. A device that fails a job is left out of its
+    row."""
     first = {kind_of(name): name for name in reversed(device_names())}
     if len(first) < 2:
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from backend.runtime import device_speeds
 from backend.runtime.device_speeds import Speeds, key, ordered, seconds, work_pixels
@@ -103,3 +104,15 @@ def test_a_run_that_takes_too_long_is_stopped_and_counts_as_long_as_that(monkeyp
     (pixels, spent), *more = device_timing._samples(MORPHOLOGY, {}, "cpu")
     assert (pixels, more) == (96 * 96, [])
     assert 0.001 <= spent <= time.perf_counter() - before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device to measure")
+def test_both_kinds_are_measured_on_a_machine_with_cuda(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_timing.registry, "algorithms", lambda: (NOISE,))
+    assert device_timing.measure_and_keep(lambda done, total, what: None) == kept
+    measured = device_speeds.load()
+    assert measured is not None
+    row = measured.engines[key(NOISE, NOISE.devices)]
+    assert set(row) == {"cuda", "cpu"}
+    fastest = min(row, key=lambda kind: seconds(row[kind], 4096 * 4096))
+    assert ordered(NOISE, parse(NOISE.params, {}), 4096 * 4096)[0] == fastest
