@@ -10,8 +10,9 @@ import bpy
 from mathutils import Euler, Vector
 
 from .. import typed
+from ..writers import waters
 
-FLAT_DEPTH_STEPS = 5e3  # the same for a flat map seen from afar, where a shore lies only metres over its water
+FLAT_DEPTH_STEPS = 5e3  # the same where a shore lies only metres over its water: a flat map from afar, and lakes
 TILT = math.radians(42.0)  # of a view on a sketch, from straight down
 SENSOR_MM = 72.0  # over the longer side of a region, as Blender counts a view's lens
 DEPTH_STEPS = 1e5  # far over near, as in Blender's own default; with more of them far surfaces show through one another
@@ -99,7 +100,8 @@ def _look_down_at(area: bpy.types.Area, middle: Vector, extent: tuple[float, flo
 def _frame_in(window: bpy.types.Window, area: bpy.types.Area, made: bpy.types.Object) -> None:
     space = typed.of(area.spaces.active, bpy.types.SpaceView3D)
     space.clip_end = max(space.clip_end, 4.0 * max(made.dimensions.to_tuple()))
-    space.clip_start = max(space.clip_start, space.clip_end / DEPTH_STEPS)
+    steps = FLAT_DEPTH_STEPS if waters.of(made) else DEPTH_STEPS
+    space.clip_start = max(space.clip_start, space.clip_end / steps)
     region = next(region for region in area.regions if region.type == "WINDOW")
     override = bpy.context.temp_override(window=window, area=area, region=region)
     with override, _at_once():  # pyright: ignore[reportGeneralTypeIssues]  # its __enter__ is not declared
