@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.util
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import build_addon
+
+
+def _has_cuda_driver() -> bool:
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+if not _has_cuda_driver():  # CUDA kernels run in numba's simulator; it is read when numba is imported
+    os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
+
 
 importlib.import_module("backend")  # before torch: it says how torch's threads wait for one another, which is read once
 build_addon.link()  # blender_addon/shared, so that the add-on's modules can be imported where they lie

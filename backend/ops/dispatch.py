@@ -51,7 +51,8 @@ def choose(
     if impl == "plain":
         return "plain"
     if impl in ("cpu", "cuda"):
-        if kind != impl or (impl == "cuda" and not cuda):
+        simulated = impl == "cuda" and kind == "cpu" and _simulates_cuda()
+        if (kind != impl and not simulated) or (impl == "cuda" and not cuda):
             raise ValueError(f"impl={impl!r} cannot run on tensors of the device {kind!r}")
         return impl
     if impl != "auto":
@@ -60,7 +61,7 @@ def choose(
         return "plain"
     if kind == "cpu":
         return "cpu" if not compiled or compiler_works() else "plain"
-    return "cuda" if kind == "cuda" and cuda else "plain"
+    return "cuda" if kind == "cuda" and cuda and cuda_kernels_work() else "plain"
 
 
 def plain_only() -> bool:
@@ -85,6 +86,49 @@ def compiler_works() -> bool:
     except Exception as error:  # whatever a broken LLVM raises: the plain form runs instead, and the log says why
         log.warning("numba does not work here (%s): everything runs without compiled kernels, which is slower.", error)
         return False
+
+
+class KernelFailed(Exception):
+    """A CUDA kernel that could not be compiled or linked here. backend.runtime.compute goes on with the plain forms."""
+
+    def __init__(self, name: str, cause: BaseException) -> None:
+        super().__init__(f"{name}: {type(cause).__name__}: {cause}")
+
+
+_without_cuda_kernels = False
+
+
+def give_up_cuda_kernels(reason: object) -> None:
+    """From now on this process runs the plain forms on its cards; the reason is logged, the first time."""
+    global _without_cuda_kernels
+    if not _without_cuda_kernels:
+        log.warning(
+            "CUDA kernels do not work here (%s): the card runs without compiled kernels, which is slower.", reason
+        )
+    _without_cuda_kernels = True
+
+
+def cuda_kernels_work() -> bool:
+    """Whether numba-cuda can be imported, runs a kernel on the card, and none has failed to compile; where not, a warning is logged
+    once."""
+    return not _without_cuda_kernels and _first_cuda_kernel()
+
+
+@functools.cache
+def _first_cuda_kernel() -> bool:
+    try:
+        from backend.ops import cuda_check
+
+        cuda_check.check()
+        return True
+    except Exception as error:  # whatever a driver, a compiler or a missing package raises
+        give_up_cuda_kernels(error)
+        return False
+
+
+def _simulates_cuda() -> bool:
+    """Whether CUDA kernels run in numba's simulator, which takes tensors on the CPU."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 
 @contextmanager

@@ -34,6 +34,25 @@ def test_a_twin_that_cannot_run_is_refused(impl, device: str) -> None:
         choose(impl, device)
 
 
+def test_cuda_kernels_run_in_the_simulator_on_the_cpu_only_where_it_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
+    assert choose("cuda", "cpu", cuda=True) == "cuda"
+    assert choose("auto", "cpu", cuda=True) == "cpu"
+    monkeypatch.delenv("NUMBA_ENABLE_CUDASIM")
+    with pytest.raises(ValueError, match="impl"):
+        choose("cuda", "cpu", cuda=True)
+
+
+def test_after_a_kernel_that_does_not_compile_the_card_runs_plain_forms(
+    monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    monkeypatch.setattr(dispatch, "_without_cuda_kernels", False)
+    for _ in range(2):
+        dispatch.give_up_cuda_kernels(dispatch.KernelFailed("blend", TypeError("no such type")))
+        assert choose("auto", "cuda", cuda=True) == "plain"
+    assert sum("blend: TypeError: no such type" in record.message for record in caplog.records) == 1
+
+
 def test_the_variable_makes_auto_plain_and_leaves_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(dispatch.VARIABLE, "plain")
     assert choose("auto", "cpu") == "plain"

@@ -62,7 +62,7 @@ def is_compiled(module: str) -> bool:
 
 def is_kernel(module: str) -> bool:
     path = MODULES[module]
-    return (path.stem.endswith("_cpu") or path.parent.name == "cpu") and path.name != "__init__.py"
+    return (path.stem.endswith(("_cpu", "_cuda")) or path.parent.name in ("cpu", "cuda")) and path.name != "__init__.py"
 
 
 KERNELS = [module for module in MODULES if is_kernel(module)]
@@ -121,6 +121,17 @@ def test_an_op_is_held_to_its_plain_form_by_a_test(op: str) -> None:
         if path != Path(__file__) and '"plain"' in text and any(name in text for name in names):
             return
     pytest.fail(f'no test under tests/backend/ops mentions {op} and asks for impl="plain"')
+
+
+CUDA_OPS = {op for kernel in KERNELS if "_cuda" in kernel or ".cuda." in kernel for op in ops_of(kernel)}
+
+
+@pytest.mark.parametrize("op", sorted(CUDA_OPS))
+def test_an_op_with_a_cuda_twin_is_held_to_it_by_a_test(op: str) -> None:
+    """Some test of ops names the module and asks for impl="cuda", which numba's simulator runs where there is no card."""
+    names = (op, op.rsplit(".", 1)[1])
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "backend" / "ops").rglob("test_*.py")]
+    assert any('"cuda"' in text and any(name in text for name in names) for text in texts)
 
 
 def test_kernels_without_a_vectorised_form_exist_and_say_why() -> None:
