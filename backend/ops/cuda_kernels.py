@@ -46,7 +46,7 @@ class Kernel:
     """One kernel, compiled at its first launch."""
 
     def __init__(self, function: Callable[..., None]) -> None:
-        self.name = function.__name__
+        self.function, self.module, self.name = function, function.__module__, function.__name__
         self.__doc__ = function.__doc__
         self._compiled: Any = cuda.jit(function) if SIMULATED else cuda.jit(cache=True)(function)
 

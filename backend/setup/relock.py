@@ -25,7 +25,7 @@ from shared.errors import InstallFailed
 
 PYPROJECT = SOURCE / "pyproject.toml"
 BESIDE_THE_BACKEND = ("test", "bench", "peers")  # groups that share the backend's environment, and so its versions
-_CUDA_LIBRARY = re.compile(r"nvidia-.*|cuda-.*|triton")
+_CUDA_LIBRARY = re.compile(r"nvidia-.*|(numba-)?cuda(-.*)?|triton")
 _PLATFORMS = (
     {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux", "platform_machine": "x86_64"},
     {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux", "platform_machine": "aarch64"},
