@@ -18,6 +18,7 @@ from torch import Tensor
 from backend.ops.terrain import explicit_noise, noise
 from backend.ops.terrain.explicit_noise import ExplicitNoise
 from backend.ops.terrain.noise import NoiseField, Window
+from backend.ops.to_host import BandsToHost
 from shared.arrays import HEIGHT_MAP, Array
 from shared.catalog.noise import NoiseParams
 from shared.errors import InvalidParameter
@@ -25,8 +26,9 @@ from shared.errors import InvalidParameter
 if TYPE_CHECKING:
     from backend.runtime.context import JobContext
 
-# Pixels between two reports on a CPU and on a card: 10 ms or so, beside which the tables of a step's rows and columns cost little
-STEP_PX = (1 << 20, 1 << 22)
+# Pixels between two reports on a CPU, 10 ms or so, beside which the tables of a step's rows and columns cost little; and on a card,
+# where a step's heights travel to the host while the next ones are made
+STEP_PX = (1 << 20, 1 << 21)
 EXPLICIT_DEVIATIONS = 6.0  # relief over the standard deviation of explicit noise, which is close to a Gaussian
 
 
@@ -39,6 +41,7 @@ def run(params: NoiseParams, inputs: Mapping[str, Any], job: JobContext) -> dict
     step = max(STEP_PX[job.device.type == "cuda"] // params.width_px, 1)
     made = torch.from_numpy(heights)
     at_end = params.legacy or job.device.type == "cpu"
+    bands = BandsToHost(made, job.device)
     for top in range(0, params.height_px, step):
         job.step(top, params.height_px, "Noise")
         rows = min(step, params.height_px - top)
@@ -47,7 +50,8 @@ def run(params: NoiseParams, inputs: Mapping[str, Any], job: JobContext) -> dict
             band = noise.evaluate(field, window, scale=scale, offset=offset, device=job.device)
         else:
             band = explicit_noise.evaluate(field, window, job.device).mul_(scale).add_(offset)
-        made[top : top + rows] = band[0, 0] if at_end else _shaped(band[0, 0], params)
+        bands.put(top, band[0, 0] if at_end else _shaped(band[0, 0], params))
+    bands.finish()
     if params.legacy:
         _stretch(heights)
     if at_end:

@@ -7,6 +7,7 @@ x_cuda.py modules import this one; which op has a CUDA twin and whether it may r
 The simulator (NUMBA_ENABLE_CUDASIM=1, set before numba is imported; the tests set it where there is no driver) takes tensors on the
 CPU and runs each thread of a block as a thread of Python: a thousand times slower than plain torch, and right.
 
+The simulator runs more of Python than the compiler takes: in kernels min and max have two arguments.
 Products and sums are fused on a card, so that results differ from the CPU's in the last place.
 """
 
@@ -22,6 +23,7 @@ import torch
 from numba import config
 from numba import cuda as numba_cuda
 from numba.cuda.cudadrv.driver import CudaAPIError
+from numba.extending import overload
 from torch import Tensor
 
 from backend.ops.dispatch import KernelFailed
@@ -30,6 +32,19 @@ cuda: Any = numba_cuda  # type checkers take its functions for classes
 SIMULATED = bool(config.ENABLE_CUDASIM)  # pyright: ignore[reportAttributeAccessIssue]
 BLOCKS = {1: (256,), 2: (32, 8), 3: (32, 4, 2)}  # threads of a block, the last axis of the grid (columns) first
 SIMULATED_BLOCKS = {1: (32,), 2: (8, 4), 3: (8, 2, 2)}  # Python's threads are costly to start
+
+
+# numba's own min and max of two numbers take any number of them, and such a function does not compile for a card (numba 0.68)
+
+
+@overload(min, target="cuda")
+def _smaller(a, b):  # pyright: ignore[reportUnusedFunction]  # registered
+    return lambda a, b: b if b < a else a
+
+
+@overload(max, target="cuda")
+def _larger(a, b):  # pyright: ignore[reportUnusedFunction]  # registered
+    return lambda a, b: b if b > a else a
 
 
 def device_function(function: Callable[..., Any]) -> Any:

@@ -3,8 +3,8 @@
 The value of a pixel is a pure function of the field and of the pixel's global coordinates, so that windows of
 one terrain agree bit for bit wherever they overlap, whatever their size. Plain torch operations (noise_plain.py) compute it
 on any device, or the numba twins noise_cpu.py and noise_points_cpu.py on the CPU: the same float32 operations in the same
-order, and the same bits but for the last one of Worley's square root. Nothing here knows metres or relief: see
-backend/algorithms/noise.py.
+order, and the same bits but for the last one of Worley's square root. The twin for cards, noise_cuda.py, agrees to rounding.
+Nothing here knows metres or relief: see backend/algorithms/noise.py.
 
 Sources: Perlin, "Improving noise" (2002), for the fade 6t⁵ - 15t⁴ + 10t³; Worley, "A cellular texture basis
 function" (1996); Musgrave et al., "Texturing and Modeling" (2003), ch. 16, for the ridged sum. Departures:
@@ -103,7 +103,10 @@ def evaluate(
     nearest point (F1), or what the second is further away (F2-F1), in cells. impl: see backend.ops.dispatch.
     """
     device = torch.device(device)
-    twin = choose(impl, device) == "cpu"
+    chosen = choose(impl, device, cuda=True)
+    if chosen == "cuda":
+        return _on_card(field, window, scale, offset, device, impl)
+    twin = chosen == "cpu"
     pairs, amplitude = lattices(field)
     amplitude = amplitude * np.float32(scale)
     if field.warp == 0.0 and field.basis == "perlin":
@@ -126,6 +129,50 @@ def evaluate(
             return _points_twin(field, window, pairs, shift, tables, amplitude, offset)
         octaves = _point_octaves(field, window, pairs, shift, tables, device)
     return noise_plain.fractal_sum(octaves, amplitude, KINDS[field.kind], offset)[None, None]
+
+
+@dataclass(frozen=True)
+class DeviceLattices:
+    """What kernels on a card know of a field's octaves, per octave and axis, x first.
+
+    steps: float64 [O, 2, 2], cells a pixel and shift. keys: int64 [O, 2, 3], key, period in pixels and in cells, 0 for none. amplitude:
+    float32 [O], with its scale. reach: float64 [O], see _reach.
+    """
+
+    steps: Tensor
+    keys: Tensor
+    amplitude: Tensor
+    reach: Tensor
+
+
+@lru_cache(maxsize=16)
+def _device_lattices(field: NoiseField, scale: float, device: torch.device) -> DeviceLattices:
+    """Kept, so that the bands of a map need no copies to the card."""
+    pairs, amplitude = lattices(field)
+    steps = np.array([[(axis.frequency, axis.shift) for axis in pair] for pair in pairs])
+    keys = np.array([[(axis.key, axis.period_px or 0, axis.cells or 0) for axis in pair] for pair in pairs], np.uint64)
+    parts = (steps, keys.view(np.int64), amplitude * np.float32(scale), _reach(field, pairs))
+    return DeviceLattices(*(torch.from_numpy(part).to(device) for part in parts))
+
+
+def _on_card(
+    field: NoiseField, window: Window, scale: float, offset: float, device: torch.device, impl: Impl
+) -> Tensor:
+    from backend.ops.terrain import noise_cuda
+
+    known = _device_lattices(field, scale, device)
+    out = torch.empty(window.height, window.width, device=device)
+    common = known.amplitude, KINDS[field.kind], field.axes_only, np.float32(offset), out
+    if field.warp == 0.0 and field.basis == "perlin":
+        runs = -(-window.height // noise_cuda.RUN)
+        noise_cuda.gradient_runs.launch((runs, window.width), window.x, window.y, known.steps, known.keys, *common)
+        return out[None, None]
+    shift = _warp(field, window, device, impl)
+    noise_cuda.points.launch(
+        (window.height, window.width), window.x, window.y, *shift, known.reach, known.steps, known.keys,
+        common[0], BASES[field.basis], *common[1:],
+    )  # fmt: skip
+    return out[None, None]
 
 
 @lru_cache(maxsize=64)

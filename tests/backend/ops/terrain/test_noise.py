@@ -63,6 +63,28 @@ def test_twin_equals_op(device: str, field: NoiseField, window: Window) -> None:
         np.testing.assert_allclose(twin, plain, rtol=0, atol=4e-6)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # hashes wrap around, in the simulator too
+@pytest.mark.parametrize(
+    ("basis", "warp", "kind", "axes_only", "period"),
+    [
+        ("perlin", 0.0, "fbm", False, None),
+        ("perlin", 0.0, "ridged", True, (5, 17)),
+        ("perlin", 0.4, "billow", False, (5, 3)),
+        ("worley-f1", 0.0, "ridged", False, None),
+        ("worley-f2-f1", 0.4, "fbm", False, (5, 3)),
+    ],
+)
+def test_cuda_twin_equals_op_to_rounding(basis: str, warp: float, kind: str, axes_only: bool, period: object) -> None:
+    """19 rows are two runs of a thread; the window crosses cells of every octave, the origin and the end of a period."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    field = replace(SMALL, wavelength_px=(9.7, 12.3), octaves=3, basis=basis, kind=kind, warp=warp)  # type: ignore[arg-type]
+    field = replace(field, axes_only=axes_only, period_px=period)  # type: ignore[arg-type]
+    window = Window(-3, -3, 6, 19) if basis == "perlin" and not warp else Window(-3, -2, 5, 4)
+    made = values(field, window, scale=2.0, offset=0.25, impl="cuda", device=device)
+    plain = values(field, window, scale=2.0, offset=0.25, impl="plain")
+    np.testing.assert_allclose(made, plain, rtol=0, atol=2e-5)
+
+
 @settings(max_examples=25, deadline=None)
 @given(field=fields, window=windows_anywhere, cut=st.tuples(st.integers(0, 49), st.integers(0, 49)))
 def test_a_window_inside_another_has_the_same_bytes(field: NoiseField, window: Window, cut: tuple[int, int]) -> None:
