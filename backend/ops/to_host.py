@@ -1,9 +1,8 @@
 """A map that is made on a device band by band and ends on the host: each band is copied while the next ones are computed.
 
 On a card a band goes to one of a few page-locked buffers on a stream of its own, and from there to the map, by all the host's
-threads, once the card has begun on a later band. PyTorch keeps such buffers for the next map; to lock the pages of a whole result would cost
-more than the copy gains. Elsewhere a band is copied at once.
-"""
+threads, once the card has begun on a later band. PyTorch keeps such buffers for the next map; to lock the pages of a whole result
+would cost more than the copy gains. Elsewhere a band is copied at once."""
 
 from __future__ import annotations
 

@@ -135,9 +135,8 @@ def evaluate(
 class DeviceLattices:
     """What kernels on a card know of a field's octaves, per octave and axis, x first.
 
-    steps: float64 [O, 2, 2], cells a pixel and shift. keys: int64 [O, 2, 3], key, period in pixels and in cells, 0 for none. amplitude:
-    float32 [O], with its scale. reach: float64 [O], see _reach.
-    """
+    steps: float64 [O, 2, 2], cells a pixel and shift. keys: int64 [O, 2, 3], key, period in pixels and in cells, 0 for none.
+    amplitude: float32 [O], with its scale. reach: float64 [O], see _reach."""
 
     steps: Tensor
     keys: Tensor

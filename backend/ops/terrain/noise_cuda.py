@@ -1,8 +1,9 @@
 """Noise on a card: all octaves of a pixel in one thread, so that a map is one launch that writes each height once.
 
 Gradient noise takes a run of pixels down a column: along it the gradients change only with the lattice row, and are hashed only
-then (noise_cpu has the closed form). Displaced points, warped or Worley's, take a pixel each. Keys are hashed where they are needed, not
-read from tables, so that nothing has to be known on the host, such as how far a warp reaches. Equal to noise_plain to rounding.
+then (noise_cpu has the closed form). Displaced points, warped or Worley's, take a pixel each. Keys are hashed where they are
+needed, not read from tables, so that nothing has to be known on the host, such as how far a warp reaches. Equal to noise_plain to
+rounding.
 
 `steps`, `keys`: of the lattices, see noise.DeviceLattices.
 """
