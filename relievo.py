@@ -11,7 +11,7 @@
     python3 relievo.py prepare     makes the environments ahead of time
     python3 relievo.py train       recreates what ships: exemplars, weights
 
-PyTorch's build is chosen once: with CUDA where an NVIDIA card answers (2.9 GB to download), else for the CPU (0.4 GB).
+PyTorch's build is chosen once: with CUDA where an NVIDIA card answers (3.0 GB to download), else for the CPU (0.4 GB).
 `python3 relievo.py --cuda prepare` or `--cpu prepare` chooses it by hand.
 Without internet: `python3 relievo.py --wheels FOLDER prepare` installs from a folder of wheels.
 """

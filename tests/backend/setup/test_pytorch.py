@@ -57,7 +57,7 @@ def test_without_a_cpu_build_the_size_is_told_before_the_download(environment, t
         for index, (stage, _) in enumerate(said)
         if "PyTorch with CUDA, because no CPU build is available" in stage
     )
-    assert ("Downloading 2.9 GB" in said[announced][0]) is (source == "index")
+    assert ("Downloading 3.0 GB" in said[announced][0]) is (source == "index")
     installed = next(index for index, (_, line) in enumerate(said) if "torch==0.0.7" in line)
     assert announced < installed
 
