@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from backend.ops import dispatch
-from backend.runtime import device_speeds, registry, threads
+from backend.runtime import device_failures, device_memory, device_speeds, registry, threads
 from backend.runtime.context import JobContext
 from backend.runtime.device import resolve
 from backend.runtime.kernel_compiler import compiling_aside
@@ -45,20 +45,21 @@ def compute(
 
     params: an instance of spec.params. arrays: a tuple of Array by port. sources: where each came from, for the recipe.
     job.device becomes the device that the algorithm runs on (device.resolve); where that is not what was asked for, the log,
-    the progress and the recipe say so. Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory,
-    StorageFull, InternalError, or InvalidParameter for a device that is not there.
+    the progress and the recipe say so. A job whose card fails begins again on the CPU, if its algorithm runs there, and one whose
+    CUDA kernels cannot be compiled without them.
+
+    Raises RelievoError and nothing else: the algorithm's own, JobCancelled, OutOfMemory, StorageFull, InternalError, or
+    InvalidParameter for a device that is not there.
     """
     kinds = device_speeds.ordered(spec, params, device_speeds.work_pixels(spec, params, arrays))
     resolved = resolve(job.wanted_device, kinds, spec.label, job.usable_devices)
     job.device, job.declared_weights = resolved.device, spec.weights
-    if resolved.note:
-        log.warning("%s", resolved.note)
-        job.step(0, 1, resolved.note)
+    job.say_where(resolved.note)
     inputs = check_inputs(spec, arrays, to_json(params))
     try:
         aside = compiling_aside(spec.name, job.compiling)
         with aside, _implementation(job.implementation), threads.using(job.threads):
-            made = _outputs_of(spec, registry.implementation(spec.name)(params, inputs, job))
+            made = _made(spec, params, inputs, job)
             plain = dispatch.plain_only() or (job.device.type == "cpu" and not dispatch.compiler_works())
         outputs = {name: given if isinstance(given, tuple) else (given,) for name, given in made.items()}
         _check_outputs(spec, outputs)
@@ -67,14 +68,38 @@ def compute(
         raise
     except Exception as error:
         raise as_relievo_error(error, spec.label) from error
-    return Computed(outputs=outputs, recipe=recipe | _how(resolved.note, plain, job))
+    return Computed(outputs=outputs, recipe=recipe | _how(plain, job))
 
 
-def _how(device_note: str, plain: bool, job: JobContext) -> dict[str, Any]:
+def _made(spec: AlgorithmSpec, params: Any, inputs: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+    """What the algorithm returns, from a run that begins again where its kernels or its card fail."""
+    run, seeded = registry.implementation(spec.name), job.generator.get_state()
+    while True:
+        note = ""
+        try:
+            device_memory.limit(job.device)
+            return _outputs_of(spec, run(params, inputs, job))
+        except dispatch.KernelFailed as error:
+            dispatch.give_up_cuda_kernels(error)
+        except RuntimeError as error:
+            failed = device_failures.failure_of(error, job.device)
+            if failed is None or "cpu" not in spec.job_devices(params):
+                raise
+            log.error("%s on %s", spec.label, job.device, exc_info=error)
+            job.device_is_lost |= failed.is_lost
+            note = f"{job.device} {failed.what}; {spec.label} runs on the CPU."
+        device_failures.free_memory(job.device)  # here, since the error above holds on to the run's tensors
+        job.generator.set_state(seeded)
+        if note:
+            job.device = torch.device("cpu")
+            job.say_where(note)
+
+
+def _how(plain: bool, job: JobContext) -> dict[str, Any]:
     """What the recipe says beyond the parameters, each only where there is something to say: why the device is not the one that
     was asked for, implementations other than the compiled ones, and the SHA-256 of the weights that were used."""
     how = {
-        "device_note": device_note,
+        "device_note": job.device_note,
         "implementation": "plain" if plain else "",
         "weights": dict(job.used_weights),
     }

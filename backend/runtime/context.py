@@ -6,8 +6,10 @@ no socket and no Blender; files of weights are weights.py's.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,12 @@ from backend.runtime.kernel_compiler import STAGE
 from shared.errors import InternalError, JobCancelled
 from shared.weights import WEIGHTS
 
+log = logging.getLogger(__name__)
+
 PREVIEW_INTERVAL_S = 0.1
 PROGRESS_INTERVAL_S = 0.02  # the server thins this further; a person's eye needs no more
 ESTIMATE_AFTER_S = 0.5
+STEPS_AHEAD = 3  # that the host may be ahead of a card
 PREPARING, FINE = 0.5, 10_000  # share of a bar that compiling kernels may take, and the steps of such a bar
 
 ProgressCallback = Callable[[int, int, str, "float | None"], None]  # done, total, stage, remaining seconds
@@ -31,8 +36,9 @@ PreviewCallback = Callable[[Mapping[str, Any]], None]  # what preview() was give
 class JobContext:
     """One run of one algorithm.
 
-    device: where tensors belong; compute() decides it. generator: seeded with the job's seed; on the CPU, so that the same seed
-    draws the same numbers whatever the device. threads: how many threads the run uses.
+    device: where tensors belong; compute() decides it, and device_note is a sentence where that is not what was asked for.
+    device_is_lost: whether this process can use its cards no more. generator: seeded with the job's seed; on the CPU, so that the
+    same seed draws the same numbers whatever the device. threads: how many threads the run uses.
     """
 
     def __init__(
@@ -55,6 +61,9 @@ class JobContext:
         self.wanted_device = str(device)
         self.usable_devices = tuple(usable_devices)
         self.device = device if isinstance(device, torch.device) else torch.device("cpu")
+        self.device_note = ""
+        self.device_is_lost = False
+        self._sent: deque[torch.cuda.Event] = deque()  # to the card, at the latest steps
         self.implementation = implementation
         self.declared_weights: tuple[str, ...] | None = None  # compute() sets them; None allows all
         self.used_weights: dict[str, str] = {}  # by name the SHA-256 of the file
@@ -79,6 +88,7 @@ class JobContext:
         Call it at least every 100 ms. Raises JobCancelled: let it pass. stage: what happens now, in a few words for
         people.
         """
+        self._keep_pace()
         self._stop_if_cancelled()
         total = max(int(total), 1)
         done = min(max(int(done), 0), total)
@@ -94,6 +104,24 @@ class JobContext:
         elapsed_s = now - self._started_s
         remaining_s = elapsed_s * (total - done) / done if done and elapsed_s >= ESTIMATE_AFTER_S else None
         self._on_progress(*self._shown(), stage, remaining_s)
+
+    def say_where(self, note: str) -> None:
+        """Tell why the job does not run on the device that was asked for; nothing for ""."""
+        if note:
+            self.device_note = note
+            log.warning("%s", note)
+            self.step(0, 1, note)
+
+    def _keep_pace(self) -> None:
+        """Wait until the card has done what it was given STEPS_AHEAD steps ago: launches only queue up there, and a cancel or a
+        progress bar that runs ahead of the card by seconds is wrong."""
+        if self.device.type != "cuda":
+            return
+        sent = torch.cuda.Event()
+        sent.record(torch.cuda.current_stream(self.device))
+        self._sent.append(sent)
+        if len(self._sent) > STEPS_AHEAD:
+            self._sent.popleft().synchronize()
 
     def compiling(self, done: int, total: int, remaining_s: float | None) -> None:
         """Report that the job waits for kernels to be compiled: parts done and in all. Raises JobCancelled as step() does.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,23 @@ def device_names() -> list[str]:
     return [*names, "cpu"]
 
 
+def why_no_cuda() -> str:
+    """A sentence for why no CUDA device is there; "" where one is."""
+    if torch.version.cuda is None and torch.version.hip is None:
+        return "The PyTorch that is installed computes on the CPU alone; `relievo.py --cuda prepare` installs the one for cards."
+    with warnings.catch_warnings(record=True) as said:  # PyTorch tells of a driver that is too old in a warning
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return ""
+    old = next((text for text in (str(entry.message) for entry in said) if "too old" in text), "")
+    if old:
+        found = re.search(r"found version (\d+)", old)
+        version = f", for CUDA {int(found[1]) // 1000}.{int(found[1]) % 1000 // 10}," if found else ""
+        wanted = f"which needs CUDA {torch.version.cuda}"
+        return f"The NVIDIA driver{version} is too old for this PyTorch, {wanted}: install a newer one."
+    return "No driver of a card answers: install NVIDIA's, or see whether nvidia-smi finds the card."
+
+
 def pick_device(name: str = "auto") -> torch.device:
     """The device of that name: "auto" a GPU where there is one (for training; jobs go by resolve()), "cuda" the first CUDA device.
 
@@ -51,9 +70,10 @@ def pick_device(name: str = "auto") -> torch.device:
     if name == AUTO:
         return torch.device(names[0])
     if full_name(name) not in names:
+        why = why_no_cuda() if kind_of(name) == "cuda" else ""
         raise InvalidParameter(
             f"This machine has no device {name!r}.",
-            hint=f"It has {', '.join(names)}; 'auto' chooses the fastest for the algorithm.",
+            hint=f"{why} It has {', '.join(names)}; 'auto' chooses the fastest for the algorithm.".lstrip(),
             field="device",
         )
     return torch.device(full_name(name))

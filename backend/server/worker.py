@@ -32,24 +32,28 @@ from shared.params import describe, with_role
 log = logging.getLogger("backend.server.worker")
 
 EXIT_NO_DEVICE = 78  # sysexits.h EX_CONFIG: starting again would not help
+EXIT_LOST_DEVICE = 69  # sysexits.h EX_UNAVAILABLE: the next process gets the device anew
 NICENESS = 5  # the server and Blender come first: an answer in time is worth more than a per cent of speed
 
 
 class Worker:
-    """Takes orders until it is killed. One job at a time; a cancel is read between two steps of the algorithm."""
+    """Takes orders until it is killed, or a job has lost the device. One job at a time; a cancel is read between two steps of the
+    algorithm."""
 
     def __init__(self, socket: zmq.Socket, device: str) -> None:
         self._socket = socket
         self._device = device
         self._job = ""
+        self._is_over = False  # whether this process can use its device no more
         self._cancelled = self._kept = False
 
     def run(self) -> NoReturn:
-        while True:
+        while not self._is_over:
             order = json.loads(self._socket.recv())
             if order["do"] == "compute":
                 self._compute(order)
             # a cancel for a job that has just ended is late, and means nothing
+        sys.exit(EXIT_LOST_DEVICE)
 
     def _compute(self, order: Mapping[str, Any]) -> None:
         self._job, self._cancelled, self._kept = order["job"], False, False
@@ -92,7 +96,10 @@ class Worker:
             is_kept=lambda: self._kept,
         )
         job.step(0, 1, "starting")  # a job that was cancelled on its way here
-        computed = compute(spec, params, arrays, job)
+        try:
+            computed = compute(spec, params, arrays, job)
+        finally:
+            self._is_over = job.device_is_lost
         job_files.write_result(folder, computed.outputs, computed.recipe)
 
     def _is_cancelled(self) -> bool:

@@ -100,7 +100,7 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     from backend.runtime import registry
-    from backend.runtime.device import describe_device, device_names
+    from backend.runtime.device import describe_device, device_names, why_no_cuda
 
     names = device_names()
     for name in names:
@@ -113,13 +113,8 @@ def _devices() -> Iterator[Finding]:
     engines = (f"{spec.label}: {_auto_device(spec, names)}" for spec in registry.algorithms())
     yield Finding(name="Devices", state="ok", text=", ".join(engines))
     yield from _device_speeds(names)
-    if names == ["cpu"] and environment.has_nvidia():
-        yield Finding(
-            name="Device",
-            state="note",
-            text="this PyTorch cannot use the NVIDIA card of this machine",
-            fix="relievo.py --cuda prepare installs the build for it.",
-        )
+    if names == ["cpu"] and (environment.has_nvidia() or torch.version.cuda is not None):
+        yield Finding(name="Device", state="note", text="this PyTorch uses no NVIDIA card here", fix=why_no_cuda())
 
 
 def _device_speeds(names: list[str]) -> Iterator[Finding]:

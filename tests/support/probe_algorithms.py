@@ -36,7 +36,7 @@ class ProbeParams:
         role="count",
     )
     step_s: float = param(0.0, label="Step", help="How long it sleeps in each step.", min=0.0, max=100.0, unit="s")
-    ending: Literal["done", "error", "bad-output", "kill", "exit", "memory"] = param(
+    ending: Literal["done", "error", "bad-output", "kill", "exit", "memory", "card-lost", "card-memory"] = param(
         "done", label="Ending", help="What happens after the last step."
     )
     deaf: bool = param(False, label="Deaf", help="Do not report, so that a cancel is not heard.")

@@ -34,12 +34,22 @@ def run(params: ProbeParams, inputs: Mapping[str, Any], job: Any) -> dict[str, A
         values += extra.values
     values += params.noise * torch.randn(values.shape, generator=job.generator).numpy()
     _end(params.ending)
+    if job.device.type == "cuda":
+        _fail_on_card(params.ending, job.device)
     outputs = {"height": Array(height.kind, values, height.attributes)}
     if params.ending == "bad-output":
         outputs["height"] = Array(height.kind, values.astype(np.float64), height.attributes)
     if inputs["classes"] is not None:
         outputs["classes"] = inputs["classes"]
     return outputs
+
+
+def _fail_on_card(ending: str, device: torch.device) -> None:
+    if ending == "card-lost":  # a kernel reads beyond its array: no later call of this process works
+        torch.zeros(4, device=device)[torch.tensor([2**20], device=device)]
+        torch.cuda.synchronize(device)
+    if ending == "card-memory":
+        torch.empty(2**50, dtype=torch.uint8, device=device)
 
 
 def _end(ending: str) -> None:

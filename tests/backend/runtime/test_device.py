@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -57,6 +58,40 @@ def test_a_device_that_the_algorithm_does_not_use_gives_the_cpu_and_a_sentence()
     assert devices.resolve("cuda:1", ("cuda", "cpu"), "Probe", ("cpu",)).note == (
         "This backend was not started with the device cuda:1; it runs on the CPU."
     )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a card")
+def test_a_card_that_is_not_there_is_explained() -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        devices.pick_device("cuda:1")
+    assert caught.value.message == "This machine has no device 'cuda:1'."
+    assert caught.value.hint.startswith(
+        ("The PyTorch that is installed computes on the CPU alone", "No driver of a card")
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "warned", "said"),
+    [
+        (None, "", "computes on the CPU alone"),
+        ("13.0", "", "No driver of a card answers"),
+        (
+            "13.0",
+            "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040). Please update",
+            "The NVIDIA driver, for CUDA 11.4, is too old for this PyTorch, which needs CUDA 13.0: install a newer one.",
+        ),
+    ],
+)
+def test_why_there_is_no_card(build, warned: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_available() -> bool:
+        if warned:
+            warnings.warn(warned, stacklevel=1)
+        return False
+
+    monkeypatch.setattr(torch.version, "cuda", build)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    assert said in devices.why_no_cuda()
 
 
 @pytest.mark.usefixtures("machine_with_a_card")

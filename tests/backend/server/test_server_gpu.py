@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from shared.arrays import height_map
-from shared.messages import Ping, Pong, Result
+from shared.messages import Cancel, Ping, Pong, Result
 from tests.support.backend_process import BackendProcess, Peer, wait_for
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -100,6 +100,42 @@ def test_kill_9_of_the_gpus_worker_leaves_the_cpus_job_alone(backend: BackendPro
     assert error["code"] == "worker_died"
     assert device_of(peer, on_cpu) == "cpu"
     assert device_of(peer, peer.submit(device="cuda")) == "cuda:0", "the worker is replaced"
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"), [("card-lost", "cuda:0 failed ("), ("card-memory", "cuda:0 has too little")]
+)
+def test_a_job_whose_card_fails_goes_on_on_the_cpu_and_the_next_gets_the_card(
+    backend: BackendProcess, peer: Peer, ending: str, said: str
+) -> None:
+    wait_for(lambda: auto_devices(peer))
+    recipe = recipe_of(peer, peer.submit(device="cuda", ending=ending))
+    assert recipe["device"] == "cpu"
+    assert recipe["device_note"].startswith(said)
+    assert recipe["device_note"].endswith("Probe runs on the CPU.")
+    assert device_of(peer, peer.submit("noise", device="cuda:0", width_px=64, height_px=64)) == "cuda:0"
+
+
+def test_a_limit_of_memory_that_is_too_small_leads_to_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELIEVO_DEVICE_MEMORY", "8M")
+    with BackendProcess(tmp_path) as backend:
+        peer = backend.client()
+        recipe = recipe_of(peer, peer.submit("noise", device="cuda", width_px=4096, height_px=4096))
+        said = "cuda:0 has too little free memory; Noise runs on the CPU."
+        assert (recipe["device"], recipe["device_note"]) == ("cpu", said)
+        peer.close()
+
+
+def test_a_cancel_does_not_wait_for_what_the_card_was_given(backend: BackendProcess, peer: Peer) -> None:
+    wait_for(lambda: auto_devices(peer))
+    job = peer.submit("morphology", {"height": (HILL,)}, device="cuda", method="gram", feature_iterations=1000)
+    peer.wait_running(job)
+    time.sleep(3.0)
+    began = time.monotonic()
+    peer.ask(Cancel(job=job))
+    assert peer.finished(job).state == "cancelled"
+    assert time.monotonic() - began < 0.6, "250 ms, and the time that messages take"
+    assert device_of(peer, peer.submit("noise", device="cuda:0", width_px=64, height_px=64)) == "cuda:0"
 
 
 def test_a_named_device_computes_what_it_can_and_the_cpu_the_rest(tmp_path: Path) -> None:
