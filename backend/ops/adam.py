@@ -1,13 +1,14 @@
 """Adam (Kingma and Ba 2015, algorithm 1) on tensors, in place: the one that style descent and patch transport share.
 
-Plain torch on any device, by the operations of torch.optim.Adam in their order; a map on the CPU takes one fused pass of a
-numba twin. Nothing here computes a gradient or sets a rate.
+Plain torch on any device, by the operations of torch.optim.Adam in their order; a map takes one fused pass of a numba twin on the
+CPU and three launches of a CUDA twin. Nothing here computes a gradient or sets a rate.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,21 +40,26 @@ class Adam:
         self._moments = [(torch.zeros_like(v), torch.zeros_like(v)) for v in variables]
         self._decay, self._epsilon, self._floor, self._patch = decay, epsilon, floor, patch
         self._taken = 0
+        self._known_on_card: Any = None
 
     @torch.no_grad()
     def step(
-        self, variables: Sequence[Tensor], directions: Sequence[Tensor], rate: float, *, impl: Impl = "auto"
+        self, variables: Sequence[Tensor], directions: Sequence[Tensor], rate: float | Tensor, *, impl: Impl = "auto"
     ) -> None:
         """Move each variable by about `rate` along its direction (minus its gradient), in place.
 
-        The variables are those of the beginning or tensors of the same shape that have taken their place.
+        The variables are those of the beginning or tensors of the same shape that have taken their place. rate: a number, or
+        float32 [1] on the device, for a step that is replayed from a graph.
         """
         self._taken += 1
         for variable, direction, (first, second) in zip(variables, directions, self._moments, strict=True):
-            if self._patch and choose(impl, variable.device) == "cpu":
-                self._step_cpu(variable, direction, first, second, rate)
+            chosen = choose(impl, variable.device, cuda=True) if self._patch else "plain"
+            if chosen == "cuda":
+                self._step_cuda(variable, direction, first, second, rate)
+            elif chosen == "cpu":
+                self._step_cpu(variable, direction, first, second, float(rate))
             else:
-                self._step_plain(variable, direction, first, second, rate)
+                self._step_plain(variable, direction, first, second, float(rate))
 
     def _step_plain(self, variable: Tensor, direction: Tensor, mean: Tensor, square: Tensor, rate: float) -> None:
         first, second = self._decay
@@ -80,6 +86,27 @@ class Adam:
             np.float32(first), np.float32(second), np.float32(1 / (1 - first**self._taken)),
             np.float32(1 / (1 - second**self._taken)), self._patch,
         )  # fmt: skip
+
+    def _step_cuda(
+        self, variable: Tensor, direction: Tensor, mean: Tensor, square: Tensor, rate: float | Tensor
+    ) -> None:
+        from backend.ops import adam_cuda
+
+        if self._known_on_card is None:
+            self._known_on_card = adam_cuda.Steps(variable.device)
+        along = rate if isinstance(rate, Tensor) else torch.full((1,), rate, device=variable.device)
+        adam_cuda.adam_step(
+            variable,
+            direction,
+            mean,
+            square,
+            self._known_on_card,
+            along,
+            self._floor,
+            self._epsilon,
+            self._decay,
+            self._patch,
+        )
 
 
 def _mean_square(direction: Tensor) -> Tensor:

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from backend.ops.adam import Adam, patch_share
+from backend.ops.cuda_kernels import SIMULATED
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+KERNELS_ON = "cpu" if SIMULATED else "cuda"
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -43,6 +45,20 @@ def test_the_twin_for_maps_equals_the_plain_form(device: str) -> None:
         adams[0].step([twin], [direction], 0.05, impl="cpu")
         adams[1].step([plain], [direction.to(device)], 0.05, impl="plain")
     torch.testing.assert_close(plain.cpu(), twin, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(("shape", "patch", "floor"), [((11, 9), 7, 0.5), ((6, 20), 1, 0.0)])
+def test_the_cuda_twin_equals_the_plain_form(shape: tuple[int, int], patch: int, floor: float) -> None:
+    plain = draw(*shape)
+    twin = plain.to(KERNELS_ON, copy=True)
+    options = {"decay": (0.9, 0.98), "floor": floor, "epsilon": 1e-12, "patch": patch}
+    adams = Adam([plain], **options), Adam([twin], **options)
+    for step in range(4):
+        direction, rate = draw(*shape, seed=step + 1), 0.05 / (step + 1)
+        adams[0].step([plain], [direction], rate, impl="plain")
+        given = torch.tensor([rate], device=KERNELS_ON) if step % 2 else rate
+        adams[1].step([twin], [direction.to(KERNELS_ON)], given, impl="cuda")
+    torch.testing.assert_close(twin.cpu(), plain, rtol=0, atol=2e-6)
 
 
 def test_share_counts_the_patches_on_each_pixel() -> None:

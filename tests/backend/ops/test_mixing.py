@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.ops.mixing import limit, mixed
+from backend.ops.cuda_kernels import SIMULATED
+from backend.ops.mixing import MOST_VALUES, limit, mixed
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -34,3 +35,17 @@ def test_plain_form_limits_as_the_kernel_and_as_written_out(device: str) -> None
     np.testing.assert_allclose(fused, np.einsum("cv,vhw->chw", mixing, bounded), atol=1e-5)
     torch.testing.assert_close(plain.cpu(), fused, rtol=0, atol=1e-5)
     assert float((fused - image).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("values", [4, MOST_VALUES + 1])
+def test_the_cuda_twin_limits_as_the_plain_form(values: int) -> None:
+    """More values than a thread can hold are left to the plain form."""
+    device = "cpu" if SIMULATED else "cuda"
+    mixing, image = drawn(3, values), drawn(3, 5, 9, seed=1)
+    inverse, mean = torch.linalg.pinv(mixing), drawn(values, seed=2)
+    bounds = torch.full((values,), -0.5), torch.full((values,), 0.4)
+    plain, twin = image.clone(), image.to(device, copy=True)
+    limit(plain, mixing, inverse, mean, *bounds, impl="plain")
+    limit(twin, mixing, inverse, mean, *bounds, impl="cuda")
+    torch.testing.assert_close(twin.cpu(), plain, rtol=0, atol=1e-5)
+    assert float((plain - image).abs().max()) > 0.1

@@ -14,11 +14,13 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from backend.ops.adam import Adam
+from backend.ops.cuda_kernels import SIMULATED
 from backend.ops.dispatch import Impl
 from backend.ops.patches import sliced_wasserstein as sw
 from backend.ops.patches.filter_bank import derivative_filters, local_filters, random_filters, whitening
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+KERNELS_ON = "cpu" if SIMULATED else "cuda"  # the CUDA twin in the simulator takes a second for a map of 15 pixels
 
 
 def terrain(rows: int, columns: int, seed: int, sigma: float = 2.0) -> Tensor:
@@ -65,7 +67,9 @@ def test_plain_form_heeds_labels_weights_and_rows_as_the_kernel(options: str, de
     if options in ("moved rows", "all"):
         given |= {"row_first": 5, "moved_step": 3}
     fused = sw.ascent(height, bank, impl="cpu", **given)
-    there = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in given.items()}
+    there: dict[str, Any] = {
+        name: value.to(device) if isinstance(value, Tensor) else value for name, value in given.items()
+    }
     plain = sw.ascent(height.to(device), to(bank, device), impl="plain", **there).cpu()
     difference = (plain - fused).abs()  # a projection on a bin's edge may fall to either side
     assert float(difference.max()) <= 5e-3 * float(fused.abs().max())
@@ -103,6 +107,72 @@ def test_rows_moved_in_turns_make_up_a_step_on_all_of_them(channels: int) -> Non
         assert not torch.equal(one, whole)
         parts += one
     torch.testing.assert_close(parts, whole, rtol=0, atol=1e-5 * float(whole.abs().max()))
+
+
+@pytest.mark.parametrize(("channels", "row_step", "moved_step"), [(1, 1, 1), (4, 4, 2), (2, 2, 3)])
+def test_the_cuda_twin_equals_the_plain_form(channels: int, row_step: int, moved_step: int) -> None:
+    """All of its options at once: labels, weights, rows that are counted and rows that move, filters that fill no group."""
+    bank, image = small_bank(channels), small_image(channels)
+    labels = (torch.rand(image.shape[1:], generator=torch.Generator().manual_seed(3)) > 0.3).to(torch.uint8)
+    options: dict[str, Any] = {"row_step": row_step, "moved_step": moved_step, "label": 1}
+    weight = torch.rand(image.shape[1:], generator=torch.Generator().manual_seed(4))
+    start = torch.ones_like(image)
+    plain = sw.ascent(
+        image, bank, row_first=5, labels=labels, weight=weight, out=start.clone(), impl="plain", **options
+    )
+    labels, weight = labels.to(KERNELS_ON), weight.to(KERNELS_ON)
+    twin = sw.ascent(
+        image.to(KERNELS_ON), to(bank, KERNELS_ON), row_first=torch.tensor([5], device=KERNELS_ON), labels=labels,
+        weight=weight, out=start.to(KERNELS_ON, copy=True), impl="cuda", **options,
+    ).cpu()  # fmt: skip
+    difference = (twin - plain).abs()  # a projection on a bin's edge may fall to either side
+    moved = float((plain - start).abs().max())
+    assert moved > 0.01
+    assert float(difference.max()) <= 5e-3 * moved
+    assert float(difference.mean()) <= 2e-4 * moved
+
+
+def test_the_cuda_twin_takes_filters_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from backend.ops.patches import sliced_wasserstein_cuda
+
+    image, bank = small_image(1).to(KERNELS_ON), to(small_bank(1), KERNELS_ON)
+    whole = sw.ascent(image, bank, impl="cuda")
+    monkeypatch.setattr(sliced_wasserstein_cuda, "MOST_VALUES", 1)
+    torch.testing.assert_close(sw.ascent(image, bank, impl="cuda"), whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("all_extremes", [True, False])
+def test_cuda_quantiles_are_those_of_the_plain_form(all_extremes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sw, "ENOUGH_PX", 40)  # so that rows are left out
+    maps = [torch.stack([terrain(11, 9 + n, n), terrain(11, 9 + n, 5 + n)]) for n in range(2)]
+    banks = [random_filters(2, torch.Generator().manual_seed(seed), channels=2) for seed in range(2)]
+    there = [values.to(KERNELS_ON) for values in maps]
+    plain = [sw.measure(maps, filters, all_extremes=all_extremes, impl="plain") for filters in banks]
+    twin = sw.measure_banks(there, banks, all_extremes=all_extremes, impl="cuda")
+    for found, expected in zip(twin, plain, strict=True):
+        for field in fields(expected):
+            torch.testing.assert_close(
+                getattr(found, field.name).cpu(), getattr(expected, field.name), rtol=1e-4, atol=2e-3
+            )
+
+
+def small_image(channels: int) -> Tensor:
+    return torch.stack([terrain(15, 11, 20 + n, sigma=1.0) for n in range(channels)])
+
+
+def small_bank(channels: int) -> sw.FilterBank:
+    """Six filters: a thread of the CUDA twin takes four."""
+    filters = random_filters(6, torch.Generator().manual_seed(0), channels=channels)
+    return sw.measure([torch.stack([terrain(18, 17, n) for n in range(channels)])], filters, impl="plain")
+
+
+def test_banks_that_are_measured_at_once_are_those_of_one_after_the_other() -> None:
+    maps, banks = [terrain(40, 30, 1)], [random_filters(4, torch.Generator().manual_seed(seed)) for seed in range(3)]
+    for impl in ("cpu", "plain"):
+        together = sw.measure_banks(maps, banks, impl=impl)
+        for bank, filters in zip(together, banks, strict=True):
+            for field in fields(bank):
+                assert torch.equal(getattr(bank, field.name), getattr(sw.measure(maps, filters, impl=impl), field.name))
 
 
 def test_projections_that_are_kept_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
