@@ -21,13 +21,14 @@ from backend.runtime.device_speeds import Samples, Speeds
 from backend.setup.small_inputs import small_inputs
 from shared.algorithm import AlgorithmSpec
 from shared.devices import kind_of
-from shared.errors import JobCancelled, RelievoError
+from shared.errors import JobCancelled, OutOfMemory, RelievoError
 from shared.params import parse, with_role
 
 log = logging.getLogger(__name__)
 
 SIDES_PX = (96, 256)
 MOST_S = 15.0  # that a run may take
+FIRST_S = 90.0  # that the first run on a card may take, which compiles its kernels
 
 Report = Callable[[int, int, str], object]
 """Called with the measurements done and in all, and what is measured."""
@@ -99,18 +100,21 @@ def _timed(spec: AlgorithmSpec, values: dict[str, Any], side: int, device: str) 
     given: dict[str, Any] = {port: list(found) if port in many else found[0] for port, found in arrays.items()}
     given |= values | sized
     pixels = device_speeds.work_pixels(spec, parse(spec.params, {**values, **sized}), arrays)
-    spent = _seconds(spec, given, device)
-    return pixels, spent if spent >= MOST_S else _seconds(spec, given, device)
+    first = MOST_S if kind_of(device) == "cpu" else FIRST_S
+    spent = _seconds(spec, given, device, first)
+    return pixels, spent if spent >= first else _seconds(spec, given, device, MOST_S)
 
 
-def _seconds(spec: AlgorithmSpec, given: dict[str, Any], device: str) -> float:
-    """What one run takes, or how long it took until it was stopped, MOST_S or more."""
+def _seconds(spec: AlgorithmSpec, given: dict[str, Any], device: str, most: float) -> float:
+    """What one run takes, or how long it took until it was stopped, `most` or more. Raises RelievoError where it leaves its device."""
     import backend
 
     began = time.perf_counter()
 
-    def watch(*progress: object) -> None:
-        if time.perf_counter() - began > MOST_S:
+    def watch(done: int, total: int, stage: str, remaining_s: float | None) -> None:
+        if device != "cpu" and stage.endswith("runs on the CPU."):
+            raise OutOfMemory(stage)
+        if time.perf_counter() - began > most:
             raise JobCancelled("It took too long.")
 
     with suppress(JobCancelled):
