@@ -106,7 +106,7 @@ def _timed(spec: AlgorithmSpec, values: dict[str, Any], side: int, device: str) 
 
 
 def _seconds(spec: AlgorithmSpec, given: dict[str, Any], device: str, most: float) -> float:
-    """What one run takes, or how long it took until it was stopped, `most` or more. Raises RelievoError where it leaves its device."""
+    """What one run takes, or how long it took until it was stopped, `most` or more. RelievoError where it leaves its device."""
     import backend
 
     began = time.perf_counter()
