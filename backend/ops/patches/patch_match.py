@@ -6,7 +6,7 @@ Gives relief and textures what marginal distributions cannot: ridges that go on,
 et al. 2005, EM on patches, with the coarse-to-fine field of Granot et al. 2022, arXiv 2103.15545). What the vote
 blurs and how often it uses which exemplar patch is put right afterwards by backend.ops.patches.sliced_wasserstein.
 
-Plain torch on any device (patch_match_plain.py), a numba twin on the CPU. They sum in another order: where two exemplar
+Plain torch on any device (patch_match_plain.py), twins on the CPU and for CUDA. They sum in another order: where two exemplar
 patches are alike to the rounding of float32 they may choose differently. Knows no pyramid beyond carrying its field to
 another size.
 """
@@ -65,10 +65,15 @@ class Atlas:
         return patch_distance_cpu.packed_atlas(self.values.numpy())
 
     @functools.cached_property
-    def variance(self) -> float:
-        """Of a pixel of the exemplars, all of its channels together."""
-        inside = self.values[:, (self.values < SEPARATOR).all(0)]
-        return sum(variance(channel) for channel in inside)
+    def variance(self) -> Tensor:
+        """Of a pixel of the exemplars, all of its channels together: float64 without dimensions, away from the CPU without
+        waiting."""
+        is_inside = (self.values < SEPARATOR).all(0)
+        if self.values.device.type == "cpu":
+            return torch.tensor(sum(variance(channel) for channel in self.values[:, is_inside]), dtype=torch.float64)
+        values, count = self.values.double(), is_inside.sum()
+        mean = torch.where(is_inside, values, 0.0).sum((1, 2), keepdim=True) / count
+        return torch.where(is_inside, values - mean, 0.0).square_().sum() / count
 
     @staticmethod
     def of(groups: Sequence[Sequence[Tensor]], mean_weight: float = MEAN_WEIGHT, evenness: float = 0.0) -> Atlas:
@@ -147,22 +152,30 @@ def search(image: Tensor, field: Field, *, sweeps: int, seed: int, impl: Impl = 
     """`sweeps` of search for better matches of the patches of an image float32 [H, W] or [C, H, W]."""
     radius = max(2, max(field.atlas.values.shape[1:]) // 4)
     y, x = field.y, field.x
+    fair = fair_use(field) if field.atlas.evenness else None
     for sweep in range(sweeps):
         jump = (4, 2, 1, 1)[sweep % 4]
-        y, x = improve(
-            image, Field(field.atlas, field.groups, field.stride, y, x), seed * 64 + sweep, jump, radius, impl
-        )
+        now = Field(field.atlas, field.groups, field.stride, y, x)
+        y, x = improve(image, now, seed * 64 + sweep, jump, radius, impl, fair=fair)
     return Field(field.atlas, field.groups, field.stride, y, x)
 
 
 def improve(
-    image: Tensor, field: Field, seed: int, jump: int, radius: int, impl: Impl = "auto"
+    image: Tensor, field: Field, seed: int, jump: int, radius: int, impl: Impl = "auto", *, fair: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """One sweep: each patch keeps the best of its match, of those of four neighbours `jump` away moved along, and of DRAWS
-    random ones near it, at first within `radius` pixels. Returns the new y and x."""
+    random ones near it, at first within `radius` pixels. Returns the new y and x. fair: fair_use(), where it is known."""
     stack = _stack(image)
-    penalty = usage_penalty(field) if field.atlas.evenness else None
-    if choose(impl, image.device) == "cpu":
+    chosen = choose(impl, image.device, cuda=True)
+    penalty = usage_penalty(field, fair, impl=impl) if field.atlas.evenness else None
+    if chosen == "cuda":
+        from backend.ops.patches import patch_match_cuda
+
+        return patch_match_cuda.improve(
+            stack, field.atlas.values, field.y, field.x, field.atlas.zones, field.groups, field.stride,
+            field.atlas.mean_weight, penalty, seed, jump, DRAWS, radius,
+        )  # fmt: skip
+    if chosen == "cpu":
         from backend.ops.patches import patch_match_cpu
 
         new = patch_match_cpu.improve(
@@ -177,29 +190,44 @@ def improve(
     )  # fmt: skip
 
 
-def usage_penalty(field: Field) -> Tensor:
+def usage_penalty(field: Field, fair: Tensor | None = None, *, impl: Impl = "auto") -> Tensor:
     """What a patch of the atlas costs by how often it and those that overlap it are used, float32 [A, B] by its corner.
 
     Even use costs nothing; use at u times its share costs evenness * (u - 1) of the exemplars' variance in a patch. Without
     it a few smooth patches take over, and what is rare in an exemplar is lost (the occurrence map of Kaspar et al. 2015,
-    doi:10.1111/cgf.12565, in another form).
+    doi:10.1111/cgf.12565, in another form). fair: fair_use(), where it is known.
     """
     atlas = field.atlas
-    rows, columns = atlas.values.shape[1:]
+    fair = fair_use(field) if fair is None else fair
+    cost = atlas.evenness * PATCH**2 * atlas.variance
+    if choose(impl, fair.device, cuda=True) == "cuda":
+        from backend.ops.patches import patch_match_cuda
+
+        return patch_match_cuda.usage_penalty(field.y, field.x, fair, MOST_OVERUSE, cost.float().reshape(1))
+    rows, columns = fair.shape
     place = (field.y.long() * columns + field.x.long()).flatten()
-    used = torch.bincount(place, minlength=rows * columns).view(rows, columns).float()
-    fair = torch.zeros_like(used)
-    for group, (y0, y1, x0, x1) in enumerate(atlas.zones.tolist()):
+    used = torch.zeros(rows * columns, dtype=torch.int32, device=place.device)
+    used.index_add_(0, place, torch.ones_like(place, dtype=torch.int32))
+    over = (_window_sums(used.view(rows, columns).float()) / fair.clamp_min(1e-12)).sub_(1.0).clamp_(0.0, MOST_OVERUSE)
+    return over.mul_(cost)
+
+
+def fair_use(field: Field) -> Tensor:
+    """How often the patches about each place of the atlas would be used if all were used alike, float32 [A, B] by their corner."""
+    atlas = field.atlas
+    rows, columns = atlas.values.shape[1:]
+    fair = torch.zeros(rows, columns, device=atlas.values.device)
+    for group, (y0, y1, x0, x1) in enumerate(zone.unbind() for zone in atlas.zones.unbind()):
         share = (field.groups == group).sum() / ((y1 + 1 - y0) * (x1 + 1 - x0))
-        fair += share * _windows_in(y0, y1, rows, used)[:, None] * _windows_in(x0, x1, columns, used)
-    over = (_window_sums(used) / fair.clamp_min(1e-12)).sub_(1.0).clamp_(0.0, MOST_OVERUSE)
-    return over.mul_(atlas.evenness * PATCH**2 * atlas.variance)
+        fair += share * _windows_in(y0, y1, rows, fair)[:, None] * _windows_in(x0, x1, columns, fair)
+    return fair
 
 
-def _windows_in(first: int, last: int, count: int, like: Tensor) -> Tensor:
+def _windows_in(first: Tensor, last: Tensor, count: int, like: Tensor) -> Tensor:
     """How many of first..last lie within half a patch of each place 0..count - 1."""
     place, half = torch.arange(count, device=like.device), PATCH // 2
-    return ((place + half).clamp_max(last) - (place - half).clamp_min(first) + 1).clamp_min(0).to(like.dtype)
+    most, least = torch.minimum(place + half, last), torch.maximum(place - half, first)
+    return (most - least + 1).clamp_min(0).to(like.dtype)
 
 
 def _window_sums(counts: Tensor) -> Tensor:
@@ -211,8 +239,13 @@ def _window_sums(counts: Tensor) -> Tensor:
 def vote(image: Tensor, field: Field, *, impl: Impl = "auto") -> Tensor:
     """The image whose pixel is the weighted mean over the patches on it of their match, lifted towards the patch's own mean as far
     as a difference in mean does not count."""
-    window, stack, weight = vote_window(), _stack(image), field.atlas.mean_weight
-    if choose(impl, image.device) == "cpu":
+    window, stack, weight = _window_on(image.device), _stack(image), field.atlas.mean_weight
+    chosen = choose(impl, image.device, cuda=True)
+    if chosen == "cuda":
+        from backend.ops.patches import patch_match_cuda
+
+        made = patch_match_cuda.vote(stack, field.atlas.values, field.y, field.x, field.stride, window, weight)
+    elif chosen == "cpu":
         from backend.ops.patches import patch_match_cpu
 
         made = torch.from_numpy(patch_match_cpu.vote(
@@ -221,6 +254,11 @@ def vote(image: Tensor, field: Field, *, impl: Impl = "auto") -> Tensor:
     else:
         made = plain.vote(stack, field.atlas.values, field.y, field.x, field.stride, window, weight)
     return made[0] if image.dim() == 2 else made
+
+
+@functools.lru_cache(maxsize=8)
+def _window_on(device: torch.device) -> Tensor:
+    return vote_window().to(device)
 
 
 def _stack(image: Tensor) -> Tensor:

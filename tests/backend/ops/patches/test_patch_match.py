@@ -13,9 +13,11 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from backend.ops.cuda_kernels import SIMULATED
 from backend.ops.patches import patch_match as pm
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+KERNELS_ON = "cpu" if SIMULATED else "cuda"
 
 
 def terrain(rows: int, columns: int, seed: int, sigma: float = 2.0) -> Tensor:
@@ -228,6 +230,32 @@ def test_plain_form_pays_the_same_penalty(device: str, mean_weight: float) -> No
     y, x = pm.improve(height, field, 1, 2, 10, impl="cpu")
     plain = pm.improve(height.to(device), there, 1, 2, 10, impl="plain")
     assert float(((y == plain[0].cpu()) & (x == plain[1].cpu())).float().mean()) > 0.99
+
+
+@pytest.mark.parametrize(("channels", "stride", "mean_weight", "evenness"), [(1, 1, 0.1, 0.0), (2, 2, 1.0, 0.3)])
+def test_the_cuda_twin_finds_and_votes_as_the_plain_form(
+    channels: int, stride: int, mean_weight: float, evenness: float
+) -> None:
+    image = torch.stack([terrain(13, 14, n) for n in range(channels)])
+    labels = labels_of(image[0])
+    labels[:, 7:] = 1
+    groups = [[torch.stack([terrain(12, 13, 9 * k + n) for n in range(channels)])] for k in range(1, 3)]
+    atlas = pm.Atlas.of(groups, mean_weight, evenness)
+    field = random_field(image[0], atlas, labels, stride)
+    there = replace(
+        field, atlas=replace(atlas, values=atlas.values.to(KERNELS_ON), zones=atlas.zones.to(KERNELS_ON)),
+        groups=field.groups.to(KERNELS_ON), y=field.y.to(KERNELS_ON), x=field.x.to(KERNELS_ON),
+    )  # fmt: skip
+    if evenness:
+        torch.testing.assert_close(
+            pm.usage_penalty(there, impl="cuda").cpu(), pm.usage_penalty(field, impl="plain"), rtol=1e-5, atol=1e-5
+        )
+    made, found = pm.reconstruct(image.to(KERNELS_ON), there, sweeps=2, seed=3, impl="cuda")
+    plain, plain_found = pm.reconstruct(image, field, sweeps=2, seed=3, impl="plain")
+    same = (found.y.cpu() == plain_found.y) & (found.x.cpu() == plain_found.x)
+    assert float(same.float().mean()) > 0.97  # two matches may be alike to the rounding
+    assert not torch.equal(plain_found.y, field.y)
+    assert float(((made.cpu() - plain).abs() < 1e-5).float().mean()) > 0.9
 
 
 def test_bytes_do_not_depend_on_threads() -> None:
