@@ -1,7 +1,8 @@
 """Claim: every CUDA kernel compiles for the cards that are asked for, on a machine that has none.
 
 The tests of the ops run in numba's simulator, and every kernel that they launch is noted with the types that it got; numba-cuda
-(of backend-cuda.lock) then compiles it to machine code for each architecture. What a kernel computes is the tests' matter, and how
+(of backend-cuda.lock) then compiles it to machine code for each architecture. Operations in double precision are counted, which
+most cards do 64 times slower: a kernel of float32 should have none. What a kernel computes is the tests' matter, and how
 fast it is can be measured on a card only (benchmarks/device.py).
 """
 
@@ -11,6 +12,7 @@ import argparse
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -96,17 +98,21 @@ def compiled(row: tuple[str, str, list[Any]], targets: list[str]) -> bool:
     module, name, found = row
     function = getattr(importlib.import_module(module), name).function
     signature = tuple(numba_type(part) for part in found)
-    began, sizes = time.perf_counter(), []
+    began, sizes, doubles = time.perf_counter(), [], 0
     try:
         for target in targets:
             major, minor = map(int, target.split("."))
             text, _ = cuda.compile_ptx(function, signature, cc=(major, minor))  # pyright: ignore[reportPrivateImportUsage]
+            doubles = len(re.findall(r"\b(?:add|sub|mul|fma|div|sqrt|cvt)\S*\.f64", text))
             sizes.append(len(machine_code(text, 10 * major + minor)))
     except Exception as error:  # of the compiler, the linker, or a missing package: the row says which
         print(f"FAILED {module}.{name}{signature}: {type(error).__name__}: {str(error)[:2000]}")
         return False
     shown = f"{module.removeprefix('backend.ops.')}.{name}"
-    print(f"{shown:<64} {time.perf_counter() - began:6.2f} s {', '.join(f'{size:,}' for size in sizes)} bytes")
+    print(
+        f"{shown:<64} {time.perf_counter() - began:6.2f} s {', '.join(f'{size:,}' for size in sizes)} bytes"
+        + (f", {doubles} operations in double precision" if doubles else "")
+    )
     return True
 
 
