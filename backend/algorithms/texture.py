@@ -62,7 +62,8 @@ def run(params: TextureParams, inputs: Mapping[str, Any], job: JobContext) -> di
     settings = Settings(
         steps=params.steps, structure=params.structure, straight_rows=params.straight_rows, wraps=canvas.wraps
     )
-    image = synthesize(sources, labels, settings, job.generator, limited=channels.limited, observe=observe)
+    limited = channels.limiter(job.device)
+    image = synthesize(sources, labels, settings, job.generator, limited=limited, observe=observe)
     return {"material": made(image)}
 
 

@@ -34,6 +34,7 @@ from backend.ops.block_means import averaged, restored, smooth
 from backend.ops.moments import variance
 from backend.ops.patches import filter_bank, patch_match, sliced_wasserstein
 from backend.ops.patches.constants import PATCH
+from backend.ops.patches.transport_steps import TransportSteps
 from backend.ops.resampling import nearest, resize
 from backend.ops.smoothing import gaussian
 
@@ -189,19 +190,25 @@ class _Level:
         watch: Callable[..., bool],
     ) -> tuple[Tensor, bool]:  # fmt: skip
         """Adam on the patches of the detail over its strength, whose averages are given back every few steps."""
-        banks = [self._bank(field, generator) for _ in range(BANKS)]
+        numbers = TransportSteps([[self._bank(field, generator)] for _ in range(BANKS)], detail.device)
         steps = steps_at(detail.numel(), self._settings.steps)
         row_step = 1 if detail.numel() < 40000 else 4 if detail.numel() <= CHEAP_PX else 8
         moved = (detail / (strength + QUIET)).contiguous()
         adam = Adam([moved], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR, patch=PATCH)
         direction, height = torch.empty_like(moved), self._metres(detail)
-        for step in range(steps):
+
+        def step_once() -> None:
             direction.zero_()
             sliced_wasserstein.ascent(
-                moved, banks[step % BANKS], row_first=step % row_step, row_step=row_step,
+                moved, numbers.banks[0], row_first=numbers.row_first, row_step=row_step,
                 moved_step=1 if detail.numel() <= CHEAP_PX else 2, out=direction,
             )  # fmt: skip
-            adam.step([moved], [direction], RATE * (1 - (1 - LAST_RATE) * step / steps))
+            adam.step([moved], [direction], numbers.rate)
+
+        move = numbers.repeated(step_once)
+        for step in range(steps):
+            numbers.set(step % BANKS, step % row_step, RATE * (1 - (1 - LAST_RATE) * step / steps))
+            move()
             if (step + 1) % RESTORE_EVERY == 0 or step + 1 == steps:
                 height = self._metres(moved * strength)
                 moved.copy_((height - self._base) / self._unit_m / (strength + QUIET))

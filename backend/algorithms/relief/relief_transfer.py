@@ -36,6 +36,7 @@ from backend.ops.dispatch import kernel_threads
 from backend.ops.moments import mean, variance
 from backend.ops.patches import filter_bank, patch_match, sliced_wasserstein, spectrum
 from backend.ops.patches.constants import PATCH
+from backend.ops.patches.transport_steps import TransportSteps
 from backend.ops.resampling import nearest, resize
 from backend.ops.smoothing import gaussian
 
@@ -256,24 +257,30 @@ class _Level:
     def _transport(
         self, height: Tensor, target: Tensor, banks: list[list[sliced_wasserstein.FilterBank]], watch: Watch
     ) -> tuple[Tensor, bool]:
-        """Adam on the patches, taking turns with the spectrum and drainage."""
+        """Adam on the patches, in place, taking turns with the spectrum and drainage."""
         settings = self._settings
         pixels = self._pixels
         steps = steps_at(pixels, settings.steps)
         first_rate = rate_at(pixels / self._ratio**2, settings.rate)
         row_step = 1 if pixels < 40000 else 4 if pixels <= CHEAP_PX else 8
         adam = Adam([height], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR, patch=PATCH)
-        direction = torch.empty_like(height)
-        for step in range(steps):
+        numbers, direction = TransportSteps(banks, height.device), torch.empty_like(height)
+
+        def step_once() -> None:
             direction.zero_()
             for s, share in enumerate(self._shares):
                 sliced_wasserstein.ascent(
-                    height, banks[step % len(banks)][s], row_first=step % row_step, row_step=row_step,
-                    labels=self._counted, label=s, weight=share, out=direction,
+                    height, numbers.banks[s], row_first=numbers.row_first, row_step=row_step, labels=self._counted, label=s,
+                    weight=share, out=direction,
                 )  # fmt: skip
-            adam.step([height], [direction], first_rate * (1 - (1 - LAST_RATE) * step / steps))
+            adam.step([height], [direction], numbers.rate)
+
+        move = numbers.repeated(step_once)
+        for step in range(steps):
+            numbers.set(step % len(banks), step % row_step, first_rate * (1 - (1 - LAST_RATE) * step / steps))
+            move()
             if (step + 1) % settings.drain_every == 0:
-                height = self._corrected(height, target, last=step + 1 == steps)
+                height.copy_(self._corrected(height, target, last=step + 1 == steps))
             if not watch(0.3 + 0.7 * (step + 1) / steps, "transporting relief", height):
                 return height, False
         return height, True
@@ -297,15 +304,16 @@ class _Level:
         unheard."""
         settings = self._settings
         whiten = filter_bank.whitening(self._groups[0][0], settings.sharpen)
-        banks = []
-        for n in range(settings.banks if self._pixels <= CHEAP_PX else settings.banks // 2):
-            broad = max(2, settings.filters - 2 * settings.derivatives)
-            filters = torch.cat([
+        broad = max(2, settings.filters - 2 * settings.derivatives)
+        drawn = [
+            torch.cat([
                 filter_bank.derivative_filters(settings.derivatives, generator),
                 filter_bank.random_filters(broad, generator, whiten if n % 2 else None),
-            ])  # fmt: skip
-            banks.append([sliced_wasserstein.measure(group, filters) for group in self._groups])
-        return banks
+            ])
+            for n in range(settings.banks if self._pixels <= CHEAP_PX else settings.banks // 2)
+        ]  # fmt: skip
+        by_group = [sliced_wasserstein.measure_banks(group, drawn) for group in self._groups]
+        return [list(banks) for banks in zip(*by_group, strict=True)]
 
 
 def level_ratios(shape: tuple[int, int], exemplars: Sequence[tuple[int, int]], landform_px: float) -> list[float]:

@@ -7,7 +7,7 @@ which transport leaves coloured grain; every other map has its own share of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,13 +80,13 @@ class Channels:
             start += count
         return maps
 
-    def limited(self, channels: Tensor) -> Tensor:
-        """Channels [C, H, W] on any device, in place, with all values within the range of the samples' values.
+    def limiter(self, device: torch.device) -> Callable[[Tensor], None]:
+        """What brings channels [C, H, W] on the device, in place, to where all values are within the range of the samples' values.
 
         What is first cut to that range when all is done shifts the mean of a texture with many dark or bright places.
         """
-        limit(channels, self.mixing, self.inverse, self.mean, self.low, self.high)
-        return channels
+        parts = [part.to(device) for part in (self.mixing, self.inverse, self.mean, self.low, self.high)]
+        return lambda channels: limit(channels, *parts)
 
 
 def _values(maps: Maps, names: Sequence[str]) -> Tensor:

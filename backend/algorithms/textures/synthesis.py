@@ -27,6 +27,7 @@ from backend.ops.dispatch import kernel_threads
 from backend.ops.moments import mean, variance
 from backend.ops.patches import patch_match, sliced_wasserstein
 from backend.ops.patches.constants import PATCH
+from backend.ops.patches.transport_steps import TransportSteps
 from backend.ops.resampling import nearest, resize
 
 LEVEL_RATIO = 0.7
@@ -62,10 +63,11 @@ def synthesize(
     settings: Settings,
     generator: torch.Generator,
     *,
-    limited: Callable[[Tensor], Tensor] = lambda image: image,
+    limited: Callable[[Tensor], object] = lambda image: image,
     observe: Observe = lambda share, stage, image: True,
 ) -> Tensor:
-    """An image [C, H, W] with the patches of the samples. limited(image): the same within the samples' range of values."""
+    """An image [C, H, W] with the patches of the samples. limited(image): brings it within the samples' range of values, in
+    place."""
     shape = (labels.shape[0], labels.shape[1])
     ratios = level_ratios(shape, [part.shape[1:] for parts in samples for part in parts])
     sizes = [_size(shape, ratio, settings.wraps) for ratio in ratios]
@@ -160,19 +162,23 @@ class _Level:
         self,
         image: Tensor,
         field: patch_match.Field | None,
-        limited: Callable[[Tensor], Tensor],
+        limited: Callable[[Tensor], object],
         watch: Callable[[float, str, Tensor], bool],
     ) -> tuple[Tensor, patch_match.Field | None, bool]:
         """The image and its field after this level, and whether to go on."""
-        turn, mover = 0, self._plan.mover(image, self._wraps)
-        row_step = 1 if self._pixels < 40000 else 4 if self._pixels <= transport.MIDDLE_PX else 8
+        turn, mover, numbers = 0, self._plan.mover(image, self._wraps), TransportSteps(self._banks, image.device)
+        move = numbers.repeated(lambda: mover.move(image, self._direction(image, numbers), numbers.rate))
+        count = len(self._banks)
         for step in range(self._steps):
             if field is not None and step >= turn * self._steps / TURNS:
-                image, field = self._matched(image, field, turn)
+                matched, field = self._matched(image, field, turn)
+                image.copy_(matched)  # steps move what lies there
                 turn += 1
-            mover.move(image, self._direction(image, step, row_step), step / self._steps)
+            # so that a bank sees other rows at its next turn
+            numbers.set(step % count, step + step // count, mover.rate(step / self._steps))
+            move()
             if (self._steps - 1 - step) % LIMIT_EVERY == 0:
-                image = limited(image)
+                limited(image)
             if not watch((step + 1) / self._steps, "making the texture", image):
                 return image, field, False
         return image, field, True
@@ -183,14 +189,14 @@ class _Level:
         field = torus.search(compared, field, sweeps=sweeps, seed=self._number * 8 + turn, wraps=self._wraps)
         return torus.vote(image, field.of_channels(len(image)), self._wraps), field
 
-    def _direction(self, image: Tensor, step: int, row_step: int) -> Tensor:
+    def _direction(self, image: Tensor, numbers: TransportSteps) -> Tensor:
         """The way down [C, H, W] on the distance between patches, on one bank of filters."""
         around = torus.continued(image, self._wraps)
         direction = torch.zeros_like(around)
-        row_first = step + step // len(self._banks)  # so that a bank sees other rows at its next turn
+        row_step = 1 if self._pixels < 40000 else 4 if self._pixels <= transport.MIDDLE_PX else 8
         for source, share in enumerate(self._shares):
             sliced_wasserstein.ascent(
-                around, self._banks[step % len(self._banks)][source], row_first=row_first, row_step=row_step,
+                around, numbers.banks[source], row_first=numbers.row_first, row_step=row_step,
                 moved_step=self._moved_step, labels=self._centres, label=source, weight=share, out=direction,
             )  # fmt: skip
         return torus.folded(direction, self._wraps)

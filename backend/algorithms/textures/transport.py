@@ -61,10 +61,8 @@ class Plan:
 
     def measured(self, samples: Sequence[Sequence[Tensor]], steps: int, drawn: Sequence[Tensor]) -> Banks:
         """The same filters for all sources, each source's patches seen through them."""
-        return [
-            [sliced_wasserstein.measure(parts, filters, all_extremes=False) for parts in samples]
-            for filters in drawn[:steps]
-        ]
+        by_source = [sliced_wasserstein.measure_banks(parts, drawn[:steps], all_extremes=False) for parts in samples]
+        return [list(banks) for banks in zip(*by_source, strict=True)]
 
     def mover(self, image: Tensor, wraps: torus.Wraps) -> Mover:
         return LongSteps(image, wraps, self.filters) if self.long else ShortSteps(image)
@@ -78,13 +76,18 @@ LONG = Plan(filters=16, banks=320, long=True, more=2.0, least=0.25, most=2.0)
 class ShortSteps:
     """Adam, its rate falling to LAST_RATE of the first."""
 
+    @staticmethod
+    def rate(done: float) -> float:
+        """Of a step; done 0..1: the share of the level's steps before it."""
+        return RATE * (1 - (1 - LAST_RATE) * done)
+
     def __init__(self, image: Tensor) -> None:
         self._adam = Adam([image.flatten(0, 1)], decay=ADAM_DECAY, epsilon=1e-12, floor=ADAM_FLOOR, patch=1)
 
-    def move(self, image: Tensor, direction: Tensor, done: float) -> None:
-        """In place; done 0..1: the share of the level's steps before this one."""
+    def move(self, image: Tensor, direction: Tensor, rate: float | Tensor) -> None:
+        """In place."""
         rows = image.flatten(0, 1)  # of all channels: the fused step takes a map
-        self._adam.step([rows], [direction.flatten(0, 1)], RATE * (1 - (1 - LAST_RATE) * done))
+        self._adam.step([rows], [direction.flatten(0, 1)], rate)
 
 
 class LongSteps:
@@ -95,10 +98,18 @@ class LongSteps:
         self._whole = (len(image) * PATCH**2 / (filters * patches)).to(image.device)  # per pixel
         self._speed = torch.zeros_like(image)
 
-    def move(self, image: Tensor, direction: Tensor, done: float) -> None:
+    @staticmethod
+    def rate(done: float) -> float:
+        """Of a step; done 0..1: the share of the level's steps before it."""
+        return STRIDE + (LAST_STRIDE - STRIDE) * done
+
+    def move(self, image: Tensor, direction: Tensor, rate: float | Tensor) -> None:
         """In place, and changes `direction`."""
-        stride = STRIDE + (LAST_STRIDE - STRIDE) * done
-        image.add_(self._speed.mul_(MOMENTUM).add_(direction.mul_(self._whole), alpha=stride))
+        direction.mul_(self._whole)
+        if isinstance(rate, Tensor):
+            image.add_(self._speed.mul_(MOMENTUM).addcmul_(direction, rate))
+        else:
+            image.add_(self._speed.mul_(MOMENTUM).add_(direction, alpha=rate))
 
 
 Mover = ShortSteps | LongSteps
