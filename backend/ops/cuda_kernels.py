@@ -5,7 +5,7 @@ work. It is compiled when it is first launched, for the types that it gets, and 
 x_cuda.py modules import this one; which op has a CUDA twin and whether it may run is decided in backend.ops.dispatch.
 
 The simulator (NUMBA_ENABLE_CUDASIM=1, set before numba is imported; the tests set it where there is no driver) takes tensors on the
-CPU and runs each thread of a block as a thread of Python: a thousand times slower than plain torch, and right.
+CPU and runs each thread of a block that shares memory as a thread of Python: a thousand times slower than plain torch, and right.
 
 The simulator runs more of Python than the compiler takes: in kernels min and max have two arguments.
 Products and sums are fused on a card, so that results differ from the CPU's in the last place.
@@ -14,11 +14,15 @@ Products and sums are fused on a card, so that results differ from the CPU's in 
 from __future__ import annotations
 
 import functools
+import importlib
 import math
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from types import FunctionType
+from typing import Any, cast
 
+import numpy as np
 import torch
 from numba import config
 from numba import cuda as numba_cuda
@@ -77,10 +81,10 @@ class Kernel:
         shape = (threads,) if isinstance(threads, int) else tuple(reversed(threads))
         if min(shape) <= 0:
             return
-        block = block or (SIMULATED_BLOCKS if SIMULATED else BLOCKS)[len(shape)]
+        shares, block = block is not None, block or (SIMULATED_BLOCKS if SIMULATED else BLOCKS)[len(shape)]
         grid = tuple(math.ceil(count / size) for count, size in zip(shape, block, strict=True))
         if SIMULATED:
-            self._compiled[grid, block](*(arg.detach().numpy() if isinstance(arg, Tensor) else arg for arg in args))
+            _simulate(self._compiled if shares else self.function, grid, block, args)
             return
         device = next(arg.device for arg in args if isinstance(arg, Tensor))
         with cuda.gpus[device.index or 0] if torch.cuda.device_count() > 1 else nullcontext():
@@ -91,6 +95,44 @@ class Kernel:
                 raise RuntimeError(f"CUDA error: {error}") from error
             except Exception as error:
                 raise KernelFailed(self.name, error) from error
+
+
+class _Checked(np.ndarray):
+    """An array that has no element -1: on a card that is memory of somebody else."""
+
+    def __getitem__(self, place: Any) -> Any:
+        return super().__getitem__(_checked(place))
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        super().__setitem__(_checked(place), value)
+
+
+def _checked(place: Any) -> Any:
+    if min(place if isinstance(place, tuple) else (place,)) < 0:
+        raise IndexError(f"{place} is outside the array")
+    return place
+
+
+def _simulate(launched: Any, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
+    """A launch of a compiled kernel in numba's simulator; of one that shares nothing, given as its function, all threads one after
+    the other on this thread of Python, for to start one takes longer than what it does."""
+    simulator: Any = importlib.import_module("numba.cuda.simulator.kernel")
+
+    arrays = [arg.detach().numpy().view(_Checked) if isinstance(arg, Tensor) else arg for arg in args]
+    if not isinstance(launched, FunctionType):
+        launched[grid, block](*(simulator.FakeCUDAArray(x) if isinstance(x, np.ndarray) else x for x in arrays))
+        return
+    whole = [(*sizes, 1, 1)[:3] for sizes in (grid, block)]
+    module, here = simulator.FakeCUDAModule(*whole, 0), cast(Any, threading.current_thread())
+    blocks, threads = ([simulator.Dim3(*place) for place in np.ndindex(*sizes)] for sizes in whole)
+    with (
+        simulator._push_kernel_context(module),
+        simulator.swapped_cuda_module(launched, module),
+        np.errstate(over="ignore"),
+    ):
+        for here.blockIdx in blocks:
+            for here.threadIdx in threads:
+                launched(*arrays)
 
 
 @functools.lru_cache(maxsize=16)

@@ -2,8 +2,9 @@
 
 Every op that has a twin takes `impl`: "auto" (the twin of the device that the tensors are on, else the plain form), "plain",
 "cpu" or "cuda". RELIEVO_IMPL=plain makes "auto" mean "plain" everywhere: a compiler that is broken or missing slows a job down
-and stops none. Twins are imported inside the function that calls them, never at the top of an op's module: a machine without
-a working numba must be able to import every op.
+and stops none. RELIEVO_IMPL=cuda takes the CUDA twins on the CPU, in numba's simulator: whole engines can be tried without a card.
+Twins are imported inside the function that calls them, never at the top of an op's module: a machine without a working numba must
+be able to import every op.
 """
 
 from __future__ import annotations
@@ -59,15 +60,17 @@ def choose(
         raise ValueError(f'impl is {impl!r}; it must be "auto", "plain", "cpu" or "cuda"')
     if plain_only():
         return "plain"
+    if cuda and kind == "cpu" and os.environ.get(VARIABLE) == "cuda" and _simulates_cuda():
+        return "cuda"
     if kind == "cpu":
         return "cpu" if not compiled or compiler_works() else "plain"
     return "cuda" if kind == "cuda" and cuda and cuda_kernels_work() else "plain"
 
 
 def plain_only() -> bool:
-    """Whether RELIEVO_IMPL=plain is set. Any other value but "" and "auto" is refused with ValueError."""
+    """Whether RELIEVO_IMPL=plain is set. Any other value but "", "auto" and "cuda" is refused with ValueError."""
     wanted = os.environ.get(VARIABLE, "")
-    if wanted not in ("", "auto", "plain"):
+    if wanted not in ("", "auto", "plain", "cuda"):
         raise ValueError(f'{VARIABLE} is {wanted!r}; it must be "auto" or "plain"')
     return wanted == "plain"
 
@@ -110,8 +113,8 @@ def give_up_cuda_kernels(reason: object) -> None:
 
 def cuda_kernels_work() -> bool:
     """Whether numba-cuda can be imported, runs a kernel on the card, and none has failed to compile; where not, a warning is logged
-    once."""
-    return not _without_cuda_kernels and _first_cuda_kernel()
+    once. AMD's cards, which PyTorch calls "cuda" too, run the plain forms."""
+    return not _without_cuda_kernels and torch.version.hip is None and _first_cuda_kernel()
 
 
 @functools.cache

@@ -38,7 +38,10 @@ def test_cuda_kernels_run_in_the_simulator_on_the_cpu_only_where_it_is_on(monkey
     monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
     assert choose("cuda", "cpu", cuda=True) == "cuda"
     assert choose("auto", "cpu", cuda=True) == "cpu"
+    monkeypatch.setenv(dispatch.VARIABLE, "cuda")
+    assert (choose("auto", "cpu", cuda=True), choose("auto", "cpu")) == ("cuda", "cpu")
     monkeypatch.delenv("NUMBA_ENABLE_CUDASIM")
+    assert choose("auto", "cpu", cuda=True) == "cpu"
     with pytest.raises(ValueError, match="impl"):
         choose("cuda", "cpu", cuda=True)
 
