@@ -14,6 +14,7 @@ where they are few pixels. Neither solves for colours nor draws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,7 +93,14 @@ class Evidence:
         """
         scale, cell = 1.0 / torch.iinfo(pixels.dtype).max, self.displacement.cell_px / self.reduction
         gain, offset = np.asarray(gain, np.float64), np.asarray(offset, np.float64)
-        if choose(impl, weights.device) != "cpu":
+        chosen = choose(impl, weights.device, cuda=True)
+        if chosen == "cuda":
+            tones = (gain[None] * scale, offset[None])
+            _gather_cuda(
+                model[None], pixels[None], *tones, weights[None], cell, first_row, first, last, self.cells[None]
+            )
+            return
+        if chosen == "plain":
             factor, shift = (weights.new_tensor(values) for values in (gain * scale, offset))
             alignment_plain.add_sums(
                 model, pixels, factor, shift, weights, KNEE, cell, first_row, first, last, self.cells
@@ -120,6 +128,62 @@ class Evidence:
         if 2 * linear - quadratic < LEAST_GAIN * squared:
             return None
         return _no_longer(nodes + _no_longer(step, REACH_PX) * scale, most_px)
+
+
+@dataclass(eq=False)
+class Evidences:
+    """Those of B photographs of one size and one grid of nodes, which on a card are gathered as quickly as one.
+
+    cells: [B, gy - 1, gx - 1, COLUMNS] float64 on `device`.
+    """
+
+    displacements: Sequence[Displacement]
+    reduction: int
+    device: torch.device | str = "cpu"
+    cells: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        rows, columns = self.displacements[0].nodes.shape[:2]
+        shape = (len(self.displacements), rows - 1, columns - 1, COLUMNS)
+        self.cells = torch.zeros(shape, dtype=torch.float64, device=self.device)
+
+    def add(
+        self, model: Tensor, pixels: Tensor, gain: np.ndarray, offset: np.ndarray, weights: Tensor, *, impl: Impl = "auto"
+    ) -> None:  # fmt: skip
+        """Add whole photographs: model, pixels [B, H, W, 3], gain, offset [B, 3], weights [B, H, W]."""
+        chosen, height = choose(impl, weights.device, cuda=True), weights.shape[1]
+        if chosen != "cuda":
+            for own, cells in enumerate(self.cells):
+                alone = Evidence(self.displacements[own], self.reduction, self.device)
+                given = (model[own], pixels[own], gain[own], offset[own], weights[own])
+                alone.add(*given, 0, 0, height, impl=chosen)
+                cells += alone.cells
+            return
+        cell = self.displacements[0].cell_px / self.reduction
+        scaled = np.asarray(gain) / torch.iinfo(pixels.dtype).max
+        _gather_cuda(model, pixels, scaled, np.asarray(offset), weights, cell, 0, 0, height, self.cells)
+
+    def each(self) -> list[Evidence]:
+        """Every photograph's own, on the host: one wait for all of them."""
+        made = []
+        for own, cells in zip(self.displacements, self.cells.cpu(), strict=True):
+            evidence = Evidence(own, self.reduction)
+            evidence.cells = cells
+            made.append(evidence)
+        return made
+
+
+def _gather_cuda(
+    model: Tensor, pixels: Tensor, factor: np.ndarray, shift: np.ndarray, weights: Tensor, cell: float, first_row: int, first: int,
+    last: int, cells: Tensor,
+) -> None:  # fmt: skip
+    from backend.ops.photos.alignment_cuda import BLOCK, gather
+
+    tones = torch.from_numpy(np.stack([factor, shift]).astype(np.float32)).to(weights.device)
+    blocks = cells.shape[0] * cells.shape[1] * cells.shape[2]
+    gather.launch(
+        blocks * BLOCK, model, pixels, tones[0], tones[1], weights, KNEE, cell, first_row, first, last, cells, block=(BLOCK,)
+    )  # fmt: skip
 
 
 def _no_longer(vectors: np.ndarray, most: float) -> np.ndarray:

@@ -29,9 +29,20 @@ def bent(
 
     surface, weights [h, W]: drawn, `halo` rows more before the first written one. nodes: [gy, gx, 2] px (x, y), d bilinear
     between them, cell_px apart from the photograph's corner on. Pixels that look beyond the drawn rows see nothing.
+
+    B photographs at once, which on a card is as quick as one: everything has an axis more, nodes [B, gy, gx, 2] among them.
     """
-    width, nodes = weights.shape[1], nodes.astype(np.float32)
-    if choose(impl, weights.device) != "cpu":
+    chosen, width, nodes = choose(impl, weights.device, cuda=True), weights.shape[-1], nodes.astype(np.float32)
+    if chosen == "cuda":
+        return _bent_cuda(surface, weights, nodes, float(cell_px), first_row, halo, rows)
+    if weights.ndim == 3:
+        each = (
+            bent(surface.of(own), weights[own], nodes[own], cell_px, first_row, halo, rows, impl=chosen)
+            for own in range(len(weights))
+        )
+        uv, footprint, moved = (torch.stack(parts) for parts in zip(*each, strict=True))
+        return uv, footprint, moved
+    if chosen == "plain":
         return _bent_plain(surface, weights, nodes, float(cell_px), first_row, halo, rows)
     from backend.ops.photos.bending_cpu import bend
 
@@ -40,6 +51,21 @@ def bent(
         surface.uv.numpy(), surface.footprint.numpy(), surface.stretch.numpy(), weights.numpy(), np.float32(SAME_CHART),
         nodes, float(cell_px), first_row, halo, rows, uv.numpy(), footprint.numpy(), moved.numpy(),
     )  # fmt: skip
+    return uv, footprint, moved
+
+
+def _bent_cuda(
+    surface: SurfaceMap, weights: Tensor, nodes: np.ndarray, cell_px: float, first_row: int, halo: int, rows: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    from backend.ops.photos.bending_cuda import bend
+
+    shape = (*weights.shape[:-2], rows, weights.shape[-1])
+    uv, footprint, moved = weights.new_empty((*shape, 2)), weights.new_empty(shape), weights.new_empty(shape)
+    alone = weights.ndim == 2
+    drawn = (surface.uv, surface.footprint, surface.stretch, weights)
+    given, made = ([part[None] if alone else part for part in parts] for parts in (drawn, (uv, footprint, moved)))
+    held = torch.from_numpy(nodes[None] if alone else nodes).to(weights.device)
+    bend.launch(tuple(made[2].shape), *given, SAME_CHART, held, cell_px, first_row, halo, *made)
     return uv, footprint, moved
 
 

@@ -85,6 +85,10 @@ class SurfaceMap:
             return self
         return SurfaceMap(**{field.name: getattr(self, field.name)[first:last] for field in fields(SurfaceMap)})
 
+    def of(self, photograph: int) -> SurfaceMap:
+        """One of several photographs' maps [B, rows, W, ...], sharing memory."""
+        return SurfaceMap(**{field.name: getattr(self, field.name)[photograph] for field in fields(SurfaceMap)})
+
 
 def project(
     mesh: Tensor, camera: Camera, occluders: Tensor | None = None, *, near_m: float = NEAR_M, impl: Impl = "auto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,8 @@ DECODING = {torch.uint8: 1 / 255, torch.uint16: 1 / 65535, torch.float32: 1.0}
 class Residuals:
     """What one photograph says of the texture: sums over its pixels, [22] float64. Add those of its strips.
 
+    Of B photographs at once [B, 22]; `each` takes them apart.
+
     The pixels' robust weights w; m is the colour the texture gives, c the photograph's decoded one BEFORE gain and
     offset, r = gain c + offset - m. Three numbers, one per channel, where it says so.
     """
@@ -28,6 +30,10 @@ class Residuals:
 
     def __add__(self, other: Residuals) -> Residuals:
         return Residuals(self.sums + other.sums)
+
+    def each(self) -> list[Residuals]:
+        """Every photograph's own, on the host: one wait for all of them."""
+        return [Residuals(sums) for sums in self.sums.cpu()]
 
     def _host(self) -> np.ndarray:
         return self.sums.cpu().numpy()
@@ -85,7 +91,7 @@ class Residuals:
 
 @dataclass(frozen=True)
 class Settings:
-    """How pixels are taken in: see stencil.accumulate."""
+    """How pixels are taken in: see stencil.accumulate. gain, offset: [3], or [B, 3] for B photographs."""
 
     gain: np.ndarray
     offset: np.ndarray
@@ -95,13 +101,20 @@ class Settings:
     solve: bool
 
     def tones(self, dtype: torch.dtype) -> np.ndarray:
-        """Decoding, gain and offset of three channels, float32 [3, 3]."""
-        return np.stack((np.full(3, DECODING[dtype], np.float32), self.gain, self.offset))
+        """Decoding, gain and offset of three channels, float32 [3, 3] or [B, 3, 3]."""
+        return np.stack((np.full_like(self.gain, DECODING[dtype]), self.gain, self.offset), -2)
+
+    def of(self, photograph: int) -> Settings:
+        """Those of one of B photographs."""
+        return replace(self, gain=self.gain[photograph], offset=self.offset[photograph])
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """A strip of pixels: uv [..., 2], footprint [...], weight [...], color [..., 3], contiguous."""
+    """A strip of pixels: uv [..., 2], footprint [...], weight [...], color [..., 3], contiguous.
+
+    Each is [n], [rows, W], or [B, rows, W] of B photographs.
+    """
 
     uv: Tensor
     footprint: Tensor
@@ -109,12 +122,12 @@ class Pixels:
     color: Tensor
 
     @classmethod
-    def of(cls, uv: Tensor, footprint: Tensor, weight: Tensor, color: Tensor, device: torch.device) -> Pixels:
+    def checked(cls, uv: Tensor, footprint: Tensor, weight: Tensor, color: Tensor, device: torch.device) -> Pixels:
         """Checked: ValueError for shapes that do not go together, a type that is not taken, or another device."""
         parts = cls(*(part.contiguous() for part in (uv, footprint, weight, color)))
         shape = parts.weight.shape
         fits = (parts.uv.shape, parts.footprint.shape, parts.color.shape) == ((*shape, 2), shape, (*shape, 3))
-        if not fits or len(shape) not in (1, 2):
+        if not fits or len(shape) not in (1, 2, 3):
             shapes = [tuple(part.shape) for part in (parts.uv, parts.footprint, parts.weight, parts.color)]
             raise ValueError(f"pixels of shapes {shapes} do not go together")
         if parts.color.dtype not in DECODING:
@@ -123,6 +136,10 @@ class Pixels:
             if part.dtype != torch.float32 or part.device.type != device.type:
                 raise ValueError(f"expected float32 on {device}, not {part.dtype} on {part.device}")
         return parts
+
+    def of(self, photograph: int) -> Pixels:
+        """Those of one of B photographs."""
+        return Pixels(self.uv[photograph], self.footprint[photograph], self.weight[photograph], self.color[photograph])
 
     def flat(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As lists of pixels."""

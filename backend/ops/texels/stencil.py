@@ -47,13 +47,13 @@ def accumulate(
     weight: Tensor,
     color: Tensor,
     *,
-    gain: Sequence[float] = RGB,
-    offset: Sequence[float] = (0.0, 0.0, 0.0),
+    gain: Sequence[float] | np.ndarray = RGB,
+    offset: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0),
     pyramid: Pyramid | None = None,
     loss: Loss = "l2",
     threshold: float = 0.02,
     gradient: float = 0.0,
-    photograph: int | None = None,
+    photograph: int | Sequence[int] | None = None,
     solve: bool = True,
     shown: Tensor | None = None,
     impl: Impl = "auto",
@@ -66,10 +66,12 @@ def accumulate(
     "l2" and the residual is of a black texture. gradient: weight of the gradient rows beside the colours' (0: none;
     needs rows; the last row of a strip has no lower neighbour). photograph: its number, 0 to 65534, to count
     coverage. solve: without it only the residuals are measured. shown: [..., 3] float32, contiguous: the colours that
-    the present texture shows at the pixels that count are written there, the others' are left as they are. Raises
-    ValueError for arguments that do not go together.
+    the present texture shows at the pixels that count are written there, the others' are left as they are.
+
+    B photographs at once, which on a card is as quick as one: pixels [B, rows, W], gain and offset [B, 3], photograph their
+    numbers, residuals [B, 22]. Raises ValueError for arguments that do not go together.
     """
-    pixels = Pixels.of(uv, footprint, weight, color, system.device)
+    pixels = Pixels.checked(uv, footprint, weight, color, system.device)
     if pyramid is None and loss != "l2":
         raise ValueError(f"the loss {loss!r} needs the present texture's pyramid")
     if pyramid is not None and pyramid.sides != system.sides:
@@ -79,11 +81,12 @@ def accumulate(
             raise ValueError("without the present texture's pyramid nothing is shown")
         if shown.shape != pixels.color.shape or shown.dtype != torch.float32 or not shown.is_contiguous():
             raise ValueError(f"shown is contiguous float32 {tuple(pixels.color.shape)}, not {tuple(shown.shape)}")
-    if photograph is not None and not 0 <= photograph < MOST_PHOTOGRAPHS:
+    numbers = [] if photograph is None else [photograph] if isinstance(photograph, int) else list(photograph)
+    if not all(0 <= number < MOST_PHOTOGRAPHS for number in numbers):
         raise ValueError(f"photographs are numbered 0 to {MOST_PHOTOGRAPHS - 1}, not {photograph}")
     if solve and not len(system.cells):
         raise ValueError("this system was released: reset it first")
-    if gradient > 0 and pixels.weight.ndim != 2:
+    if gradient > 0 and pixels.weight.ndim < 2:
         raise ValueError("gradient rows need pixels in rows and columns, not a list of them")
     settings = Settings(
         gain=np.asarray(gain, np.float32),
@@ -93,9 +96,52 @@ def accumulate(
         gradient=gradient,
         solve=solve,
     )
-    if choose(impl, system.device) == "cpu":
-        return _accumulate_cpu(system, pixels, settings, pyramid, photograph, shown)
-    return accumulate_plain(system, pixels, settings, pyramid, photograph, shown)
+    chosen = choose(impl, system.device, cuda=True)
+    if chosen == "cuda":
+        return _accumulate_cuda(system, pixels, settings, pyramid, numbers, shown)
+    one_of = _accumulate_cpu if chosen == "cpu" else accumulate_plain
+    if pixels.weight.ndim < 3:
+        return one_of(system, pixels, settings, pyramid, numbers[0] if numbers else None, shown)
+    found = [
+        one_of(
+            system, pixels.of(own), settings.of(own), pyramid, numbers[own] if numbers else None,
+            None if shown is None else shown[own],
+        )
+        for own in range(len(pixels.weight))
+    ]  # fmt: skip
+    return Residuals(torch.stack([residuals.sums for residuals in found]))
+
+
+def _accumulate_cuda(
+    system: TexelSystem,
+    pixels: Pixels,
+    settings: Settings,
+    pyramid: Pyramid | None,
+    numbers: list[int],
+    shown: Tensor | None,
+) -> Residuals:
+    from backend.ops.texels import stencil_cuda as kernel
+
+    shape, device = pixels.weight.shape, system.device
+    count = shape[0] if len(shape) == 3 else 1
+    uv, footprint, weight, color = (
+        part.reshape(count, -1, *part.shape[len(shape) :])
+        for part in (pixels.uv, pixels.footprint, pixels.weight, pixels.color)
+    )
+    tones = torch.from_numpy(settings.tones(color.dtype)).reshape(count, 3, 3).to(device)
+    nothing = torch.zeros((3, 1), device=device)
+    texture, coarse = (
+        (nothing, nothing) if pyramid is None else (pyramid.texture.reshape(3, -1), pyramid.coarse.reshape(3, -1))
+    )
+    sums = kernel.accumulate(
+        system.cells, system.size, system.levels, texture, coarse if coarse.numel() else nothing, uv, footprint, weight,
+        color, tones, settings.loss, settings.threshold, settings.solve, settings.gradient, shape[-1],
+        None if shown is None else shown.reshape(count, -1, 3),
+    )  # fmt: skip
+    if numbers:
+        marks = torch.tensor([number + 1 for number in numbers], dtype=torch.int32).to(device)
+        kernel.mark_coverage(system.touched_map(), marks, system.size, system.levels, uv, footprint, weight)
+    return Residuals(sums if len(shape) == 3 else sums[0])
 
 
 def _accumulate_cpu(

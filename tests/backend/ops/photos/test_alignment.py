@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.ops.photos.alignment import KNEE, Displacement, Evidence
+from backend.ops.photos.alignment import KNEE, Displacement, Evidence, Evidences
 from backend.ops.photos.displacement_step import node_step
 from tests.support.devices import DEVICES
 
@@ -146,3 +146,35 @@ def test_a_step_is_the_least_of_what_it_minimises(rows: int, columns: int) -> No
     np.testing.assert_allclose(step.ravel(), wanted, rtol=1e-8, atol=1e-10)
     assert quadratic == pytest.approx(wanted @ data @ wanted, rel=1e-8)
     assert linear == pytest.approx(force @ wanted, rel=1e-8)
+
+
+CUDA = "cuda" if torch.cuda.is_available() else "cpu"  # the CPU's tensors in numba's simulator
+
+
+@pytest.mark.parametrize(("cell", "dtype"), [(6.5, np.uint8), (40.0, np.uint16)])
+def test_the_cuda_twin_gathers_photographs_together_as_the_plain_form_each(cell: float, dtype: type) -> None:
+    views = [strip(9, 20, dtype, seed) for seed in (1, 2)]
+    model, pixels, weights = (torch.from_numpy(np.stack(parts)).to(CUDA) for parts in zip(*views, strict=True))
+    shape = (int(np.ceil(9 / cell)) + 1, int(np.ceil(20 / cell)) + 1, 2)
+    moved = [Displacement(np.zeros(shape), cell, rigid=False) for _ in views]
+    gains, offsets = np.array([(0.9, 1.0, 1.2), (1.0, 1.1, 1.0)]), np.array([(0.02, -0.01, 0.0), (0.0, 0.0, 0.1)])
+    made = []
+    for impl in ("plain", "cuda", "cuda"):
+        evidence = Evidences(moved, 1, CUDA)
+        evidence.add(model, pixels, gains, offsets, weights, impl=impl)  # type: ignore[arg-type]
+        made.append(evidence.cells)
+    assert made[0][..., -1].min() >= 0
+    assert made[0].any(-1).sum() > 1
+    torch.testing.assert_close(made[1], made[0], rtol=2e-5, atol=1e-5)
+    assert torch.equal(made[1], made[2])
+
+
+def test_the_cuda_twin_takes_a_strip_of_a_photograph() -> None:
+    model, pixels, weights = (torch.from_numpy(values).to(CUDA) for values in strip(10, 17, np.uint8, 4))
+    made = []
+    for impl in ("plain", "cuda"):
+        evidence = Evidence(Displacement(np.zeros((5, 4, 2)), 7.0, rigid=False), 1, CUDA)
+        evidence.add(model, pixels, np.ones(3), np.zeros(3), weights, 12, 2, 9, impl=impl)  # type: ignore[arg-type]
+        made.append(evidence.cells)
+    assert made[0].any()
+    torch.testing.assert_close(made[1], made[0], rtol=2e-5, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numba
@@ -18,9 +19,11 @@ from backend.ops.photos.view_weights import (
     SATURATED_WEIGHT,
     WeightSettings,
 )
+from backend.ops.surface.rasterization import SurfaceMap
 from tests.support.devices import DEVICES
 from tests.support.drawn import Drawn
 
+CUDA = "cuda" if torch.cuda.is_available() else "cpu"  # the CPU's tensors in numba's simulator
 FORMS = pytest.mark.parametrize(("impl", "device"), [("cpu", "cpu"), *(("plain", device) for device in DEVICES)])
 
 
@@ -259,3 +262,57 @@ def test_given_maps_and_their_means_are_the_same_by_both_forms(device: str, time
     for name in ("uv", "depth", "facing", "footprint", "stretch"):
         one, other = getattr(made[0], name), getattr(made[1], name).cpu()
         torch.testing.assert_close(one, other, rtol=2e-7, atol=0, equal_nan=True)
+
+
+# On a card -----------------------------------------------------------------------------------------------------------
+
+
+def stacked(maps: list[SurfaceMap]) -> SurfaceMap:
+    return SurfaceMap(
+        **{field.name: torch.stack([getattr(one, field.name) for one in maps]).to(CUDA) for field in fields(SurfaceMap)}
+    )
+
+
+@pytest.mark.parametrize(("cell", "first_row", "above"), [(5.3, 3, 2), (64.0, 0, 0)])
+def test_the_cuda_twin_bends_photographs_together_as_the_plain_form_each(
+    cell: float, first_row: int, above: int
+) -> None:
+    drawn = [surface(15, 19, seed) for seed in (12, 13)]
+    weights = torch.from_numpy(np.stack([own for _, own in drawn])).to(CUDA)
+    nodes = np.random.default_rng(2).uniform(-3, 3, (2, int((first_row + 15) / cell) + 2, int(19 / cell) + 2, 2))
+    together = stacked([own.on() for own, _ in drawn])
+    made = [
+        bending.bent(together, weights, nodes, cell, first_row, above, 12, impl=impl)  # type: ignore[arg-type]
+        for impl in ("plain", "cuda")
+    ]
+    alone = bending.bent(together.of(1), weights[1], nodes[1], cell, first_row, above, 12, impl="cuda")
+    assert (made[0][2] > 0).float().mean() > 0.4
+    for plain, twin, one in zip(*made, alone, strict=True):
+        torch.testing.assert_close(twin, plain, rtol=1e-6, atol=1e-7, equal_nan=True)
+        assert torch.equal(one.nan_to_num(nan=-1), twin[1].nan_to_num(nan=-1))
+
+
+@pytest.mark.parametrize(("power", "radius"), [(1.0, 2.0), (2.5, 3.4), (0.0, 0.0)])
+def test_the_cuda_twin_weighs_surfaces_together_as_the_plain_form_each(power: float, radius: float) -> None:
+    together = stacked([steps_and_slopes(14, 22, seed=seed).on() for seed in (3, 4)])
+    together.depth[1, :, 11:] = torch.nan  # not known
+    settings = WeightSettings(power=power, silhouette_px=radius)
+    plain, twin = (view_weights.surface_weights(together, settings, impl=impl) for impl in ("plain", "cuda"))  # type: ignore[arg-type]
+    assert ((plain > 0) & (plain < 0.3)).any() == (power > 0)
+    torch.testing.assert_close(twin, plain, rtol=1e-6, atol=0)
+    assert torch.equal(view_weights.surface_weights(together.of(1), settings, impl="cuda"), twin[1])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_cuda_twin_frames_photographs_together_as_the_plain_form_each(dtype: type) -> None:
+    rng, top = np.random.default_rng(5), np.iinfo(dtype).max
+    pixels = rng.integers(0, top, (2, 9, 13, 3)).astype(dtype)
+    pixels[rng.random(pixels.shape) < 0.1] = top
+    mask, made = torch.from_numpy(rng.random((2, 9, 13)).astype(np.float32)).to(CUDA), []
+    for impl in ("plain", "cuda"):
+        weights = torch.ones(2, 9, 13, device=CUDA)
+        given = torch.from_numpy(pixels).to(CUDA)
+        view_weights.frame_weights(weights, given, mask, 2, 20, WeightSettings(border_px=3.0), impl=impl)  # type: ignore[arg-type]
+        made.append(weights)
+    assert (made[0] < 0.1 * mask).any()
+    torch.testing.assert_close(made[1], made[0], rtol=1e-6, atol=0)

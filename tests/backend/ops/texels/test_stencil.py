@@ -323,3 +323,49 @@ def test_what_does_not_go_together_is_refused() -> None:
         accumulate(system, uv[0], footprint[0], weight[0], color[0], gradient=1.0)
     with pytest.raises(InvalidInput):
         TexelSystem(32, 6)
+
+
+CUDA = "cuda" if torch.cuda.is_available() else "cpu"  # the CPU's tensors in numba's simulator
+
+
+@pytest.mark.parametrize(
+    ("size", "texels", "loss", "gradient"),
+    [(21, 1.4, "geman-mcclure", 2.0), (30, 6.0, "huber", 0.0), (16, 0.6, "l2", 0.0)],
+)
+def test_the_cuda_twin_takes_photographs_together_as_the_plain_form_takes_each(
+    size: int, texels: float, loss: Any, gradient: float
+) -> None:
+    """Rows in any order give the same bytes: a second run is compared, too."""
+    views = [strip(size, rows=9, columns=11, texels=texels, seed=seed) for seed in (0, 1)]
+    pixels = [torch.stack(parts).to(CUDA) for parts in zip(*views, strict=True)]
+    texture = torch.rand(3, size, size, generator=torch.Generator().manual_seed(1)).to(CUDA)
+    gains = np.array([GAIN, (0.8, 1.0, 1.2)])
+    made = []
+    for impl in ("plain", "cuda", "cuda"):
+        system, shown = TexelSystem(size, device=CUDA), torch.full((2, 9, 11, 3), torch.nan, device=CUDA)
+        residuals = accumulate(
+            system, *pixels, gain=gains, offset=0.1 * gains, loss=loss, threshold=0.1, gradient=gradient, shown=shown,
+            pyramid=build_pyramid(texture, system.levels), photograph=(4, 7), impl=impl,
+        )  # fmt: skip
+        made.append((system.cells, residuals.sums, shown, system.coverage()))
+    assert made[0][0][:, 0].count_nonzero() > 50
+    torch.testing.assert_close(made[1][0], made[0][0], atol=2e-5 * float(made[0][0].abs().max()), rtol=0)
+    torch.testing.assert_close(made[1][1], made[0][1], rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(made[1][2], made[0][2], rtol=0, atol=1e-6, equal_nan=True)
+    assert torch.equal(made[1][3], made[0][3])
+    assert torch.equal(made[2][0], made[1][0])
+    assert torch.equal(made[2][1], made[1][1])
+
+
+def test_the_cuda_twin_counts_a_photograph_of_two_strips_once_and_takes_sixteen_bits() -> None:
+    size = 16
+    uv, footprint, weight, color = (part.to(CUDA) for part in strip(size, rows=8, columns=7, texels=1.0))
+    deep = (color.to(torch.int32) * 257).to(torch.uint16)
+    systems = [TexelSystem(size, device=CUDA) for _ in range(2)]
+    for system, impl in zip(systems, ("plain", "cuda"), strict=True):
+        for rows in (slice(0, 4), slice(4, 8)):
+            part = (uv[rows], footprint[rows], weight[rows], deep[rows])
+            accumulate(system, *part, photograph=0, impl=impl)  # type: ignore[arg-type]
+    assert systems[0].coverage().numpy().max() == 1
+    assert torch.equal(systems[1].coverage(), systems[0].coverage())
+    torch.testing.assert_close(systems[1].cells, systems[0].cells, atol=1e-5, rtol=0)
