@@ -22,6 +22,7 @@ def run(
     preset: str = "",
     pixel_size_m: float | None = None,
     device: str = "auto",
+    threads: int | None = None,
     on_progress: Callable[[int, int, str, float | None], None] | None = None,
     **values: Any,
 ) -> dict[str, Any]:
@@ -30,15 +31,19 @@ def run(
     values: the algorithm's input ports and parameters by name. A port takes an `shared.arrays.Array`, or a bare NumPy
     array (float32 metres, row 0 at the top) with pixel_size_m beside it, or a list of either where the port takes
     many. preset: one of the algorithm's presets; parameters given beside it win. device: "auto" (the fastest
-    that `prepare` has measured, else the first of the algorithm's devices that there is), "cpu", "cuda:0".
+    that `prepare` has measured, else the first of the algorithm's devices that there is), "cpu", "cuda:0". threads: how many the
+    run may use, at least 1; None for every core, or RELIEVO_THREADS where that is set. No byte depends on it.
     on_progress(done, total, stage, remaining_s) is called while it runs; whatever it raises ends the run.
 
     Returns every output port as an Array: `run(...)["height"].values` is the map; a port of many gives a tuple of them.
     Raises shared.errors.RelievoError.
     """
     from backend.runtime import registry
+    from shared.errors import InvalidParameter
     from shared.params import parse, with_role
 
+    if threads is not None and threads < 1:
+        raise InvalidParameter(f"{threads} threads cannot run anything.", hint="Give 1 or more.", field="threads")
     spec = registry.find_algorithm(algorithm)
     ports = {port.name: port for port in spec.inputs}
     arrays = {name: _as_arrays(ports[name], value, pixel_size_m) for name, value in values.items() if name in ports}
@@ -51,7 +56,7 @@ def run(
     from backend.runtime.compute import compute, job_seed
     from backend.runtime.context import JobContext
 
-    job = JobContext(seed=job_seed(params), device=device, on_progress=on_progress)
+    job = JobContext(seed=job_seed(params), device=device, threads=threads, on_progress=on_progress)
     outputs = compute(spec, params, arrays, job).outputs
     many = {port.name for port in spec.outputs if port.many}
     return {name: given if name in many else given[0] for name, given in outputs.items()}

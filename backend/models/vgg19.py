@@ -9,11 +9,13 @@ nn.Module only: no file, no download.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from backend.ops.layers.fixed_convolution import convolve
 
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # (channels, convolutions); a 2x2 max pool between blocks
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of images in 0..1: what torchvision's weights were trained with
@@ -70,7 +72,8 @@ class Vgg19(nn.Module):
             if layer_stride != stride:
                 values, stride = F.max_pool2d(values, 2), layer_stride
             mode = "constant" if self.padding == "zeros" else self.padding
-            values = F.relu(self.features[str(index)](F.pad(values, (1, 1, 1, 1), mode=mode)))
+            layer = cast(nn.Conv2d, self.features[str(index)])
+            values = F.relu(convolve(F.pad(values, (1, 1, 1, 1), mode=mode), layer.weight, layer.bias))
             if name in wanted:
                 found[name] = values
         return found

@@ -20,7 +20,10 @@ Made = TypeVar("Made")
 @contextmanager
 def using(count: int) -> Iterator[None]:
     """`count` threads for PyTorch's operations (its OpenMP and MKL) and for the compiled kernels, as before afterwards."""
-    with torch_threads(count), kernel_threads(count):
+    with (
+        kernel_threads(count),
+        torch_threads(count),
+    ):  # in this order: as numba begins it sets OpenMP's number, PyTorch's, too
         yield
 
 

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.models.vgg19 import LAYERS, Vgg19
+from backend.ops.layers.fixed_convolution import convolve
 from backend.runtime.device import cpu_computes_bfloat16
 
 FILTER_PX = 7
@@ -99,8 +100,8 @@ class ConvolutionBank:
         for layer, filters in zip(self.style, self.filters, strict=True):
             if layer.name in wanted:
                 padded = F.pad(relief, (FILTER_PX // 2,) * 4, mode="replicate")
-                found[layer.name] = F.relu(F.conv2d(padded, filters.to(relief.dtype)))
-            relief = F.conv2d(F.pad(relief, (2, 2, 2, 2), mode="replicate"), self.blur.to(relief.dtype), stride=2)
+                found[layer.name] = F.relu(convolve(padded, filters.to(relief.dtype)))
+            relief = convolve(F.pad(relief, (2, 2, 2, 2), mode="replicate"), self.blur.to(relief.dtype), stride=2)
         if self.content.name in wanted:
             found[self.content.name] = relief
         return found

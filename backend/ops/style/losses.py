@@ -117,10 +117,17 @@ def _mass(weight: Tensor) -> Tensor:  # [B, 1, h, w] -> [1]; by rows first, for 
     return weight.sum(3).sum(2).sum(0)
 
 
+def _total(values: Tensor) -> Tensor:
+    """Of all values, a scalar: by rows first, for the same reason."""
+    while values.dim():
+        values = values.sum(-1)
+    return values
+
+
 def squared_distance(mean: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference of two statistics: between Gram matrices, between spatial correlations.
     Scalar."""
-    return (mean - target).square().mean()
+    return _total((mean - target).square()) / mean.numel()
 
 
 def moment_distance(mean: Tensor, target: Tensor) -> Tensor:
@@ -146,7 +153,7 @@ def histogram_distance(mean: Tensor, target: Tensor) -> Tensor:
 
 def content_squares(features: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Sum over channels and positions of w (F - F_content)^2 (Gatys et al. 2015). Scalar, not normalised."""
-    return (weight * (features - target).square()).sum()
+    return _total(weight * (features - target).square())
 
 
 def variation_keras(image: Tensor, weight: Tensor) -> Tensor:
@@ -154,7 +161,7 @@ def variation_keras(image: Tensor, weight: Tensor) -> Tensor:
     W]. Scalar."""
     across = image[..., :-1, 1:] - image[..., :-1, :-1]
     down = image[..., 1:, :-1] - image[..., :-1, :-1]
-    return (weight[..., :-1, :-1] * (across.square() + down.square()).pow(1.25)).sum()
+    return _total(weight[..., :-1, :-1] * (across.square() + down.square()).pow(1.25))
 
 
 def variation_absolute(image: Tensor, weight: Tensor) -> Tensor:
@@ -162,7 +169,7 @@ def variation_absolute(image: Tensor, weight: Tensor) -> Tensor:
     W]. Scalar."""
     across = weight[..., :, :-1] * (image[..., :, 1:] - image[..., :, :-1]).abs()
     down = weight[..., :-1, :] * (image[..., 1:, :] - image[..., :-1, :]).abs()
-    return across.sum() + down.sum()
+    return _total(across) + _total(down)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backend.ops.moments import mean
 from backend.ops.style.features import ALIGNMENT_PX, Extractor, Layer
 from backend.ops.style.losses import (
     OFFSETS,
@@ -162,7 +163,7 @@ class Objective:
             value += float(local.detach())
             sums = self._sums(features, tile, relief.shape)
             statistic = torch.stack(
-                [(part.total * slope).sum() for part, slope in zip(sums, slopes, strict=True)]
+                [(part.total * slope).sum(1).sum(0) for part, slope in zip(sums, slopes, strict=True)]
             ).sum()
             tile.cut(gradient).add_(torch.autograd.grad(local + statistic, leaf)[0])
         return value, gradient
@@ -237,7 +238,7 @@ class Objective:
             for name, values in features.items():
                 positions = _position_weight(values, self.layers[name], tile, shape, None)
                 totals[name] = add(totals.get(name), self.loss.measure(scales[name](values), positions))
-        share = 1.0 if weight is None else float(weight.double().mean())
+        share = 1.0 if weight is None else mean(weight)
         return Population(weight, share, scales, {name: sums.mean() for name, sums in totals.items()}, content)
 
     def _scales(self, exemplars: Sequence[Tensor]) -> tuple[dict[str, Scale], Tensor | None]:
