@@ -1,10 +1,12 @@
 """Gaussian smoothing of maps, the same on every device to the rounding of float32.
 
-On the CPU by SciPy, elsewhere a convolution in float64 with the same taps (out to four deviations) and the same edges.
+On the CPU by SciPy, elsewhere a convolution in float64, or a kernel of a CUDA twin, with the same taps (out to four deviations) and
+the same edges.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import torch
@@ -23,14 +25,17 @@ def gaussian(values: Tensor, sigma: float, *, edge: Edge = "reflect", impl: Impl
 
     edge: what lies beyond the border, its last pixel ("nearest") or the map mirrored with that pixel repeated ("reflect").
     """
-    if choose(impl, values.device, compiled=False) == "cpu":
+    chosen = choose(impl, values.device, cuda=True, compiled=False)
+    if chosen == "cpu":
         from scipy.ndimage import gaussian_filter
 
         return torch.from_numpy(gaussian_filter(values.numpy(), sigma, mode=edge))
-    radius = int(REACH * sigma + 0.5)
-    distance = torch.arange(-radius, radius + 1, device=values.device, dtype=torch.float64)
-    taps = torch.exp(-0.5 / (sigma * sigma) * distance * distance)
-    taps = taps / taps.sum()
+    taps = _taps(sigma, values.device)
+    if chosen == "cuda" and values.dtype == torch.float32:
+        from backend.ops import smoothing_cuda
+
+        return smoothing_cuda.gaussian(values, taps, nearest=edge == "nearest")
+    radius = len(taps) // 2
     for axis in (0, 1):  # SciPy rounds to the map's own type after each axis, too
         moved = values.movedim(axis, 1)
         place = torch.arange(-radius, moved.shape[1] + radius, device=values.device)
@@ -38,6 +43,15 @@ def gaussian(values: Tensor, sigma: float, *, edge: Edge = "reflect", impl: Impl
         smooth = F.conv1d(padded[:, None], taps[None, None])[:, 0]
         values = smooth.to(values.dtype).movedim(1, axis)
     return values.contiguous()
+
+
+@functools.lru_cache(maxsize=64)
+def _taps(sigma: float, device: torch.device) -> Tensor:
+    """Weights float64 [2 * radius + 1] of the sum 1."""
+    radius = int(REACH * sigma + 0.5)
+    distance = torch.arange(-radius, radius + 1, device=device, dtype=torch.float64)
+    taps = torch.exp(-0.5 / (sigma * sigma) * distance * distance)
+    return taps / taps.sum()
 
 
 def _inside(place: Tensor, side: int, edge: Edge) -> Tensor:

@@ -5,8 +5,8 @@ those scales is corrected by nothing else, and runs up to half too high. Here ea
 cosine transform: mirrored edges have no seam, and every place counts alike. (Under a window the middle of the map would
 count most, and the gain would make up for where the mountains happen to stand: slopes came out wrong by a tenth.)
 
-Plain torch on any device, NumPy and SciPy on the CPU. This module knows no pyramid; backend.measures.terrain_statistics
-judges by a definition of its own.
+Plain torch on any device, NumPy and SciPy on the CPU, kernels between cuFFT's transforms on CUDA. This module knows no pyramid;
+backend.measures.terrain_statistics judges by a definition of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backend.ops.dispatch import Impl, choose
+from backend.ops.dispatch import Impl, Implementation, choose
 from backend.ops.patches.constants import BANDS_PER_OCTAVE, HIGHEST_FREQUENCY, MOST_GAIN
 from backend.ops.resampling import interpolate
 
@@ -33,33 +33,49 @@ class Spectrum:
 def measure(heights: Sequence[Tensor], longest_px: float, *, impl: Impl = "auto") -> Spectrum:
     """The mean spectrum of several maps [h, w] float32, down to a wavelength of longest_px."""
     bands = max(1, round(BANDS_PER_OCTAVE * math.log2(longest_px * HIGHEST_FREQUENCY)))
-    if choose(impl, heights[0].device, compiled=False) == "cpu":
+    chosen = choose(impl, heights[0].device, cuda=True, compiled=False)
+    if chosen == "cpu":
         from backend.ops.patches import spectrum_cpu
 
         return Spectrum(torch.from_numpy(spectrum_cpu.log_power([height.numpy() for height in heights], bands)))
-    power = torch.stack([_band_power(_dct(_dct(height).T).T, bands) for height in heights]).mean(0)
-    return Spectrum(power.log())
+    powers = [_band_power(_transform(height), bands, chosen) for height in heights]
+    return Spectrum(torch.stack(powers).mean(0).log())
 
 
 def match(height: Tensor, target: Spectrum, strength: float, *, impl: Impl = "auto") -> Tensor:
     """A map [H, W] float32 whose spectrum lies `strength` (0..1) of the way nearer to the target, in the log."""
-    if choose(impl, height.device, compiled=False) == "cpu":
+    chosen = choose(impl, height.device, cuda=True, compiled=False)
+    if chosen == "cpu":
         from backend.ops.patches import spectrum_cpu
 
         return torch.from_numpy(spectrum_cpu.match(height.numpy(), target.log_power.numpy(), strength))
-    transformed = _dct(_dct(height).T).T
+    transformed = _transform(height)
     wanted = target.log_power.to(height.device)
-    gain = 0.5 * strength * (wanted - _band_power(transformed, len(wanted)).log())
+    gain = 0.5 * strength * (wanted - _band_power(transformed, len(wanted), chosen).log())
     gain = torch.where(gain.isfinite(), gain, 0.0).clamp(-math.log(MOST_GAIN), math.log(MOST_GAIN))
     # above the lowest band the gain goes on level for one band and then fades out: the largest forms are the map's
-    at = (torch.arange(len(gain) + 1, device=gain.device, dtype=gain.dtype) + 0.5) / BANDS_PER_OCTAVE
-    log_factor = interpolate(_octaves(height), at, torch.cat([gain, gain.new_zeros(1)]))
-    made = _inverse_dct(transformed * log_factor.exp().float())
-    return _inverse_dct(made.T).T.contiguous()
+    gain = torch.cat([gain, gain.new_zeros(1)])
+    if chosen == "cuda":
+        from backend.ops.patches import spectrum_cuda
+
+        changed = spectrum_cuda.scaled(transformed, gain)
+    else:
+        at = (torch.arange(len(gain), device=gain.device, dtype=gain.dtype) + 0.5) / BANDS_PER_OCTAVE
+        changed = transformed * interpolate(_octaves(height), at, gain).exp().float()
+    return _inverse_dct(_inverse_dct(changed).T).T.contiguous()
 
 
-def _band_power(transformed: Tensor, bands: int) -> Tensor:
+def _transform(height: Tensor) -> Tensor:
+    """The orthonormal cosine transform of a map [H, W]."""
+    return _dct(_dct(height).T).T
+
+
+def _band_power(transformed: Tensor, bands: int, chosen: Implementation) -> Tensor:
     """Mean power [bands] float64 of a cosine transform [H, W]; orthonormal, so maps of unlike size compare."""
+    if chosen == "cuda":
+        from backend.ops.patches import spectrum_cuda
+
+        return spectrum_cuda.band_power(transformed, bands)
     # a frequency on the border of two bands, such as a quarter, goes to the lower one on every device, whatever its last bit
     band = (_octaves(transformed) * BANDS_PER_OCTAVE + 1e-9).floor().long().flatten()
     band = torch.where((band < 0) | (band >= bands), bands, band)

@@ -11,10 +11,12 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from backend.ops.cuda_kernels import SIMULATED
 from backend.ops.patches import spectrum
 from backend.ops.patches.constants import BANDS_PER_OCTAVE, MOST_GAIN
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+KERNELS_ON = "cpu" if SIMULATED else "cuda"
 
 
 def terrain(rows: int, columns: int, seed: int, sigma: float = 1.5) -> Tensor:
@@ -65,6 +67,19 @@ def test_gain_is_bounded_and_a_map_that_is_right_stays(impl: str) -> None:
     torch.testing.assert_close(same, height, rtol=0, atol=1e-5)
     loud = spectrum.match(height, spectrum.Spectrum(own.log_power + 50.0), 1.0, impl=impl)  # type: ignore[arg-type]
     assert float(loud.std() / height.std()) <= MOST_GAIN * 1.001
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(20, 26), (17, 9)])
+def test_the_cuda_twin_equals_the_plain_form(rows: int, columns: int) -> None:
+    height = terrain(rows, columns, 1)
+    there = height.to(KERNELS_ON)
+    plain = spectrum.measure([height, terrain(30, 20, 2)], 12.0, impl="plain")
+    twin = spectrum.measure([there, terrain(30, 20, 2).to(KERNELS_ON)], 12.0, impl="cuda")
+    torch.testing.assert_close(twin.log_power.cpu(), plain.log_power, rtol=0, atol=1e-5)
+    target = spectrum.Spectrum(plain.log_power + torch.linspace(-0.6, 0.6, len(plain.log_power)))
+    changed = spectrum.match(height, target, 0.7, impl="plain")
+    torch.testing.assert_close(spectrum.match(there, target, 0.7, impl="cuda").cpu(), changed, rtol=0, atol=1e-5)
+    assert float((changed - height).abs().max()) > 0.01
 
 
 def test_full_strength_brings_the_spectrum_of_the_exemplar() -> None:
