@@ -49,7 +49,7 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
     if params.depressions == "keep" or strength is not None:
         still = lakes.with_filled_hollows(still, pixel_size_m)
     attributes = dict(source.attributes)
-    waters = inland_waters.outputs(still, attributes)
+    waters = inland_waters.outputs(still, attributes, job.device)
     job.step(total, total, "done")
     return {
         "height": height_map(height.cpu().numpy(), **attributes),

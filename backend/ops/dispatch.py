@@ -67,6 +67,11 @@ def choose(
     return "cuda" if kind == "cuda" and cuda and cuda_kernels_work() else "plain"
 
 
+def on_host(impl: Impl) -> Impl:
+    """What an op asks for in a part that runs on the host whatever the tensors' device: "cuda" names no twin of it."""
+    return "auto" if impl == "cuda" else impl
+
+
 def plain_only() -> bool:
     """Whether RELIEVO_IMPL=plain is set. Any other value but "", "auto" and "cuda" is refused with ValueError."""
     wanted = os.environ.get(VARIABLE, "")

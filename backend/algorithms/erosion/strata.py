@@ -27,7 +27,7 @@ class Strata:
         relief_m = float(height.max() - height.min())
         self._thickness_m = max(params.layer_thickness / 100.0 * relief_m, 1e-6)
         self._tilt, self._angle = math.tan(math.radians(params.dip)), math.radians(params.dip_direction)
-        tops = height + self._offset(height.shape, pixel_size_m)
+        tops = height + self._offset(height, pixel_size_m)
         low, high = float(tops.min()) - 2.0 * relief_m, float(tops.max()) + self._thickness_m
         count = min(math.ceil((high - low) / (self._thickness_m * (1.0 - VARIATION))), 100_000)
         uneven = 1.0 + VARIATION * (2.0 * torch.rand(count, generator=generator, dtype=torch.float64) - 1.0)
@@ -35,7 +35,7 @@ class Strata:
 
     def rate(self, height: Tensor, pixel_size_m: float) -> Tensor:
         """How fast the rock at the surface wears [H, W], HARDNESS to 1."""
-        hard = self._part(height + self._offset(height.shape, pixel_size_m)) > 1.0 - HARD_SHARE
+        hard = self._part(height + self._offset(height, pixel_size_m)) > 1.0 - HARD_SHARE
         return torch.where(hard, HARDNESS**self._contrast, 1.0)
 
     def benched(self, height: Tensor, worn_m: Tensor, pixel_size_m: float) -> Tensor:
@@ -43,7 +43,7 @@ class Strata:
 
         The same order of heights along any slope that is worn alike: what drained still drains.
         """
-        offset = self._offset(height.shape, pixel_size_m)
+        offset = self._offset(height, pixel_size_m)
         knots = torch.stack([self.bases_m[:-1], self.bases_m[:-1] + (1.0 - HARD_SHARE) * self.bases_m.diff()], 1)
         steps = torch.stack([self.bases_m[:-1], self.bases_m[:-1] + (1.0 - CLIFF_SHARE) * self.bases_m.diff()], 1)
         moved = interpolate(height + offset, knots.flatten(), steps.flatten()) - offset - height
@@ -55,8 +55,10 @@ class Strata:
         layer = (torch.searchsorted(self.bases_m, depth.contiguous(), right=True) - 1).clamp(0, len(self.bases_m) - 2)
         return (depth - self.bases_m[layer]) / (self.bases_m[layer + 1] - self.bases_m[layer])
 
-    def _offset(self, shape: tuple[int, ...], pixel_size_m: float) -> Tensor:
+    def _offset(self, height: Tensor, pixel_size_m: float) -> Tensor:
         """What layers that dip add to the height at which a flat one would lie [H, W]."""
-        rows, columns = (torch.arange(n, dtype=torch.float64) - 0.5 * (n - 1) for n in shape)
+        rows, columns = (
+            torch.arange(n, dtype=torch.float64, device=height.device) - 0.5 * (n - 1) for n in height.shape
+        )
         along = math.sin(self._angle) * columns[None] - math.cos(self._angle) * rows[:, None]
         return self._tilt * pixel_size_m * along

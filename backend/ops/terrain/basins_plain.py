@@ -22,30 +22,31 @@ def lead_out(height: Tensor, codes: Tensor) -> tuple[Tensor, int]:
     height float64, codes those of steepest descent on it. See basins_cpu and routing.route.
     """
     receiver = grid.receivers(codes)
-    labels, pits = basin_labels(codes, receiver)
+    ahead = forest.jumps(receiver)
+    labels, pits = basin_labels(codes, ahead[-1])
     if not pits:
         return codes, 0
-    cell, neighbour = pass_edges(height + 0.0, labels, receiver)  # + 0.0: -0.0 and 0.0 are one height
+    cell, neighbour = pass_edges(height + 0.0, labels, ahead)  # + 0.0: -0.0 and 0.0 are one height
     chosen = spanning_tree(labels[cell], labels[neighbour], pits)
-    return carve(codes, receiver, labels, cell[chosen], neighbour[chosen]), pits
+    return carve(codes, ahead, labels, pits, cell[chosen], neighbour[chosen]), pits
 
 
-def basin_labels(codes: Tensor, receiver: Tensor) -> tuple[Tensor, int]:
+def basin_labels(codes: Tensor, root: Tensor) -> tuple[Tensor, int]:
     """Labels [N] int64: 0 for cells that reach the edge, 1.. for the basins of the pits in row-major order; their number."""
     rows, columns = codes.shape
     edge = grid.edge_mask(rows, columns, codes.device)
     pit = (codes == NO_RECEIVER) & ~edge
     numbers = torch.where(pit, pit.flatten().cumsum(0).reshape(pit.shape), 0).flatten()
-    return numbers[forest.roots(receiver)], int(pit.sum())
+    return numbers[root], int(pit.sum())
 
 
-def pass_edges(height: Tensor, labels: Tensor, receiver: Tensor) -> tuple[Tensor, Tensor]:
+def pass_edges(height: Tensor, labels: Tensor, ahead: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Candidates for lowest passes, in the order of their rank: the pass cells [E] and their neighbours [E] across."""
     rows, columns = height.shape
     ways = pass_ways(height, labels.reshape(rows, columns))
     cell, code = ways.flatten(1).T.nonzero().unbind(1)  # by cell, then by direction code
     neighbour = cell + grid.offsets(columns, height.device)[code]
-    kept = ~_later_twins(cell, neighbour, labels, receiver)
+    kept = (~_later_twins(cell, neighbour, labels, ahead)).nonzero()[:, 0]
     cell, neighbour = cell[kept], neighbour[kept]
     order = torch.arange(len(cell), device=cell.device)
     for key in (labels[neighbour], cell, height.flatten()[cell]):  # the last sort counts most
@@ -80,25 +81,28 @@ def pass_ways(height: Tensor, label: Tensor) -> Tensor:
     return torch.stack(ways)
 
 
-def _later_twins(cell: Tensor, neighbour: Tensor, labels: Tensor, receiver: Tensor) -> Tensor:
+def _later_twins(cell: Tensor, neighbour: Tensor, labels: Tensor, ahead: list[Tensor]) -> Tensor:
     """Which candidates [E] lead from a cell into a basin into which another of its candidates leads that comes before them.
 
     Candidates are given by cell and then by code. Between two of one cell and one basin the first by code is taken if the
     own basin has the lower number (or the other is the outside), else the first in depth-first order.
     """
+    pairs = torch.stack([_twins(cell, labels[neighbour], apart) for apart in range(1, 8)])
+    apart, first = pairs.nonzero().unbind(1)
+    second = first + apart + 1
+    own, other = labels[cell[first]], labels[neighbour[first]]
+    by_code = (other == 0) | ((own > 0) & (own < other))
+    depth = forest.depths(ahead[0], ahead)
+    swapped = ~by_code & comes_first(neighbour[second], neighbour[first], ahead, depth)
     later = torch.zeros(len(cell), dtype=torch.bool, device=cell.device)
-    ahead = forest.jumps(receiver)
-    depth = forest.depths(receiver)
-    for apart in range(1, 8):
-        first = torch.arange(max(len(cell) - apart, 0), device=cell.device)
-        second = first + apart
-        pair = (cell[first] == cell[second]) & (labels[neighbour[first]] == labels[neighbour[second]])
-        first, second = first[pair], second[pair]
-        own, other = labels[cell[first]], labels[neighbour[first]]
-        by_code = (other == 0) | ((own > 0) & (own < other))
-        swapped = ~by_code & comes_first(neighbour[second], neighbour[first], ahead, depth)
-        later[torch.where(swapped, first, second)] = True
-    return later
+    return later.index_fill_(0, torch.where(swapped, first, second), True)
+
+
+def _twins(cell: Tensor, other: Tensor, apart: int) -> Tensor:
+    """Which candidates [E] and those so many places later are of one cell and lead into one basin."""
+    count = max(len(cell) - apart, 0)
+    same = (cell[:count] == cell[apart:]) & (other[:count] == other[apart:])
+    return torch.nn.functional.pad(same, (0, len(cell) - count))
 
 
 def comes_first(a: Tensor, b: Tensor, ahead: list[Tensor], depth: Tensor) -> Tensor:
@@ -142,32 +146,39 @@ def spanning_tree(a: Tensor, b: Tensor, basins: int) -> Tensor:
         group = forest.roots(torch.where(mutual, here, towards))[group]
 
 
-def carve(codes: Tensor, receiver: Tensor, labels: Tensor, cell: Tensor, neighbour: Tensor) -> Tensor:
+def carve(codes: Tensor, ahead: list[Tensor], labels: Tensor, pits: int, cell: Tensor, neighbour: Tensor) -> Tensor:
     """Codes with the flow from each basin's pass to its pit turned round, so that the pit drains over the pass.
 
-    (cell, neighbour): the edges of the spanning tree.
+    (cell, neighbour): the edges of the spanning tree, one to a basin but the outside; ahead: forest.jumps of the codes' receivers.
     """
-    known = torch.zeros(int(labels.max()) + 1, dtype=torch.bool, device=codes.device)
-    known[0] = True
-    start, out = torch.zeros_like(cell), torch.zeros_like(cell)
-    while True:  # from the outside inwards, one generation of basins a round
-        from_cell, from_neighbour = known[labels[cell]], known[labels[neighbour]]
-        turn = from_cell != from_neighbour
-        if not bool(turn.any()):
-            break
-        start = torch.where(turn, torch.where(from_cell, neighbour, cell), start)
-        out = torch.where(turn, torch.where(from_cell, cell, neighbour), out)
-        known = known.index_fill(0, labels[start[turn]], True)
+    start, out = _outwards(cell, neighbour, labels, pits)
     columns, count = codes.shape[1], codes.numel()
-    on_way = torch.zeros(count, dtype=torch.int64, device=codes.device).index_fill(0, start, 1)
-    for ahead in forest.jumps(receiver):
-        on_way = (on_way + torch.zeros_like(on_way).index_add(0, ahead, on_way)).clamp_max(1)
+    on_way = torch.zeros(count, dtype=torch.int64, device=codes.device).index_fill_(0, start, 1)
+    for further in ahead:
+        on_way = torch.maximum(on_way, torch.zeros_like(on_way).scatter_reduce_(0, further, on_way, "amax"))
     flat = codes.flatten()
     turned = (on_way > 0) & (flat != NO_RECEIVER)
     made = torch.cat([flat, flat.new_zeros(1)])
-    made = made.scatter(0, torch.where(turned, receiver, count), 7 - flat)[:count]
+    made = made.scatter(0, torch.where(turned, ahead[0], count), 7 - flat)[:count]
     code_of = {dr * columns + dc: code for code, (dr, dc) in enumerate(grid.DIRECTIONS)}
     steps = torch.tensor(sorted(code_of), device=codes.device)
     known_codes = torch.tensor([code_of[step] for step in sorted(code_of)], dtype=torch.uint8, device=codes.device)
     made = made.scatter(0, start, known_codes[torch.searchsorted(steps, out - start)])
     return made.reshape(codes.shape)
+
+
+def _outwards(cell: Tensor, neighbour: Tensor, labels: Tensor, pits: int) -> tuple[Tensor, Tensor]:
+    """The two cells of each edge of the spanning tree: that in the basin which leaves over it, and that on the way out."""
+    known = torch.zeros(pits + 1, dtype=torch.bool, device=cell.device)
+    known[0] = True
+    start, out = cell, neighbour
+    of_cell, of_neighbour = labels[cell], labels[neighbour]
+    while True:  # from the outside inwards, one generation of basins a round
+        for _ in range(2 * forest.ROUNDS):
+            from_cell, from_neighbour = known[of_cell], known[of_neighbour]
+            turn = from_cell & ~from_neighbour
+            start, out = torch.where(turn, neighbour, start), torch.where(turn, cell, out)
+            reached = torch.where(from_cell, of_neighbour, torch.where(from_neighbour, of_cell, 0))
+            known = known.index_fill(0, reached, True)
+        if not bool((known[of_cell] ^ known[of_neighbour]).any()):
+            return start, out

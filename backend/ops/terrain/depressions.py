@@ -1,9 +1,9 @@
 """Closed depressions of a height map: finding them, filling them, and breaching them with narrow channels.
 
-Tensors are float32 [H, W] in metres; cells on the edge of the grid are outlets. Nothing here changes its input. Compiled
-kernels and the channels' search run on the host whatever the device of the heights. This module must not know about flow areas
-or erosion: see backend.ops.terrain.routing.
-"""
+Tensors are float32 [H, W] in metres; cells on the edge of the grid are outlets. Nothing here changes its input. What is decided
+cell after cell in one order, channels and filling by steps, runs on the host whatever the device of the heights: they go there and
+back once a call, 4 bytes a cell each way, and not at all where nothing has to be drained. This module must not know about flow
+areas or erosion: see backend.ops.terrain.routing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.dispatch import Impl, choose
+from backend.ops.dispatch import Impl, choose, on_host
 from shared.errors import InvalidInput
 
 MOST_CELLS = np.iinfo(np.int32).max
@@ -28,12 +28,13 @@ def fill_depressions(height: Tensor, *, epsilon_m: float = 0.0, impl: Impl = "au
     """
     check_grid(height)
     epsilon = _usable_epsilon(height, epsilon_m) if epsilon_m > 0 else 0.0
-    if choose(impl, height.device) == "cpu":
+    where = height.device if epsilon == 0.0 else "cpu"  # filling to the spill level takes every cell at once
+    if choose(on_host(impl) if epsilon else impl, where) == "cpu":
         from backend.ops.terrain import depressions_cpu
 
         filled = _copy(height)
         depressions_cpu.priority_flood(filled, epsilon)
-        return torch.from_numpy(filled)
+        return torch.from_numpy(filled).to(height.device)
     from backend.ops.terrain import depressions_plain
 
     return depressions_plain.fill(height.float(), epsilon)
@@ -64,8 +65,10 @@ def breach_depressions(
     check_grid(height)
     epsilon = _usable_epsilon(height, epsilon_m)
     limits = (epsilon, float(max_cost), int(max_length), float(wander), int(seed))
+    if height.device.type != "cpu" and not _has_undrained(height):
+        return height.float().clone()
     result = _copy(height)
-    if choose(impl) == "cpu":
+    if choose(on_host(impl)) == "cpu":
         from backend.ops.terrain import depressions_cpu
 
         without_outlet = depressions_cpu.undrained(result)
@@ -107,6 +110,13 @@ def check_grid(height: Tensor) -> None:
 
 def _copy(height: Tensor) -> np.ndarray:
     return np.array(height.cpu().numpy(), np.float32, order="C")
+
+
+def _has_undrained(height: Tensor) -> bool:
+    """Whether any inner cell has no lower neighbour, found where the heights lie."""
+    from backend.ops.terrain import depressions_plain
+
+    return bool(depressions_plain.undrained(height.float()).any())
 
 
 def _usable_epsilon(height: Tensor, epsilon_m: float) -> float:

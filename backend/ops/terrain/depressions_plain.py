@@ -1,9 +1,9 @@
 """Filling and breaching closed depressions without a compiler: the same heights as depressions_cpu, to the bit.
 
-A filled surface is the lowest one above the heights from which water runs off, whatever the order in which it is found, so a
-front goes over all its cells at once, on any device. Channels are cut one after the other, each through what the ones before
-have left, by a search with a heap: that is a Python loop on the host.
-"""
+A filled surface is the lowest one above the heights from which water runs off, whatever the order in which it is found. Up to the
+spill level it is the highest ground on each cell's way out over the lowest passes, which pointer jumping finds; with a fall at
+every step a front goes over all its cells at once. Both on any device. Channels are cut one after the other, each through what the
+ones before have left, by a search with a heap: that is a Python loop on the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from backend.ops.hashing_constants import GOLDEN_64, MIX_64_1, MIX_64_2
-from backend.ops.terrain import grid
+from backend.ops.terrain import basins_plain, forest, grid, routing_plain
 from backend.ops.terrain.drainage_plain import order_keys
 
 WORD = 0xFFFF_FFFF_FFFF_FFFF
@@ -25,6 +25,8 @@ WORD = 0xFFFF_FFFF_FFFF_FFFF
 def fill(height: Tensor, epsilon: float) -> Tensor:
     """The lowest surface [H, W] float32 above `height` from each cell of which a way leads to the edge that never rises, or
     with epsilon > 0 falls by at least that at every step over raised cells."""
+    if epsilon == 0.0:
+        return _to_spill_level(height)
     rows, columns = height.shape
     wide = columns + 2
     ground = torch.full((rows + 2, wide), torch.inf, device=height.device)
@@ -43,6 +45,17 @@ def fill(height: Tensor, epsilon: float) -> Tensor:
         flat.scatter_reduce_(0, near, reached, "amin")
         front = near.unique()
     return flat.reshape(rows + 2, wide)[1:-1, 1:-1].contiguous()
+
+
+def _to_spill_level(height: Tensor) -> Tensor:
+    """The lowest surface [H, W] above `height` without inner minima: the highest ground between each cell and the edge along the
+    flow that leaves every basin over its lowest pass."""
+    z = height.double().contiguous()
+    codes, _ = basins_plain.lead_out(z, routing_plain.receiver_codes(z, 1.0))
+    level = height.flatten()
+    for further in forest.jumps(grid.receivers(codes)):
+        level = torch.maximum(level, level[further])
+    return level.reshape(height.shape)
 
 
 def undrained(height: Tensor) -> Tensor:

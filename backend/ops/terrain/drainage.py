@@ -64,7 +64,10 @@ def falling(height: Tensor, flow: Flow, *, cut_share: float = 0.5, impl: Impl = 
     """Heights [N] float64 that never rise along a flow network over `height` [H, W] float64: cut_share of the way from the filled
     to the carved surface."""
     flat = height.flatten()
-    if choose(impl, height.device) == "cpu":
+    chosen = choose(impl, height.device, cuda=True)
+    if chosen == "cuda":
+        return _falling_on_card(flat, flow, cut_share)
+    if chosen == "cpu":
         from backend.ops.terrain import drainage_cpu
 
         order, parent = upstream_order(flow)
@@ -75,6 +78,18 @@ def falling(height: Tensor, flow: Flow, *, cut_share: float = 0.5, impl: Impl = 
 
     outlets = torch.zeros(flat.shape, dtype=torch.bool, device=flat.device)
     return drainage_plain.settle(flat, flow.receiver, outlets, cut_share, 0.0)
+
+
+def _falling_on_card(flat: Tensor, flow: Flow, cut_share: float) -> Tensor:
+    from backend.ops.terrain import drainage_cuda
+
+    walk, threads = flow.walk, drainage_cuda.THREADS
+    order = walk.order.long()
+    height = flat[order]
+    filled, made = torch.empty_like(height), torch.empty_like(height)
+    tree = (walk.starts, walk.parent, walk.donors, walk.first_donor)
+    drainage_cuda.settle.launch(threads, *tree, height, float(cut_share), filled, made, block=(threads,))
+    return torch.empty_like(made).scatter_(0, order, made)
 
 
 def upstream_order(flow: Flow) -> tuple[np.ndarray, np.ndarray]:

@@ -2,22 +2,24 @@
 
     dz/dt = U - K A^m S^n + (G / A) integral over A of (U - dz/dt) + D laplacian(z),    S <= tan(talus)
 
-Stream power with deposition as Yuan, Braun, Guerit, Rouby and Cordonnier (2019, doi:10.1029/2018JF004867), solved as
-Braun and Willett (2013, doi:10.1016/j.geomorph.2012.10.008); hillslope creep by alternating directions. Height in
-metres, float64 inside; the unit of time is the caller's. Plain torch on any device (stream_power_plain.py,
-hillslope_plain.py), numba twins on the CPU; they agree to the rounding of float64. Routing is backend.ops.terrain.routing.
-"""
+Stream power with deposition as Yuan, Braun, Guerit, Rouby and Cordonnier (2019, doi:10.1029/2018JF004867), solved as Braun and
+Willett (2013, doi:10.1016/j.geomorph.2012.10.008); hillslope creep by alternating directions. Height in metres, float64 inside; the
+unit of time is the caller's. Plain torch on any device (stream_power_plain.py, hillslope_plain.py), numba twins on the CPU and on
+cards; they agree to the rounding of float64. Routing is backend.ops.terrain.routing."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
+from backend.ops.terrain import grid, hillslope_plain
+from backend.ops.terrain.constants import LAKE_SLOPE
 from backend.ops.terrain.routing import Flow
 
 NOTHING = np.zeros(0)  # what the kernel takes for None
@@ -94,7 +96,10 @@ def incise(
     spared, as in fastscapelib.
     """
     constants = (flow.pixel_size_m, law.slope_exponent, law.steepest, lakes)
-    if choose(impl, height.device) == "cpu":
+    chosen = choose(impl, height.device, cuda=True)
+    if chosen == "cuda":
+        return _wear_on_card(height, flow, law, rate, settling, lakes, 0)[0]
+    if chosen == "cpu":
         from backend.ops.terrain import stream_power_cpu
 
         supply = NOTHING if settling is None else settling.numpy()
@@ -115,6 +120,8 @@ def incise_and_settle(
 
     Returns the heights and the deposition [H * W] in metres, which is a good `guess` for the next step.
     """
+    if choose(impl, height.device, cuda=True) == "cuda":
+        return _wear_on_card(height, flow, law, rate, guess, True, SETTLING_ROUNDS if law.deposition else 0)
     lowered = incise(height, flow, law, rate, settling=guess, impl=impl)
     if law.deposition == 0:
         return lowered, None
@@ -126,6 +133,30 @@ def incise_and_settle(
         if moved <= SETTLED * float((lowered - height).abs_().max()):
             break
     return lowered, settling
+
+
+def _wear_on_card(
+    height: Tensor, flow: Flow, law: ErosionLaw, rate: Tensor, guess: Tensor | None, lakes: bool, rounds: int
+) -> tuple[Tensor, Tensor | None]:
+    from backend.ops.terrain import stream_power_cuda
+
+    walk, size = flow.walk, flow.pixel_size_m
+    order = walk.order.long()
+    length = (grid.receiver_lengths(flow.codes).flatten() * size)[order]
+    flows = walk.order != walk.order[walk.parent.long()]
+    rate, before = rate[order], height.flatten()[order]
+    share = (law.deposition / flow.upstream.double()).clamp_max(1.0)[order]
+    share = torch.where(flows & (rate > 0.0), share, 0.0)
+    supply = torch.zeros_like(before) if guess is None else guess[order]
+    passing, made, water = (torch.empty_like(before) for _ in range(3))
+    threads = stream_power_cuda.THREADS
+    stream_power_cuda.wear.launch(
+        threads, walk.starts, walk.parent, walk.donors, walk.first_donor, before, rate / length**law.slope_exponent, length,
+        law.steepest, law.slope_exponent, LAKE_SLOPE * size if lakes else 0.0, lakes, share, rounds, SETTLED, guess is not None,
+        supply, passing, made, water, block=(threads,),
+    )  # fmt: skip
+    lowered, settled = (torch.empty_like(before).scatter_(0, order, values) for values in (made, supply))
+    return lowered.reshape(height.shape), settled if rounds else None
 
 
 def _settling(before: Tensor, after: Tensor, flow: Flow, rate: Tensor, deposition: float, impl: Impl) -> Tensor:
@@ -147,13 +178,34 @@ def creep(height: Tensor, pixel_size_m: float, diffusivity: float, years: float,
     if diffusivity == 0:
         return height
     number = diffusivity * years / (pixel_size_m * pixel_size_m)
-    if choose(impl, height.device) == "cpu":
+    chosen = choose(impl, height.device, cuda=True)
+    if chosen == "cuda":
+        return _creep_on_card(height, 0.5 * number)
+    if chosen == "cpu":
         from backend.ops.terrain import hillslope_cpu
 
         return torch.from_numpy(hillslope_cpu.diffuse(height.numpy(), number))
-    from backend.ops.terrain import hillslope_plain
-
     return hillslope_plain.diffuse(height, number)
+
+
+def _creep_on_card(height: Tensor, half: float) -> Tensor:
+    from backend.ops.terrain import hillslope_cuda
+
+    if min(height.shape) < 3:
+        return height.clone()
+    ratio = _pivot_ratios(half, max(height.shape), height.device)
+    for _ in range(2):  # along the rows, turned over, and then along the columns
+        height = height.T.contiguous()
+        made = torch.empty_like(height)
+        hillslope_cuda.half_step.launch(height.shape[1], height, half, ratio, made)
+        height = made
+    return height
+
+
+@lru_cache(maxsize=8)
+def _pivot_ratios(half: float, count: int, device: torch.device) -> Tensor:
+    """Kept, so that the steps of a run copy nothing to the card."""
+    return torch.tensor(hillslope_plain.pivot_ratios(half, count), dtype=torch.float64).to(device)
 
 
 def lower_rim(before: Tensor, after: Tensor) -> None:

@@ -18,13 +18,18 @@ def diffuse(height: Tensor, number: float) -> Tensor:
     return _half_step(_half_step(height, half).T, half).T.contiguous()
 
 
+def pivot_ratios(half: float, count: int) -> list[float]:
+    """What each row of the equations is eliminated with, the same in every line: `count` of them, the first, of the edge, 0."""
+    ratios = [0.0]
+    while len(ratios) < count:
+        ratios.append(half / (1.0 + 2.0 * half - half * ratios[-1]))
+    return ratios
+
+
 def _half_step(height: Tensor, half: float) -> Tensor:
     """Implicit along the rows, explicit across; the edge is held."""
     columns = height.shape[1]
-    ratios = [0.0]
-    for _ in range(columns - 2):
-        ratios.append(half / (1.0 + 2.0 * half - half * ratios[-1]))
-    ratio = torch.tensor(ratios, device=height.device, dtype=height.dtype)
+    ratio = torch.tensor(pivot_ratios(half, columns - 1), device=height.device, dtype=height.dtype)
     here = height[1:-1]
     explicit = here + half * (height[:-2] - 2.0 * here + height[2:])
     pivot = 1.0 + 2.0 * half - half * ratio[:-1]

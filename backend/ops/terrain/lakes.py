@@ -40,9 +40,9 @@ def still_lakes(
     level_m: how far heights within 3 x 3 pixels of water may differ, what a survey leaves by default. A body less than half of
     which is still about level is gone.
     """
+    given = (height if before is None else before).detach()
+    water = level_water(given, survey_level(given) if level_m is None else level_m).cpu().numpy()
     z = height.detach().cpu().float()
-    given = z if before is None else before.detach().cpu()
-    water = level_water(given, survey_level(given) if level_m is None else level_m).numpy()
     parts, count = _parts(water)
     if not count:
         return Lakes(torch.from_numpy(water), z)

@@ -2,8 +2,8 @@
 
 A path of cells turns by 45 degrees at a time. Each cell's point is first moved across the flow to the lowest place of the parabola
 through its own height and those beside it, then all of them are averaged along the flow, larger rivers on through their
-confluences, and none goes farther than a cell from where it was. On the host, in float64 and one order: the same bytes for any
-number of threads.
+confluences, and none goes farther than a cell from where it was. Water is routed where the heights lie, the lines are made on the
+host, in float64 and one order: the same bytes for any number of threads.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def river_lines(
 
     still: bool [H, W], lakes and seas: rivers end at their shores and begin there again.
     """
+    flow = route(height.detach(), pixel_size_m, impl=impl)
+    upstream, receiver = flow.upstream.cpu().numpy(), flow.receiver.int().cpu().numpy().astype(np.int64)
     z = height.detach().cpu().double().contiguous()
-    flow = route(z, pixel_size_m, impl=impl)
-    upstream, receiver = flow.upstream.numpy(), flow.receiver.numpy()
     water = None if still is None else still.cpu().numpy().ravel()
     is_river = upstream >= max(least_m2 / pixel_size_m**2, 2.0)
     network = _network(is_river, upstream, receiver, water)

@@ -8,7 +8,7 @@ ones and loosely by brooks: valley sides keep their form, and no bank steps down
 as the membrane spans.
 
 Heights are in any unit, lengths in pixels. Cells on the edge of the grid are outlets. A few shallow pits stay between the rivers.
-Compiled kernels run on the host, one thread; a plain form on any device agrees to rounding.
+Compiled kernels run on the host, or on a card; a plain form on any device agrees to rounding.
 """
 
 from __future__ import annotations
@@ -140,15 +140,45 @@ def _correction(z: Tensor, level: Tensor, flow: Flow, fall: Tensor, still: Tenso
     fall = fall * step
     weight = torch.where(river, hold, 0.0).reshape(z.shape)
     bed = falling(level, flow, cut_share=CUT_SHARE, impl=impl)
-    if choose(impl, z.device) == "cpu":
+    chosen = choose(impl, z.device, cuda=True)
+    if chosen == "cpu":
         from backend.ops.terrain import rivers_cpu
 
         profile = rivers_cpu.profile(bed.numpy(), *upstream_order(flow), fall.numpy(), stiffness.numpy())
         rise = np.where(river.numpy(), profile - z.flatten().numpy(), 0.0).reshape(z.shape)
         return torch.from_numpy(rivers_cpu.membrane(rise, weight.numpy(), SWEEPS))
-    profile = rivers_plain.profile(bed, flow, fall, stiffness)
-    rise = torch.where(river, profile - z.flatten(), 0.0).reshape(z.shape)
-    return rivers_plain.membrane(rise, weight, SWEEPS)
+    profile, membrane = (
+        (_profile_on_card, _membrane_on_card) if chosen == "cuda" else (rivers_plain.profile, rivers_plain.membrane)
+    )
+    rise = torch.where(river, profile(bed, flow, fall, stiffness) - z.flatten(), 0.0).reshape(z.shape)
+    return membrane(rise, weight, SWEEPS)
+
+
+def _profile_on_card(bed: Tensor, flow: Flow, fall: Tensor, stiffness: Tensor) -> Tensor:
+    from backend.ops.terrain import rivers_cuda
+
+    walk, threads = flow.walk, rivers_cuda.THREADS
+    order = walk.order.long()
+    own, sums, made = (torch.empty_like(bed) for _ in range(3))
+    tree = (walk.starts, walk.parent, walk.donors, walk.first_donor)
+    values = (bed[order], fall[order], stiffness[order], own, sums, made)
+    rivers_cuda.profile.launch(threads, *tree, *values, block=(threads,))
+    return torch.empty_like(made).scatter_(0, order, made)
+
+
+def _membrane_on_card(target: Tensor, weight: Tensor, sweeps: int) -> Tensor:
+    from backend.ops.terrain import rivers_cuda
+
+    pull = rivers_plain.with_neighbours(weight)
+    held, made, other = weight * target, target.clone(), torch.empty_like(target)
+    wide, high = rivers_cuda.TILE_THREADS
+    blocks = [-(-side // rivers_cuda.TILE) for side in target.shape]
+    for done in range(0, 2 * sweeps, rivers_cuda.BORDER):
+        count = min(rivers_cuda.BORDER, 2 * sweeps - done)
+        threads = (blocks[0] * high, blocks[1] * wide)
+        rivers_cuda.sweep.launch(threads, held, pull, made, done & 1, count, other, block=(wide, high))
+        made, other = other, made
+    return made
 
 
 def _falls(height: Tensor) -> tuple[np.ndarray, np.ndarray]:

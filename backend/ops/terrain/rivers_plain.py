@@ -34,10 +34,7 @@ def profile(bed: Tensor, flow: Flow, fall: Tensor, stiffness: Tensor) -> Tensor:
 def membrane(target: Tensor, weight: Tensor, sweeps: int) -> Tensor:
     """Values [H, W] held to `target` by the weights and to their neighbours: see rivers_cpu.membrane."""
     rows, columns = target.shape
-    held = weight * target
-    pull = weight.clone()
-    for part in (pull[1:], pull[:-1], pull[:, 1:], pull[:, :-1]):
-        part += 1.0
+    held, pull = weight * target, with_neighbours(weight)
     place = torch.arange(rows, device=target.device)[:, None] + torch.arange(columns, device=target.device)
     made = target.clone()
     for sweep in range(2 * sweeps):
@@ -46,3 +43,11 @@ def membrane(target: Tensor, weight: Tensor, sweeps: int) -> Tensor:
         moved = made + OVER_RELAXATION * (total / pull - made)
         made = torch.where(((place + sweep) % 2 == 0) & (pull > 0.0), moved, made)
     return made
+
+
+def with_neighbours(weight: Tensor) -> Tensor:
+    """The weight of each cell [H, W] and the number of its neighbours, up to four."""
+    pull = weight.clone()
+    for part in (pull[1:], pull[:-1], pull[:, 1:], pull[:, :-1]):
+        part += 1.0
+    return pull

@@ -1,19 +1,20 @@
 """Water on a height map: flow routing and drainage area.
 
-Tensors [H, W] in metres; row 0 is the top row; cells on the edge of the grid are outlets. Routing is done in float64, results
-for other modules are float32. Plain torch on any device (routing_plain.py, basins_plain.py), numba twins on the CPU: one and
-the same network, to the bit. What the water does to the ground is backend.ops.terrain.erosion.
-"""
+Tensors [H, W] in metres; row 0 is the top row; cells on the edge of the grid are outlets. Routing is done in float64, results for
+other modules are float32. Plain torch on any device (routing_plain.py, basins_plain.py), numba twins on the CPU, kernels for what a
+card does cell by cell (routing_cuda.py): one and the same network, to the bit. What the water does to the ground is
+backend.ops.terrain.erosion."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from backend.ops.dispatch import Impl, choose
+from backend.ops.dispatch import Impl, choose, on_host
 from backend.ops.terrain import forest, grid
 from backend.ops.terrain.depressions import breach_depressions, check_grid
 
@@ -23,7 +24,8 @@ class Flow:
     """A flow network with one receiver per cell, on one device.
 
     codes: direction codes [H, W] uint8 (see grid). order: all cells, donors before receivers, [H*W] int32.
-    upstream: cells draining through each cell, itself included, [H*W] int32. pits: closed basins that were led out.
+    upstream: cells draining through each cell, itself included, [H*W] int32. pits: closed basins that were led out. depth: how far
+    each cell lies from its outlet [H*W] int64, where that is known.
     """
 
     codes: Tensor
@@ -31,6 +33,7 @@ class Flow:
     upstream: Tensor
     pixel_size_m: float
     pits: int
+    depth: Tensor | None = None
 
     @property
     def area_m2(self) -> Tensor:
@@ -47,6 +50,11 @@ class Flow:
         """The cells by their distance from the outlet, outlets first."""
         return forest.levels(self.receiver)
 
+    @cached_property
+    def walk(self) -> forest.Walk:
+        """The network as kernels on a card walk it."""
+        return forest.walk(self.receiver, forest.depths(self.receiver) if self.depth is None else self.depth)
+
 
 def route(height: Tensor, pixel_size_m: float, *, jitter: float = 0.0, seed: int = 0, impl: Impl = "auto") -> Flow:
     """Steepest-descent flow over `height` [H, W], led out of closed depressions without changing a height.
@@ -58,13 +66,27 @@ def route(height: Tensor, pixel_size_m: float, *, jitter: float = 0.0, seed: int
     if not pixel_size_m > 0:
         raise ValueError(f"pixel_size_m must be above 0, not {pixel_size_m}")
     height, seed = height.double().contiguous(), int(seed) & 0x7FFFFFFF
-    if choose(impl, height.device) == "cpu":
+    chosen = choose(impl, height.device, cuda=True)
+    if chosen == "cpu":
         return _route_cpu(height, float(pixel_size_m), float(jitter), seed)
     from backend.ops.terrain import basins_plain, routing_plain
 
-    codes = routing_plain.receiver_codes(height, float(pixel_size_m), float(jitter), seed)
-    codes, pits = basins_plain.lead_out(height, codes)
-    return Flow(codes, *routing_plain.drainage_order(codes), float(pixel_size_m), pits)
+    directions = _directions_on_card if chosen == "cuda" else routing_plain.receiver_codes
+    codes, pits = basins_plain.lead_out(height, directions(height, float(pixel_size_m), float(jitter), seed))
+    order, upstream, depth = routing_plain.drainage_order(codes)
+    return Flow(codes, order, upstream, float(pixel_size_m), pits, depth)
+
+
+def _directions_on_card(height: Tensor, pixel_size_m: float, jitter: float, seed: int) -> Tensor:
+    from backend.ops.terrain import routing_cuda
+
+    codes = torch.empty(height.shape, dtype=torch.uint8, device=height.device)
+    kept = 1.0 - jitter * ((torch.arange(256, dtype=torch.float64, device=height.device) + 0.5) / 256.0)
+    diagonal = math.sqrt(2.0 * pixel_size_m * pixel_size_m)
+    routing_cuda.receiver_codes.launch(
+        tuple(height.shape), height, pixel_size_m, diagonal, kept, jitter > 0, seed, codes
+    )
+    return codes
 
 
 def _route_cpu(height: Tensor, pixel_size_m: float, jitter: float, seed: int) -> Flow:
@@ -108,13 +130,29 @@ def spread_area(height: Tensor, pixel_size_m: float, *, impl: Impl = "auto") -> 
     Smooth on slopes, where single directions draw stripes (Quinn et al. 1991, doi:10.1002/hyp.3360050106).
     Depressions are breached on a copy first.
     """
-    drained = breach_depressions(height, impl=impl).double()
-    if choose(impl, drained.device) == "cpu":
+    drained = breach_depressions(height, impl=on_host(impl)).double()
+    chosen = choose(impl, drained.device, cuda=True)
+    if chosen == "cpu":
         from backend.ops.terrain import routing_cpu
 
         cells = torch.from_numpy(routing_cpu.spread_cells(drained.numpy()))
+    elif chosen == "cuda":
+        cells = _spread_on_card(drained)
     else:
         from backend.ops.terrain import routing_plain
 
         cells = routing_plain.spread_cells(drained)
     return (cells * (pixel_size_m * pixel_size_m)).float()
+
+
+def _spread_on_card(height: Tensor) -> Tensor:
+    from backend.ops.terrain import routing_cuda
+
+    waiting = torch.empty(height.numel(), dtype=torch.int32, device=height.device)
+    shares, total = (torch.empty(height.numel(), dtype=torch.float64, device=height.device) for _ in range(2))
+    routing_cuda.spread_waiting.launch(tuple(height.shape), height, waiting, shares)
+    queue = waiting.argsort().int()
+    ends = (waiting == 0).sum(dtype=torch.int32).repeat(2)
+    threads = routing_cuda.THREADS
+    routing_cuda.spread.launch(threads, height, waiting, shares, queue, ends, total, block=(threads,))
+    return total.reshape(height.shape)

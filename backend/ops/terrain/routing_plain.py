@@ -34,7 +34,9 @@ def receiver_codes(height: Tensor, pixel_size: float, jitter: float = 0.0, seed:
         return codes
     z = grid.inner(height)
     best, found = torch.zeros_like(z), grid.inner(codes).clone()
-    bits = hash_bits(grid.inner(torch.arange(rows * columns, device=height.device).reshape(rows, columns)), seed)
+    bits = best  # read where jitter > 0
+    if jitter > 0:
+        bits = hash_bits(grid.inner(torch.arange(rows * columns, device=height.device).reshape(rows, columns)), seed)
     for code, (dr, dc) in enumerate(grid.DIRECTIONS):
         slope = (z - grid.inner(height, code)) / (math.sqrt(2.0 * pixel_size * pixel_size) if dr and dc else pixel_size)
         if jitter > 0:
@@ -47,11 +49,14 @@ def receiver_codes(height: Tensor, pixel_size: float, jitter: float = 0.0, seed:
     return codes
 
 
-def drainage_order(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells in an order that puts donors before receivers, [N] int32, and the cells draining through each, [N] int32."""
+def drainage_order(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Cells in an order that puts donors before receivers, [N] int32, the cells draining through each, [N] int32, and how far each
+    lies from its outlet, [N] int64."""
     receiver = grid.receivers(codes)
-    order = torch.cat(forest.levels(receiver)[::-1])
-    return order.int(), forest.accumulate(receiver, torch.ones_like(receiver)).int()
+    ahead = forest.jumps(receiver)
+    depth = forest.depths(receiver, ahead)
+    order = depth.argsort(stable=True, descending=True)
+    return order.int(), forest.accumulate(receiver, torch.ones_like(receiver), ahead).int(), depth
 
 
 def spread_cells(height: Tensor) -> Tensor:

@@ -33,9 +33,9 @@ def share_of_still_water(exemplars: Sequence[Tensor], level: float) -> float:
 
 def still_water(height: Tensor, share: float) -> Tensor:
     """The cells bool [H, W] of a map's most level parts, about `share` of it; none for shares below LEAST_SHARE."""
-    z = _array(height)
     if share < LEAST_SHARE:
-        return torch.zeros(z.shape, dtype=torch.bool, device=height.device)
+        return torch.zeros(height.shape, dtype=torch.bool, device=height.device)
+    z = _array(height)
     ranges = _ranges(z, 3)
     limit = min(float(np.quantile(ranges, share)), MOST_OF_MEDIAN * float(np.median(ranges)))
     smooth = np.asarray(ndimage.binary_closing(ranges <= limit, SQUARE), bool) | (ranges <= limit)
@@ -50,20 +50,23 @@ def still_water(height: Tensor, share: float) -> Tensor:
 def level_water(height: Tensor, level: float) -> Tensor:
     """The cells bool [H, W] of ground that is level, to `level` within 3 x 3 pixels, over at least CORE_PX in each direction, as
     water is in a survey; none where the whole map is."""
+    if not _may_be_level(height, level):
+        return torch.zeros(height.shape, dtype=torch.bool, device=height.device)
     z = _array(height)
-    if not _may_be_level(z, level) or z.max() - z.min() <= level:
-        return torch.zeros(z.shape, dtype=torch.bool, device=height.device)
+    if z.max() - z.min() <= level:
+        return torch.zeros(height.shape, dtype=torch.bool, device=height.device)
     found = _connected(_ranges(z, 3) <= level, _ranges(z, CORE_PX) <= level)
     return torch.from_numpy(np.asarray(ndimage.binary_dilation(found, SQUARE), bool)).to(height.device)
 
 
-def _may_be_level(z: np.ndarray, level: float) -> bool:
-    """Whether a square of 3 x 3 pixels at every fourth row and column is; each of CORE_PX holds one. Quick: most maps have none."""
-    rows, columns = (max(0, (side - 3) // 4 + 1) for side in z.shape)
-    parts = [z[i : i + 4 * rows : 4, j : j + 4 * columns : 4] for i in range(3) for j in range(3)]
+def _may_be_level(height: Tensor, level: float) -> bool:
+    """Whether a square of 3 x 3 pixels at every fourth row and column is; each of CORE_PX holds one. Quick: most maps have none,
+    and those on a card need not come to the host."""
+    rows, columns = (max(0, (side - 3) // 4 + 1) for side in height.shape)
     if not rows or not columns:
         return False
-    return bool((np.maximum.reduce(parts) - np.minimum.reduce(parts) <= level).any())
+    parts = torch.stack([height[i : i + 4 * rows : 4, j : j + 4 * columns : 4] for i in range(3) for j in range(3)])
+    return bool((parts.amax(0) - parts.amin(0) <= level).any())
 
 
 def flattened(height: Tensor, still: Tensor) -> Tensor:
@@ -77,9 +80,9 @@ def leveled(height: Tensor, still: Tensor) -> Tensor:
 
 
 def _at_one_level(height: Tensor, still: Tensor, level: Callable[..., Any]) -> Tensor:
-    bodies, count = _label(still.cpu().numpy())
-    if not count:
+    if not bool(still.any()):
         return height
+    bodies, count = _label(still.cpu().numpy())
     z = _array(height).copy()
     water = bodies > 0
     z[water] = np.asarray(level(z, bodies, np.arange(1, count + 1)), z.dtype)[bodies[water] - 1]
