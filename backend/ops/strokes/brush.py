@@ -6,7 +6,7 @@ paint to both sides and to where it stops, and runs out on the way. Paint that i
 of the canvas, so that strokes look alike at every size. The noise is made here; no image is needed.
 
 Without bristles and dryness the painting is that of composite(), and the paint has the profile of a smooth brush. Plain torch on
-any device (brush_plain.py, bristles.py); a numba twin on the CPU. Not differentiable.
+any device (brush_plain.py, bristles.py); numba twins on the CPU and on a card. Not differentiable.
 """
 
 from __future__ import annotations
@@ -54,17 +54,23 @@ def paint_with_brush(
     Thickness is 0 where no stroke is and about 1 on the ridges of a brush whose radius is FULL_SHARE of the canvas's longer side,
     more where paint lies on paint; smaller brushes carry less.
     """
-    check_strokes(geometry, opacity, color, canvas, segments, clip)
+    check_strokes(geometry, opacity, color, canvas, segments, clip, impl)
     ends = color if end_color is None else end_color
-    check_strokes(geometry, opacity, ends, canvas, segments, clip)
+    check_strokes(geometry, opacity, ends, canvas, segments, clip, impl)
     labels, of_stroke = (None, None) if segments is None else (segments.labels, segments.of_stroke)
     with torch.no_grad():
         scene = Scene(geometry, opacity, color, canvas.detach(), labels, of_stroke, clip, 1.0)
-        if geometry.dtype != torch.float32 or choose(impl, geometry.device) != "cpu":
+        kind = choose(impl, geometry.device, cuda=True) if geometry.dtype == torch.float32 else "plain"
+        if kind == "plain":
             return brush_plain.paint(scene, ends, brush.bristles, brush.dryness, brush.seed)
+        own = brush_plain.seeds(len(geometry), brush.seed, geometry.device)
+        if kind == "cuda":
+            from backend.ops.strokes import brush_cuda
+
+            return brush_cuda.paint(scene, ends, own, brush.bristles, brush.dryness)
         from backend.ops.strokes import brush_cpu
 
-        seeds = brush_plain.seeds(len(geometry), brush.seed, geometry.device).numpy().astype(np.uint32)
+        seeds = own.numpy().astype(np.uint32)
         image, height = as_array(canvas).copy(), np.zeros(canvas.shape[:2], np.float32)
         brush_cpu.paint(kernel_arrays(scene), as_array(ends), seeds, image, height, brush.bristles, brush.dryness)
         return torch.from_numpy(image), torch.from_numpy(height)

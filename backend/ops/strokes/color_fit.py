@@ -4,7 +4,7 @@ The painting is linear in its colours, image = W c + w0 canvas with W the stroke
 min |W c + w0 canvas - target|^2 + keep |c - c0|^2 is solved by conjugate gradients (Hestenes and Stiefel 1952). W and its transpose
 are composite() and its derivative; they are divided by the rows' sums of W^T W, to which it has no eigenvalue above 1.
 
-Plain torch on any device; a numba twin on the CPU, which computes the strokes' alphas once for all steps.
+Plain torch on any device; numba twins on the CPU and on a card, which compute the strokes' alphas once for all steps.
 """
 
 from __future__ import annotations
@@ -44,15 +44,20 @@ def color_fit(
     weight [H, W]: of the pixels' errors. keep: how strongly a stroke holds on to the colour it has, as though that many px of
     it showed; one that is hidden keeps it.
     """
-    check_strokes(geometry, opacity, color, canvas, segments, clip)
+    check_strokes(geometry, opacity, color, canvas, segments, clip, impl)
     labels, of_stroke = (None, None) if segments is None else (segments.labels, segments.of_stroke)
     with torch.no_grad():
         start = color.detach()
         scene = plain.Scene(geometry.detach(), opacity.detach(), start, canvas, labels, of_stroke, clip, softness)
-        if geometry.dtype == torch.float32 and choose(impl, geometry.device) == "cpu":
+        kind = choose(impl, geometry.device, cuda=True) if geometry.dtype == torch.float32 else "plain"
+        if kind == "cpu":
             twin = _Twin(scene, weight)
             moved = solve(twin.gather, start, canvas, target, steps, keep)
             twin.close()
+        elif kind == "cuda":
+            from backend.ops.strokes.color_fit_cuda import Gathering
+
+            moved = solve(Gathering(scene, weight).gather, start, canvas, target, steps, keep)
         else:
             moved = solve(_plain_gather(scene, segments, weight), start, canvas, target, steps, keep)
         return (start + moved).clamp(0.0, 1.0)

@@ -4,7 +4,7 @@ Colours are sRGB-encoded and blended as they are, as painting programs do and de
 the last stroke to the first: dL/dcolor = sum of alpha g, dL/dalpha = g (color - C before the stroke), g <- (1 - alpha) g; what
 alpha owes to the geometry is exact, the nearest point's own movement included.
 
-Plain torch on any device (compositing_plain.py), tiles batched; a numba twin on the CPU. Time and memory grow with
+Plain torch on any device (compositing_plain.py), tiles batched; numba twins on the CPU and on a card. Time and memory grow with
 the pixels that strokes cover, not with the canvas times the strokes.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.dispatch import Impl, choose
+from backend.ops.dispatch import Impl, Implementation, choose
 from backend.ops.strokes import compositing_plain as plain
 from backend.ops.strokes.constants import BLOCKS, TILE
 from backend.ops.strokes.tiles import boxes
@@ -69,15 +69,16 @@ def composite_with_leak(
 
     A scalar, differentiable too; 0 without segments and for clipped strokes.
     """
-    check_strokes(geometry, opacity, color, canvas, segments, clip)
+    check_strokes(geometry, opacity, color, canvas, segments, clip, impl)
     labels, of_stroke = (None, None) if segments is None else (segments.labels, segments.of_stroke)
     canvas = canvas.detach()
     return _Composite.apply(geometry, opacity, color, canvas, labels, of_stroke, clip, softness, impl)  # pyright: ignore[reportReturnType]
 
 
 def check_strokes(
-    geometry: Tensor, opacity: Tensor, color: Tensor, canvas: Tensor, segments: Segments | None, clip: bool
+    geometry: Tensor, opacity: Tensor, color: Tensor, canvas: Tensor, segments: Segments | None, clip: bool, impl: Impl
 ) -> None:
+    """Raises ValueError. The kernels of a card say themselves what is not finite: the host would wait for the card here."""
     count = len(geometry)
     for name, values, shape in (
         ("geometry", geometry, (count, 8)), ("opacity", opacity, (count, 2)), ("color", color, (count, 3)),
@@ -85,7 +86,7 @@ def check_strokes(
     ):  # fmt: skip
         if values.shape != shape:
             raise ValueError(f"{name} has shape {tuple(values.shape)}; it must be {shape}")
-    if not bool(torch.isfinite(geometry).all()):
+    if implementation(geometry, impl) != "cuda" and not bool(torch.isfinite(geometry).all()):
         raise ValueError("geometry has values that are not finite")
     if segments is not None and segments.labels.shape != canvas.shape[:2]:
         raise ValueError(f"labels are {tuple(segments.labels.shape)}, the canvas is {tuple(canvas.shape[:2])}")
@@ -95,6 +96,11 @@ def check_strokes(
         raise ValueError("clip needs segments")
 
 
+def implementation(geometry: Tensor, impl: Impl) -> Implementation:
+    """What runs for strokes [N, 8]; kernels take float32."""
+    return choose(impl, geometry.device, cuda=True) if geometry.dtype == torch.float32 else "plain"
+
+
 class _Composite(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -102,21 +108,26 @@ class _Composite(torch.autograd.Function):
         of_stroke: Tensor | None, clip: bool, softness: float, impl: Impl,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         scene = plain.Scene(geometry, opacity, color, canvas, labels, of_stroke, clip, softness)
-        twin = geometry.dtype == torch.float32 and choose(impl, geometry.device) == "cpu"
-        if not twin:
+        shape, fade, paint = ctx.needs_input_grad[:3]
+        kind = implementation(geometry, impl)
+        if kind == "plain":
             ctx.scene = scene
             return plain.paint(scene)
-        shape, fade, paint = ctx.needs_input_grad[:3]
-        ctx.scene = _Twin(scene, fading=fade)
+        if kind == "cuda":
+            from backend.ops.strokes.compositing_cuda import Painting
+
+            ctx.scene = Painting(scene, placed=fade)
+        else:
+            ctx.scene = _Twin(scene, fading=fade)
         return ctx.scene.paint(keep=shape or fade or paint)
 
     @staticmethod
     def backward(ctx: Any, *wanted: Tensor) -> tuple[Tensor | None, ...]:
         image, leak = wanted
         shapes = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-        if isinstance(ctx.scene, _Twin):
-            return *ctx.scene.gradients(image, leak, shapes=shapes), *[None] * 6
-        return *plain.gradients(ctx.scene, image, leak, shapes=shapes), *[None] * 6
+        if isinstance(ctx.scene, plain.Scene):
+            return *plain.gradients(ctx.scene, image, leak, shapes=shapes), *[None] * 6
+        return *ctx.scene.gradients(image, leak, shapes=shapes), *[None] * 6
 
 
 class _Twin:

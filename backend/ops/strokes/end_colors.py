@@ -3,7 +3,7 @@
 At the place t* along its curve a stroke has the colour (1 - t*) start + t* end, as its opacity has it. The painting is linear in
 both, so that they are the solution of the problem of color_fit.py with two unknowns for a channel, solved in the same way.
 
-Plain torch on any device (end_colors_plain.py); a numba twin on the CPU.
+Plain torch on any device (end_colors_plain.py); numba twins on the CPU and on a card.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.ops.dispatch import Impl, choose
+from backend.ops.dispatch import Impl, Implementation, choose
 from backend.ops.strokes import end_colors_plain
 from backend.ops.strokes.color_fit import solve
 from backend.ops.strokes.compositing import as_array, check_strokes, kernel_arrays
@@ -29,12 +29,17 @@ def composite_along(
     impl: Impl = "auto",
 ) -> Tensor:
     """The canvas [H, W, 3] with the strokes painted on it, the first one first. Not differentiable."""
-    check_strokes(geometry, opacity, color, canvas, None, False)
-    check_strokes(geometry, opacity, end_color, canvas, None, False)
+    check_strokes(geometry, opacity, color, canvas, None, False, impl)
+    check_strokes(geometry, opacity, end_color, canvas, None, False, impl)
     with torch.no_grad():
         scene = _scene(geometry, opacity, color, canvas)
-        if geometry.dtype != torch.float32 or choose(impl, geometry.device) != "cpu":
+        kind = _implementation(geometry, impl)
+        if kind == "plain":
             return end_colors_plain.paint(scene, end_color)
+        if kind == "cuda":
+            from backend.ops.strokes import end_colors_cuda
+
+            return end_colors_cuda.paint(scene, end_color)
         from backend.ops.strokes import end_colors_cpu
 
         image = as_array(canvas).copy()
@@ -54,16 +59,25 @@ def end_color_fit(
     impl: Impl = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Colours of the starts and of the ends [N, 3] each, 0..1. keep: as in color_fit, for each of the two."""
-    check_strokes(geometry, opacity, color, canvas, None, False)
+    check_strokes(geometry, opacity, color, canvas, None, False, impl)
     with torch.no_grad():
         start = color.detach().repeat(2, 1)
         scene = _scene(geometry, opacity, color, canvas)
-        if geometry.dtype == torch.float32 and choose(impl, geometry.device) == "cpu":
+        kind = _implementation(geometry, impl)
+        if kind == "cpu":
             gather = _Twin(scene).gather
+        elif kind == "cuda":
+            from backend.ops.strokes.end_colors_cuda import Gathering
+
+            gather = Gathering(scene).gather
         else:
             gather = end_colors_plain.gatherer(scene)
         found = (start + solve(gather, start, canvas, target, steps, keep)).clamp(0.0, 1.0)
         return found[: len(color)], found[len(color) :]
+
+
+def _implementation(geometry: Tensor, impl: Impl) -> Implementation:
+    return choose(impl, geometry.device, cuda=True) if geometry.dtype == torch.float32 else "plain"
 
 
 def _scene(geometry: Tensor, opacity: Tensor, color: Tensor, canvas: Tensor) -> Scene:

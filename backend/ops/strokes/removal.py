@@ -32,16 +32,21 @@ def removal_cost(
 
     Negative where the painting is better without. weight [H, W].
     """
-    check_strokes(geometry, opacity, color, canvas, segments, clip)
+    check_strokes(geometry, opacity, color, canvas, segments, clip, impl)
     labels, of_stroke = (None, None) if segments is None else (segments.labels, segments.of_stroke)
     scene = plain.Scene(geometry, opacity, color, canvas, labels, of_stroke, clip, softness)
-    if geometry.dtype == torch.float32 and choose(impl, geometry.device) == "cpu":
+    kind = choose(impl, geometry.device, cuda=True) if geometry.dtype == torch.float32 else "plain"
+    if kind == "cpu":
         from backend.ops.strokes import removal_cpu
 
         area = np.empty((0, 0), np.float32) if weight is None else as_array(weight)
         return torch.from_numpy(
             removal_cpu.removal_costs(kernel_arrays(scene), as_array(canvas), as_array(target), area)
         )
+    if kind == "cuda":
+        from backend.ops.strokes import removal_cuda
+
+        return removal_cuda.removal_costs(scene, target, weight)
     with torch.no_grad():
         image, _ = plain.paint(scene)
         error = image - target

@@ -4,8 +4,8 @@ At a pixel under a stroke the paint is that found on its trace: the points behin
 are mixed with weights that fall off exponentially with the way. Each hair drags the paint its own distance, and only some of them
 touch it, so that streaks are left and no blur. The trace ends where the stroke starts: no paint comes from beyond the stroke.
 
-All strokes read the paint as it was before the first of them. Plain torch on any device (smudge_plain.py); a numba twin on the
-CPU. Not differentiable. The idea is that of "Birth of a Painting", arXiv 2511.13191; the formulas are this project's.
+All strokes read the paint as it was before the first of them. Plain torch on any device (smudge_plain.py); numba twins on the
+CPU and on a card. Not differentiable. The idea is that of "Birth of a Painting", arXiv 2511.13191; the formulas are this project's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def smudge(
     """The image [H, W, 3] and the paint's thickness [H, W] after dry strokes. amount: share of the hairs that touch, 0 (none, the
     paint stays as it is) to 1. Raises ValueError for another amount, and for shapes that do not fit."""
     opacity, color = torch.ones_like(geometry[:, :2]), torch.zeros_like(geometry[:, :3])
-    check_strokes(geometry, opacity, color, image, None, False)
+    check_strokes(geometry, opacity, color, image, None, False, impl)
     if height.shape != image.shape[:2]:
         raise ValueError(f"height has shape {tuple(height.shape)}; it must be {tuple(image.shape[:2])}")
     if not 0.0 <= amount <= 1.0:
@@ -44,8 +44,13 @@ def smudge(
     with torch.no_grad():
         scene = Scene(geometry, opacity, color, image.detach(), None, None, False, 1.0)
         own = seeds(len(geometry), SEED, geometry.device)
-        if geometry.dtype != torch.float32 or choose(impl, geometry.device) != "cpu":
+        kind = choose(impl, geometry.device, cuda=True) if geometry.dtype == torch.float32 else "plain"
+        if kind == "plain":
             return smudge_plain.smudge(scene, height.detach(), own, amount)
+        if kind == "cuda":
+            from backend.ops.strokes import smudge_cuda
+
+            return smudge_cuda.smudge(scene, height.detach(), own, amount)
         from backend.ops.strokes import smudge_cpu
 
         paint = as_array(image), as_array(height)

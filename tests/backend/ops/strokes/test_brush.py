@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from backend.ops.dispatch import kernel_threads
 from backend.ops.strokes.brush import Brush, paint_with_brush
 from backend.ops.strokes.compositing import composite
+from tests.backend.ops.strokes import scenes
 from tests.backend.ops.strokes.test_compositing import SIZE, canvas, strokes
 
 SMOOTH = Brush(bristles=0.0, dryness=0.0)
@@ -109,3 +110,18 @@ def test_a_dot_and_a_hairline_are_drawn(impl: str) -> None:
     assert torch.isfinite(painting).all()
     assert torch.isfinite(height).all()
     assert painting[20, 20, 0] > 0.3
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_the_cuda_twin_equals_the_plain_form(clip: bool) -> None:
+    geometry, opacity, color = scenes.strokes(14)
+    made = [
+        paint_with_brush(
+            geometry, opacity, color, scenes.image(1), Brush(0.8, 0.5, seed=3), end_color=color.flip(0),
+            segments=scenes.segments(14), clip=clip, impl=impl,
+        )
+        for impl in ("plain", "cuda")
+    ]  # fmt: skip
+    for one, other in zip(*made, strict=True):
+        assert (one - other).abs().max() < 1e-3
+        assert (one - other).abs().mean() < 1e-5

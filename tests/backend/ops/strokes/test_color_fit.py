@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from backend.ops.dispatch import kernel_threads
-from backend.ops.strokes import compositing
+from backend.ops.strokes import color_fit_cuda, compositing
 from backend.ops.strokes.color_fit import color_fit
 from backend.ops.strokes.compositing import Segments, composite
 from backend.ops.strokes.curves import coverage
 from backend.ops.strokes.removal import removal_cost
+from tests.backend.ops.strokes import scenes
 from tests.backend.ops.strokes.test_compositing import SIZE, canvas, strokes
 
 
@@ -97,3 +98,34 @@ def test_the_twins_bytes_do_not_depend_on_threads_nor_on_what_is_kept(monkeypatc
         if len(made) == 2:
             monkeypatch.setattr(compositing, "MOST_KEPT_PAIRS", 10)
     assert all(torch.equal(a, b) for some in made[1:] for a, b in zip(made[0], some, strict=True))
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_the_cuda_twin_equals_the_plain_form(clip: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    geometry, opacity, color = scenes.strokes(6)
+    if clip:
+        monkeypatch.setattr(color_fit_cuda, "MOST_KEPT_PAIRS", 1)  # alphas are computed again
+    found, wanted = (
+        color_fit(
+            geometry, opacity, color, scenes.image(1), scenes.image(2), weight=scenes.image(4, ()) if clip else None,
+            segments=scenes.segments(6), clip=clip, steps=1, impl=impl,
+        )
+        for impl in ("cuda", "plain")
+    )  # fmt: skip
+    assert (wanted - color).abs().max() > 0.1
+    assert (found - wanted).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_the_cuda_twin_of_the_cost_goes_back_through_more_strokes_than_it_keeps(clip: bool) -> None:
+    geometry, opacity, color = scenes.strokes(8 if clip else 22)
+    segments, weight = scenes.segments(len(geometry)), scenes.image(4, ()) if clip else None
+    found, wanted = (
+        removal_cost(
+            geometry, 0.4 * opacity, color, scenes.image(1), scenes.image(2), weight=weight, segments=segments,
+            clip=clip, impl=impl,
+        )
+        for impl in ("cuda", "plain")
+    )  # fmt: skip
+    assert wanted.abs().max() > 1
+    assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()

@@ -13,6 +13,7 @@ from backend.ops.dispatch import Impl, kernel_threads
 from backend.ops.strokes import compositing
 from backend.ops.strokes.compositing import Segments, composite, composite_with_leak
 from backend.ops.strokes.curves import coverage
+from tests.backend.ops.strokes import scenes
 
 SIZE = (37, 45)
 
@@ -180,3 +181,39 @@ def test_a_loss_may_be_taken_back_twice() -> None:
     first, second = (torch.autograd.grad(image.square().sum(), geometry, retain_graph=True)[0] for _ in range(2))
     assert torch.equal(first, second)
     assert first.any()
+
+
+def painted_small(impl: str, count: int, *, clip: bool, softness: float) -> tuple[Tensor, ...]:
+    values = [value.requires_grad_() for value in scenes.strokes(count)]
+    shape, shares, paint = values
+    image, leak = composite_with_leak(
+        shape, shares, paint, scenes.image(1), segments=scenes.segments(count), clip=clip, softness=softness,
+        impl=cast(Impl, impl),
+    )  # fmt: skip
+    loss = (image * scenes.image(2)).square().sum() + 0.01 * leak
+    return image.detach(), leak.detach(), *torch.autograd.grad(loss, values)
+
+
+@pytest.mark.parametrize(("count", "clip", "softness"), [(20, False, 1.0), (7, True, 2.5)])
+def test_the_cuda_twin_equals_the_plain_form(count: int, clip: bool, softness: float) -> None:
+    """More strokes on a tile than are taken back at once, and a soft brush that is clipped."""
+    twin, plain = (painted_small(impl, count, clip=clip, softness=softness) for impl in ("cuda", "plain"))
+    assert (twin[0] - plain[0]).abs().max() < 5e-6
+    assert twin[1].item() == pytest.approx(plain[1].item(), rel=1e-6)
+    assert clip == (plain[1].item() == 0)
+    for found, wanted in zip(twin[2:], plain[2:], strict=True):
+        assert wanted.abs().max() > 0
+        assert (found - wanted).abs().max() < 2e-4 * wanted.abs().max()
+
+
+def test_the_cuda_twin_takes_no_strokes_and_refuses_what_is_not_finite() -> None:
+    shape, shares, paint = scenes.strokes(2)
+    assert torch.equal(composite(shape[:0], shares[:0], paint[:0], scenes.image(1), impl="cuda"), scenes.image(1))
+    beside = shape + 100
+    image = composite(beside.requires_grad_(), shares, paint.requires_grad_(), scenes.image(1), impl="cuda")
+    assert torch.equal(image.detach(), scenes.image(1))
+    assert not any(slope.any() for slope in torch.autograd.grad(image.sum(), (beside, paint)))
+    for value in (float("nan"), float("inf")):
+        shape[1, 2] = value
+        with pytest.raises(ValueError, match="not finite"):
+            composite(shape, shares, paint, scenes.image(1), impl="cuda")

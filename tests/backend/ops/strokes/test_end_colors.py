@@ -10,6 +10,7 @@ from backend.ops.strokes.brush import Brush, paint_with_brush
 from backend.ops.strokes.color_fit import color_fit
 from backend.ops.strokes.compositing import composite
 from backend.ops.strokes.end_colors import composite_along, end_color_fit
+from tests.backend.ops.strokes import scenes
 from tests.backend.ops.strokes.test_compositing import canvas, strokes
 
 
@@ -77,3 +78,14 @@ def test_the_fit_is_the_same_with_any_number_of_threads() -> None:
                 end_color_fit(geometry, opacity, color, canvas(torch.float32), torch.zeros_like(canvas(torch.float32)))
             )
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_the_cuda_twins_equal_the_plain_forms() -> None:
+    geometry, opacity, color = scenes.strokes(6)
+    ground, target = scenes.image(1), scenes.image(2)
+    whole = [composite_along(geometry, opacity, color, color.flip(0), ground, impl=impl) for impl in ("plain", "cuda")]
+    assert (whole[0] - whole[1]).abs().max() < 2e-5
+    found = [end_color_fit(geometry, opacity, color, ground, target, steps=1, impl=impl) for impl in ("plain", "cuda")]
+    for one, other in zip(*found, strict=True):
+        assert (one - other).abs().max() < 1e-4
+    assert (found[0][0] - found[0][1]).abs().max() > 0.05

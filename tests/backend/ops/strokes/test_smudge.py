@@ -9,6 +9,7 @@ from torch import Tensor
 
 from backend.ops.dispatch import kernel_threads
 from backend.ops.strokes.smudge import smudge
+from tests.backend.ops.strokes import scenes
 from tests.backend.ops.strokes.test_compositing import canvas, strokes
 
 LEVEL = torch.tensor([[30.0, 20.0, 30.0, 55.0, 30.0, 90.0, 12.0, 12.0]])
@@ -93,3 +94,14 @@ def test_what_does_not_fit_is_refused() -> None:
             smudge(LEVEL, image, height, amount)
     with pytest.raises(ValueError, match="height has shape"):
         smudge(LEVEL, image, height[:9], 0.5)
+
+
+def test_the_cuda_twin_equals_the_plain_form() -> None:
+    geometry, _, _ = scenes.strokes(14)
+    geometry[::7, 6:] += 4
+    image, height = scenes.image(1), scenes.image(2, ())
+    made = [smudge(geometry, image, height, 0.7, impl=impl) for impl in ("plain", "cuda")]
+    assert (made[0][0] - image).abs().mean() > 0.02
+    for one, other in zip(*made, strict=True):
+        assert (one - other).abs().max() < 1e-3
+        assert (one - other).abs().mean() < 1e-5

@@ -1,0 +1,206 @@
+"""Which strokes touch which tile, found on the card, and what the kernels share that take a tile by a block of threads.
+
+A thread is a pixel of the tile; a warp is a piece of 8 x 4 of them. Sums over a tile's pixels go through shared memory in one
+order, and those over a stroke's tiles too: the bytes are the same from run to run. Here is no call that waits for other threads,
+so that the simulator can run what modules share.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.ops.cuda_kernels import cuda, device_function, kernel
+from backend.ops.strokes.compositing_plain import Scene
+from backend.ops.strokes.constants import TILE
+from backend.ops.strokes.coverage_cuda import SHAPE, cover, nearest_chord, set_shape, shape_at
+from backend.ops.strokes.tiles import boxes
+
+BLOCK = (TILE * TILE,)
+FAR_PX = 1e9
+PARTS = 16  # that a sum over a tile is added up in
+LANE = TILE * TILE + PARTS  # of shared memory for one sum; the rest keeps two of them apart
+_ZERO, _HALF = np.float32(0), np.float32(0.5)
+_MIDDLE, _HALF_DIAGONAL = np.float32(TILE / 2), np.float32(TILE * 0.7072)
+UNTOUCHED, WHOLLY = (
+    np.float32(-1),
+    np.float32(2),
+)  # in the place of t*; where a pixel is wholly covered, WHOLLY is added to t*
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Pairs of tile and stroke. Pairs are numbered stroke by stroke; a tile's are in painting order."""
+
+    shapes: Tensor  # float32 [N, SHAPE]
+    own: Tensor  # int64 [N + 1] a stroke's first pair
+    stroke: Tensor  # int32 [P] of each pair
+    order: Tensor  # int64 [P] pairs by tile; those whose stroke does not reach the tile after all stand last
+    first: Tensor  # int32 [T + 1] where a tile's pairs begin in `order`
+
+    @classmethod
+    def of(cls, scene: Scene) -> Tiles:
+        """The host waits once, for the number of pairs. Raises ValueError for geometry that is not finite."""
+        shapes, ranges, own = _measured(scene)
+        count, finite = torch.stack((own[-1], torch.isfinite(scene.geometry).all())).tolist()
+        if not finite:
+            raise ValueError("geometry has values that are not finite")
+        return cls._listed(scene, shapes, ranges, own, count)
+
+    @classmethod
+    def _listed(cls, scene: Scene, shapes: Tensor, ranges: Tensor, own: Tensor, room: int) -> Tiles:
+        down, across = (-(-side // TILE) for side in scene.canvas.shape[:2])
+        stroke, tile = (torch.empty(max(room, 1), dtype=torch.int32, device=own.device) for _ in range(2))
+        _list.launch(len(tile), shapes, ranges, own, across, down * across, stroke, tile)
+        tile, order = torch.sort(tile, stable=True)
+        bounds = torch.arange(down * across + 1, dtype=torch.int32, device=own.device)
+        return cls(shapes, own, stroke, order, torch.searchsorted(tile, bounds, out_int32=True))
+
+    @property
+    def threads(self) -> int:
+        """Of a kernel that takes a tile by a block."""
+        return (len(self.first) - 1) * TILE * TILE
+
+    @property
+    def lists(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As the kernels take them."""
+        return self.shapes, self.first, self.order, self.stroke
+
+    def sums(self, width: int) -> Tensor:
+        """Room for so many sums of each pair, 0 so far [P, width]."""
+        return torch.zeros(len(self.order), width, device=self.order.device)
+
+    def of_strokes(self, sums: Tensor) -> Tensor:
+        """Sums [N, width] of the strokes from those of their pairs, in order."""
+        made = sums.new_empty(len(self.own) - 1, sums.shape[1])
+        _add_up.launch((len(made), sums.shape[1]), sums, self.own, made, block=(sums.shape[1], 32))
+        return made
+
+
+def bounds_of(scene: Scene) -> tuple[Tensor, Tensor, bool, bool, np.float32]:
+    """Labels [H, W], the strokes' segments [N], whether there are any, clip and softness, as the kernels take them."""
+    if scene.labels is None or scene.of_stroke is None:
+        nothing = torch.zeros(1, 1, dtype=torch.int32, device=scene.geometry.device)
+        return nothing, nothing[0], False, False, np.float32(scene.softness)
+    labels, of_stroke = (values.to(torch.int32).contiguous() for values in (scene.labels, scene.of_stroke))
+    return labels, of_stroke, True, scene.clip, np.float32(scene.softness)
+
+
+def as_floats(values: Tensor) -> Tensor:
+    """float32, contiguous: one compiled form of each kernel."""
+    return values.detach().to(torch.float32).contiguous()
+
+
+def _measured(scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
+    """shapes [N, SHAPE], the tiles that a stroke's box touches [N, 4], and own [N + 1]."""
+    geometry, count = as_floats(scene.geometry), len(scene.geometry)
+    shapes = torch.empty(count, SHAPE, device=geometry.device)
+    ranges = torch.empty(count, 4, dtype=torch.int32, device=geometry.device)
+    own = torch.zeros(count + 1, dtype=torch.int64, device=geometry.device)
+    down, across = (-(-side // TILE) for side in scene.canvas.shape[:2])
+    box = torch.nan_to_num(boxes(geometry, scene.softness), -FAR_PX, FAR_PX, -FAR_PX)
+    _measure.launch(
+        count, geometry, as_floats(scene.opacity), box, np.float32(scene.softness), down, across, shapes, ranges, own
+    )
+    return shapes, ranges, own.cumsum(0)
+
+
+@kernel
+def _measure(geometry, opacity, box, softness, down, across, shapes, ranges, own):
+    """A thread is a stroke; own[n + 1] gets the number of its tiles."""
+    n = cuda.grid(1)
+    if n >= geometry.shape[0]:
+        return
+    set_shape(geometry, opacity, n, softness, shapes)
+    top, left = max(np.int64(math.floor(box[n, 0] / TILE)), 0), max(np.int64(math.floor(box[n, 1] / TILE)), 0)
+    bottom, right = min(np.int64(math.ceil(box[n, 2] / TILE)), down), min(np.int64(math.ceil(box[n, 3] / TILE)), across)
+    ranges[n, 0], ranges[n, 1], ranges[n, 2], ranges[n, 3] = top, left, bottom, right
+    own[n + 1] = (bottom - top) * (right - left) if bottom > top and right > left else 0
+
+
+@kernel
+def _list(shapes, ranges, own, across, tiles, stroke, tile):
+    """A thread is a pair; a tile that its stroke does not reach is `tiles`."""
+    p = cuda.grid(1)
+    if p >= stroke.size:
+        return
+    tile[p], stroke[p] = tiles, 0
+    if p >= own[own.size - 1]:
+        return
+    low, high = 0, own.size - 1  # own[low] <= p < own[high]
+    while high - low > 1:
+        middle = (low + high) // 2
+        if own[middle] <= p:
+            low = middle
+        else:
+            high = middle
+    wide = ranges[low, 3] - ranges[low, 1]
+    nth = p - own[low]
+    row, column = ranges[low, 0] + nth // wide, ranges[low, 1] + nth % wide
+    s = shape_at(shapes, low)
+    y, x = np.float32(row * TILE) + _MIDDLE - s[0], np.float32(column * TILE) + _MIDDLE - s[1]
+    _, away = nearest_chord(y, x, s)
+    stroke[p] = low
+    if away <= s[11] + _HALF_DIAGONAL:
+        tile[p] = row * across + column
+
+
+@kernel
+def _add_up(sums, own, made):
+    """A thread is a sum of a stroke."""
+    j, n = cuda.grid(2)
+    if n < made.shape[0] and j < made.shape[1]:
+        total = 0.0
+        for p in range(own[n], own[n + 1]):
+            total += sums[p, j]
+        made[n, j] = total
+
+
+@device_function
+def pixel_of(tile, i, across):
+    """Row and column of a tile's i-th pixel."""
+    warp, lane = i // 32, i % 32
+    return (
+        tile // across * TILE + warp // 2 * 4 + lane // 8,
+        tile % across * TILE + warp % 2 * 8 + lane % 8,
+    )
+
+
+@device_function
+def cover_pixel(row, column, s, softness, placed):
+    """Alpha and t* of a pixel: UNTOUCHED beyond the stroke, WHOLLY more where it covers the whole pixel."""
+    y, x = np.float32(row) + _HALF - s[0], np.float32(column) + _HALF - s[1]
+    alpha, t, touched, deep = cover(y, x, s, softness, placed)
+    if not touched:
+        return alpha, UNTOUCHED
+    return alpha, t + WHOLLY if deep else t
+
+
+@device_function
+def is_outside(labels, row, column, segment):
+    """Whether a pixel of the canvas is not of a stroke's segment."""
+    return segment >= 0 and labels[row, column] != segment
+
+
+@device_function
+def add_parts(values, parts, i, width):
+    """First half of the sums of values [width, LANE] over a tile's pixels; all threads wait before it and after it."""
+    if i < width * PARTS:
+        number, part = i // PARTS, i % PARTS
+        total = _ZERO
+        for k in range(part, TILE * TILE, PARTS):
+            total += values[number, k]
+        parts[number, part] = total
+
+
+@device_function
+def total_of(parts, number):
+    """Second half, of one of the sums."""
+    total = _ZERO
+    for part in range(PARTS):
+        total += parts[number, part]
+    return total
