@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import os
 import subprocess
@@ -40,7 +41,26 @@ def table(found: Mapping[str, str]) -> str:
 
 def run(package: str, name: str, words: Sequence[str]) -> int:
     """In a process of its own, so that its memory and threads are no matter of the next; returns its exit code."""
+    command, environ = _process_of(package, name, words)
+    return subprocess.call(command, env=environ)
+
+
+def become(package: str, name: str, words: Sequence[str]) -> int:
+    """In the place of this process, where the system can do that: a signal finds the task itself, which ends in its own time."""
+    command, environ = _process_of(package, name, words)
+    if os.name != "nt":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(command[0], command, environ)
+    with subprocess.Popen(command, env=environ) as process:
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C goes to every process of the console
+                return process.wait()
+
+
+def _process_of(package: str, name: str, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment."""
     environ = dict(
         os.environ, PYTHONPATH=os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
     )
-    return subprocess.call([sys.executable, "-m", f"{package}.{name.replace('-', '_')}", *words], env=environ)
+    return [sys.executable, "-m", f"{package}.{name.replace('-', '_')}", *words], environ

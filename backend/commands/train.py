@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.cli import DONE, FAILED, PROGRAM, Parser
+from backend.cli import DONE, PROGRAM, Parser
 from backend.commands import tasks
 
 
@@ -20,4 +20,4 @@ def main(argv: Sequence[str]) -> int:
     if name == "list":
         print(tasks.table(found))
         return DONE
-    return FAILED if tasks.run("backend.training", tasks.check(name, found, "model"), argv[1:]) else DONE
+    return tasks.become("backend.training", tasks.check(name, found, "model"), argv[1:])

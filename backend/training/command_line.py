@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from backend.cli import DONE, INTERRUPTED, PROGRAM, Parser, answer
+from backend.cli import DONE, FAILED, INTERRUPTED, PROGRAM, Parser, answer
 from backend.commands import flags
 from backend.commands.progress_bar import Bar
-from backend.runtime.device import pick_device
-from backend.training.loop import Limits, configuration, train
+from backend.training.loop import Leg, Limits, configuration, train
+from backend.training.processes import Processes, of_environment
 from backend.training.training import Training
 from shared.errors import InvalidParameter
 from shared.params import describe, parse
@@ -38,10 +38,21 @@ class Choice:
 def main(kind: type[Training] | Choice, argv: Sequence[str] | None = None) -> int:
     """Exit status of a leg: DONE also where --minutes ended it before the last step; errors print as in the command line."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return answer(lambda: _leg(kind, arguments), debug="--debug" in arguments)
+    return answer(lambda: _told_once(kind, arguments), debug="--debug" in arguments)
 
 
-def _leg(which: type[Training] | Choice, argv: Sequence[str]) -> int:
+def _told_once(which: type[Training] | Choice, argv: Sequence[str]) -> int:
+    """Where several processes train together and one fails, all end, and one says why."""
+    processes = of_environment()
+    try:
+        return _leg(which, argv, processes)
+    except Exception:
+        if processes.tells_of_a_failure():
+            raise
+        return FAILED
+
+
+def _leg(which: type[Training] | Choice, argv: Sequence[str], processes: Processes) -> int:
     kind, options = parsed(which, argv)
     if options.steps < 1 or options.minutes < 0 or options.checkpoint_every < 1 or options.sample_every < 0:
         raise InvalidParameter(
@@ -54,23 +65,34 @@ def _leg(which: type[Training] | Choice, argv: Sequence[str]) -> int:
         checkpoint_every=options.checkpoint_every,
         sample_every=options.sample_every,
     )
-    device = pick_device(options.device)
+    device = processes.device(options.device)
     if options.dry_run:
-        settings = configuration(kind, params, seed=options.seed, steps=limits.steps)
-        print(json.dumps({**settings, "device": str(device), "out": str(options.out), **asdict(limits)}, indent=1))
+        if processes.is_first:
+            settings = configuration(kind, params, seed=options.seed, steps=limits.steps, processes=processes.count)
+            print(json.dumps({**settings, "device": str(device), "out": str(options.out), **asdict(limits)}, indent=1))
         return DONE
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if not processes.is_first:
+        logging.disable(logging.WARNING)  # the first says the same
     try:
-        with Bar(kind.name, quiet=options.quiet) as bar:
-            leg = train(kind, params, options.out, limits, seed=options.seed, device=device, progress=bar)
+        with Bar(kind.name, quiet=options.quiet or not processes.is_first) as bar, processes.connected(device):
+            leg = train(
+                kind, params, options.out, limits, seed=options.seed, device=device, progress=bar, processes=processes
+            )
     except (KeyboardInterrupt, SystemExit):
-        print(f"{options.out}: interrupted, and saved. Run the same command again to continue.", file=sys.stderr)
+        if processes.is_first:
+            print(f"{options.out}: interrupted, and saved. Run the same command again to continue.", file=sys.stderr)
         return INTERRUPTED
+    if processes.is_first:
+        _tell_end(leg, options.out, limits, processes.described(device))
+    return DONE
+
+
+def _tell_end(leg: Leg, out: Path, limits: Limits, device: str) -> None:
     rate = (leg.last_step - leg.first_step) / max(leg.seconds, 1e-9)
-    print(f"{options.out}: step {leg.last_step} of {limits.steps}, {rate:.3g} steps per second on {device}")
+    print(f"{out}: step {leg.last_step} of {limits.steps}, {rate:.3g} steps per second on {device}")
     if not leg.finished:
         print("Run the same command again to continue.")
-    return DONE
 
 
 def parsed(which: type[Training] | Choice, argv: Sequence[str]) -> tuple[type[Training], argparse.Namespace]:
@@ -126,7 +148,10 @@ def parser(kind: type[Training], command: str = "") -> Parser:
         help="steps between sample sheets; 0: only at the end [default: 0]",
     )
     group.add_argument(
-        "--device", default=best_device(), metavar="NAME", help="cpu, cuda:0, mps [default: %(default)s]"
+        "--device",
+        default=best_device(),
+        metavar="NAME",
+        help="cpu, cuda:0, mps; started by torchrun: cuda for a card per process, or cpu [default: %(default)s]",
     )
     group.add_argument("--dry-run", action="store_true", help="print the resolved configuration as JSON and stop")
     group.add_argument("--quiet", action="store_true", help="no progress")
@@ -135,4 +160,4 @@ def parser(kind: type[Training], command: str = "") -> Parser:
 
 def best_device() -> str:
     """Training pays on any card, whatever the engines do."""
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"

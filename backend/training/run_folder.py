@@ -24,6 +24,8 @@ from backend.files.tensor_digests import tensors_digest
 from backend.files.whole_files import storage_error, write_bytes
 from shared.errors import InvalidInput
 
+DEFAULTS = {"processes": 1}  # of a configuration that was written before there was this
+
 
 class RunFolder:
     """The folder of one run: a new one, or the run that is in it."""
@@ -34,7 +36,7 @@ class RunFolder:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._stats = path / "stats.jsonl"
-        self._new_config = dict(config)
+        self._new_config = DEFAULTS | dict(config)
         known = self._config()
         if known is not None and known != self._new_config:
             raise InvalidInput(
@@ -58,7 +60,7 @@ class RunFolder:
 
     def _config(self) -> dict[str, Any] | None:
         try:
-            return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+            return DEFAULTS | json.loads((self.path / "config.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -1,7 +1,9 @@
 """What a model has to say to be trained: its settings, its parts, one step, a sheet of samples, and what is shipped of it.
 
-loop.py does the rest: run folder, checkpoints, resume, limits. A training draws all its random numbers from the generator that
-it is given for a step, so that a run that was broken off goes on as if nothing had happened.
+loop.py does the rest: run folder, checkpoints, resume, limits, several processes. A training draws all its random numbers from the
+generator that it is given for a step, so that a run that was broken off goes on as if nothing had happened. Where several processes
+train along, each takes its steps on numbers of its own; what those decide about later steps (whether a part learns) must be the
+same in all, and goes through self.processes.mean().
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+
+from backend.training.processes import ALONE, Processes
 
 
 class Stateful(Protocol):
@@ -37,6 +41,8 @@ class Training(ABC):
     """How many steps the whole training has where --steps says nothing."""
     keeps_unfinished: ClassVar[bool] = False
     """Whether a leg that ends before the last step leaves weights, too: where they are of use by then."""
+    processes: Processes = ALONE
+    """Those that train along; the loop sets them."""
 
     def __init__(self, params: Any, device: torch.device, generator: torch.Generator) -> None:
         """Makes the modules and optimizers on `device`. generator: for initial weights, on the CPU."""

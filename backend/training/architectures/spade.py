@@ -142,7 +142,7 @@ class Spade(Training):
             turned_raw, turned_classes = turned(raw, classes, generator)
             turned_made = self._lit(self._makers, turned_raw)
         judged = self._judges_step(real, classes, made.detach(), turned_made.detach(), turned_classes)
-        self._gate.see(float(judged))
+        self._gate.see(float(self.processes.mean(judged)))
         losses = {"judges": judged, "learns": torch.tensor(float(learns))}
         if learns:
             losses |= self._makers_step(real, classes, made, turned_made, turned_classes)
