@@ -43,6 +43,9 @@ def load(tensors: Mapping[str, Tensor], classes: int, device: torch.device) -> T
     except (KeyError, RuntimeError, IndexError) as error:
         raise ValueError(str(error).partition("\n")[0]) from error
     network.requires_grad_(False).eval().to(device)
+    if device.type == "cuda":  # autocast would convert them at every call
+        for part in (network.start, *network.blocks):
+            part.to(torch.bfloat16)
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 

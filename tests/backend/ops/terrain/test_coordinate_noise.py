@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from backend.ops.cuda_kernels import SIMULATED
 from backend.ops.dispatch import Impl
 from backend.ops.terrain.coordinate_noise import uniform, uniform_maps
 from tests.support.devices import DEVICES
@@ -32,6 +33,17 @@ def test_maps_side_by_side_are_those_of_their_streams_and_repeat(impl: Impl) -> 
         assert torch.equal(maps[..., place], one)
     assert torch.equal(maps[:12], maps[12:24])
     assert not torch.equal(maps[:12], maps[1:13])
+
+
+@pytest.mark.parametrize("period", [(0, 0), (6, 4)])
+def test_the_cuda_twin_draws_the_same_bits(period: tuple[int, int]) -> None:
+    device = "cpu" if SIMULATED else "cuda"
+    places, columns, seed = range(-5, 4), range(1_000_000, 1_000_007), 2147483647
+    plain = uniform_maps(places, columns, streams=range(3, 5), seed=seed, period=period, impl="plain")
+    twin = uniform_maps(places, columns, streams=range(3, 5), seed=seed, period=period, device=device, impl="cuda")
+    assert torch.equal(twin.cpu(), plain)
+    one = uniform(places, columns, stream=1 << 20, seed=seed, period=period, device=device, impl="cuda").cpu()
+    assert torch.equal(one, uniform(places, columns, stream=1 << 20, seed=seed, period=period, impl="plain"))
 
 
 def test_numbers_are_uniform_and_independent() -> None:
