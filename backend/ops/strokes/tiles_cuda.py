@@ -16,15 +16,15 @@ from torch import Tensor
 
 from backend.ops.cuda_kernels import cuda, device_function, kernel
 from backend.ops.strokes.compositing_plain import Scene
-from backend.ops.strokes.constants import TILE
+from backend.ops.strokes.constants import REACH, TILE
 from backend.ops.strokes.coverage_cuda import SHAPE, cover, nearest_chord, set_shape, shape_at
-from backend.ops.strokes.tiles import boxes
 
 BLOCK = (TILE * TILE,)
-FAR_PX = 1e9
+NOT_FINITE = 2**40  # pairs: more than there can be
 PARTS = 16  # that a sum over a tile is added up in
 LANE = TILE * TILE + PARTS  # of shared memory for one sum; the rest keeps two of them apart
-_ZERO, _HALF = np.float32(0), np.float32(0.5)
+_ZERO, _HALF, _ONE, _TWO, _TILE = (np.float32(value) for value in (0, 0.5, 1, 2, TILE))
+_REACH, _MARGIN, _FAR_PX, _INFINITE = np.float32(REACH), np.float32(0.01), np.float32(1e9), np.float32(np.inf)
 _MIDDLE, _HALF_DIAGONAL = np.float32(TILE / 2), np.float32(TILE * 0.7072)
 UNTOUCHED, WHOLLY = (
     np.float32(-1),
@@ -45,16 +45,12 @@ class Tiles:
     @classmethod
     def of(cls, scene: Scene) -> Tiles:
         """The host waits once, for the number of pairs. Raises ValueError for geometry that is not finite."""
-        shapes, ranges, own = _measured(scene)
-        count, finite = torch.stack((own[-1], torch.isfinite(scene.geometry).all())).tolist()
-        if not finite:
-            raise ValueError("geometry has values that are not finite")
-        return cls._listed(scene, shapes, ranges, own, count)
-
-    @classmethod
-    def _listed(cls, scene: Scene, shapes: Tensor, ranges: Tensor, own: Tensor, room: int) -> Tiles:
         down, across = (-(-side // TILE) for side in scene.canvas.shape[:2])
-        stroke, tile = (torch.empty(max(room, 1), dtype=torch.int32, device=own.device) for _ in range(2))
+        shapes, ranges, own = _measured(scene, down, across)
+        count = int(own[-1])
+        if count >= NOT_FINITE:
+            raise ValueError("geometry has values that are not finite")
+        stroke, tile = (torch.empty(max(count, 1), dtype=torch.int32, device=own.device) for _ in range(2))
         _list.launch(len(tile), shapes, ranges, own, across, down * across, stroke, tile)
         tile, order = torch.sort(tile, stable=True)
         bounds = torch.arange(down * across + 1, dtype=torch.int32, device=own.device)
@@ -95,31 +91,50 @@ def as_floats(values: Tensor) -> Tensor:
     return values.detach().to(torch.float32).contiguous()
 
 
-def _measured(scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
+def _measured(scene: Scene, down: int, across: int) -> tuple[Tensor, Tensor, Tensor]:
     """shapes [N, SHAPE], the tiles that a stroke's box touches [N, 4], and own [N + 1]."""
     geometry, count = as_floats(scene.geometry), len(scene.geometry)
     shapes = torch.empty(count, SHAPE, device=geometry.device)
     ranges = torch.empty(count, 4, dtype=torch.int32, device=geometry.device)
-    own = torch.zeros(count + 1, dtype=torch.int64, device=geometry.device)
-    down, across = (-(-side // TILE) for side in scene.canvas.shape[:2])
-    box = torch.nan_to_num(boxes(geometry, scene.softness), -FAR_PX, FAR_PX, -FAR_PX)
+    own = torch.empty(count + 1, dtype=torch.int64, device=geometry.device)
     _measure.launch(
-        count, geometry, as_floats(scene.opacity), box, np.float32(scene.softness), down, across, shapes, ranges, own
+        count + 1, geometry, as_floats(scene.opacity), np.float32(scene.softness), down, across, shapes, ranges, own
     )
     return shapes, ranges, own.cumsum(0)
 
 
 @kernel
-def _measure(geometry, opacity, box, softness, down, across, shapes, ranges, own):
-    """A thread is a stroke; own[n + 1] gets the number of its tiles."""
+def _measure(geometry, opacity, softness, down, across, shapes, ranges, own):
+    """A thread is a stroke; own[n + 1] gets the number of its tiles, or NOT_FINITE."""
     n = cuda.grid(1)
     if n >= geometry.shape[0]:
+        if n == geometry.shape[0]:
+            own[0] = 0
         return
+    for j in range(8):
+        if not abs(geometry[n, j]) < _INFINITE:
+            own[n + 1] = NOT_FINITE
+            return
     set_shape(geometry, opacity, n, softness, shapes)
-    top, left = max(np.int64(math.floor(box[n, 0] / TILE)), 0), max(np.int64(math.floor(box[n, 1] / TILE)), 0)
-    bottom, right = min(np.int64(math.ceil(box[n, 2] / TILE)), down), min(np.int64(math.ceil(box[n, 3] / TILE)), across)
+    reach = max(max(geometry[n, 6], geometry[n, 7]), _ZERO) + _REACH * softness + _MARGIN
+    top, bottom = span(geometry[n, 0], geometry[n, 2], geometry[n, 4], reach, down)
+    left, right = span(geometry[n, 1], geometry[n, 3], geometry[n, 5], reach, across)
     ranges[n, 0], ranges[n, 1], ranges[n, 2], ranges[n, 3] = top, left, bottom, right
-    own[n + 1] = (bottom - top) * (right - left) if bottom > top and right > left else 0
+    own[n + 1] = (bottom - top) * (right - left)
+
+
+@device_function
+def span(start, control, end, reach, tiles):
+    """The tiles along an axis that a curve comes near: the first, and the one behind the last. The box is that of tiles.boxes."""
+    turn = start - _TWO * control + end
+    t = min(max((start - control) / turn, _ZERO), _ONE) if turn != _ZERO else _ZERO
+    left = _ONE - t
+    extreme = start * left * left + control * _TWO * t * left + end * t * t
+    low, high = min(min(start, end), extreme) - reach, max(max(start, end), extreme) + reach
+    first = math.floor(min(max(low, -_FAR_PX), _FAR_PX) / _TILE)
+    behind = math.ceil(min(max(high, -_FAR_PX), _FAR_PX) / _TILE)
+    first, behind = max(np.int64(first), 0), min(np.int64(behind), tiles)
+    return first, max(behind, first)
 
 
 @kernel
