@@ -7,6 +7,8 @@ say. Plays the part of "visual working memory" in de Guevara et al. 2023, sectio
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,9 +22,9 @@ MOST_SIDE = 1024  # pixels along the curve's map; larger pictures are taken in b
 def attention(residual: Tensor, radius_px: float, detail: float) -> Tensor:
     """Weights [H, W] of places for brushes of this radius: the residual [H, W], blurred as the brush will, over an even floor."""
     blurred = gaussian(residual, max(0.5, 0.7 * radius_px))
-    level = float(blurred.numpy().mean(dtype=np.float64)) if blurred.device.type == "cpu" else float(blurred.mean())
-    even = max(level, 1e-6) * (1.0 - detail)
-    return blurred + even
+    if blurred.device.type == "cpu":
+        return blurred + max(float(blurred.numpy().mean(dtype=np.float64)), 1e-6) * (1.0 - detail)
+    return blurred + blurred.mean().clamp_min(1e-6) * (1.0 - detail)  # the host does not wait for the card
 
 
 def draw(weights: Tensor, labels: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -49,8 +51,9 @@ def draw(weights: Tensor, labels: Tensor, count: int, generator: torch.Generator
     return torch.from_numpy(places)[shuffled].to(weights.device)
 
 
+@functools.lru_cache(maxsize=4)  # a painting asks for that of each of its layers' resolutions several times
 def _curve(rows: int, columns: int) -> np.ndarray:
-    """Every pixel of a map, numbered row by row, in the order of Hilbert's curve."""
+    """Every pixel of a map, numbered row by row, in the order of Hilbert's curve; not to be written to."""
     bits = max(rows - 1, columns - 1, 1).bit_length()
     y, x = (part.ravel() for part in np.mgrid[0:rows, 0:columns])
     place = np.zeros(rows * columns, np.int64)

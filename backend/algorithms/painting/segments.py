@@ -14,6 +14,7 @@ from torch import Tensor
 
 SPECK_PX = 9
 MOST_INWARD_PX = 64
+CHECKED = 8  # steps on a card
 FAR_PX = 1e6  # from any edge, where there is one segment alone
 
 
@@ -61,6 +62,8 @@ class Segments:
         Outside it is the distance back to the edge of the segment that they are in, which is that of their own near by.
         Between pixels' centres it is bilinear, with a slope where the points have one.
         """
+        if self.count == 1:
+            return torch.full_like(points[..., 0], FAR_PX)
         height, width = self.labels.shape
         row = points[..., 0].clamp(0.5, height - 0.5) - 0.5
         column = points[..., 1].clamp(0.5, width - 0.5) - 0.5
@@ -89,7 +92,8 @@ class Segments:
             there = tuple(ahead.long().unbind(1))
             climbs = (self.depth_px[at] < deep_px) & (step < deep_px) & (self.labels[there] == own)
             climbs &= self.depth_px[there] > self.depth_px[at]
-            if not bool(climbs.any()):
+            # where nothing climbs nothing ever will; a card is asked now and then, since the host waits for it
+            if (step % CHECKED == 0 or places.device.type == "cpu") and not bool(climbs.any()):
                 break
             places = torch.where(climbs[:, None], ahead, places)
         return places
