@@ -47,13 +47,20 @@ def run(params: ScanTextureParams, inputs: Mapping[str, Any], job: JobContext) -
     Returns texture, coverage, confidence (tuples of Arrays, one a UDIM tile), mesh where one was given, and report. Raises
     InvalidInput, OutOfMemory, JobCancelled.
     """
+    return solve_scan(params, inputs, job)
+
+
+def solve_scan(
+    params: ScanTextureParams, inputs: Mapping[str, Any], job: JobContext, *, together: bool | None = None
+) -> dict[str, Any]:
+    """run(), with photographs one by one or several together (Passes), which changes results by rounding only."""
     device = job.device if job.device.type == "cuda" else torch.device("cpu")
     progress = Progress(job)
     progress.alive()
     scan = open_scan(params, inputs)
     largest = max(view.width * view.height for view in scan.views)
     plan = scan_plan.memory_plan(params, len(scan.tiles), largest, available_bytes())
-    passes = Passes(params, scan, job, progress, device)
+    passes = Passes(params, scan, job, progress, device, together)
     progress.plan(passes.pixels * (params.passes + 2.0))
     footprint = passes.survey()
     making = _Making(params, scan, plan, passes, device)

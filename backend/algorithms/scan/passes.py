@@ -17,13 +17,15 @@ from torch import Tensor
 from backend.algorithms.scan.inputs import Scan
 from backend.algorithms.scan.plan import Level, survey_reduction
 from backend.algorithms.scan.sheets import Sheets, Surface
-from backend.algorithms.scan.views import ScanView, ViewStream
-from backend.ops.photos.alignment import Displacement, Evidence, displacement
+from backend.algorithms.scan.stacks import Stack, Stacks
+from backend.algorithms.scan.views import ScanView, Strip, ViewStream
+from backend.ops.photos.alignment import Displacement, Evidence, Evidences, displacement
 from backend.ops.photos.color_correction import CellColors, no_correction, refit
 from backend.ops.photos.view_weights import WeightSettings
 from backend.ops.tensors import as_tensor
 from backend.ops.texels.observations import Loss, Residuals
 from backend.runtime.context import JobContext
+from backend.runtime.device_memory import budget
 from shared.catalog.scan_texture import ScanTextureParams
 from shared.errors import InvalidInput
 
@@ -82,15 +84,22 @@ class Passes:
     """All photographs of a scan and how they are brought together."""
 
     def __init__(
-        self, params: ScanTextureParams, scan: Scan, job: JobContext, progress: Progress, device: torch.device
-    ) -> None:
-        """device: where photographs are worked on."""
+        self, params: ScanTextureParams, scan: Scan, job: JobContext, progress: Progress, device: torch.device,
+        together: bool | None = None,
+    ) -> None:  # fmt: skip
+        """device: where photographs are worked on. together: whether several at a time, as a card wants; None: on a card."""
         settings = WeightSettings(params.view_angle_power, params.steepest_view, params.silhouette_px, params.border_px)
         self.params, self.scan, self.job, self.progress = params, scan, job, progress
         self.device = device
         mesh, occluders = (None if given is None else as_tensor(given, device) for given in (scan.mesh, scan.occluders))
         self.stream = ViewStream(mesh, occluders, settings, progress.alive, device)
-        self.stream.keep(scan.views)
+        together = device.type == "cuda" if together is None else together
+        stacks = Stacks(self.stream, budget(device)) if together else None
+        self.stacks = stacks if stacks is not None and stacks.take(scan.views) else None
+        if self.stacks is None:
+            self.stream.keep(scan.views)
+        else:
+            self.stacks.keep(scan.views)
         every = params.hold_out
         self.photographs = [
             Photograph(view, held_out=every > 0 and place % every == every - 1) for place, view in enumerate(scan.views)
@@ -123,18 +132,17 @@ class Passes:
         largest = max(max(view.width, view.height) for view in self.scan.views)
         smallest = min(min(view.width, view.height) for view in self.scan.views)
         reduction = survey_reduction(largest, max(smallest, 1))
-        for view, frame in self.stream.frames(self.scan.views, reduction):
+        if self.stacks is not None:
+            self._survey_together(self.stacks, cells, reduction)
+        for view, frame in self.stream.frames([] if self.stacks is not None else self.scan.views, reduction):
             photograph, seen, sizes = self.photographs[view.index], 0, []
             for strip in self.stream.strips(frame, reduction):
                 counted = strip.footprint[strip.weights > 0]
                 seen += len(counted)
                 sizes.append(counted[::16].cpu().numpy())
                 cells.add(strip.uv, strip.weights, strip.pixels)
-            share = seen / max(frame.pixels.shape[0] * frame.pixels.shape[1], 1)
-            if share < LEAST_SEEN:
-                photograph.reason = "sees nothing of the mesh" if not seen else "shows hardly anything of the mesh"
-            else:
-                photograph.footprint = float(np.median(np.concatenate(sizes))) / reduction
+            size = float(np.median(np.concatenate(sizes))) if seen else 0.0
+            self._note_size(photograph, seen / max(frame.pixels.shape[0] * frame.pixels.shape[1], 1), size / reduction)
             photograph.cells = cells.close(view.index, counts=photograph.is_used)
             self._prepare(photograph)
             self.progress.advance(view.width * view.height / reduction**2)
@@ -147,6 +155,27 @@ class Passes:
         self._layout = cells
         self.correction, _ = cells.fit(len(self.photographs), self.params.color_correction)
         return float(np.median([photograph.footprint for photograph in self.used]))
+
+    def _note_size(self, photograph: Photograph, share: float, footprint: float) -> None:
+        """share: of its pixels that see the mesh."""
+        if share < LEAST_SEEN:
+            photograph.reason = "sees nothing of the mesh" if not share else "shows hardly anything of the mesh"
+        else:
+            photograph.footprint = footprint
+
+    def _survey_together(self, stacks: Stacks, cells: CellColors, reduction: int) -> None:
+        """The first look where photographs are worked on together."""
+        found: list[tuple[Stack, Tensor, Tensor]] = []
+        for stack in stacks.of(self.scan.views, reduction):
+            strip = stacks.strip(stack, reduction, [])
+            found.append((stack, _typical_sizes(strip), cells.sums_of(strip.uv, strip.weights, strip.pixels)))
+            self.progress.advance(float(strip.weights.numel()))
+        for stack, sizes, sums in found:
+            for view, (share, size), own in zip(stack.views, sizes.tolist(), sums.cpu().numpy(), strict=True):
+                photograph = self.photographs[view.index]
+                self._note_size(photograph, share, size / reduction)
+                photograph.cells = cells.note(view.index, own, counts=photograph.is_used)
+                self._prepare(photograph)
 
     def seeing(self, *window: float) -> list[Photograph]:
         """Those in use that see something within u0, v0, u1, v1."""
@@ -209,6 +238,9 @@ class Passes:
         sheets.begin()
         knee = self.params.tolerance * (HUBER_KNEE if loss == "huber" else 1.0)
         reduction = level.reduction
+        if self.stacks is not None:
+            self._gather_together(self.stacks, sheets, level, loss, knee, chosen, align=align, count=count, stage=stage)
+            return
         for view, frame in self.stream.frames([photograph.view for photograph in chosen], reduction):
             photograph = self.photographs[view.index]
             gain, offset = self.correction.to_texture(view.index)
@@ -231,6 +263,38 @@ class Passes:
                 self.progress.advance(strip.weights.numel(), stage)
             photograph.last = total
             photograph.proposed = None if evidence is None else evidence.step(self._most_px(view))
+
+    def _gather_together(
+        self, stacks: Stacks, sheets: Sheets, level: Level, loss: Loss, knee: float, chosen: list[Photograph], *, align: bool,
+        count: bool, stage: str,
+    ) -> None:  # fmt: skip
+        """The same where photographs are worked on together; what they have to say is read when all of them are through."""
+        found: list[tuple[list[Photograph], Residuals, Evidences | None]] = []
+        for stack in stacks.of([photograph.view for photograph in chosen], level.reduction):
+            photographs = [self.photographs[view.index] for view in stack.views]
+            tones = [self.correction.to_texture(view.index) for view in stack.views]
+            gain, offset = (np.stack(part) for part in zip(*tones, strict=True))
+            displacements = [photograph.displacement for photograph in photographs]
+            strip = stacks.strip(stack, level.reduction, displacements)
+            known, evidence = [displacement for displacement in displacements if displacement is not None], None
+            if align and known:
+                evidence = Evidences(known, level.reduction, self.device)
+            model = None if evidence is None else self._nothing_shown(strip.pixels.shape)
+            residuals = sheets.accumulate(
+                strip, gain, offset, loss=loss, threshold=knee, gradient=self.params.gradient_weight,
+                photograph=[view.index for view in stack.views] if count else None, shown=model,
+            )  # fmt: skip
+            if evidence is not None and model is not None:
+                evidence.add(model, strip.pixels, gain, offset, strip.weights)
+            found.append((photographs, residuals, evidence))
+            self.progress.advance(strip.weights.numel(), stage)
+        for photographs, residuals, evidence in found:
+            said = [None] * len(photographs) if evidence is None else evidence.each()
+            for photograph, own, evidence_of_it in zip(photographs, residuals.each(), said, strict=True):
+                photograph.last = own
+                photograph.proposed = (
+                    None if evidence_of_it is None else evidence_of_it.step(self._most_px(photograph.view))
+                )
 
     def _nothing_shown(self, shape: torch.Size) -> Tensor:
         """[rows, W, 3] NaN, good until the next one is asked for: memory that is written anew is slower than memory kept."""
@@ -309,6 +373,17 @@ class Passes:
         texture = sheets.sheets[0].texture
         if texture is not None and self.job.has_viewer:
             self.job.preview(texture=lambda: for_viewing(texture))
+
+
+def _typical_sizes(strip: Strip) -> Tensor:
+    """[B, 2] float64: of B photographs the share of pixels that see the mesh, the median footprint of every 16th of these."""
+    seen = strip.weights.flatten(1) > 0
+    counts = seen.cumsum(1, dtype=torch.int32)
+    taken = seen & ((counts - 1) % 16 == 0)
+    sizes = torch.where(taken, strip.footprint.flatten(1), torch.inf).sort(1).values
+    many = taken.sum(1)
+    middle = torch.stack([(many - 1).clamp(min=0) // 2, many // 2], 1).clamp(max=sizes.shape[1] - 1)
+    return torch.stack([counts[:, -1] / seen.shape[1], sizes.gather(1, middle).mean(1)], 1).to(torch.float64)
 
 
 def for_viewing(texture: Tensor, most: int = 512) -> np.ndarray:

@@ -189,9 +189,10 @@ class Sheets:
 
     def accumulate(
         self, strip: Strip, gain: np.ndarray, offset: np.ndarray, *, loss: Loss, threshold: float, gradient: float = 0.0,
-        photograph: int | None = None, solve: bool = True, shown: Tensor | None = None,
+        photograph: int | Sequence[int] | None = None, solve: bool = True, shown: Tensor | None = None,
     ) -> Residuals:  # fmt: skip
-        """Take in a strip: corrected colour = gain * decoded + offset, [3] each. Returns its residuals over all sheets.
+        """Take in a strip: corrected colour = gain * decoded + offset, [3] each. Returns its residuals over all sheets. Of B
+        photographs everything has an axis more (stacks.py), and photograph is their numbers.
 
         shown: [rows, W, 3] float32, contiguous: the colours that the present textures show at the pixels that count are
         written there, the others' are left as they are. Only where every sheet has a texture that was looked at.
@@ -206,7 +207,7 @@ class Sheets:
                 strip.footprint if place.is_tile else strip.footprint * float(scale),
                 strip.weights,
                 strip.pixels,
-                gain=tuple(gain), offset=tuple(offset), pyramid=sheet.pyramid,
+                gain=gain, offset=offset, pyramid=sheet.pyramid,
                 loss=loss if sheet.pyramid is not None else "l2",
                 threshold=threshold, gradient=gradient, photograph=photograph, solve=solve,
                 shown=shown,

@@ -78,11 +78,11 @@ class Strip:
 
 
 @dataclass(eq=False)
-class _Frame:
-    """A decoded view at one reduction: pixels [h, W, 3], mask [h, W] (on the host) or None, and how rows of surface are had."""
+class Frame:
+    """A decoded view at one reduction: pixels [h, W, 3], mask [h, W] float32 or None, and how rows of surface are had."""
 
     pixels: Tensor
-    mask: np.ndarray | None
+    mask: Tensor | None
     projection: Projection | None
     surface: SurfaceMap | None
     weights: Tensor | None = None  # of a whole surface that is kept
@@ -102,16 +102,16 @@ class ViewStream:
     alive: Callable[[], None]
     """Called at least every 50 ms while a photograph is waited for; may raise."""
     device: torch.device
-    _kept: dict[tuple[int, int], _Frame] = dataclass_field(default_factory=dict)
+    _kept: dict[tuple[int, int], Frame] = dataclass_field(default_factory=dict)
     _reduction: int = 0
     _keeps: bool = False
     _keeps_all: bool = False
 
     def keep(self, views: Sequence[ScanView]) -> None:
         """Say which views will come, so that a small scan is kept."""
-        self._keeps_all = _bytes_of(views, 1) <= CACHE_BYTES
+        self._keeps_all = bytes_of(views, 1) <= CACHE_BYTES
 
-    def frames(self, views: Sequence[ScanView], reduction: int = 1) -> Iterator[tuple[ScanView, _Frame]]:
+    def frames(self, views: Sequence[ScanView], reduction: int = 1) -> Iterator[tuple[ScanView, Frame]]:
         """Each view with its decoded frame, in order; the next photograph is decoded beside the computation.
 
         A scan that fits into the cache as a whole is decoded and drawn once, and reduced from there. One that does not:
@@ -123,18 +123,18 @@ class ViewStream:
         if reduction != self._reduction:
             self._kept.clear()
             self._reduction = reduction
-            self._keeps = _bytes_of(views, reduction) <= CACHE_BYTES
-        for view, frame in self._opened(views, reduction):
+            self._keeps = bytes_of(views, reduction) <= CACHE_BYTES
+        for view, frame in self.opened(views, reduction):
             if self._keeps:
                 self._kept[view.index, reduction] = frame
             yield view, frame
             if not self._keeps:
                 frame.close()
 
-    def _kept_frames(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, _Frame]]:
+    def _kept_frames(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, Frame]]:
         """From the cache, which fills up."""
         missing = [view for view in views if (view.index, 1) not in self._kept]
-        for view, frame in self._opened(missing, 1):
+        for view, frame in self.opened(missing, 1):
             self._kept[view.index, 1] = frame
         for view in views:
             if (view.index, reduction) not in self._kept:
@@ -142,7 +142,7 @@ class ViewStream:
                 self._kept[view.index, reduction] = _reduced_frame(whole, reduction, self.settings)
             yield view, self._kept[view.index, reduction]
 
-    def _opened(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, _Frame]]:
+    def opened(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, Frame]]:
         """Decoded, undistorted and made ready to be drawn, or from the cache."""
         with ThreadPoolExecutor(1) as pool:
             waiting: list[Future | None] = []
@@ -169,32 +169,31 @@ class ViewStream:
             except TimeoutError:
                 self.alive()
 
-    def _open(self, view: ScanView, pixels: Tensor, reduction: int) -> _Frame:
+    def _open(self, view: ScanView, pixels: Tensor, reduction: int) -> Frame:
         height, width = pixels.shape[:2]
         settings = self.settings.at_scale(reduction)
-        mask = None if view.mask is None else _mask_at(view.mask, height, width)
+        mask = None if view.mask is None else as_tensor(_mask_at(view.mask, height, width), self.device)
         if view.maps is not None:
             surface = _reduced_maps(view.maps, height, width, self.device)
-            return _Frame(pixels, mask, None, surface, surface_weights(surface, settings))
+            return Frame(pixels, mask, None, surface, surface_weights(surface, settings))
         assert view.camera is not None
         assert self.mesh is not None
         camera = reduced_camera(view.camera, reduction)
         if not camera.distortion.is_none:
             if mask is not None:
-                grey = torch.from_numpy(np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2))
-                mask = undistort(grey.to(self.device), camera)[0][..., 0].cpu().numpy().astype(np.float32) / 255
+                grey = (mask * 255).to(torch.uint8)[..., None].repeat(1, 1, 3)
+                mask = undistort(grey, camera)[0][..., 0].to(torch.float32) / 255
             pixels, inside = undistort(pixels, camera)
             if inside is not None:
-                shown = inside.cpu().numpy()
-                mask = shown.astype(np.float32) if mask is None else mask * shown
+                mask = inside.to(torch.float32) if mask is None else mask * inside
             camera = replace(camera, distortion=Distortion())
         projection = project(self.mesh, camera, self.occluders)
         if not (self._keeps or self._keeps_all):
-            return _Frame(pixels, mask, projection, None)
+            return Frame(pixels, mask, projection, None)
         surface = replace(draw(projection), triangle=torch.empty((0, 0), dtype=torch.int32))  # nobody asks for them
-        return _Frame(pixels, mask, None, surface, surface_weights(surface, settings))
+        return Frame(pixels, mask, None, surface, surface_weights(surface, settings))
 
-    def strips(self, frame: _Frame, reduction: int = 1, displacement: Displacement | None = None) -> Iterator[Strip]:
+    def strips(self, frame: Frame, reduction: int = 1, displacement: Displacement | None = None) -> Iterator[Strip]:
         """A frame from the top down, each pixel looked up where the displacement says."""
         height, width = frame.pixels.shape[:2]
         settings = self.settings.at_scale(reduction)
@@ -218,12 +217,12 @@ class ViewStream:
             else:
                 uv, footprint, weights = surface.uv, surface.footprint, weights.clone()
             pixels = frame.pixels[first : first + rows]
-            mask = None if frame.mask is None else as_tensor(frame.mask[first : first + rows], self.device)
+            mask = None if frame.mask is None else frame.mask[first : first + rows]
             frame_weights(weights, pixels, mask, first, height, settings)
             yield Strip(first, uv, footprint, weights, pixels)
 
     def _rows(
-        self, frame: _Frame, settings: WeightSettings, first: int, rows: int, margin: int
+        self, frame: Frame, settings: WeightSettings, first: int, rows: int, margin: int
     ) -> tuple[SurfaceMap, Tensor, int]:
         """The surface and its weights for rows and `margin` more to each side, and how many of them lie above."""
         height = frame.pixels.shape[0]
@@ -239,7 +238,7 @@ class ViewStream:
         return surface.rows(low - top, high - top), weights[low - top : high - top], first - low
 
 
-def _bytes_of(views: Sequence[ScanView], reduction: int) -> int:
+def bytes_of(views: Sequence[ScanView], reduction: int) -> int:
     return CACHED_BYTES_A_PIXEL * sum((view.width // reduction) * (view.height // reduction) for view in views)
 
 
@@ -295,12 +294,13 @@ def _reduced_maps(maps: Maps, height: int, width: int, device: torch.device) -> 
     return reduced_surface(surface_of_maps(uv, depth, facing), maps.uv.shape[0] // height, height, width)
 
 
-def _reduced_frame(frame: _Frame, times: int, settings: WeightSettings) -> _Frame:
+def _reduced_frame(frame: Frame, times: int, settings: WeightSettings) -> Frame:
     """A kept frame at another reduction."""
     assert frame.surface is not None
     height, width = frame.pixels.shape[0] // times, frame.pixels.shape[1] // times
     surface = reduced_surface(frame.surface, times, height, width)
     pixels, mask = pixel_means(frame.pixels, times), frame.mask
     if mask is not None:
-        mask = mask[: height * times, : width * times].reshape(height, times, width, times).mean(axis=(1, 3))
-    return _Frame(pixels, mask, None, surface, surface_weights(surface, settings.at_scale(times)))
+        own = mask[: height * times, : width * times].cpu().numpy()
+        mask = as_tensor(own.reshape(height, times, width, times).mean(axis=(1, 3)), mask.device)
+    return Frame(pixels, mask, None, surface, surface_weights(surface, settings.at_scale(times)))

@@ -11,18 +11,21 @@ def gather_cells(
 ) -> None:  # fmt: skip
     """Add a strip's colours to sums float64 [tiles * side * side, 4]: weight, and weighted decoded colour. On any device.
 
-    uv [h, W, 2], weights [h, W], pixels [h, W, 3]. Tiles: a table of width columns from (left, bottom) on.
+    uv [h, W, 2], weights [h, W], pixels [h, W, 3]; or of B photographs, each with sums of its own [B, ...]. Tiles: a table of width
+    columns from (left, bottom) on.
     """
-    height = sums.shape[0] // (width * side * side)
+    height = sums.shape[-2] // (width * side * side)
     u, v = uv[..., 0].to(torch.float64) - left, uv[..., 1].to(torch.float64) - bottom
     counts = (weights > 0) & (u >= 0) & (u < width) & (v >= 0) & (v < height)
     u, v = torch.where(counts, u, 0.0), torch.where(counts, v, 0.0)
     column, row = u.to(torch.int64), v.to(torch.int64)
     cell = (row * width + column) * side * side
     cell += ((v - row) * side).to(torch.int64) * side + ((u - column) * side).to(torch.int64)
+    if sums.ndim == 3:
+        cell += torch.arange(len(sums), device=sums.device)[:, None, None] * sums.shape[1]
     weight = torch.where(counts, weights, 0.0).to(torch.float64)[..., None]
     values = torch.cat([weight, weight * scale * pixels.to(torch.float64)], -1)
-    _add_rows(sums, cell.flatten(), values.flatten(0, -2))
+    _add_rows(sums.view(-1, 4), cell.flatten(), values.flatten(0, -2))
 
 
 def alternate(

@@ -8,6 +8,7 @@ from torch import Tensor
 from backend.ops.dispatch import Impl, choose
 from backend.ops.surface.rasterization import SurfaceMap
 
+REDUCED = ("uv", "depth", "facing", "footprint", "stretch")
 SAME_CHART = 3.0  # neighbours' UVs of one chart differ by less than this many footprints along the longer axis
 
 
@@ -37,12 +38,21 @@ def surface_of_maps(
 
 
 def reduced_surface(surface: SurfaceMap, times: int, height: int, width: int, *, impl: Impl = "auto") -> SurfaceMap:
-    """Means of times x times pixels, [height, width] of them; nothing where a block sees more than one chart."""
+    """Means of times x times pixels, [height, width] of them; nothing where a block sees more than one chart. Of B photographs'
+    maps at once, [B, ...], too."""
     if times == 1:
         return surface
+    chosen = choose(impl, surface.uv.device)
+    if chosen == "cpu" and surface.depth.ndim == 3:
+        each = [
+            reduced_surface(surface.of(own), times, height, width, impl=chosen) for own in range(len(surface.depth))
+        ]
+        return SurfaceMap(
+            *(torch.stack([getattr(one, name) for one in each]) for name in REDUCED), triangle=each[0].triangle
+        )
     given = (surface.uv, surface.depth, surface.facing, surface.footprint, surface.stretch)
     nobody = torch.empty((0, 0), dtype=torch.int32, device=surface.uv.device)
-    if choose(impl, surface.uv.device) == "cpu":
+    if chosen == "cpu":
         import numpy as np
 
         from backend.ops.photos.surface_maps_cpu import reduce_maps
@@ -84,16 +94,22 @@ def _smaller(uv: Tensor, axis: int) -> Tensor:
 
 
 def _reduced(surface: SurfaceMap, times: int, height: int, width: int) -> tuple[Tensor, ...]:
+    """Of maps [h, W] or [B, h, W], UVs an axis more."""
+    places = surface.depth.ndim
+
     def blocks(values: Tensor) -> Tensor:
-        own = values[: height * times, : width * times]
-        return own.reshape(height, times, width, times, *values.shape[2:]).transpose(1, 2).flatten(2, 3)
+        """The times² pixels of every new one, as the axis `places`."""
+        own = values.narrow(places - 2, 0, height * times).narrow(places - 1, 0, width * times)
+        own = own.unflatten(places - 1, (width, times)).unflatten(places - 2, (height, times))
+        return own.transpose(places - 1, places).flatten(places, places + 1)
 
     def mean(values: Tensor) -> Tensor:
-        return blocks(values).sum(2, dtype=torch.float64) / times**2
+        return blocks(values).sum(places, dtype=torch.float64) / times**2
 
     uv = blocks(surface.uv)
-    reach = (blocks(surface.footprint) * blocks(surface.stretch).sqrt()).nan_to_num(nan=0.0, posinf=torch.inf).amax(2)
-    apart = (uv.amax(2) - uv.amin(2)).amax(-1)
+    reach = blocks(surface.footprint) * blocks(surface.stretch).sqrt()
+    reach = reach.nan_to_num(nan=0.0, posinf=torch.inf).amax(places)
+    apart = (uv.amax(places) - uv.amin(places)).amax(-1)
     size, middle = mean(surface.footprint), mean(surface.uv)
     whole = (apart <= SAME_CHART * reach * (times - 1)) & ~(middle[..., 0] + size).isnan()
     shown = [(middle, whole[..., None]), (size * times, whole), (mean(surface.stretch), whole)]
