@@ -187,7 +187,7 @@ class ViewStream:
             if inside is not None:
                 mask = inside.to(torch.float32) if mask is None else mask * inside
             camera = replace(camera, distortion=Distortion())
-        projection = project(self.mesh, camera, self.occluders)
+        projection = project(self.mesh, camera, self.occluders, checked=True)
         if not (self._keeps or self._keeps_all):
             return Frame(pixels, mask, projection, None)
         surface = replace(draw(projection), triangle=torch.empty((0, 0), dtype=torch.int32))  # nobody asks for them

@@ -38,7 +38,8 @@ class Projection:
     """A mesh before a camera, ready to be drawn. Made by project, drawn by draw; holds no copy of the mesh.
 
     strips: for the CPU's twin, starts int64 [n + 1] and members int32: the triangles of strip s of BAND rows are
-    members[starts[s] : starts[s + 1]], occluders counted on after the mesh. set_up: for the plain form.
+    members[starts[s] : starts[s + 1]], occluders counted on after the mesh. set_up: for the plain form. records: for the CUDA
+    twin, see there.
     """
 
     mesh: Tensor  # [N, 3, 5] float32
@@ -50,10 +51,14 @@ class Projection:
     near_m: float
     strips: tuple[np.ndarray, np.ndarray] | None
     set_up: rasterization_plain.SetUp | None
+    records: tuple[Tensor, Tensor] | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether not one triangle can be in the picture."""
+        if self.records is not None:
+            boxes = self.records[1]
+            return not bool(((boxes[:, 0] <= boxes[:, 1]) & (boxes[:, 2] <= boxes[:, 3])).any())
         if self.set_up is None:
             assert self.strips is not None
             return self.strips[1].size == 0
@@ -91,29 +96,43 @@ class SurfaceMap:
 
 
 def project(
-    mesh: Tensor, camera: Camera, occluders: Tensor | None = None, *, near_m: float = NEAR_M, impl: Impl = "auto"
+    mesh: Tensor,
+    camera: Camera,
+    occluders: Tensor | None = None,
+    *,
+    near_m: float = NEAR_M,
+    checked: bool = False,
+    impl: Impl = "auto",
 ) -> Projection:
     """Prepare a mesh's triangles for a photograph's draws: once per photograph.
 
     mesh: [N, 3, 5] x, y, z, u, v, counter-clockwise from outside, in metres of the world; the maps will lie on its
     device. occluders: [M, 3, 5] or [M, 3, 3], triangles that hide the mesh and have no texture. near_m: what lies nearer
-    to the camera's plane, or behind it, is not seen. The camera's lens distortion is left out. Raises InvalidInput for
-    corners with NaN or infinite coordinates.
+    to the camera's plane, or behind it, is not seen. The camera's lens distortion is left out. checked: the caller knows that all
+    coordinates are finite, for which a card would make the host wait. Raises InvalidInput for corners with NaN or infinite
+    coordinates.
     """
     mesh = _triangles(mesh, "mesh")
     occluders = mesh[:0] if occluders is None else _triangles(occluders, "occluders").to(mesh.device)
     pose = np.concatenate([np.asarray(camera.rotation, np.float64).ravel(), np.asarray(camera.translation, np.float64)])
     lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy, 1.0 / camera.fx, 1.0 / camera.fy], np.float64)
-    strips, set_up = None, None
-    if choose(impl, mesh.device) == "cpu":
+    strips, set_up, records = None, None, None
+    chosen = choose(impl, mesh.device, cuda=True)
+    if chosen == "cpu":
         strips = _sort_into_strips(mesh, occluders, pose, lens, near_m, camera)
     else:
-        for triangles in (mesh, occluders):
+        for triangles in () if checked else (mesh, occluders):
             finite = torch.isfinite(triangles[..., :3]).flatten(1).all(1)
             _refuse_broken(len(triangles) - int(torch.count_nonzero(finite)), len(triangles))
         size = (camera.width, camera.height)
-        set_up = rasterization_plain.set_up(mesh, occluders, pose.tolist(), lens.tolist(), near_m, size)
-    return Projection(mesh, occluders, camera.width, camera.height, pose, lens, near_m, strips, set_up)
+        if chosen == "cuda":
+            from backend.ops.surface import rasterization_cuda
+
+            placed, seen_by = (torch.from_numpy(values).to(mesh.device) for values in (pose, lens))
+            records = rasterization_cuda.set_up(mesh, occluders, placed, seen_by, near_m, size)
+        else:
+            set_up = rasterization_plain.set_up(mesh, occluders, pose.tolist(), lens.tolist(), near_m, size)
+    return Projection(mesh, occluders, camera.width, camera.height, pose, lens, near_m, strips, set_up, records)
 
 
 def draw(
@@ -138,18 +157,29 @@ def draw(
     if out is not None and (out.depth.shape[0] < rows or out.depth.shape[1] != projection.width):
         raise ValueError(f"{rows} rows of {projection.width} do not fit into a map of {tuple(out.depth.shape)}")
     window = _EVERYWHERE if uv_window is None else uv_window
-    if projection.set_up is None:
+    if projection.strips is not None:
         drawn = _blank(rows, projection.width) if out is None else out.rows(0, rows)
         _draw_strips(projection, window, first_row, drawn)
         return drawn
-    lens, width = projection.lens.tolist(), projection.width
-    maps = rasterization_plain.draw(projection.set_up, lens, projection.near_m, width, first_row, rows, window)
-    drawn = SurfaceMap(**maps)
+    drawn = SurfaceMap(**_draw_on_device(projection, window, first_row, rows))
     if out is None:
         return drawn
     for field in fields(SurfaceMap):
         getattr(out, field.name)[:rows] = getattr(drawn, field.name)
     return out.rows(0, rows)
+
+
+def _draw_on_device(
+    projection: Projection, window: tuple[float, float, float, float], first_row: int, rows: int
+) -> dict[str, Tensor]:
+    lens, near_m, width = projection.lens, projection.near_m, projection.width
+    if projection.records is None:
+        assert projection.set_up is not None
+        return rasterization_plain.draw(projection.set_up, lens.tolist(), near_m, width, first_row, rows, window)
+    from backend.ops.surface import rasterization_cuda
+
+    meshed, on = len(projection.mesh), torch.from_numpy(lens).to(projection.mesh.device)
+    return rasterization_cuda.draw(*projection.records, meshed, on, near_m, width, first_row, rows, window)
 
 
 def _sort_into_strips(

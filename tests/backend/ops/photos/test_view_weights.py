@@ -23,7 +23,7 @@ from backend.ops.surface.rasterization import SurfaceMap
 from tests.support.devices import DEVICES
 from tests.support.drawn import Drawn
 
-CUDA = "cuda" if torch.cuda.is_available() else "cpu"  # the CPU's tensors in numba's simulator
+CUDA = DEVICES[-1]  # without a card the CPU's tensors in numba's simulator
 FORMS = pytest.mark.parametrize(("impl", "device"), [("cpu", "cpu"), *(("plain", device) for device in DEVICES)])
 
 

@@ -418,3 +418,44 @@ def test_no_triangle_is_too_odd(mesh: list[tuple[tuple[float, ...], ...]], scale
     np.testing.assert_array_equal(seen, drawn.triangle >= 0)
     assert (drawn.depth[seen] > 0).all()
     assert (np.abs(drawn.facing[seen]) <= 1.0 + 1e-6).all()
+
+
+CUDA = DEVICES[-1]  # without a card the CPU's tensors in numba's simulator
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_the_cuda_twin_is_the_plain_form(windowed: bool) -> None:
+    """Triangles that cross, reach behind the camera or have no area; occluders; two at one depth; rows drawn apart."""
+    turn = Rotation.from_rotvec([0.2, -0.3, 0.5]).as_matrix()
+    view = camera(21, 17, focal=(9.0, 9.0), center=(10.5, 8.5), turn=turn, shift=(0.1, 0.2, 0.4))
+    mesh = np.concatenate([scene(3, 60, 2.0), scene(13, 6, 3.0) * [1, 1, -1, 1, 1]]).astype(np.float32)
+    mesh[4] = mesh[3]
+    mesh[5, 2] = mesh[5, 1]
+    occluders = scene(23, 3, 0.5)
+    window = (0.2, 0.1, 0.8, 0.9) if windowed else None
+    plain, twin = (
+        project(mesh, view, occluders, near_m=0.3, device=CUDA, impl=impl)  # type: ignore[arg-type]
+        for impl in ("plain", "cuda")
+    )
+    whole, made = (draw(one, uv_window=window) for one in (plain, twin))
+    assert (whole.triangle >= 0).mean() > 0.15
+    assert len(np.unique(whole.triangle)) > 8
+    for name in FIELDS:
+        if name in EXACT and CUDA == "cpu":
+            np.testing.assert_array_equal(getattr(made, name), getattr(whole, name), err_msg=name)
+        else:
+            np.testing.assert_allclose(getattr(made, name), getattr(whole, name), rtol=1e-4, atol=1e-6, err_msg=name)
+    same(made, Drawn(**{name: np.concatenate([getattr(draw(twin, *rows, uv_window=window), name)
+                                              for rows in ((0, 6), (6, 11))]) for name in FIELDS}))  # fmt: skip
+
+
+def test_the_cuda_twin_sees_nothing_behind_the_camera_and_no_gap_on_an_edge() -> None:
+    mesh = scene(1, 12, 2.0)
+    mesh[..., 2] = -np.abs(mesh[..., 2]) - 0.1
+    projection = project(mesh, camera(9, 8), device=CUDA, impl="cuda")
+    assert projection.is_empty
+    assert (draw(projection).triangle == -1).all()
+    edges = project(wall(2.0, 0.0), camera(16, 16, shift=(0.0, 0.0, 4.0)), device=CUDA, impl="cuda")
+    expected = draw(project(wall(2.0, 0.0), camera(16, 16, shift=(0.0, 0.0, 4.0)), device=CUDA, impl="plain"))
+    assert (expected.triangle >= 0).any()
+    np.testing.assert_array_equal(draw(edges).triangle, expected.triangle)

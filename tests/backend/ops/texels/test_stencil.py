@@ -325,7 +325,7 @@ def test_what_does_not_go_together_is_refused() -> None:
         TexelSystem(32, 6)
 
 
-CUDA = "cuda" if torch.cuda.is_available() else "cpu"  # the CPU's tensors in numba's simulator
+CUDA = DEVICES[-1]  # without a card the CPU's tensors in numba's simulator
 
 
 @pytest.mark.parametrize(
