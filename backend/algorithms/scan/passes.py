@@ -276,7 +276,7 @@ class Passes:
             gain, offset = (np.stack(part) for part in zip(*tones, strict=True))
             displacements = [photograph.displacement for photograph in photographs]
             strip = stacks.strip(stack, level.reduction, displacements)
-            known, evidence = [displacement for displacement in displacements if displacement is not None], None
+            known, evidence = [moved for moved in displacements if moved is not None], None
             if align and known:
                 evidence = Evidences(known, level.reduction, self.device)
             model = None if evidence is None else self._nothing_shown(strip.pixels.shape)
