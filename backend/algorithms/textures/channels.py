@@ -71,8 +71,8 @@ class Channels:
 
     def decode(self, channels: Tensor) -> dict[str, np.ndarray]:
         """Maps [H, W, channels] float32 of channels [C, H, W], within the range of the samples' values."""
-        mean, low, high = (bound[:, None, None] for bound in (self.mean, self.low, self.high))
-        values = torch.minimum(torch.maximum(mixed(self.inverse, channels.cpu()).add_(mean), low), high)
+        mean, low, high = (bound.to(channels.device)[:, None, None] for bound in (self.mean, self.low, self.high))
+        values = torch.minimum(torch.maximum(mixed(self.inverse, channels).add_(mean), low), high).cpu()
         maps, start = {}, 0
         for name in self.names:
             count = 2 if name == "normal" else 3 if name in COLORS else 1

@@ -11,6 +11,7 @@ backend.measures.terrain_statistics judges by a definition of its own.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,8 +112,12 @@ def _inverse_dct(coefficients: Tensor) -> Tensor:
 
 def _phases(like: Tensor) -> tuple[Tensor, Tensor]:
     """For each coefficient the factor that makes it orthonormal, and the half-sample turn of its mirrored row."""
-    count = like.shape[-1]
-    scale = torch.full((count,), math.sqrt(1 / (2 * count)), device=like.device, dtype=like.dtype)
+    return _phases_of(like.shape[-1], like.dtype, like.device)
+
+
+@functools.lru_cache(maxsize=8)
+def _phases_of(count: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    scale = torch.full((count,), math.sqrt(1 / (2 * count)), device=device, dtype=dtype)
     scale[0] = math.sqrt(1 / (4 * count))
-    angle = torch.arange(count, device=like.device, dtype=torch.float64) * (math.pi / (2 * count))
+    angle = torch.arange(count, device=device, dtype=torch.float64) * (math.pi / (2 * count))
     return scale, torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
