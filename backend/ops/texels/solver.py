@@ -77,12 +77,14 @@ def solve(
 
 def mean_weight(system: TexelSystem, *, impl: Impl = "auto") -> float:
     """The mean observation weight of the texels that have any; 1 where nobody has seen anything."""
-    if choose(impl, system.device) == "cpu":
+    if choose(impl, system.device, cuda=True) == "cpu":
         from backend.ops.texels.cpu.solver import count_seen
 
         seen = int(count_seen(system.cells.numpy(), system.table))
     else:
-        seen = int(torch.count_nonzero(system.observation_weight() > 0))
+        seen = torch.count_nonzero(system.observation_weight() > 0)
+        found = torch.cat([system.cells.sum(0, dtype=torch.float64), seen[None].to(torch.float64)]).cpu().numpy()
+        return total_weight(found[:-1]) / float(found[-1]) if found[-1] else 1.0
     return total_weight(column_sums(system, impl=impl)) / seen if seen else 1.0
 
 
@@ -96,7 +98,7 @@ def mean_color(system: TexelSystem, *, impl: Impl = "auto") -> Tensor:
 
 def column_sums(system: TexelSystem, *, impl: Impl = "auto") -> np.ndarray:
     """The sums of the eight planes over all levels, [8] float64."""
-    if choose(impl, system.device) == "cpu":
+    if choose(impl, system.device, cuda=True) == "cpu":
         from backend.ops.texels.cpu import solver as kernel
 
         return kernel.column_sums(system.cells.numpy())
@@ -114,7 +116,7 @@ def coarser_grids(system: TexelSystem, *, impl: Impl = "auto") -> list[Tensor]:
     for level in range(1, system.levels + 1):
         if system.sides[level - 1] <= COARSEST_SIDE:
             break
-        if choose(impl, system.device) != "cpu":
+        if choose(impl, system.device, cuda=True) != "cpu":
             fine = grids[-1].unflatten(0, (system.sides[level - 1],) * 2)
             grids.append(solver_plain.coarsen(fine, system.level(level)).reshape(-1, PLANES))
             continue
@@ -137,7 +139,8 @@ def relax(
     system: TexelSystem, cells: Tensor, level: int, texture: Tensor, problem: Problem, *, impl: Impl = "auto"
 ) -> None:
     """Bring the texture of a grid [3, n, n] nearer to the solution, in place."""
-    if choose(impl, system.device) == "cpu":
+    chosen = choose(impl, system.device, cuda=True)
+    if chosen == "cpu":
         from backend.ops.texels.solver_blocks import relax_blocks
 
         relax_blocks(system, cells, level, texture, problem)
@@ -153,4 +156,11 @@ def relax(
         torch.from_numpy(amounts).to(device),
     )
     iterations = problem.iterations * problem.sweeps
-    texture.copy_(solver_plain.conjugate_gradients(grid, texture, iterations, problem.tolerance, problem.alive))
+    multiply = grid.multiply
+    if chosen == "cuda":
+        from backend.ops.texels.solver_cuda import Product
+
+        multiply = Product(grid.planes, grid.smoothness, grid.right_ties, grid.down_ties, grid.corners, grid.amounts)
+    texture.copy_(
+        solver_plain.conjugate_gradients(grid, texture, iterations, problem.tolerance, problem.alive, multiply)
+    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backend.ops.cuda_graphs import RepeatedStep
 from backend.ops.texels.pyramid import halve, spread
 
 LOOKS_EVERY = 8  # iterations: each look at a GPU's numbers waits for all that it has been asked for
@@ -151,31 +152,40 @@ def add_at(flat: Tensor, index: Tensor, values: Tensor) -> None:
 
 
 def conjugate_gradients(
-    grid: Grid, texture: Tensor, iterations: int, tolerance: float, alive: Callable[[], object] = lambda: None
-) -> Tensor:
+    grid: Grid, texture: Tensor, iterations: int, tolerance: float, alive: Callable[[], object] = lambda: None,
+    multiply: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:  # fmt: skip
     """The solution from `texture` [3, n, n] on, channels side by side, with Jacobi's preconditioner (Saad 2003, algorithm 9.1).
 
     Ends when the root mean square of the step that the diagonal asks for is below the tolerance in every channel, which is
-    looked at every LOOKS_EVERY iterations.
+    looked at every LOOKS_EVERY iterations; between two looks a card is asked for nothing, its iterations are replayed. multiply:
+    another form of grid.multiply, its result good until the next one is asked for.
     """
+    multiply = multiply or grid.multiply
     diagonal = grid.diagonal()
     inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
-    residual = (grid.right_side() - grid.multiply(texture)) * (inverse > 0)
+    residual = (grid.right_side() - multiply(texture)) * (inverse > 0)
     texture = texture.clone()
     wanted = inverse * residual
     direction = wanted.clone()
     energy = (residual * wanted).sum((1, 2), keepdim=True, dtype=torch.float64)
+
+    def iterate() -> None:
+        product = multiply(direction)
+        curvature = (direction * product).sum((1, 2), keepdim=True, dtype=torch.float64)
+        step = torch.where(curvature > 0, energy / curvature, torch.zeros_like(energy)).to(texture.dtype)
+        texture.add_(step * direction)
+        residual.sub_(step * product)
+        torch.mul(inverse, residual, out=wanted)
+        left = (residual * wanted).sum((1, 2), keepdim=True, dtype=torch.float64)
+        share = torch.where(energy > 0, left / energy, torch.zeros_like(energy)).to(texture.dtype)
+        energy.copy_(left)
+        direction.mul_(share).add_(wanted)
+
+    repeated = RepeatedStep(iterate, texture.device)
     for turn in range(iterations):
         alive()
         if turn % LOOKS_EVERY == 0 and float(wanted.square().mean((1, 2)).max()) <= tolerance**2:
             break
-        product = grid.multiply(direction)
-        curvature = (direction * product).sum((1, 2), keepdim=True, dtype=torch.float64)
-        step = torch.where(curvature > 0, energy / curvature, torch.zeros_like(energy)).to(texture.dtype)
-        texture += step * direction
-        residual -= step * product
-        wanted = inverse * residual
-        before, energy = energy, (residual * wanted).sum((1, 2), keepdim=True, dtype=torch.float64)
-        share = torch.where(before > 0, energy / before, torch.zeros_like(energy)).to(texture.dtype)
-        direction = wanted + share * direction
+        repeated()
     return texture

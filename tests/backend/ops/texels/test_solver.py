@@ -340,3 +340,38 @@ def test_it_can_be_stopped_between_blocks() -> None:
 
     with pytest.raises(Enough):
         solve(observed(400, 40000), alive=alive)
+
+
+# On a card ------------------------------------------------------------------------------------------------------------
+
+CUDA = DEVICES[-1]  # without a card the CPU's tensors in numba's simulator
+
+
+@pytest.mark.parametrize(
+    ("size", "level", "seams"), [(19, 0, some_seams(25)), (22, 1, NO_SEAMS), (17, 2, some_seams(3))]
+)
+def test_the_cuda_twin_multiplies_as_the_plain_form(size: int, level: int, seams: Seams) -> None:
+    from backend.ops.texels.solver_cuda import Product
+
+    system = observed(size, 300, hole=0.2)
+    side = system.sides[level]
+    charts = torch.from_numpy((np.arange(size)[:, None] // 5 + np.arange(size)[None] // 7 * 4).astype(np.uint8))
+    corners, amounts = (torch.from_numpy(part).to(CUDA) for part in seams.rows(size, level, side, 2.0))
+    planes = [system.level(k).to(CUDA) for k in range(level, system.levels + 1)]
+    ties = solver_plain.ties_between(charts, side, level, torch.device(CUDA))
+    grid = solver_plain.Grid(planes, 0.7, *ties, corners, amounts)
+    twin = Product(planes, 0.7, *ties, corners, amounts)
+    for seed in (1, 2):  # its memory is used again
+        texture = pattern(side, seed, blur=0).to(CUDA)
+        expected = grid.multiply(texture)
+        torch.testing.assert_close(twin(texture), expected, rtol=0, atol=2e-6 * float(expected.abs().max()))
+
+
+def test_the_cuda_twin_finds_what_the_plain_form_finds() -> None:
+    found = []
+    for impl in ("plain", "cuda"):
+        system = observed(12, 200, texels=(0.5, 2.0))
+        system.cells, system.device = system.cells.to(CUDA), torch.device(CUDA)
+        found.append(solve(system, seams=some_seams(4), sweeps=1, iterations=25, impl=impl))  # type: ignore[arg-type]
+    assert float(found[0].std()) > 0.05
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=2e-4)
