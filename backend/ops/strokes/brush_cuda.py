@@ -17,7 +17,7 @@ from backend.ops.strokes import constants as c
 from backend.ops.strokes.compositing_plain import Scene
 from backend.ops.strokes.constants import TILE
 from backend.ops.strokes.coverage_cuda import shape_at
-from backend.ops.strokes.tiles_cuda import BLOCK, WHOLLY, Tiles, as_floats, bounds_of, cover_pixel, is_outside, pixel_of
+from backend.ops.strokes.tiles_cuda import BLOCK, WHOLLY, as_floats, bands, bounds_of, cover_pixel, is_outside, pixel_of
 
 _PARTS, _BITS, _EIGHT = np.float32(2.0**-24), 0xFFFF_FFFF, np.uint32(8)
 _COLUMN, _ROW = c.COLUMN_FACTOR, c.ROW_FACTOR
@@ -45,22 +45,22 @@ _F17, _F23, _F31, _F57, _F83, _F113 = (np.float32(value) for value in (1.7, 2.3,
 
 def paint(scene: Scene, ends: Tensor, seeds: Tensor, bristles: float, dryness: float) -> tuple[Tensor, Tensor]:
     """The painting [H, W, 3] and the paint's thickness [H, W]. ends: colours [N, 3] of the strokes' ends; seeds int64 [N]."""
-    tiles, image = Tiles.of(scene), as_floats(scene.canvas).clone()
+    image = as_floats(scene.canvas).clone()
     height = torch.empty_like(image[..., 0])
-    _paint.launch(
-        tiles.threads, *tiles.lists, as_floats(scene.color), as_floats(ends), *bounds_of(scene), seeds,
-        np.float32(bristles), np.float32(dryness), np.float32(max(height.shape)), image, height, block=BLOCK,
-    )  # fmt: skip
+    manner = np.float32(bristles), np.float32(dryness), np.float32(max(height.shape))
+    strokes = as_floats(scene.color), as_floats(ends), *bounds_of(scene), seeds
+    for tiles in bands(scene):
+        _paint.launch(tiles.threads, *tiles.lists, *strokes, *manner, image, height, block=BLOCK)
     return image, height
 
 
 @kernel
 def _paint(
-    shapes, first, order, stroke, color, ends, labels, segments, bounded, clip, softness, seeds, bristles, dryness, side,
+    shapes, first, order, stroke, skipped, color, ends, labels, segments, bounded, clip, softness, seeds, bristles, dryness, side,
     image, height,
 ):  # fmt: skip
     tile = cuda.blockIdx.x
-    row, column = pixel_of(tile, cuda.threadIdx.x, (image.shape[1] + TILE - 1) // TILE)
+    row, column = pixel_of(tile + skipped, cuda.threadIdx.x, (image.shape[1] + TILE - 1) // TILE)
     if row >= image.shape[0] or column >= image.shape[1]:
         return
     red, green, blue = image[row, column, 0], image[row, column, 1], image[row, column, 2]

@@ -17,9 +17,9 @@ from backend.ops.strokes.tiles_cuda import (
     BLOCK,
     LANE,
     PARTS,
-    Tiles,
     add_parts,
     as_floats,
+    bands,
     bounds_of,
     cover_pixel,
     is_outside,
@@ -36,33 +36,36 @@ class Gathering:
     """Strokes sorted into tiles once for all steps."""
 
     def __init__(self, scene: Scene, weight: Tensor | None) -> None:
-        self.tiles, self.bounds = Tiles.of(scene), bounds_of(scene)
-        count = len(self.tiles.order)
-        self.keep, self.known = count <= MOST_KEPT_PAIRS, False
+        self.bands, self.bounds = bands(scene), bounds_of(scene)
+        count = len(self.bands[0].order)
+        self.keep, self.known = len(self.bands) == 1 and count <= MOST_KEPT_PAIRS, False
         self.alphas = torch.empty(count if self.keep else 1, TILE * TILE, device=scene.canvas.device)
         self.weighted = weight is not None
         self.weight = self.alphas.new_empty(1, 1) if weight is None else as_floats(weight)
 
     def gather(self, colors: Tensor, ground: Tensor, wanted: Tensor) -> Tensor:
         """[N, 3]: of each stroke, its share of each pixel that shows times weight times (painting on ground - wanted)."""
-        sums = self.tiles.sums(COLORS)
-        _gather.launch(
-            self.tiles.threads, *self.tiles.lists, as_floats(colors), *self.bounds, self.alphas, self.keep, self.known,
-            as_floats(ground), as_floats(wanted), self.weight, self.weighted, sums, block=BLOCK,
-        )  # fmt: skip
+        paint, ground, wanted, made = as_floats(colors), as_floats(ground), as_floats(wanted), torch.zeros_like(colors)
+        for tiles in self.bands:
+            sums = tiles.sums(COLORS)
+            _gather.launch(
+                tiles.threads, *tiles.lists, paint, *self.bounds, self.alphas, self.keep, self.known, ground, wanted,
+                self.weight, self.weighted, sums, block=BLOCK,
+            )  # fmt: skip
+            made += tiles.of_strokes(sums)
         self.known = self.keep
-        return self.tiles.of_strokes(sums)
+        return made
 
 
 @kernel
 def _gather(
-    shapes, first, order, stroke, color, labels, segments, bounded, clip, softness, alphas, keep, known, ground, wanted,
+    shapes, first, order, stroke, skipped, color, labels, segments, bounded, clip, softness, alphas, keep, known, ground, wanted,
     weight, weighted, sums,
 ):  # fmt: skip
     tile, i = cuda.blockIdx.x, cuda.threadIdx.x
     values = cuda.shared.array((COLORS, LANE), np.float32)
     parts = cuda.shared.array((COLORS, PARTS), np.float32)
-    row, column = pixel_of(tile, i, (ground.shape[1] + TILE - 1) // TILE)
+    row, column = pixel_of(tile + skipped, i, (ground.shape[1] + TILE - 1) // TILE)
     there = row < ground.shape[0] and column < ground.shape[1]
     red = green = blue = _ZERO
     if there:

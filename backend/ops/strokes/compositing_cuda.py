@@ -24,6 +24,7 @@ from backend.ops.strokes.tiles_cuda import (
     Tiles,
     add_parts,
     as_floats,
+    bands,
     bounds_of,
     cover_pixel,
     is_outside,
@@ -42,49 +43,81 @@ class Painting:
 
     def __init__(self, scene: Scene, *, placed: bool = False) -> None:
         """placed: whether the opacity's derivative is asked for, which wants the place along a stroke everywhere."""
-        self.scene, self.tiles, self.placed = scene, Tiles.of(scene), placed
+        self.scene, self.bands, self.placed = scene, bands(scene), placed
         self.color, self.canvas = as_floats(scene.color), as_floats(scene.canvas)
         self.bounds = bounds_of(scene)
-        self.marks: Tensor | None = None
+        self._marks: Tensor | None = None
 
     def paint(self, *, keep: bool) -> tuple[Tensor, Tensor]:
-        """The image [H, W, 3] and the leak, a scalar. keep: what the way back needs, 192 bytes for each pair."""
+        """The image [H, W, 3] and the leak, a scalar. keep: what the way back needs, where the canvas is a single band."""
         image = torch.empty_like(self.canvas)
-        leaks = torch.zeros(len(self.tiles.first) - 1, device=image.device)
-        runs = len(self.tiles.order) // RUN + 1 if keep else 1
-        self.marks = image.new_empty(runs, 3, BLOCK[0])
+        leaks = []
+        for tiles in self.bands:
+            marks, leak = self._painted(tiles, image, keep=keep and len(self.bands) == 1)
+            leaks.append(leak)
+            if keep and len(self.bands) == 1:
+                self._marks = marks
+        if not self.bounds[2] or self.scene.clip:
+            return image, image.new_zeros(())
+        return image, torch.cat(leaks).sum(dtype=torch.float64).float()
+
+    def marks(self, tiles: Tiles) -> Tensor:
+        """The colours before every RUN-th stroke of a band's tiles [M, 3, TILE TILE]: 192 bytes for each pair."""
+        if self._marks is not None:
+            return self._marks
+        return self._painted(tiles, torch.empty_like(self.canvas), keep=True)[0]
+
+    def _painted(self, tiles: Tiles, image: Tensor, *, keep: bool) -> tuple[Tensor, Tensor]:
+        """Paint a band of the image; its marks, and the leak of each tile."""
+        marks = image.new_empty(len(tiles.order) // RUN + 1 if keep else 1, 3, BLOCK[0])
+        leaks = image.new_empty(len(tiles.first) - 1)
         _paint.launch(
-            self.tiles.threads, *self.tiles.lists, self.color, self.canvas, *self.bounds, keep, self.marks, image, leaks,
-            block=BLOCK,
-        )  # fmt: skip
-        if not keep:
-            self.marks = None
-        leaks = (
-            leaks.sum(dtype=torch.float64).float() if self.bounds[2] and not self.scene.clip else leaks.new_zeros(())
+            tiles.threads, *tiles.lists, self.color, self.canvas, *self.bounds, keep, marks, image, leaks, block=BLOCK
         )
-        return image, leaks
+        return marks, leaks
 
     def gradients(self, image: Tensor, leak: Tensor, *, shapes: bool) -> tuple[Tensor | None, Tensor | None, Tensor]:
         """dL/dgeometry, dL/dopacity (None without `shapes`) and dL/dcolor of dL/dimage [H, W, 3] and dL/dleak."""
-        assert self.marks is not None
-        sums = self.tiles.sums(SUMS)
+        wanted, by_leak = as_floats(image), as_floats(leak).reshape(1)
+        made = torch.stack([self._slopes(tiles, wanted, by_leak, shapes) for tiles in self.bands])
+        made = made[0] if len(made) == 1 else made.sum(0)
+        return (made[:, :8] if shapes else None), (made[:, 8:10] if shapes else None), made[:, 10:]
+
+    def _slopes(self, tiles: Tiles, wanted: Tensor, leak: Tensor, shapes: bool) -> Tensor:
+        """[N, SUMS] of one band."""
+        sums = tiles.sums(SUMS)
         _gradients.launch(
-            self.tiles.threads, *self.tiles.lists, self.color, self.canvas, *self.bounds, self.marks, as_floats(image),
-            as_floats(leak).reshape(1), shapes, self.placed, sums, block=BLOCK,
+            tiles.threads, *tiles.lists, self.color, self.canvas, *self.bounds, self.marks(tiles), wanted, leak, shapes,
+            self.placed, sums, block=BLOCK,
         )  # fmt: skip
         made = sums.new_empty(len(self.color), SUMS)
-        _add_up.launch(len(made) * PARTS, sums, self.tiles.own, made, block=BLOCK)
-        return (made[:, :8] if shapes else None), (made[:, 8:10] if shapes else None), made[:, 10:]
+        _add_up.launch(len(made) * PARTS, sums, tiles.own, made, block=BLOCK)
+        return made
 
 
 @kernel
 def _paint(
-    shapes, first, order, stroke, color, canvas, labels, segments, bounded, clip, softness, keep, marks, image, leaks
+    shapes,
+    first,
+    order,
+    stroke,
+    skipped,
+    color,
+    canvas,
+    labels,
+    segments,
+    bounded,
+    clip,
+    softness,
+    keep,
+    marks,
+    image,
+    leaks,
 ):
     tile, i = cuda.blockIdx.x, cuda.threadIdx.x
     values = cuda.shared.array((1, LANE), np.float32)
     parts = cuda.shared.array((1, PARTS), np.float32)
-    row, column = pixel_of(tile, i, (canvas.shape[1] + TILE - 1) // TILE)
+    row, column = pixel_of(tile + skipped, i, (canvas.shape[1] + TILE - 1) // TILE)
     there = row < canvas.shape[0] and column < canvas.shape[1]
     red = green = blue = leak = _ZERO
     if there:
@@ -119,7 +152,7 @@ def _paint(
 
 @kernel
 def _gradients(
-    shapes, first, order, stroke, color, canvas, labels, segments, bounded, clip, softness, marks, wanted, leak,
+    shapes, first, order, stroke, skipped, color, canvas, labels, segments, bounded, clip, softness, marks, wanted, leak,
     by_shape, placed, sums,
 ):  # fmt: skip
     tile, i = cuda.blockIdx.x, cuda.threadIdx.x
@@ -130,7 +163,7 @@ def _gradients(
     reds = cuda.local.array(RUN, np.float32)
     greens = cuda.local.array(RUN, np.float32)
     blues = cuda.local.array(RUN, np.float32)
-    row, column = pixel_of(tile, i, (canvas.shape[1] + TILE - 1) // TILE)
+    row, column = pixel_of(tile + skipped, i, (canvas.shape[1] + TILE - 1) // TILE)
     there = row < canvas.shape[0] and column < canvas.shape[1]
     d_red = d_green = d_blue = _ZERO
     if there:

@@ -16,9 +16,9 @@ from backend.ops.strokes.tiles_cuda import (
     PARTS,
     UNTOUCHED,
     WHOLLY,
-    Tiles,
     add_parts,
     as_floats,
+    bands,
     cover_pixel,
     pixel_of,
     total_of,
@@ -30,10 +30,13 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 
 def paint(scene: Scene, ends: Tensor) -> Tensor:
     """The image [H, W, 3]; the scene's colours are those of the starts, ends [N, 3]."""
-    tiles, colors = Tiles.of(scene), torch.cat((as_floats(scene.color), as_floats(ends)))
+    colors = torch.cat((as_floats(scene.color), as_floats(ends)))
     ground = as_floats(scene.canvas)
     image = torch.empty_like(ground)
-    _gather.launch(tiles.threads, *tiles.lists, colors, ground, image, True, image.new_empty(1, COLORS), block=BLOCK)
+    for tiles in bands(scene):
+        _gather.launch(
+            tiles.threads, *tiles.lists, colors, ground, image, True, image.new_empty(1, COLORS), block=BLOCK
+        )
     return image
 
 
@@ -41,26 +44,26 @@ class Gathering:
     """Strokes sorted into tiles once for all steps."""
 
     def __init__(self, scene: Scene) -> None:
-        self.tiles = Tiles.of(scene)
+        self.bands = bands(scene)
 
     def gather(self, colors: Tensor, ground: Tensor, wanted: Tensor) -> Tensor:
         """[2 N, 3], of the starts, then of the ends: their shares of each pixel that shows times (painting on ground - wanted)."""
-        sums = self.tiles.sums(COLORS)
-        _gather.launch(
-            self.tiles.threads, *self.tiles.lists, as_floats(colors), as_floats(ground), as_floats(wanted), False, sums,
-            block=BLOCK,
-        )  # fmt: skip
-        made = self.tiles.of_strokes(sums)
+        paint, ground, wanted = as_floats(colors), as_floats(ground), as_floats(wanted)
+        made = paint.new_zeros(len(colors) // 2, COLORS)
+        for tiles in self.bands:
+            sums = tiles.sums(COLORS)
+            _gather.launch(tiles.threads, *tiles.lists, paint, ground, wanted, False, sums, block=BLOCK)
+            made += tiles.of_strokes(sums)
         return torch.cat((made[:, :3], made[:, 3:]))
 
 
 @kernel
-def _gather(shapes, first, order, stroke, color, ground, image, paints, sums):
+def _gather(shapes, first, order, stroke, skipped, color, ground, image, paints, sums):
     """color [2 N, 3]. paints: write the painting to the image; else compare it with that and go back."""
     tile, i = cuda.blockIdx.x, cuda.threadIdx.x
     values = cuda.shared.array((COLORS, LANE), np.float32)
     parts = cuda.shared.array((COLORS, PARTS), np.float32)
-    row, column = pixel_of(tile, i, (ground.shape[1] + TILE - 1) // TILE)
+    row, column = pixel_of(tile + skipped, i, (ground.shape[1] + TILE - 1) // TILE)
     there = row < ground.shape[0] and column < ground.shape[1]
     red = green = blue = _ZERO
     if there:

@@ -31,17 +31,35 @@ def removal_costs(scene: Scene, target: Tensor, weight: Tensor | None) -> Tensor
     painting = Painting(scene)
     image, _ = painting.paint(keep=True)
     area = torch.ones_like(image[..., 0]) if weight is None else as_floats(weight)
-    sums = painting.tiles.sums(1)
-    _costs.launch(
-        painting.tiles.threads, *painting.tiles.lists, painting.color, painting.canvas, *painting.bounds, painting.marks,
-        image - as_floats(target), area, sums, block=BLOCK,
-    )  # fmt: skip
-    return painting.tiles.of_strokes(sums)[:, 0]
+    error, costs = image - as_floats(target), torch.zeros_like(painting.color[:, 0])
+    for tiles in painting.bands:
+        sums = tiles.sums(1)
+        _costs.launch(
+            tiles.threads, *tiles.lists, painting.color, painting.canvas, *painting.bounds, painting.marks(tiles), error,
+            area, sums, block=BLOCK,
+        )  # fmt: skip
+        costs += tiles.of_strokes(sums)[:, 0]
+    return costs
 
 
 @kernel
 def _costs(
-    shapes, first, order, stroke, color, canvas, labels, segments, bounded, clip, softness, marks, error, weight, sums
+    shapes,
+    first,
+    order,
+    stroke,
+    skipped,
+    color,
+    canvas,
+    labels,
+    segments,
+    bounded,
+    clip,
+    softness,
+    marks,
+    error,
+    weight,
+    sums,
 ):
     """Runs of strokes from the last one on, each painted again from the colours that were kept before it."""
     tile, i = cuda.blockIdx.x, cuda.threadIdx.x
@@ -51,7 +69,7 @@ def _costs(
     reds = cuda.local.array(RUN, np.float32)
     greens = cuda.local.array(RUN, np.float32)
     blues = cuda.local.array(RUN, np.float32)
-    row, column = pixel_of(tile, i, (canvas.shape[1] + TILE - 1) // TILE)
+    row, column = pixel_of(tile + skipped, i, (canvas.shape[1] + TILE - 1) // TILE)
     there = row < canvas.shape[0] and column < canvas.shape[1]
     shown = e_red = e_green = e_blue = factor = _ZERO
     if there:

@@ -17,7 +17,7 @@ from backend.ops.strokes.brush_cuda import arc, hairs_of, heading, noise, step
 from backend.ops.strokes.compositing_plain import Scene
 from backend.ops.strokes.constants import TILE
 from backend.ops.strokes.coverage_cuda import shape_at
-from backend.ops.strokes.tiles_cuda import BLOCK, WHOLLY, Tiles, as_floats, cover_pixel, pixel_of
+from backend.ops.strokes.tiles_cuda import BLOCK, WHOLLY, as_floats, bands, cover_pixel, pixel_of
 
 SAMPLES = c.PULL_SAMPLES
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
@@ -34,17 +34,18 @@ _SAMPLES = np.float32(SAMPLES)
 
 def smudge(scene: Scene, height: Tensor, seeds: Tensor, amount: float) -> tuple[Tensor, Tensor]:
     """The image [H, W, 3] and the paint's thickness [H, W]; the scene's canvas is the paint that is there, its strokes are dry."""
-    tiles, before = Tiles.of(scene), torch.cat((as_floats(scene.canvas), as_floats(height)[..., None]), 2)
+    before = torch.cat((as_floats(scene.canvas), as_floats(height)[..., None]), 2)
     image, thickness = as_floats(scene.canvas).clone(), as_floats(height).clone()
-    _smudge.launch(tiles.threads, *tiles.lists, seeds, np.float32(amount), before, image, thickness, block=BLOCK)
+    for tiles in bands(scene):
+        _smudge.launch(tiles.threads, *tiles.lists, seeds, np.float32(amount), before, image, thickness, block=BLOCK)
     return image, thickness
 
 
 @kernel
-def _smudge(shapes, first, order, stroke, seeds, amount, before, image, thickness):
+def _smudge(shapes, first, order, stroke, skipped, seeds, amount, before, image, thickness):
     """before [H, W, 4]: all strokes read the paint as it was."""
     tile = cuda.blockIdx.x
-    row, column = pixel_of(tile, cuda.threadIdx.x, (image.shape[1] + TILE - 1) // TILE)
+    row, column = pixel_of(tile + skipped, cuda.threadIdx.x, (image.shape[1] + TILE - 1) // TILE)
     if row >= image.shape[0] or column >= image.shape[1]:
         return
     pulled = cuda.local.array(4, np.float32)

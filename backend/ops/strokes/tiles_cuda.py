@@ -20,6 +20,7 @@ from backend.ops.strokes.constants import REACH, TILE
 from backend.ops.strokes.coverage_cuda import SHAPE, cover, nearest_chord, set_shape, shape_at
 
 BLOCK = (TILE * TILE,)
+MOST_PAIRS = 2**22  # of tile and stroke in a band: some 300 bytes each, at the way back
 NOT_FINITE = 2**40  # pairs: more than there can be
 PARTS = 16  # that a sum over a tile is added up in
 LANE = TILE * TILE + PARTS  # of shared memory for one sum; the rest keeps two of them apart
@@ -34,27 +35,14 @@ UNTOUCHED, WHOLLY = (
 
 @dataclass(frozen=True)
 class Tiles:
-    """Pairs of tile and stroke. Pairs are numbered stroke by stroke; a tile's are in painting order."""
+    """Pairs of tile and stroke in a band of rows of tiles. Pairs are numbered stroke by stroke; a tile's are in painting order."""
 
     shapes: Tensor  # float32 [N, SHAPE]
     own: Tensor  # int64 [N + 1] a stroke's first pair
     stroke: Tensor  # int32 [P] of each pair
     order: Tensor  # int64 [P] pairs by tile; those whose stroke does not reach the tile after all stand last
     first: Tensor  # int32 [T + 1] where a tile's pairs begin in `order`
-
-    @classmethod
-    def of(cls, scene: Scene) -> Tiles:
-        """The host waits once, for the number of pairs. Raises ValueError for geometry that is not finite."""
-        down, across = (-(-side // TILE) for side in scene.canvas.shape[:2])
-        shapes, ranges, own = _measured(scene, down, across)
-        count = int(own[-1])
-        if count >= NOT_FINITE:
-            raise ValueError("geometry has values that are not finite")
-        stroke, tile = (torch.empty(max(count, 1), dtype=torch.int32, device=own.device) for _ in range(2))
-        _list.launch(len(tile), shapes, ranges, own, across, down * across, stroke, tile)
-        tile, order = torch.sort(tile, stable=True)
-        bounds = torch.arange(down * across + 1, dtype=torch.int32, device=own.device)
-        return cls(shapes, own, stroke, order, torch.searchsorted(tile, bounds, out_int32=True))
+    skipped: int  # tiles above the band
 
     @property
     def threads(self) -> int:
@@ -62,9 +50,9 @@ class Tiles:
         return (len(self.first) - 1) * TILE * TILE
 
     @property
-    def lists(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def lists(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
         """As the kernels take them."""
-        return self.shapes, self.first, self.order, self.stroke
+        return self.shapes, self.first, self.order, self.stroke, self.skipped
 
     def sums(self, width: int) -> Tensor:
         """Room for so many sums of each pair, 0 so far [P, width]."""
@@ -75,6 +63,37 @@ class Tiles:
         made = sums.new_empty(len(self.own) - 1, sums.shape[1])
         _add_up.launch((len(made), sums.shape[1]), sums, self.own, made, block=(sums.shape[1], 32))
         return made
+
+
+def bands(scene: Scene) -> list[Tiles]:
+    """The canvas from the top on, as few bands as have MOST_PAIRS pairs at most or are a row of tiles.
+
+    The host waits once for each, for the number of pairs. Raises ValueError for geometry that is not finite.
+    """
+    down, across = (-(-side // TILE) for side in scene.canvas.shape[:2])
+    shapes = torch.empty(len(scene.geometry), SHAPE, device=scene.geometry.device)
+    made, waiting = [], [(0, down)]
+    while waiting:
+        begin, end = waiting.pop()
+        ranges, own = _measured(scene, begin, end, across, shapes)
+        count = int(own[-1])
+        if count >= NOT_FINITE:
+            raise ValueError("geometry has values that are not finite")
+        if count > MOST_PAIRS and end - begin > 1:
+            middle = (begin + end) // 2
+            waiting += [(middle, end), (begin, middle)]
+        else:
+            made.append(_listed(shapes, ranges, own, begin, end, across, count))
+    return made
+
+
+def _listed(shapes: Tensor, ranges: Tensor, own: Tensor, begin: int, end: int, across: int, count: int) -> Tiles:
+    tiles = (end - begin) * across
+    stroke, tile = (torch.empty(max(count, 1), dtype=torch.int32, device=own.device) for _ in range(2))
+    _list.launch(len(tile), shapes, ranges, own, begin, across, tiles, stroke, tile)
+    tile, order = torch.sort(tile, stable=True)
+    bounds = torch.arange(tiles + 1, dtype=torch.int32, device=own.device)
+    return Tiles(shapes, own, stroke, order, torch.searchsorted(tile, bounds, out_int32=True), begin * across)
 
 
 def bounds_of(scene: Scene) -> tuple[Tensor, Tensor, bool, bool, np.float32]:
@@ -91,20 +110,28 @@ def as_floats(values: Tensor) -> Tensor:
     return values.detach().to(torch.float32).contiguous()
 
 
-def _measured(scene: Scene, down: int, across: int) -> tuple[Tensor, Tensor, Tensor]:
-    """shapes [N, SHAPE], the tiles that a stroke's box touches [N, 4], and own [N + 1]."""
+def _measured(scene: Scene, begin: int, end: int, across: int, shapes: Tensor) -> tuple[Tensor, Tensor]:
+    """Fill shapes [N, SHAPE]; the tiles between two rows of them that a stroke's box touches [N, 4], and own [N + 1]."""
     geometry, count = as_floats(scene.geometry), len(scene.geometry)
-    shapes = torch.empty(count, SHAPE, device=geometry.device)
     ranges = torch.empty(count, 4, dtype=torch.int32, device=geometry.device)
     own = torch.empty(count + 1, dtype=torch.int64, device=geometry.device)
     _measure.launch(
-        count + 1, geometry, as_floats(scene.opacity), np.float32(scene.softness), down, across, shapes, ranges, own
+        count + 1,
+        geometry,
+        as_floats(scene.opacity),
+        np.float32(scene.softness),
+        begin,
+        end,
+        across,
+        shapes,
+        ranges,
+        own,
     )
-    return shapes, ranges, own.cumsum(0)
+    return ranges, own.cumsum(0)
 
 
 @kernel
-def _measure(geometry, opacity, softness, down, across, shapes, ranges, own):
+def _measure(geometry, opacity, softness, begin, end, across, shapes, ranges, own):
     """A thread is a stroke; own[n + 1] gets the number of its tiles, or NOT_FINITE."""
     n = cuda.grid(1)
     if n >= geometry.shape[0]:
@@ -117,14 +144,14 @@ def _measure(geometry, opacity, softness, down, across, shapes, ranges, own):
             return
     set_shape(geometry, opacity, n, softness, shapes)
     reach = max(max(geometry[n, 6], geometry[n, 7]), _ZERO) + _REACH * softness + _MARGIN
-    top, bottom = span(geometry[n, 0], geometry[n, 2], geometry[n, 4], reach, down)
-    left, right = span(geometry[n, 1], geometry[n, 3], geometry[n, 5], reach, across)
+    top, bottom = span(geometry[n, 0], geometry[n, 2], geometry[n, 4], reach, begin, end)
+    left, right = span(geometry[n, 1], geometry[n, 3], geometry[n, 5], reach, 0, across)
     ranges[n, 0], ranges[n, 1], ranges[n, 2], ranges[n, 3] = top, left, bottom, right
     own[n + 1] = (bottom - top) * (right - left)
 
 
 @device_function
-def span(start, control, end, reach, tiles):
+def span(start, control, end, reach, least, most):
     """The tiles along an axis that a curve comes near: the first, and the one behind the last. The box is that of tiles.boxes."""
     turn = start - _TWO * control + end
     t = min(max((start - control) / turn, _ZERO), _ONE) if turn != _ZERO else _ZERO
@@ -133,12 +160,12 @@ def span(start, control, end, reach, tiles):
     low, high = min(min(start, end), extreme) - reach, max(max(start, end), extreme) + reach
     first = math.floor(min(max(low, -_FAR_PX), _FAR_PX) / _TILE)
     behind = math.ceil(min(max(high, -_FAR_PX), _FAR_PX) / _TILE)
-    first, behind = max(np.int64(first), 0), min(np.int64(behind), tiles)
+    first, behind = max(np.int64(first), least), min(np.int64(behind), most)
     return first, max(behind, first)
 
 
 @kernel
-def _list(shapes, ranges, own, across, tiles, stroke, tile):
+def _list(shapes, ranges, own, begin, across, tiles, stroke, tile):
     """A thread is a pair; a tile that its stroke does not reach is `tiles`."""
     p = cuda.grid(1)
     if p >= stroke.size:
@@ -161,7 +188,7 @@ def _list(shapes, ranges, own, across, tiles, stroke, tile):
     _, away = nearest_chord(y, x, s)
     stroke[p] = low
     if away <= s[11] + _HALF_DIAGONAL:
-        tile[p] = row * across + column
+        tile[p] = (row - begin) * across + column
 
 
 @kernel

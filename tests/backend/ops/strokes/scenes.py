@@ -9,7 +9,7 @@ from backend.ops.cuda_kernels import SIMULATED
 from backend.ops.strokes.compositing import Segments
 
 DEVICE = "cpu" if SIMULATED else "cuda"
-SIZE = (15, 21)  # two tiles, both in part beyond the canvas
+SIZE = (21, 15)  # two rows of tiles, both in part beyond the canvas
 
 
 def strokes(count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,5 +39,5 @@ def image(seed: int, channels: tuple[int, ...] = (3,)) -> Tensor:
 
 def segments(count: int) -> Segments:
     """Two halves of the canvas; the strokes are of the one, of the other, or of none."""
-    labels = (torch.arange(SIZE[1]).repeat(SIZE[0], 1) // 10).int().to(DEVICE)
+    labels = (torch.arange(SIZE[1]).repeat(SIZE[0], 1) // 8).int().to(DEVICE)
     return Segments(labels, (torch.arange(count, dtype=torch.int32) % 3 - 1).to(DEVICE))

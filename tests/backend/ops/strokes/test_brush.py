@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from backend.ops.dispatch import kernel_threads
+from backend.ops.strokes import tiles_cuda
 from backend.ops.strokes.brush import Brush, paint_with_brush
 from backend.ops.strokes.compositing import composite
 from tests.backend.ops.strokes import scenes
@@ -113,7 +114,9 @@ def test_a_dot_and_a_hairline_are_drawn(impl: str) -> None:
 
 
 @pytest.mark.parametrize("clip", [False, True])
-def test_the_cuda_twin_equals_the_plain_form(clip: bool) -> None:
+def test_the_cuda_twin_equals_the_plain_form(clip: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if clip:
+        monkeypatch.setattr(tiles_cuda, "MOST_PAIRS", 6)  # two bands
     geometry, opacity, color = scenes.strokes(14)
     made = [
         paint_with_brush(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from backend.ops.dispatch import kernel_threads
-from backend.ops.strokes import color_fit_cuda, compositing
+from backend.ops.strokes import color_fit_cuda, compositing, tiles_cuda
 from backend.ops.strokes.color_fit import color_fit
 from backend.ops.strokes.compositing import Segments, composite
 from backend.ops.strokes.curves import coverage
@@ -105,6 +105,7 @@ def test_the_cuda_twin_equals_the_plain_form(clip: bool, monkeypatch: pytest.Mon
     geometry, opacity, color = scenes.strokes(6)
     if clip:
         monkeypatch.setattr(color_fit_cuda, "MOST_KEPT_PAIRS", 1)  # alphas are computed again
+        monkeypatch.setattr(tiles_cuda, "MOST_PAIRS", 6)
     found, wanted = (
         color_fit(
             geometry, opacity, color, scenes.image(1), scenes.image(2), weight=scenes.image(4, ()) if clip else None,
@@ -117,7 +118,11 @@ def test_the_cuda_twin_equals_the_plain_form(clip: bool, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("clip", [False, True])
-def test_the_cuda_twin_of_the_cost_goes_back_through_more_strokes_than_it_keeps(clip: bool) -> None:
+def test_the_cuda_twin_of_the_cost_goes_back_through_more_strokes_than_it_keeps(
+    clip: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if clip:
+        monkeypatch.setattr(tiles_cuda, "MOST_PAIRS", 6)  # two bands
     geometry, opacity, color = scenes.strokes(8 if clip else 22)
     segments, weight = scenes.segments(len(geometry)), scenes.image(4, ()) if clip else None
     found, wanted = (

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from backend.ops.dispatch import Impl, kernel_threads
-from backend.ops.strokes import compositing
+from backend.ops.strokes import compositing, tiles_cuda
 from backend.ops.strokes.compositing import Segments, composite, composite_with_leak
+from backend.ops.strokes.compositing_plain import Scene
 from backend.ops.strokes.curves import coverage
 from tests.backend.ops.strokes import scenes
 
@@ -195,8 +196,12 @@ def painted_small(impl: str, count: int, *, clip: bool, softness: float) -> tupl
 
 
 @pytest.mark.parametrize(("count", "clip", "softness"), [(20, False, 1.0), (7, True, 2.5)])
-def test_the_cuda_twin_equals_the_plain_form(count: int, clip: bool, softness: float) -> None:
-    """More strokes on a tile than are taken back at once, and a soft brush that is clipped."""
+def test_the_cuda_twin_equals_the_plain_form(
+    count: int, clip: bool, softness: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More strokes on a tile than are taken back at once, and a soft brush that is clipped, on a canvas in two bands."""
+    if clip:
+        monkeypatch.setattr(tiles_cuda, "MOST_PAIRS", 6)
     twin, plain = (painted_small(impl, count, clip=clip, softness=softness) for impl in ("cuda", "plain"))
     assert (twin[0] - plain[0]).abs().max() < 5e-6
     assert twin[1].item() == pytest.approx(plain[1].item(), rel=1e-6)
@@ -217,3 +222,14 @@ def test_the_cuda_twin_takes_no_strokes_and_refuses_what_is_not_finite() -> None
         shape[1, 2] = value
         with pytest.raises(ValueError, match="not finite"):
             composite(shape, shares, paint, scenes.image(1), impl="cuda")
+
+
+def test_a_canvas_that_many_strokes_touch_is_taken_in_bands_on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape, shares, paint = scenes.strokes(7)
+    scene = Scene(shape, shares, paint, scenes.image(1), None, None, False, 1.0)
+    (whole,) = tiles_cuda.bands(scene)
+    monkeypatch.setattr(tiles_cuda, "MOST_PAIRS", 6)
+    upper, lower = tiles_cuda.bands(scene)
+    assert (upper.skipped, lower.skipped) == (0, 1)
+    assert torch.equal(upper.own + lower.own, whole.own)
+    assert whole.first.tolist() == [0, int(upper.first[-1]), int(upper.first[-1] + lower.first[-1])]

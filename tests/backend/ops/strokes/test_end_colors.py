@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from backend.ops.dispatch import kernel_threads
+from backend.ops.strokes import tiles_cuda
 from backend.ops.strokes.brush import Brush, paint_with_brush
 from backend.ops.strokes.color_fit import color_fit
 from backend.ops.strokes.compositing import composite
@@ -80,7 +81,8 @@ def test_the_fit_is_the_same_with_any_number_of_threads() -> None:
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
-def test_the_cuda_twins_equal_the_plain_forms() -> None:
+def test_the_cuda_twins_equal_the_plain_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles_cuda, "MOST_PAIRS", 6)  # two bands
     geometry, opacity, color = scenes.strokes(6)
     ground, target = scenes.image(1), scenes.image(2)
     whole = [composite_along(geometry, opacity, color, color.flip(0), ground, impl=impl) for impl in ("plain", "cuda")]

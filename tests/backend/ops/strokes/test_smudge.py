@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.ops.dispatch import kernel_threads
+from backend.ops.strokes import tiles_cuda
 from backend.ops.strokes.smudge import smudge
 from tests.backend.ops.strokes import scenes
 from tests.backend.ops.strokes.test_compositing import canvas, strokes
@@ -96,7 +97,8 @@ def test_what_does_not_fit_is_refused() -> None:
         smudge(LEVEL, image, height[:9], 0.5)
 
 
-def test_the_cuda_twin_equals_the_plain_form() -> None:
+def test_the_cuda_twin_equals_the_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles_cuda, "MOST_PAIRS", 6)  # two bands
     geometry, _, _ = scenes.strokes(14)
     geometry[::7, 6:] += 4
     image, height = scenes.image(1), scenes.image(2, ())
