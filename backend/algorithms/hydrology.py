@@ -17,6 +17,7 @@ from backend.algorithms import inland_waters
 from backend.algorithms.erosion import narrow_cuts, valleys
 from backend.algorithms.erosion.ground import Ground, sediment_mask, wear_mask
 from backend.ops.terrain import depressions, lakes, routing
+from backend.runtime import threads
 from backend.runtime.context import JobContext
 from shared.arrays import AREA_MAP, MASK, Array, height_map
 from shared.catalog.hydrology import HydrologyParams
@@ -44,18 +45,21 @@ def run(params: HydrologyParams, inputs: Mapping[str, Any], job: JobContext) -> 
     job.preview(height=height)
     ground.move_to(height.double())
     area = routing.spread_area if params.flow_model == "multiple" else routing.drainage_area
-    flow = area(height, pixel_size_m)
-    still = lakes.still_lakes(height, pixel_size_m, before=given)
-    if params.depressions == "keep" or strength is not None:
-        still = lakes.with_filled_hollows(still, pixel_size_m)
     attributes = dict(source.attributes)
-    waters = inland_waters.outputs(still, attributes, job.device)
+    beside = job.threads if height.device.type == "cpu" else 1  # a card does one thing at a time, from one thread
+    with threads.beside(lambda: area(height, pixel_size_m), beside) as mapped:
+        still = lakes.still_lakes(height, pixel_size_m, before=given)
+        if params.depressions == "keep" or strength is not None:
+            still = lakes.with_filled_hollows(still, pixel_size_m)
+        waters = inland_waters.outputs(still, attributes, job.device)
+        sediment, wear = sediment_mask(ground, relief_m), wear_mask(ground, relief_m)
+        flow = mapped()
     job.step(total, total, "done")
     return {
         "height": height_map(height.cpu().numpy(), **attributes),
         "flow": Array(AREA_MAP, flow.cpu().numpy(), attributes),
-        "sediment": Array(MASK, sediment_mask(ground, relief_m).cpu().numpy(), attributes),
-        "wear": Array(MASK, wear_mask(ground, relief_m).cpu().numpy(), attributes),
+        "sediment": Array(MASK, sediment.cpu().numpy(), attributes),
+        "wear": Array(MASK, wear.cpu().numpy(), attributes),
         **waters,
     }
 

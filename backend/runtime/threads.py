@@ -61,6 +61,17 @@ def spread(
     return [future.result() for future in futures]
 
 
+@contextmanager
+def beside(make: Callable[[], Made], count: int) -> Iterator[Callable[[], Made]]:
+    """make() on a thread of its own while the caller goes on: for what keeps one thread busy for long. Yields what waits for it and
+    returns what it made. Where `count`, the job's threads, is one it is made when that is called."""
+    if count < 2:
+        yield make
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as pool:
+        yield pool.submit(_on_one_thread, lambda _: make(), None).result
+
+
 def _on_one_thread(make: Callable[[Item], Made], item: Item) -> Made:
     with using(1):
         return make(item)

@@ -11,21 +11,31 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.terrain.routing_cpu import NONE, offsets
 
 
-@njit(cache=True, nogil=True)
 def basin_labels(codes):
     """Labels [H*W] int32: 0 for cells that reach the edge, 1.. for the basins of the pits, and the pits [P] int64."""
+    labels = np.empty(codes.size, np.int32)
+    pits = np.concatenate(run_in_threads(_ends_of_rows, len(codes), codes, labels))
+    if pits.size:
+        labels[pits] = np.arange(1, pits.size + 1)
+        run_in_threads(_label_rows, len(codes), codes, labels)
+    return labels, pits
+
+
+@njit(cache=True, nogil=True)
+def _ends_of_rows(begin, end, codes, labels):
+    """The pits of these rows; labels: 0 for outlets, -1 for all others."""
     rows, cols = codes.shape
     flow = codes.ravel()
-    step = offsets(cols)
-    labels = np.full(rows * cols, -1, np.int32)
     pits = np.empty(256, np.int64)
     count = 0
-    for r in range(rows):
+    for r in range(begin, end):
         for c in range(cols):
             cell = r * cols + c
+            labels[cell] = -1
             if flow[cell] != NONE:
                 continue
             if r == 0 or c == 0 or r == rows - 1 or c == cols - 1:
@@ -35,10 +45,16 @@ def basin_labels(codes):
                 pits = np.append(pits, np.empty_like(pits))
             pits[count] = cell
             count += 1
-            labels[cell] = count
-    if count == 0:
-        return labels, pits[:0]
-    for start in range(rows * cols):
+    return pits[:count]
+
+
+@njit(cache=True, nogil=True)
+def _label_rows(begin, end, codes, labels):
+    """Each cell gets the label of the end of its way. Others may label the same cells meanwhile: with the same labels."""
+    cols = codes.shape[1]
+    flow = codes.ravel()
+    step = offsets(cols)
+    for start in range(begin * cols, end * cols):
         cell = start
         while labels[cell] < 0:
             cell += step[flow[cell]]
@@ -47,7 +63,6 @@ def basin_labels(codes):
         while labels[cell] < 0:
             labels[cell] = label
             cell += step[flow[cell]]
-    return labels, pits[:count]
 
 
 @njit(cache=True)
@@ -83,18 +98,22 @@ def _pass_bits(height, label, r, c, rows, cols):
     return np.uint8(codes | ((open_ >> 6) & 1) << 5 | ((open_ >> 5) & 1) << 6 | ((open_ >> 4) & 1) << 7)
 
 
-@njit(cache=True, nogil=True)
 def pass_bits(height, labels):
     """For each cell [H, W] uint8 the neighbours over which water may leave its basin: candidates for lowest passes."""
+    bits = np.empty(height.shape, np.uint8)
+    run_in_threads(_pass_bits_of_rows, len(height), height, labels.reshape(height.shape), bits)
+    return bits
+
+
+@njit(cache=True, nogil=True)
+def _pass_bits_of_rows(begin, end, height, label, bits):
     rows, cols = height.shape
-    bits = np.zeros((rows, cols), np.uint8)
-    label = labels.reshape(rows, cols)
-    for r in range(rows):
+    mixed = np.empty(cols, np.uint8)
+    for r in range(begin, end):
         if r == 0 or r == rows - 1:
             for c in range(cols):
                 bits[r, c] = _pass_bits(height, label, r, c, rows, cols)
             continue
-        mixed = np.zeros(cols, np.uint8)
         mixed[0] = mixed[cols - 1] = 1
         for c in range(1, cols - 1):
             own = label[r, c]
@@ -103,9 +122,7 @@ def pass_bits(height, labels):
             differs |= (label[r + 1, c] ^ own) | (label[r + 1, c + 1] ^ own)
             mixed[c] = differs != 0
         for c in range(cols):
-            if mixed[c]:
-                bits[r, c] = _pass_bits(height, label, r, c, rows, cols)
-    return bits
+            bits[r, c] = _pass_bits(height, label, r, c, rows, cols) if mixed[c] else np.uint8(0)
 
 
 @njit(cache=True, inline="always")
@@ -227,10 +244,39 @@ def basin_tree(height, codes, labels, bits, basins):
 @njit(cache=True, nogil=True)
 def carve_basins(codes, labels, pits, edges):
     """Turn round, in place, the flow from each basin's pass to its pit, so that the pit drains over the pass."""
-    cols = codes.shape[1]
     flow = codes.ravel()
-    step = offsets(cols)
-    basins = pits.size
+    step = offsets(codes.shape[1])
+    for edge, side in _from_outside(labels, edges, pits.size):
+        cell = edges[edge, 1 - side]
+        jump = edges[edge, side] - cell
+        code = np.uint8(0)
+        while step[code] != jump:
+            code += np.uint8(1)
+        while True:
+            old = flow[cell]
+            flow[cell] = code
+            if old == NONE:
+                break
+            cell += step[old]
+            code = np.uint8(7) - old
+
+
+@njit(cache=True, nogil=True)
+def spill_levels(height, labels, edges, basins):
+    """How high water stands in each basin before it runs over, [basins + 1] float64; below everything outside."""
+    flat = height.ravel()
+    levels = np.full(basins + 1, -np.inf)
+    for edge, side in _from_outside(labels, edges, basins):
+        outer = levels[labels[edges[edge, side]]]
+        levels[labels[edges[edge, 1 - side]]] = max(
+            outer, flat[edges[edge, 0]]
+        )  # the pass is no lower than what lies beyond
+    return levels
+
+
+@njit(cache=True, nogil=True)
+def _from_outside(labels, edges, basins):
+    """The edges of the tree in such an order that each leads from a basin that is known to a new one: number, known end."""
     first = np.zeros(basins + 2, np.int64)  # adjacency of the tree, compressed by basin
     for e in range(edges.shape[0]):
         first[labels[edges[e, 0]] + 1] += 1
@@ -249,26 +295,21 @@ def carve_basins(codes, labels, pits, edges):
     stack = np.empty(basins + 1, np.int64)
     stack[0] = 0
     size = 1
+    order = np.empty((edges.shape[0], 2), np.int64)
+    count = 0
     while size > 0:
         size -= 1
         b = stack[size]
         for a in range(first[b], first[b + 1]):
-            out_cell = edges[near[a] >> 1, near[a] & 1]
-            cell = edges[near[a] >> 1, 1 - (near[a] & 1)]
-            child = labels[cell]
+            edge = near[a] >> 1
+            side = near[a] & 1
+            child = labels[edges[edge, 1 - side]]
             if done[child]:
                 continue
             done[child] = True
             stack[size] = child
             size += 1
-            jump = out_cell - cell
-            code = np.uint8(0)
-            while step[code] != jump:
-                code += np.uint8(1)
-            while True:
-                old = flow[cell]
-                flow[cell] = code
-                if old == NONE:
-                    break
-                cell += step[old]
-                code = np.uint8(7) - old
+            order[count, 0] = edge
+            order[count, 1] = side
+            count += 1
+    return order[:count]

@@ -30,10 +30,10 @@ def fill_depressions(height: Tensor, *, epsilon_m: float = 0.0, impl: Impl = "au
     epsilon = _usable_epsilon(height, epsilon_m) if epsilon_m > 0 else 0.0
     where = height.device if epsilon == 0.0 else "cpu"  # filling to the spill level takes every cell at once
     if choose(on_host(impl) if epsilon else impl, where) == "cpu":
-        from backend.ops.terrain import depressions_cpu
+        from backend.ops.terrain import filling_cpu
 
         filled = _copy(height)
-        depressions_cpu.priority_flood(filled, epsilon)
+        filling_cpu.fill(filled, epsilon)
         return torch.from_numpy(filled).to(height.device)
     from backend.ops.terrain import depressions_plain
 
@@ -69,13 +69,13 @@ def breach_depressions(
         return height.float().clone()
     result = _copy(height)
     if choose(on_host(impl)) == "cpu":
-        from backend.ops.terrain import depressions_cpu
+        from backend.ops.terrain import depressions_cpu, filling_cpu
 
         without_outlet = depressions_cpu.undrained(result)
         pits = depressions_cpu.pit_cells(result, without_outlet)
         depressions_cpu.breach_pits(result, pits, *limits)
         if fill_rest and depressions_cpu.undrained(result).any():
-            depressions_cpu.priority_flood(result, epsilon)
+            filling_cpu.fill(result, epsilon)
         return torch.from_numpy(result).to(height.device)
     from backend.ops.terrain import depressions_plain
 

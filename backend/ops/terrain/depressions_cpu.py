@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.terrain.routing_cpu import hash_bits
 
 INDEX_MASK = np.int64(0xFFFFFFFF)
@@ -126,18 +127,22 @@ def priority_flood(height, epsilon):
     return raised
 
 
-@njit(cache=True, nogil=True)
 def undrained(height):
     """Mask [H, W] of the inner cells none of whose eight neighbours is strictly lower (pits and flats)."""
+    mask = np.zeros(height.shape, np.bool_)
+    run_in_threads(_undrained_rows, len(height), height, mask)
+    return mask
+
+
+@njit(cache=True, nogil=True)
+def _undrained_rows(begin, end, height, mask):
     rows, cols = height.shape
-    mask = np.zeros((rows, cols), np.bool_)
-    for r in range(1, rows - 1):
+    for r in range(max(begin, 1), min(end, rows - 1)):
         for c in range(1, cols - 1):
             z = height[r, c]
             low = min(height[r - 1, c - 1], height[r - 1, c], height[r - 1, c + 1], height[r, c - 1])
             low = min(low, height[r, c + 1], height[r + 1, c - 1], height[r + 1, c], height[r + 1, c + 1])
             mask[r, c] = low >= z
-    return mask
 
 
 def pit_cells(height, mask):
@@ -146,21 +151,21 @@ def pit_cells(height, mask):
     `mask` is that of `undrained` and is used up. A patch of equal height that touches a lower cell or the edge is a
     flat that drains: it needs no channel, only the tilt that a final epsilon fill gives it.
     """
-    found = np.empty(max(1, np.count_nonzero(mask)), np.int64)
+    found = np.flatnonzero(mask)
     found = found[: _find_pits(height, mask, found)]
-    return found[np.argsort(order_bits(height)[found], kind="stable")]  # by NumPy: numba compiles its sort for seconds
+    return found[np.argsort(height.ravel()[found], kind="stable")]  # by NumPy: numba compiles its sort for seconds
 
 
 @njit(cache=True, nogil=True)
 def _find_pits(height, mask, found):
-    """pit_cells without their order, into found; how many."""
+    """pit_cells without their order, into the front of `found`, which holds all cells of the mask; how many."""
     rows, cols = height.shape
     flat = height.ravel()
     todo = mask.ravel()
     stack = np.empty(1024, np.int32)
     seen = np.zeros(rows * cols, np.bool_)
     count = 0
-    for start in range(rows * cols):
+    for start in found:
         if not todo[start]:
             continue
         z = flat[start]

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
-from backend.ops.terrain.constants import NO_RECEIVER
-from backend.ops.terrain.routing import Flow
+from backend.ops.terrain.routing import Flow, pieces_along
 
 
 def drain(
@@ -70,10 +69,7 @@ def falling(height: Tensor, flow: Flow, *, cut_share: float = 0.5, impl: Impl = 
     if chosen == "cpu":
         from backend.ops.terrain import drainage_cpu
 
-        order, parent = upstream_order(flow)
-        made = flat.numpy().copy()
-        drainage_cpu.settle(made, order, parent, np.zeros(made.size, bool), cut_share, 0.0)
-        return torch.from_numpy(made)
+        return torch.from_numpy(drainage_cpu.falling(flat.numpy(), pieces_along(flow), cut_share))
     from backend.ops.terrain import drainage_plain
 
     outlets = torch.zeros(flat.shape, dtype=torch.bool, device=flat.device)
@@ -90,9 +86,3 @@ def _falling_on_card(flat: Tensor, flow: Flow, cut_share: float) -> Tensor:
     tree = (walk.starts, walk.parent, walk.donors, walk.first_donor)
     drainage_cuda.settle.launch(threads, *tree, height, float(cut_share), filled, made, block=(threads,))
     return torch.empty_like(made).scatter_(0, order, made)
-
-
-def upstream_order(flow: Flow) -> tuple[np.ndarray, np.ndarray]:
-    """order, parent: int32 [N] flat cells, each after its parent, and the parents, -1 at outlets: as kernels take them."""
-    order = np.ascontiguousarray(flow.order.numpy()[::-1])
-    return order, np.where(flow.codes.numpy().ravel() == NO_RECEIVER, -1, flow.receiver.numpy()).astype(np.int32)

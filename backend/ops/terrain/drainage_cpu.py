@@ -11,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.ops.terrain import walks_cpu
 from backend.ops.terrain.depressions_cpu import INDEX_MASK, _sift_down, _sift_up, order_bits
+from backend.ops.terrain.routing_cpu import NONE, offsets
 
 
 @njit(cache=True, nogil=True)
@@ -84,3 +86,41 @@ def settle(height, order, parent, outlets, cut_share, drop):
                 height[cell] = max(height[cell], height[parent[cell]] + drop)
     for cell in range(height.size):
         height[cell] = filled[cell] + cut_share * (height[cell] - filled[cell])
+
+
+def falling(height, walk, cut_share):
+    """(1 - cut_share) * (least surface above) + cut_share * (greatest surface below) that never rises along a Walk.
+
+    height float64 [N]; returns the new heights.
+    """
+    filled, made = np.empty_like(height), np.empty_like(height)
+    walks_cpu.upstream(_fill, walk, height, walk.codes, filled)
+    walks_cpu.downstream(_carve, walk, height.copy(), walk.ways, walk.codes.shape[1], float(cut_share), filled, made)
+    return made
+
+
+@njit(cache=True, nogil=True)
+def _fill(begin, end, bounds, order, height, codes, filled):
+    flow = codes.ravel()
+    step = offsets(codes.shape[1])
+    for place in range(bounds[end] - 1, bounds[begin] - 1, -1):
+        cell = np.int64(order[place])
+        filled[cell] = height[cell]
+        if flow[cell] != NONE:
+            filled[cell] = max(filled[cell], filled[cell + step[flow[cell]]] + 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _carve(begin, end, bounds, joins, order, carved, ways, columns, cut_share, filled, made):
+    step = offsets(columns)
+    trunk = bounds[-2]
+    for place in range(bounds[begin], bounds[end]):
+        cell = np.int64(order[place])
+        if place >= trunk:
+            packed = joins[place - trunk]
+            for at in range(packed & 15):
+                carved[cell] = min(carved[cell], carved[cell + step[(packed >> (4 + 3 * at)) & 7]])
+        made[cell] = filled[cell] + cut_share * (carved[cell] - filled[cell])
+        if place < trunk and ways[cell] != NONE:
+            below = cell + step[ways[cell]]
+            carved[below] = min(carved[below], carved[cell])

@@ -20,7 +20,7 @@ from torch import Tensor
 from backend.ops.dispatch import Impl, choose
 from backend.ops.terrain import grid, hillslope_plain
 from backend.ops.terrain.constants import LAKE_SLOPE
-from backend.ops.terrain.routing import Flow
+from backend.ops.terrain.routing import Flow, pieces_along
 
 NOTHING = np.zeros(0)  # what the kernel takes for None
 SETTLING_ROUNDS = 8  # rounds between wear and deposition; 2-4 are common at G below 1
@@ -104,9 +104,7 @@ def incise(
 
         supply = NOTHING if settling is None else settling.numpy()
         return torch.from_numpy(
-            stream_power_cpu.incise(
-                height.numpy(), supply, flow.codes.numpy(), flow.order.numpy(), rate.numpy(), *constants
-            )
+            stream_power_cpu.incise(height.numpy(), supply, pieces_along(flow), rate.numpy(), *constants)
         )
     from backend.ops.terrain import stream_power_plain
 
@@ -164,7 +162,7 @@ def _settling(before: Tensor, after: Tensor, flow: Flow, rate: Tensor, depositio
     if choose(impl, before.device) == "cpu":
         from backend.ops.terrain import stream_power_cpu
 
-        network = (flow.codes.numpy(), flow.order.numpy(), flow.upstream.numpy())
+        network = pieces_along(flow), flow.upstream.numpy()
         return torch.from_numpy(
             stream_power_cpu.settling(before.numpy(), after.numpy(), *network, rate.numpy(), deposition)
         )

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from backend.ops.dispatch import Impl, choose
 from backend.ops.terrain import forest, grid, rivers_plain
-from backend.ops.terrain.constants import NO_RECEIVER
-from backend.ops.terrain.drainage import falling, upstream_order
-from backend.ops.terrain.routing import Flow, route
+from backend.ops.terrain.constants import NO_RECEIVER, POWERS_TABLE
+from backend.ops.terrain.drainage import falling
+from backend.ops.terrain.routing import Flow, route, pieces_along
 from backend.ops.terrain.still_water import flattened
 
 LEAST_CELLS = 20  # drained: fewer make no channel, and slopes there do not fall with the area
@@ -36,6 +36,11 @@ SWEEPS = 40
 BIN_DECADES = 0.3
 LEAST_IN_BIN = 30
 LEAST_BINS = 3
+VECTOR, BLOCK = (
+    16,
+    1 << 14,
+)  # numbers that PyTorch computes side by side, and fewer than it shares out between threads: by which of
+# its loops a power is computed, and so its last bit, never depends on them
 MOST_LAW_SIDE = 768  # of the part of an exemplar that a law is fitted from
 
 
@@ -55,6 +60,19 @@ class RiverLaw:
         right = torch.searchsorted(knots, place.contiguous()).clamp(1, len(knots) - 1)
         share = ((place - knots[right - 1]) / (knots[right] - knots[right - 1])).clamp_min(0.0)
         return 10.0 ** (values[right - 1] + share * (values[right] - values[right - 1]))
+
+    def fall_of_counts(self, cells: Tensor, impl: Impl = "auto") -> Tensor:
+        """fall() of whole numbers of cells [N] int32. On the CPU most are looked up: most cells drain few others."""
+        if choose(impl, cells.device) != "cpu":
+            return self.fall(cells.double())
+        from backend.ops.terrain import rivers_cpu
+
+        many = cells[cells >= POWERS_TABLE].double()
+        many = torch.cat([many, many.new_ones(-len(many) % VECTOR)])
+        rest = torch.cat([self.fall(block) for block in many.split(BLOCK)])
+        table = self.fall(torch.arange(POWERS_TABLE, dtype=torch.float64))
+        beyond = rest.numpy()[: int((cells >= POWERS_TABLE).sum())]
+        return torch.from_numpy(rivers_cpu.looked_up(cells.numpy(), table.numpy(), beyond))
 
 
 def fitted_law(exemplars: Sequence[Tensor], level: float) -> RiverLaw | None:
@@ -111,14 +129,19 @@ def with_profiles(
     for _ in range(rounds):
         level = z if still is None else flattened(z, still)
         flow = route(level, 1.0, impl=impl)
-        z = z + _correction(z, level, flow, _falls_by_law(flow, laws, labels, still), still, impl)
+        z = z + _correction(z, level, flow, _falls_by_law(flow, laws, labels, still, impl), still, impl)
     return z.float()
 
 
-def _falls_by_law(flow: Flow, laws: Sequence[RiverLaw | None], labels: Tensor | None, still: Tensor | None) -> Tensor:
+def _falls_by_law(
+    flow: Flow, laws: Sequence[RiverLaw | None], labels: Tensor | None, still: Tensor | None, impl: Impl
+) -> Tensor:
     """The fall per pixel [N] float64 that each cell's river should have."""
-    cells = flow.upstream.double()
-    falls = [torch.zeros_like(cells) if law is None else law.fall(cells) for law in laws]
+    cells = flow.upstream
+    falls = [
+        cells.new_zeros(len(cells), dtype=torch.float64) if law is None else law.fall_of_counts(cells, impl)
+        for law in laws
+    ]
     fall = falls[0]
     for number, other in enumerate(falls[1:] if labels is not None else (), start=1):
         assert labels is not None
@@ -128,6 +151,15 @@ def _falls_by_law(flow: Flow, laws: Sequence[RiverLaw | None], labels: Tensor | 
 
 def _correction(z: Tensor, level: Tensor, flow: Flow, fall: Tensor, still: Tensor | None, impl: Impl) -> Tensor:
     """What the rivers and the slopes beside them have to rise [H, W] float64; level: the heights with still water at one level."""
+    bed = falling(level, flow, cut_share=CUT_SHARE, impl=impl)
+    chosen = choose(impl, z.device, cuda=True)
+    if chosen == "cpu":
+        from backend.ops.terrain import rivers_cpu
+
+        water = np.zeros(0, bool) if still is None else still.flatten().numpy()
+        rules = LEAST_CELLS, RIGID_CELLS, STRAIGHT_CELLS, STILL
+        held = rivers_cpu.holds(flow.upstream.numpy(), flow.codes.numpy(), fall.numpy(), water, rules)
+        return torch.from_numpy(rivers_cpu.risen(z.numpy(), bed.numpy(), pieces_along(flow), *held, SWEEPS))
     cells = flow.upstream.double()
     river = cells >= LEAST_CELLS
     hold, firm = cells / RIGID_CELLS, cells / STRAIGHT_CELLS
@@ -139,14 +171,6 @@ def _correction(z: Tensor, level: Tensor, flow: Flow, fall: Tensor, still: Tenso
     stiffness = torch.where(river & (flow.codes.flatten() != NO_RECEIVER), firm, 0.0) / step
     fall = fall * step
     weight = torch.where(river, hold, 0.0).reshape(z.shape)
-    bed = falling(level, flow, cut_share=CUT_SHARE, impl=impl)
-    chosen = choose(impl, z.device, cuda=True)
-    if chosen == "cpu":
-        from backend.ops.terrain import rivers_cpu
-
-        profile = rivers_cpu.profile(bed.numpy(), *upstream_order(flow), fall.numpy(), stiffness.numpy())
-        rise = np.where(river.numpy(), profile - z.flatten().numpy(), 0.0).reshape(z.shape)
-        return torch.from_numpy(rivers_cpu.membrane(rise, weight.numpy(), SWEEPS))
     profile, membrane = (
         (_profile_on_card, _membrane_on_card) if chosen == "cuda" else (rivers_plain.profile, rivers_plain.membrane)
     )

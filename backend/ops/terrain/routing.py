@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,8 @@ class Flow:
 
     codes: direction codes [H, W] uint8 (see grid). order: all cells, donors before receivers, [H*W] int32.
     upstream: cells draining through each cell, itself included, [H*W] int32. pits: closed basins that were led out. depth: how far
-    each cell lies from its outlet [H*W] int64, where that is known.
+    each cell lies from its outlet [H*W] int64, where that is known. pieces: the same network as kernels on the CPU walk along it, a
+    walks_cpu.Walk, where they made it.
     """
 
     codes: Tensor
@@ -34,6 +36,7 @@ class Flow:
     pixel_size_m: float
     pits: int
     depth: Tensor | None = None
+    pieces: Any = None
 
     @property
     def area_m2(self) -> Tensor:
@@ -90,7 +93,7 @@ def _directions_on_card(height: Tensor, pixel_size_m: float, jitter: float, seed
 
 
 def _route_cpu(height: Tensor, pixel_size_m: float, jitter: float, seed: int) -> Flow:
-    from backend.ops.terrain import basins_cpu, routing_cpu
+    from backend.ops.terrain import basins_cpu, routing_cpu, walks_cpu
 
     z = height.numpy()
     if jitter > 0:
@@ -102,17 +105,24 @@ def _route_cpu(height: Tensor, pixel_size_m: float, jitter: float, seed: int) ->
         bits = basins_cpu.pass_bits(z, labels)
         edges = basins_cpu.basin_tree(z, codes, labels, bits, pits.size)
         basins_cpu.carve_basins(codes, labels, pits, edges)
-    order, upstream = routing_cpu.drainage_order(codes, routing_cpu.donor_counts(codes))
-    made = torch.from_numpy(codes), torch.from_numpy(order), torch.from_numpy(upstream)
-    return Flow(*made, pixel_size_m, int(pits.size))
+    walk, upstream = walks_cpu.walk_of(codes)
+    made = torch.from_numpy(codes), torch.from_numpy(walk.order), torch.from_numpy(upstream)
+    return Flow(*made, pixel_size_m, int(pits.size), pieces=walk)
+
+
+def pieces_along(flow: Flow) -> Any:
+    """The walks_cpu.Walk of a network, whatever made it."""
+    from backend.ops.terrain import walks_cpu
+
+    return flow.pieces if flow.pieces is not None else walks_cpu.walk_of(flow.codes.numpy())[0]
 
 
 def accumulate(flow: Flow, source: Tensor, *, impl: Impl = "auto") -> Tensor:
     """Sum [H*W] float64 of `source` [H*W] float64 over each cell and all cells that drain through it."""
     if choose(impl, source.device) == "cpu":
-        from backend.ops.terrain import routing_cpu
+        from backend.ops.terrain import walks_cpu
 
-        return torch.from_numpy(routing_cpu.accumulate(flow.codes.numpy(), flow.order.numpy(), source.numpy()))
+        return torch.from_numpy(walks_cpu.accumulate(pieces_along(flow), source.numpy()))
     return forest.accumulate(flow.receiver, source)
 
 

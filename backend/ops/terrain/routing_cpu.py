@@ -1,4 +1,4 @@
-"""Flow directions on a height grid on the CPU: one receiver a cell, the order they make, and flow spread over many.
+"""Flow directions on a height grid on the CPU: one receiver a cell, and flow spread over many.
 
 A receiver is stored as one byte, a direction code: 0..7 in row-major order of the eight neighbours
 
@@ -9,8 +9,8 @@ A receiver is stored as one byte, a direction code: 0..7 in row-major order of t
 One byte keeps a million cells in the cache. The neighbour order and the strict comparison are those of fastscapelib's
 SingleFlowRouter, so that results can be compared cell by cell. Arguments are checked in backend.ops.terrain.routing.
 
-All kernels here run on one thread: most of the work is a walk along rivers, and on a million cells the rest takes
-less than what starting and joining threads costs on a busy machine.
+Rows are handed to several threads where a cell asks only for its neighbours. Walks along rivers are those of walks_cpu; flow over
+many neighbours is one queue, on one thread.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numba import njit
 
 from backend.ops.hashing_constants import GOLDEN_64
 from backend.ops.hashing_cpu import finalise64
+from backend.ops.kernel_threads import run_in_threads
 from backend.ops.terrain.constants import NO_RECEIVER
 
 NONE = NO_RECEIVER
@@ -39,13 +40,19 @@ def hash_bits(cell, seed):
     return finalise64(h * _GOLDEN)
 
 
-@njit(cache=True, nogil=True)
 def steepest_receivers(height, pixel_size):
     """Direction codes [H, W] of steepest descent on `height` [H, W] float64 (O'Callaghan and Mark 1984, "D8")."""
+    codes = np.empty(height.shape, np.uint8)
+    run_in_threads(_steepest_rows, len(codes), height, pixel_size, codes)
+    return codes
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _steepest_rows(begin, end, height, pixel_size, codes):
     rows, cols = height.shape
-    codes = np.full((rows, cols), NONE, np.uint8)
     diagonal = np.sqrt(2.0 * pixel_size * pixel_size)
-    for r in range(1, rows - 1):
+    codes[begin:end] = NONE
+    for r in range(max(begin, 1), min(end, rows - 1)):
         above = height[r - 1]
         here = height[r]
         below = height[r + 1]
@@ -79,10 +86,8 @@ def steepest_receivers(height, pixel_size):
             if s > best:
                 best, code = s, 7
             out[c] = code
-    return codes
 
 
-@njit(cache=True, nogil=True)
 def random_receivers(height, pixel_size, jitter, seed):
     """Direction codes [H, W] where each falling slope is first shortened by up to the share `jitter` 0..1 at random.
 
@@ -90,10 +95,17 @@ def random_receivers(height, pixel_size, jitter, seed):
     flow runs, on the whole, down the true slope and not along the grid. The numbers are hashed from cell, direction
     and `seed`, never drawn, so threads do not matter.
     """
+    codes = np.empty(height.shape, np.uint8)
+    run_in_threads(_random_rows, len(codes), height, pixel_size, jitter, seed, codes)
+    return codes
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _random_rows(begin, end, height, pixel_size, jitter, seed, codes):
     rows, cols = height.shape
-    codes = np.full((rows, cols), NONE, np.uint8)
     diagonal = np.sqrt(2.0 * pixel_size * pixel_size)
-    for r in range(1, rows - 1):
+    codes[begin:end] = NONE
+    for r in range(max(begin, 1), min(end, rows - 1)):
         for c in range(1, cols - 1):
             best = 0.0
             bits = hash_bits(r * cols + c, seed)  # one byte for each direction is fine enough
@@ -109,81 +121,6 @@ def random_receivers(height, pixel_size, jitter, seed):
                     if s > best:
                         best = s
                         codes[r, c] = k
-    return codes
-
-
-@njit(cache=True, nogil=True)
-def donor_counts(codes):
-    """How many neighbours drain into each cell, [H, W] uint8."""
-    rows, cols = codes.shape
-    counts = np.zeros((rows, cols), np.uint8)
-    for r in range(rows):
-        up = r > 0
-        down = r < rows - 1
-        for c in range(cols):
-            n = 0
-            left = c > 0
-            right = c < cols - 1
-            if up:
-                n += codes[r - 1, c] == 6
-                n += left and codes[r - 1, c - 1] == 7
-                n += right and codes[r - 1, c + 1] == 5
-            n += left and codes[r, c - 1] == 4
-            n += right and codes[r, c + 1] == 3
-            if down:
-                n += codes[r + 1, c] == 1
-                n += left and codes[r + 1, c - 1] == 2
-                n += right and codes[r + 1, c + 1] == 0
-            counts[r, c] = n
-    return counts
-
-
-@njit(cache=True, nogil=True)
-def drainage_order(codes, donors):
-    """Cells in an order that puts donors before receivers, [N] int32, and the cells draining through each, [N] int32.
-
-    From every cell without donors the walk goes downstream as far as all donors are known. `donors` is used up.
-    Counts are integers, so they do not depend on the order in which they were summed.
-    """
-    cols = codes.shape[1]
-    flow = codes.ravel()
-    step = offsets(cols)
-    waiting = donors.ravel()
-    order = np.empty(flow.size, np.int32)
-    upstream = np.ones(flow.size, np.int32)
-    listed = np.uint8(255)
-    count = 0
-    for start in range(flow.size):
-        if waiting[start] != 0:
-            continue
-        cell = np.int64(start)
-        while True:
-            order[count] = cell
-            count += 1
-            waiting[cell] = listed
-            code = flow[cell]
-            if code == NONE:
-                break
-            receiver = cell + step[code]
-            upstream[receiver] += upstream[cell]
-            waiting[receiver] -= np.uint8(1)
-            if waiting[receiver] != 0:
-                break
-            cell = receiver
-    return order, upstream
-
-
-@njit(cache=True, nogil=True)
-def accumulate(codes, order, source):
-    """Sum of `source` [N] float64 over each cell and all cells that drain through it."""
-    flow = codes.ravel()
-    step = offsets(codes.shape[1])
-    total = source.copy()
-    for position in range(order.size):
-        cell = np.int64(order[position])
-        if flow[cell] != NONE:
-            total[cell + step[flow[cell]]] += total[cell]
-    return total
 
 
 @njit(cache=True, nogil=True)

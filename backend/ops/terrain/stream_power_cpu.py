@@ -1,6 +1,6 @@
 """Stream-power erosion and deposition on a height grid on the CPU, solved from the outlets upstream.
 
-Works on the receivers and the order of routing_cpu. Units are the caller's, as long as they agree; the project
+Walks along the pieces of walks_cpu. Units are the caller's, as long as they agree; the project
 uses metres and years. Arguments are checked in backend.ops.terrain.erosion.
 """
 
@@ -9,27 +9,31 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.ops.kernel_threads import run_in_threads
+from backend.ops.terrain import walks_cpu
 from backend.ops.terrain.constants import LAKE_SLOPE
 from backend.ops.terrain.constants import POWERS_TABLE as TABLE
 from backend.ops.terrain.routing_cpu import NONE, offsets
 
 
-@njit(cache=True, nogil=True)
 def area_powers(cells, cell_area, exponent):
     """(cells * cell_area)^exponent, [N] float64, for the whole or fractional numbers of cells [N] drained."""
-    table = np.empty(TABLE)
-    for a in range(TABLE):
-        table[a] = (a * cell_area) ** exponent
-    powers = np.empty(cells.size)
-    for cell in range(cells.size):
-        a = cells[cell]
-        whole = int(a)
-        powers[cell] = table[whole] if whole == a and whole < TABLE else (a * cell_area) ** exponent
+    table, powers = np.empty(TABLE), np.empty(cells.size)
+    _powers(0, TABLE, np.arange(TABLE, dtype=cells.dtype), cell_area, exponent, table[:0], table)
+    run_in_threads(_powers, cells.size, cells, cell_area, exponent, table, powers)
     return powers
 
 
 @njit(cache=True, nogil=True)
-def incise(height, supply, codes, order, rate, pixel_size, slope_exponent, steepest, lakes):
+def _powers(begin, end, cells, cell_area, exponent, table, powers):
+    """table: the powers of whole numbers from 0 on."""
+    for cell in range(begin, end):
+        a = cells[cell]
+        whole = int(a)
+        powers[cell] = table[whole] if whole == a and whole < table.size else (a * cell_area) ** exponent
+
+
+def incise(height, supply, walk, rate, pixel_size, slope_exponent, steepest, lakes):
     """Heights [H, W] float64 after one step of dz/dt = -K A^m S^n, implicit in the slope (Braun and Willett 2013).
 
     `rate` [N] float64 is K A^m times the length of the step. n = 1 is solved in closed form (their eq. 22), other n by
@@ -38,27 +42,40 @@ def incise(height, supply, codes, order, rate, pixel_size, slope_exponent, steep
     bed wear like dry ones, as they do in fastscapelib. `supply` [N] float64 (or [0]) is laid on each cell first, in a
     lake up to its level. No cell of rate above 0 is left steeper to its receiver than `steepest`.
     """
+    result = np.empty(height.shape)
+    water = (
+        np.empty(height.shape) if lakes else result
+    )  # the level of the lake over each cell, or the ground where it is dry
+    constants = float(pixel_size), float(slope_exponent), float(steepest), bool(lakes)
+    walks_cpu.upstream(_incise, walk, height, supply, walk.codes, rate, *constants, result, water)
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _incise(
+    begin, end, bounds, order, height, supply, codes, rate, pixel_size, slope_exponent, steepest, lakes, results, waters
+):
     flat = height.ravel()
     flow = codes.ravel()
+    result = results.ravel()
+    water = waters.ravel()
     step = offsets(height.shape[1])
-    result = flat.copy()
-    water = result.copy() if lakes else result  # the level of the lake over each cell, or the ground where it is dry
     diagonal_size = np.sqrt(2.0 * pixel_size * pixel_size)
     axis = 1.0 / pixel_size**slope_exponent
     diagonal = 1.0 / diagonal_size**slope_exponent
     tilt = LAKE_SLOPE * pixel_size if lakes else 0.0
     supplied = supply.size > 0
-    for position in range(order.size - 1, -1, -1):
+    for position in range(bounds[end] - 1, bounds[begin] - 1, -1):
         cell = np.int64(order[position])
         code = flow[cell]
         if code == NONE:
+            result[cell] = water[cell] = flat[cell]
             continue
         receiver = cell + step[code]
         z = flat[cell]
         floor = result[receiver]
         if z <= water[receiver] or flat[receiver] > z:
-            if supplied:
-                result[cell] = max(z, min(z + supply[cell], water[receiver] + tilt))
+            result[cell] = max(z, min(z + supply[cell], water[receiver] + tilt)) if supplied else z
             water[cell] = max(result[cell], water[receiver] + tilt) if lakes else result[cell]
             continue
         if supplied:
@@ -73,7 +90,6 @@ def incise(height, supply, codes, order, rate, pixel_size, slope_exponent, steep
             z = max(min(z, floor + steepest * (pixel_size if along_axis else diagonal_size)), floor)
         result[cell] = z
         water[cell] = z
-    return result.reshape(height.shape)
 
 
 @njit(cache=True)
@@ -97,24 +113,34 @@ def solve_fall(before, factor, n):
     return x
 
 
-@njit(cache=True, nogil=True)
-def settling(before, after, codes, order, upstream, rate, deposition):
+def settling(before, after, walk, upstream, rate, deposition):
     """Metres [N] float64 that settle on each cell out of what was worn away upstream (Yuan et al. 2019, eq. 5).
 
     deposition is their G: G / A times the upstream integral of `before` - `after` [H, W]. The cell's own wear is left
     out of its integral, which keeps the iteration stable, and no more settles than passes by. Nothing settles on
     outlets and where the `rate` of erosion is nought, which is protected ground.
     """
+    passing, supply = np.zeros(before.size), np.empty(before.size)
+    arrays = before, after, walk.codes, walk.ways, upstream, rate
+    walks_cpu.downstream(_settle, walk, *arrays, float(deposition), passing, supply)
+    return supply
+
+
+@njit(cache=True, nogil=True)
+def _settle(begin, end, bounds, joins, order, before, after, codes, ways, upstream, rate, deposition, passing, supply):
     flow = codes.ravel()
     step = offsets(codes.shape[1])
     old = before.ravel()
     new = after.ravel()
-    passing = np.zeros(old.size)
-    supply = np.zeros(old.size)
-    for position in range(order.size):
-        cell = np.int64(order[position])
-        if flow[cell] != NONE:
-            if rate[cell] > 0.0:
-                supply[cell] = max(passing[cell], 0.0) * min(deposition / upstream[cell], 1.0)
-            passing[cell + step[flow[cell]]] += passing[cell] + old[cell] - new[cell]
-    return supply
+    trunk = bounds[-2]
+    for place in range(bounds[begin], bounds[end]):
+        cell = np.int64(order[place])
+        if place >= trunk:
+            packed = joins[place - trunk]
+            for at in range(packed & 15):
+                donor = cell + step[(packed >> (4 + 3 * at)) & 7]
+                passing[cell] += passing[donor] + old[donor] - new[donor]
+        settles = flow[cell] != NONE and rate[cell] > 0.0
+        supply[cell] = max(passing[cell], 0.0) * min(deposition / upstream[cell], 1.0) if settles else 0.0
+        if place < trunk and ways[cell] != NONE:
+            passing[cell + step[ways[cell]]] += passing[cell] + old[cell] - new[cell]
