@@ -1,10 +1,10 @@
 """Filling closed depressions of a height grid on the CPU by several threads: what a priority flood makes, without its one queue.
 
 To their spill level: each cell drains into a basin, and the tree of basins (basins_cpu) says how high the water stands in each.
-With a tilt: the lowest surface that falls by `epsilon` at every step over raised cells is the only one where each cell is as high as
-itself or as its lowest neighbour and epsilon, whichever is more (see depressions_plain.fill); so cells that are too low are raised to
-that, and their neighbours after them, until none is. That is quick where little is to be done; where more is, the flood takes over.
-Arguments are checked in backend.ops.terrain.depressions.
+With a tilt: only on the lowest surface that falls by `epsilon` at every step over raised cells is each cell as high as itself or as
+its lowest neighbour and epsilon, whichever is more (see depressions_plain.fill). So cells that are too low are raised to that, and
+their neighbours after them, until none is: quick where little is to be done; where more is, the flood takes over. Arguments are
+checked in backend.ops.terrain.depressions.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from backend.ops.dispatch import Impl, choose
 from backend.ops.terrain import forest, grid, rivers_plain
 from backend.ops.terrain.constants import NO_RECEIVER, POWERS_TABLE
 from backend.ops.terrain.drainage import falling
-from backend.ops.terrain.routing import Flow, route, pieces_along
+from backend.ops.terrain.routing import Flow, pieces_along, route
 from backend.ops.terrain.still_water import flattened
 
 LEAST_CELLS = 20  # drained: fewer make no channel, and slopes there do not fall with the area
@@ -159,7 +159,7 @@ def _correction(z: Tensor, level: Tensor, flow: Flow, fall: Tensor, still: Tenso
         water = np.zeros(0, bool) if still is None else still.flatten().numpy()
         rules = LEAST_CELLS, RIGID_CELLS, STRAIGHT_CELLS, STILL
         held = rivers_cpu.holds(flow.upstream.numpy(), flow.codes.numpy(), fall.numpy(), water, rules)
-        return torch.from_numpy(rivers_cpu.risen(z.numpy(), bed.numpy(), pieces_along(flow), *held, SWEEPS))
+        return torch.from_numpy(rivers_cpu.risen(z.numpy(), bed.numpy(), pieces_along(flow), held, SWEEPS))
     cells = flow.upstream.double()
     river = cells >= LEAST_CELLS
     hold, firm = cells / RIGID_CELLS, cells / STRAIGHT_CELLS

@@ -66,8 +66,9 @@ def _holds(
         step_fall[cell] = fall[cell] * step
 
 
-def risen(z, bed, walk, river, weight, stiffness, step_fall, sweeps):
-    """What rivers and the slopes beside them have to rise [H, W] float64: heights z [H, W], beds [N] and the four of holds()."""
+def risen(z, bed, walk, held, sweeps):
+    """What rivers and the slopes beside them have to rise [H, W] float64: heights z [H, W], beds [N] and what holds() returns."""
+    river, weight, stiffness, step_fall = held
     target = np.empty(z.shape)
     run_in_threads(_rise, z.size, profile(bed, walk, step_fall, stiffness), river, z.ravel(), target.ravel())
     return membrane(target, weight.reshape(z.shape), sweeps)

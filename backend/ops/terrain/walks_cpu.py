@@ -28,8 +28,9 @@ LISTED = np.uint8(255)
 class Walk(NamedTuple):
     """A flow network in pieces.
 
-    codes: direction codes [H, W] uint8. ways: the same [N], NONE as well where a cell of a tile drains to the trunk. order: all cells,
-    donors before receivers, [N] int32, piece after piece. bounds: where pieces begin in it [T + 2] int64: T tiles and the trunk.
+    codes: direction codes [H, W] uint8. ways: the same [N], NONE as well where a cell of a tile drains to the trunk. order: all
+    cells, donors before receivers, [N] int32, piece after piece. bounds: where pieces begin in it [T + 2] int64, T tiles and the
+    trunk, and where it ends.
     joins: the donors of each cell of the trunk, int32: how many, and from 4 bits on their directions, 3 bits each, in order.
     """
 
@@ -105,7 +106,6 @@ def _list_tiles(begin, end, side, codes, waiting, ways, found, leaf, drained, pl
     """The cells of each tile that no water reaches from outside, in order, then the others: into found from places[tile, 0] on, the
     others from places[tile, 1] to places[tile, 2]. leaf: the spring at which a walk began, at the last cell of each."""
     rows, cols = codes.shape
-    flow = codes.ravel()
     step = offsets(cols)
     across = (cols + side - 1) // side
     for tile in range(begin, end):
