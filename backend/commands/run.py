@@ -284,13 +284,17 @@ def _run(spec: AlgorithmSpec, request: dict[str, Any], *, quiet: bool) -> int:
         paths = folder.write(spec, request, computed, arrays)
     print("\n".join(str(path) for path in paths))
     if not quiet:
-        print(
-            f"{spec.label}: {remaining_text(seconds) if seconds >= 1 else f'{seconds:.2f} s'} on {computed.recipe['device']}",
-            file=sys.stderr,
-        )
+        print(_end(spec, computed, seconds), file=sys.stderr)
         for sentence in _summary(computed):
             print(f"  {sentence}", file=sys.stderr)
     return DONE
+
+
+def _end(spec: AlgorithmSpec, computed: Computed, seconds: float) -> str:
+    """How long it took and where it ran, and why there where another device was meant."""
+    took = remaining_text(seconds) if seconds >= 1 else f"{seconds:.2f} s"
+    note = computed.recipe.get("device_note", "")
+    return f"{spec.label}: {took} on {computed.recipe['device']}" + (f" ({note.rstrip('.')})" if note else "")
 
 
 def _summary(computed: Computed) -> list[str]:

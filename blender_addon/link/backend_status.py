@@ -5,10 +5,12 @@ Reads what connection.py knows and changes nothing; no I/O, since every redraw o
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from ..shared.devices import kind_of
 from ..shared.version import VERSION
 from .client import Client, Transport
 from .connection import Connection
@@ -132,3 +134,32 @@ def describe_devices(devices: list[dict[str, Any]]) -> str:
         return f"CPU, {cores} core{'' if cores == 1 else 's'}"
     name = str(device.get("label") or device.get("name", "?"))
     return f"{name}, {int(device.get('memory_bytes', 0)) / 2**30:.0f} GB"
+
+
+def choices(
+    devices: Sequence[Mapping[str, Any]], auto_devices: Mapping[str, str], labels: Mapping[str, str]
+) -> list[str]:
+    """Where each engine computes, a line per kind of device: "NVIDIA RTX 4070: Terrain from a Sketch", "CPU: Noise, Hydrology".
+
+    Empty where there is one kind only. auto_devices: as in Welcome. labels: of the engines, by name.
+    """
+    names: dict[str, str] = {}
+    for device in devices:
+        kind = str(device.get("kind", ""))
+        names.setdefault(kind, "CPU" if kind == "cpu" else str(device.get("label") or device.get("name", "?")))
+    if len(names) < 2:
+        return []
+    engines = {kind: [label for name, label in labels.items() if _kind(auto_devices, name) == kind] for kind in names}
+    return [f"{names[kind]}: {', '.join(found)}" for kind, found in engines.items() if found]
+
+
+def _kind(auto_devices: Mapping[str, str], engine: str) -> str:
+    return kind_of(str(auto_devices.get(engine, "")))
+
+
+def place_of(device: str, devices: Sequence[Mapping[str, Any]]) -> str:
+    """Where a job ran, as in "done in 3 s on the GPU"; "" where the backend has that device only. device: its name."""
+    if len(devices) < 2 or not device:
+        return ""
+    others = [found for found in devices if found.get("kind") != "cpu"]
+    return "the CPU" if device == "cpu" else "the GPU" if len(others) == 1 else device

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class Connection:
         self.place = place or Place()
         self.welcome: Welcome | None = None
         self.devices: list[dict[str, Any]] = []
+        self.auto_devices: Mapping[str, str] = {}  # by algorithm, as in Welcome
         self.installer: Installer | None = None
         self.progress: InstallProgress | None = None
         self.installation: Installation = find_installation(data_dir)
@@ -262,7 +263,7 @@ class Connection:
         if message.reply_to and message.reply_to == self._hello_id:
             self._greeted(message)
         elif isinstance(message, Pong):
-            self.devices = message.devices
+            self.devices, self.auto_devices = message.devices, message.auto_devices
         else:
             on_message(message)
         return True
@@ -283,7 +284,8 @@ class Connection:
 
     def _greeted(self, message: Message) -> None:
         if isinstance(message, Welcome):
-            self.welcome, self.devices, self._error = message, message.devices, None
+            self.welcome, self._error = message, None
+            self.devices, self.auto_devices = message.devices, message.auto_devices
             if self.client is not None:
                 self.client.handoff = Handoff.join(message.handoff)
             self.handshakes += 1

@@ -19,7 +19,7 @@ class Job:
 
     feeds: input ports that take an output of an earlier job: port -> (job id, output port). purpose: what becomes
     of the result, as JSON; the session carries it and does not look into it. held: why a result that is here was
-    not put into the scene, "" where nothing is wrong.
+    not put into the scene, "" where nothing is wrong. ran_on: where it was computed, "" where there is one device only.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Job:
     preview: Arrays | None = None  # the latest that nobody has shown yet
     outputs: Arrays | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    ran_on: str = ""
     applied: bool = False
     held: str = ""
     warnings: tuple[str, ...] = ()
@@ -71,6 +72,11 @@ class Job:
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
+    def device_note(self) -> str:
+        """Why it did not run on the device that was meant for it, "" where it did."""
+        return str(self.recipe.get("device_note", ""))
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """Its state in a few plain words, and the same without the time that remains where that is known."""
         full = self.sentence
@@ -89,7 +95,7 @@ class Job:
         if self.state is JobState.CANCELLED:
             return "cancelled"
         if self.applied:
-            return f"done in {format_seconds(self.seconds)}"
+            return f"done in {format_seconds(self.seconds)}" + (f" on {self.ran_on}" if self.ran_on else "")
         if self.held:
             return self.held
         if self.outputs is not None:

@@ -19,7 +19,7 @@ from ..shared.errors import BackendUnavailable, RelievoError, VersionMismatch, e
 from ..shared.jobs import JobState
 from ..shared.messages import Cancel, Failure, Fetch, Message, Query, Release, Released, Status, Submit
 from ..shared.params import parse, to_json
-from .backend_status import LinkState, Standing, describe
+from .backend_status import LinkState, Standing, describe, place_of
 from .connection import Connection, Place
 from .job_records import Job
 from .ledger import Ledger
@@ -320,6 +320,7 @@ class Session:
             self._to_release.discard(message.job)
         elif job is not None and not job.is_settled:
             self._end(job, job.take(message), getattr(message, "error", None))
+            job.ran_on = place_of(str(job.recipe.get("device", "")), self.connection.devices)
         self._touch()
 
     def _on_failure(self, message: Failure, request: type[Message] | None, job: Job | None, job_id: str) -> None:

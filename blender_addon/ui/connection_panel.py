@@ -7,9 +7,10 @@ from __future__ import annotations
 import bpy
 
 from .. import typed
-from ..link.backend_status import LinkState, selftest_sentence
+from ..link.backend_status import LinkState, choices, selftest_sentence
 from ..link.connection import Connection
 from ..link.session import Session
+from ..shared.catalog import algorithms
 from .text_fit import on_a_bar, one_line, wrapped
 
 # (operator, label, icon) that mends a state of the connection
@@ -44,6 +45,7 @@ def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_p
             row.operator("relievo.stop_backend", text="", icon="PAUSE")
         if not session.jobs and (passed := selftest_of(session.connection)) and not in_preferences:
             wrapped(layout, passed, "BLANK1")  # right after installing, until there is something to see
+        _draw_choices(layout, session.connection, in_preferences)
         return
     if standing.state is LinkState.INSTALLING:
         _draw_installing(layout if in_preferences else layout.box(), session)
@@ -53,6 +55,20 @@ def draw_connection(layout: bpy.types.UILayout, session: Session | None, *, in_p
     if standing.hint:
         wrapped(box, standing.hint, "NONE")
     _draw_mending(box, standing.state, standing.action)
+
+
+def _draw_choices(layout: bpy.types.UILayout, connection: Connection, in_preferences: bool) -> None:
+    """Which device each engine takes, where there is a choice: a closed panel in the sidebar, which has little room."""
+    labels = {spec.name: spec.label for spec in algorithms()}
+    lines = choices(connection.devices, connection.auto_devices, labels)
+    if not lines:
+        return
+    body = layout.column(align=True)
+    if not in_preferences:
+        header, body = layout.panel("relievo_devices", default_closed=True)
+        header.label(text="Device by Engine")
+    for line in lines if body is not None else ():
+        wrapped(body, line, "BLANK1")
 
 
 def selftest_of(connection: Connection) -> str:

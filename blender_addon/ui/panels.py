@@ -242,7 +242,9 @@ class Jobs:
         elif job.held:
             text = table.of(job.spec).held if job.spec is not None else "Place"
             box.operator("relievo.place_job", text=text, icon="IMPORT").job = job.id
-        for warning in job.warnings:
+        if job.applied and job.ran_on and not job.device_note:
+            wrapped(box, f"Computed on {job.ran_on}", "BLANK1")  # the first line has no room beside three buttons
+        for warning in (*job.warnings, *filter(None, [job.device_note])):
             wrapped(box, warning, "INFO")
 
 

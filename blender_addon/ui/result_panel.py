@@ -71,6 +71,7 @@ def _draw_object(layout: bpy.types.UILayout, item: bpy.types.Object, spec: Algor
         wearing_box.draw(box, item)
     if spec.makes == "painting":
         painting_box.draw(box, item)
+    _draw_device_note(box, item)
     failures.draw(box, _newest(item, spec))
 
 
@@ -153,6 +154,7 @@ def _draw_texture(
     found = report.read(material)
     if found is not None:
         _draw_summary(box.column(align=True), found)
+    _draw_device_note(box, material)
     _draw_relief(box, item, material)
     draw_asset(box, material)
     engine = _engine_of(requests.recipe_on(material) or {"algorithm": ""})
@@ -160,6 +162,12 @@ def _draw_texture(
         failures.draw(box, _newest(item, engine))
     if context.space_data.shading.type in ("WIREFRAME", "SOLID"):
         box.operator("relievo.show_textures", icon="SHADING_TEXTURE")
+
+
+def _draw_device_note(box: bpy.types.UILayout, made: bpy.types.ID) -> None:
+    """Why it was not computed on the device that was meant for it."""
+    if note := (requests.recipe_on(made) or {}).get("device_note"):
+        wrapped(box, str(note), "INFO")
 
 
 def draw_asset(layout: bpy.types.UILayout, material: bpy.types.Material) -> None:

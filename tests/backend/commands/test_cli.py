@@ -20,6 +20,7 @@ from affine import Affine
 from backend.cli import COMMANDS, UsageError
 from backend.commands import flags, recipe_files, run, tasks
 from backend.files import exemplars, rasters
+from backend.runtime.compute import Computed
 from shared.arrays import height_map
 from shared.catalog import ALGORITHMS
 from shared.errors import InvalidParameter
@@ -482,3 +483,11 @@ def test_the_pixel_size_given_wins_over_the_files_and_a_warning_says_so(height_f
 def test_a_folder_in_place_of_a_map_is_refused(tmp_path):
     said = refused("run", "hydrology", "--height", tmp_path, "--out", tmp_path / "out")
     assert f"{tmp_path} is a folder; --height takes a file." in said
+
+
+def test_the_last_line_says_where_it_ran_and_why_not_elsewhere() -> None:
+    note = "cuda:0 has too little free memory; Noise runs on the CPU."
+    fell_back = Computed(outputs={}, recipe={"device": "cpu", "device_note": note})
+    assert run._end(ALGORITHMS[0], fell_back, 0.451) == f"{ALGORITHMS[0].label}: 0.45 s on cpu ({note[:-1]})"
+    as_asked = Computed(outputs={}, recipe={"device": "cuda:0"})
+    assert run._end(ALGORITHMS[0], as_asked, 62.0) == f"{ALGORITHMS[0].label}: 1 min 2 s on cuda:0"

@@ -17,7 +17,7 @@ import pytest
 import zmq
 
 from blender_addon.install.child_process import is_alive
-from blender_addon.link.backend_status import LinkState
+from blender_addon.link.backend_status import LinkState, choices, place_of
 from blender_addon.link.client import Client, Transport
 from blender_addon.link.connection import Place
 from blender_addon.link.job_records import Job
@@ -33,6 +33,7 @@ from blender_addon.shared.jobs import JobState
 from blender_addon.shared.messages import Ping, Preview
 from tests.blender.support import live_addon
 from tests.blender.support.addon_probe import EXTRA_ALGORITHMS, PROBE
+from tests.blender.support.backend_with_card import CARD, CPU, SECOND, BackendWithCard
 
 ROOT = Path(__file__).resolve().parents[3]
 NOISE = find(ALGORITHMS, "noise")
@@ -448,3 +449,39 @@ def test_a_ledger_in_use_is_not_adopted(tmp_path):
     third = Ledger(tmp_path)
     assert third.owner == first.owner
     third.close()
+
+
+# Devices --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("devices", "ran_on", "took"),
+    [
+        ([CPU], "cpu", "done in 3 s"),
+        ([CARD, CPU], "cuda:0", "done in 3 s on the GPU"),
+        ([CARD, CPU], "cpu", "done in 3 s on the CPU"),
+        ([CARD, SECOND, CPU], "cuda:1", "done in 3 s on cuda:1"),
+    ],
+)
+def test_a_job_says_where_it_ran_where_it_had_a_choice(tmp_path, devices, ran_on, took):
+    with BackendWithCard(tmp_path, devices, ran_on=ran_on) as backend:
+        session = Session(tmp_path / "data", "test", place=backend.place)
+        session.connection.start()
+        pump_until(session, lambda: session.connection.devices, "the devices")
+        job = session.wait(session.submit(NOISE, SMALL, {}))
+        session.mark_applied(job)
+        assert job.sentence == took
+        assert job.device_note == ""
+        session.close()
+
+
+def test_engines_are_told_by_device_where_there_is_more_than_one_kind():
+    labels = {"noise": "Noise", "hydrology": "Hydrology", "terrain": "Terrain from a Sketch"}
+    auto = {"noise": "cpu", "hydrology": "cpu", "terrain": "cuda:0"}
+    split = ["NVIDIA RTX 4070: Terrain from a Sketch", "CPU: Noise, Hydrology"]
+    assert choices([CARD, CPU], auto, labels) == choices([CARD, SECOND, CPU], auto, labels) == split
+    assert choices([CARD, CPU], {**auto, "terrain": "cpu"}, labels) == ["CPU: Noise, Hydrology, Terrain from a Sketch"]
+    assert choices([CPU], auto, labels) == choices([CARD, SECOND], auto, labels) == choices([], {}, labels) == []
+    assert choices([CARD, CPU], {}, labels) == [], "a backend of before says nothing of it"
+    assert choices([{"kind": "cuda"}, CPU], auto, labels)[0] == "?: Terrain from a Sketch"
+    assert place_of("", [CARD, CPU]) == place_of("cpu", []) == ""

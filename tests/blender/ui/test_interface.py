@@ -25,7 +25,8 @@ from blender_addon.shared.algorithm import find
 from blender_addon.shared.arrays import HEIGHT_MAP, MESH
 from blender_addon.shared.catalog import ALGORITHMS
 from blender_addon.ui import connection_panel, panels
-from tests.blender.support import paper
+from tests.blender.support import live_addon, paper
+from tests.blender.support.backend_with_card import CARD, CPU, BackendWithCard
 
 ROOT = Path(__file__).resolve().parents[3]
 SPECS = [pytest.param(spec, id=spec.name) for spec in ALGORITHMS]
@@ -320,3 +321,70 @@ def test_the_self_test_is_that_of_the_backend_in_use(monkeypatch, tmp_path) -> N
     assert "PyTorch 2.9.0" in sentence(Place())
     assert sentence(Place(endpoint_path=str(tmp_path / "endpoint.json"))) == ""
     assert sentence(Place(address="192.168.1.20:5555")) == ""
+
+
+# Devices --------------------------------------------------------------------------------------------------------------
+
+NOTE = "cuda:0 has too little free memory; Noise runs on the CPU."
+
+
+@pytest.fixture
+def with_devices(tmp_path):
+    """Connects to a backend that says it has these devices; its jobs run on the CPU, with a note."""
+    started = []
+
+    def connect(devices, note: str = "") -> None:
+        backend = BackendWithCard(tmp_path, devices, note=note).__enter__()
+        started.append(backend)
+        connection = pump.session().connection
+        connection.use(backend.place)
+        connection.start()
+        live_addon.step_until(lambda: connection.devices, "the devices")
+
+    yield connect
+    for backend in started:
+        backend.__exit__(None, None, None)
+
+
+def joined(panel) -> str:
+    """All that a panel says; sentences are broken into lines by its width."""
+    return " ".join(paper.draw(panel))
+
+
+def drawn_in_preferences() -> str:
+    layout = paper.Layout()
+    connection_panel.draw_connection(layout, pump.current(), in_preferences=True)
+    return " ".join(layout.lines)
+
+
+def test_the_devices_of_the_engines_are_shown_where_there_is_a_choice(with_devices) -> None:
+    with_devices([CARD, CPU])
+    assert "Ready: NVIDIA RTX 4070, 12 GB" in joined(panels.RELIEVO_PT_main)
+    for shown in (joined(panels.RELIEVO_PT_main), drawn_in_preferences()):
+        assert "NVIDIA RTX 4070: Terrain from a Sketch CPU: " in shown
+        line = shown[shown.index("CPU: ") :]
+        assert all(spec.label in line for spec in ALGORITHMS if spec.name != "terrain")
+    assert "Device by Engine" in joined(panels.RELIEVO_PT_main)
+
+
+def test_a_backend_with_one_device_shows_nothing_more(with_devices) -> None:
+    with_devices([CPU])
+    bpy.ops.relievo.noise(width_px=48, height_px=32)
+    assert drawn_in_preferences() == "Ready: CPU, 8 cores"
+    assert "Device by Engine" not in joined(panels.RELIEVO_PT_main)
+    assert joined(panels.RELIEVO_PT_jobs).startswith("Noise 1, 3 s")
+    assert "Computed on" not in joined(panels.RELIEVO_PT_jobs)
+
+
+def test_where_a_job_ran_is_below_its_line(with_devices) -> None:
+    with_devices([CARD, CPU])
+    bpy.ops.relievo.noise(width_px=48, height_px=32)
+    assert joined(panels.RELIEVO_PT_jobs).endswith("Computed on the CPU")
+
+
+def test_why_it_ran_elsewhere_is_below_the_line_and_in_the_box_of_the_result(with_devices) -> None:
+    with_devices([CARD, CPU], NOTE)
+    bpy.ops.relievo.noise(width_px=48, height_px=32)
+    assert joined(panels.RELIEVO_PT_jobs).endswith(NOTE)
+    assert bpy.context.active_object is not None
+    assert NOTE in joined(panels.RELIEVO_PT_main)
