@@ -69,14 +69,14 @@ def solve(gather: Gather, start: Tensor, canvas: Tensor, target: Tensor, steps: 
     rest = -gather(start, canvas, target)
     scale = gather(torch.ones_like(start), nothing, nothing) + keep
     moved, along = torch.zeros_like(start), torch.zeros_like(start)
-    old = torch.zeros(3, dtype=start.dtype, device=start.device)
+    none = old = torch.zeros(3, dtype=start.dtype, device=start.device)
     for _ in range(steps):
         conditioned = rest / scale
         new = (rest * conditioned).sum(0)
-        along = conditioned + torch.where(old > 0, new / old, torch.zeros_like(old)) * along
+        along = conditioned + torch.where(old > 0, new / old, none) * along
         bent = gather(along, nothing, nothing) + keep * along
         curvature = (along * bent).sum(0)
-        step = torch.where(curvature > 0, new / curvature, torch.zeros_like(curvature))
+        step = torch.where(curvature > 0, new / curvature, none)
         moved, rest, old = moved + step * along, rest - step * bent, new
     return moved
 

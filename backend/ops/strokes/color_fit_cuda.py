@@ -24,6 +24,7 @@ from backend.ops.strokes.tiles_cuda import (
     cover_pixel,
     is_outside,
     pixel_of,
+    together,
     total_of,
 )
 
@@ -45,16 +46,16 @@ class Gathering:
 
     def gather(self, colors: Tensor, ground: Tensor, wanted: Tensor) -> Tensor:
         """[N, 3]: of each stroke, its share of each pixel that shows times weight times (painting on ground - wanted)."""
-        paint, ground, wanted, made = as_floats(colors), as_floats(ground), as_floats(wanted), torch.zeros_like(colors)
+        paint, ground, wanted, made = as_floats(colors), as_floats(ground), as_floats(wanted), []
         for tiles in self.bands:
             sums = tiles.sums(COLORS)
             _gather.launch(
                 tiles.threads, *tiles.lists, paint, *self.bounds, self.alphas, self.keep, self.known, ground, wanted,
                 self.weight, self.weighted, sums, block=BLOCK,
             )  # fmt: skip
-            made += tiles.of_strokes(sums)
+            made.append(tiles.of_strokes(sums))
         self.known = self.keep
-        return made
+        return together(made)
 
 
 @kernel

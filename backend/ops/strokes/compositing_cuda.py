@@ -29,6 +29,7 @@ from backend.ops.strokes.tiles_cuda import (
     cover_pixel,
     is_outside,
     pixel_of,
+    together,
     total_of,
 )
 
@@ -79,8 +80,7 @@ class Painting:
     def gradients(self, image: Tensor, leak: Tensor, *, shapes: bool) -> tuple[Tensor | None, Tensor | None, Tensor]:
         """dL/dgeometry, dL/dopacity (None without `shapes`) and dL/dcolor of dL/dimage [H, W, 3] and dL/dleak."""
         wanted, by_leak = as_floats(image), as_floats(leak).reshape(1)
-        made = torch.stack([self._slopes(tiles, wanted, by_leak, shapes) for tiles in self.bands])
-        made = made[0] if len(made) == 1 else made.sum(0)
+        made = together([self._slopes(tiles, wanted, by_leak, shapes) for tiles in self.bands])
         return (made[:, :8] if shapes else None), (made[:, 8:10] if shapes else None), made[:, 10:]
 
     def _slopes(self, tiles: Tiles, wanted: Tensor, leak: Tensor, shapes: bool) -> Tensor:

@@ -21,6 +21,7 @@ from backend.ops.strokes.tiles_cuda import (
     bands,
     cover_pixel,
     pixel_of,
+    together,
     total_of,
 )
 
@@ -49,11 +50,12 @@ class Gathering:
     def gather(self, colors: Tensor, ground: Tensor, wanted: Tensor) -> Tensor:
         """[2 N, 3], of the starts, then of the ends: their shares of each pixel that shows times (painting on ground - wanted)."""
         paint, ground, wanted = as_floats(colors), as_floats(ground), as_floats(wanted)
-        made = paint.new_zeros(len(colors) // 2, COLORS)
+        parts = []
         for tiles in self.bands:
             sums = tiles.sums(COLORS)
             _gather.launch(tiles.threads, *tiles.lists, paint, ground, wanted, False, sums, block=BLOCK)
-            made += tiles.of_strokes(sums)
+            parts.append(tiles.of_strokes(sums))
+        made = together(parts)
         return torch.cat((made[:, :3], made[:, 3:]))
 
 

@@ -20,6 +20,7 @@ from backend.ops.strokes.tiles_cuda import (
     cover_pixel,
     is_outside,
     pixel_of,
+    together,
     total_of,
 )
 
@@ -31,15 +32,15 @@ def removal_costs(scene: Scene, target: Tensor, weight: Tensor | None) -> Tensor
     painting = Painting(scene)
     image, _ = painting.paint(keep=True)
     area = torch.ones_like(image[..., 0]) if weight is None else as_floats(weight)
-    error, costs = image - as_floats(target), torch.zeros_like(painting.color[:, 0])
+    error, costs = image - as_floats(target), []
     for tiles in painting.bands:
         sums = tiles.sums(1)
         _costs.launch(
             tiles.threads, *tiles.lists, painting.color, painting.canvas, *painting.bounds, painting.marks(tiles), error,
             area, sums, block=BLOCK,
         )  # fmt: skip
-        costs += tiles.of_strokes(sums)[:, 0]
-    return costs
+        costs.append(tiles.of_strokes(sums))
+    return together(costs)[:, 0]
 
 
 @kernel

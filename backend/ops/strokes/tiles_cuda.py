@@ -96,6 +96,14 @@ def _listed(shapes: Tensor, ranges: Tensor, own: Tensor, begin: int, end: int, a
     return Tiles(shapes, own, stroke, order, torch.searchsorted(tile, bounds, out_int32=True), begin * across)
 
 
+def together(parts: list[Tensor]) -> Tensor:
+    """The sum of what the bands have made, in their order."""
+    made = parts[0]
+    for part in parts[1:]:
+        made += part
+    return made
+
+
 def bounds_of(scene: Scene) -> tuple[Tensor, Tensor, bool, bool, np.float32]:
     """Labels [H, W], the strokes' segments [N], whether there are any, clip and softness, as the kernels take them."""
     if scene.labels is None or scene.of_stroke is None:

@@ -233,3 +233,23 @@ def test_a_canvas_that_many_strokes_touch_is_taken_in_bands_on_a_card(monkeypatc
     assert (upper.skipped, lower.skipped) == (0, 1)
     assert torch.equal(upper.own + lower.own, whole.own)
     assert whole.first.tolist() == [0, int(upper.first[-1]), int(upper.first[-1] + lower.first[-1])]
+
+
+@pytest.mark.skipif(scenes.SIMULATED, reason="needs a card: a thread of the simulator is one of Python")
+def test_many_strokes_on_cuda_equal_the_cpu_and_repeat_to_the_byte() -> None:
+    values = list(strokes(120, torch.float32))
+    segments = Segments(
+        (torch.arange(SIZE[1]).repeat(SIZE[0], 1) // 20).int(), torch.arange(120, dtype=torch.int32) % 4 - 1
+    )
+    made = []
+    for device in ("cpu", "cuda", "cuda"):
+        parts = [value.to(device).requires_grad_() for value in values]
+        own = Segments(segments.labels.to(device), segments.of_stroke.to(device))
+        image, leak = composite_with_leak(
+            parts[0], parts[1], parts[2], canvas(torch.float32).to(device), segments=own, impl=cast(Impl, device)
+        )
+        slopes = torch.autograd.grad(image.square().sum() + 0.01 * leak, parts)
+        made.append([value.detach().cpu() for value in (image, leak, *slopes)])
+    for wanted, one, again in zip(*made, strict=True):
+        assert torch.equal(one, again)
+        assert (one - wanted).abs().max() < 2e-4 * wanted.abs().max()
