@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,36 @@ def test_an_interrupt_saves_the_step_that_was_reached(number: signal.Signals, tm
     found = checkpoints.newest(tmp_path / "checkpoints")
     assert found is not None
     assert found[0] >= 10
+
+
+class Interrupted(Toy):
+    """Ctrl-C as many times as `presses` in the middle of the tenth step: the network has moved, the step is not done."""
+
+    presses = 1
+
+    def step(self, number: int, generator: torch.Generator) -> Mapping[str, torch.Tensor]:
+        losses = super().step(number, generator)
+        for _ in range(self.presses if number == 9 else 0):
+            signal.raise_signal(signal.SIGINT)
+        return losses
+
+
+class InterruptedTwice(Interrupted):
+    presses = 2
+
+
+@pytest.mark.parametrize(("kind", "saved"), [(Interrupted, 10), (InterruptedTwice, 9)])
+def test_no_step_is_saved_by_half_unless_ctrl_c_is_pressed_twice(
+    kind: type[Toy], saved: int, in_one_go: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(kind, ToyParams(), tmp_path, Limits(steps=300), seed=5)
+    found = checkpoints.newest(tmp_path / "checkpoints")
+    assert found is not None
+    assert found[0] == saved
+    train(Toy, ToyParams(), tmp_path, Limits(steps=300), seed=5)
+    assert (curve(tmp_path) == curve(in_one_go)) == (saved == 10)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_spoiled_checkpoint_is_passed_over_and_all_spoiled_is_told(tmp_path: Path) -> None:
