@@ -80,7 +80,7 @@ class Adam:
 
         first, second = self._decay
         along = direction.numpy()
-        epsilon = max(self._floor * float(np.sqrt(np.mean(np.square(along)))), self._epsilon)
+        epsilon = max(self._floor * float(np.sqrt(adam_cpu.mean_square(along))), self._epsilon)
         adam_cpu.adam_step(
             variable.numpy(), along, mean.numpy(), square.numpy(), np.float32(rate), np.float32(epsilon),
             np.float32(first), np.float32(second), np.float32(1 / (1 - first**self._taken)),

@@ -39,6 +39,7 @@ from backend.ops.patches.constants import PATCH
 from backend.ops.patches.transport_steps import TransportSteps
 from backend.ops.resampling import nearest, resize
 from backend.ops.smoothing import gaussian
+from backend.ops.sorting import sorted_values, stable_order
 
 log = logging.getLogger(__name__)
 
@@ -349,8 +350,8 @@ def resample(height: Tensor, size: Sequence[int]) -> Tensor:
 def match_values(height: Tensor, exemplars: Sequence[Tensor]) -> Tensor:
     """The map with its values replaced, in order, by those of the exemplars: the layout, at the exemplars' own
     hypsometry."""
-    values = torch.cat([exemplar.flatten() for exemplar in exemplars]).sort().values.double()
-    order = height.flatten().argsort(stable=True)
+    values = sorted_values(torch.cat([exemplar.flatten() for exemplar in exemplars])).double()
+    order = stable_order(height.flatten())
     place = (torch.arange(len(order), device=height.device, dtype=torch.float64) + 0.5) / len(order) * (len(values) - 1)
     low = place.long().clamp_max(max(len(values) - 2, 0))
     upper = values[(low + 1).clamp_max(len(values) - 1)]

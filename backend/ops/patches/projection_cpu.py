@@ -15,7 +15,7 @@ from numba import njit, prange
 from backend.ops.kernel_threads import parallel_loop, run_in_threads
 
 _FIRST_COLUMN = np.int64(0)  # a bare 0 is a type of its own, for which numba compiles a function once more
-ROW_BLOCKS = 8  # worked on side by side, whatever the number of threads
+ROW_BLOCKS = 16  # worked on side by side, whatever the number of threads
 FUSED = {"contract"}  # multiply-add in one rounding; keeps the order of the sums
 
 

@@ -11,6 +11,7 @@ the maths and the plain form that they must equal.
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numba import njit, prange
 
@@ -19,6 +20,7 @@ from backend.ops.patches.projection_cpu import FUSED, project_row
 from backend.ops.patches.spreading_cpu import LANES, spread_three
 
 TILE_ROWS, TILE_COLUMNS = 32, 256
+LEAST_ROWS = 8  # of a tile; each tile computes six more, which it shares with the next
 
 
 @njit(cache=True, nogil=True)
@@ -72,18 +74,29 @@ def _spread_row(out, first, second, p, q, count):
         )  # fmt: skip
 
 
-@parallel_loop
 def add_gradient(image, filters, low, scale, table, weight, row_first, row_step, projected, out):
     """out [C, H, W] += sum over filters and patches of weight * displacement * filter: the way down, minus the gradient.
 
     weight [H, W] holds a factor for each patch, at its centre; pass an array of shape (0, 0) for 1 everywhere. Of patches, every
     row_step-th row from row_first on is taken. projected: all projections, where they are known, or an array of shape (0, 0, 0).
     """
+    rows, across, threads = TILE_ROWS, -(-image.shape[2] // TILE_COLUMNS), numba.get_num_threads()
+    while threads > 2 and rows > LEAST_ROWS and -(-image.shape[1] // rows) * across < 2 * threads:
+        rows //= 2
+    _add_gradient_of_tiles(
+        image, filters, low, scale, table, weight, row_first, row_step, projected, out, np.int64(rows)
+    )
+
+
+@parallel_loop
+def _add_gradient_of_tiles(
+    image, filters, low, scale, table, weight, row_first, row_step, projected, out, tile_rows
+):  # fmt: skip
     height, width = image.shape[1:]
     across = (width + TILE_COLUMNS - 1) // TILE_COLUMNS
-    for tile in prange((height + TILE_ROWS - 1) // TILE_ROWS * across):
-        y0, x0 = (tile // across) * TILE_ROWS, (tile % across) * TILE_COLUMNS
-        y1, x1 = min(height, y0 + TILE_ROWS), min(width, x0 + TILE_COLUMNS)
+    for tile in prange((height + tile_rows - 1) // tile_rows * across):
+        y0, x0 = (tile // across) * tile_rows, (tile % across) * TILE_COLUMNS
+        y1, x1 = min(height, y0 + tile_rows), min(width, x0 + TILE_COLUMNS)
         _gradient_of_tile(
             y0, y1, x0, x1, image, filters, low, scale, table, weight, row_first, row_step, projected, out
         )

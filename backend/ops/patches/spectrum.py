@@ -34,7 +34,7 @@ class Spectrum:
 def measure(heights: Sequence[Tensor], longest_px: float, *, impl: Impl = "auto") -> Spectrum:
     """The mean spectrum of several maps [h, w] float32, down to a wavelength of longest_px."""
     bands = max(1, round(BANDS_PER_OCTAVE * math.log2(longest_px * HIGHEST_FREQUENCY)))
-    chosen = choose(impl, heights[0].device, cuda=True, compiled=False)
+    chosen = choose(impl, heights[0].device, cuda=True)
     if chosen == "cpu":
         from backend.ops.patches import spectrum_cpu
 
@@ -45,7 +45,7 @@ def measure(heights: Sequence[Tensor], longest_px: float, *, impl: Impl = "auto"
 
 def match(height: Tensor, target: Spectrum, strength: float, *, impl: Impl = "auto") -> Tensor:
     """A map [H, W] float32 whose spectrum lies `strength` (0..1) of the way nearer to the target, in the log."""
-    chosen = choose(impl, height.device, cuda=True, compiled=False)
+    chosen = choose(impl, height.device, cuda=True)
     if chosen == "cpu":
         from backend.ops.patches import spectrum_cpu
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from backend.ops import adam_cpu
 from backend.ops.adam import Adam, patch_share
 from backend.ops.cuda_kernels import SIMULATED
 
@@ -71,3 +73,9 @@ def test_share_counts_the_patches_on_each_pixel() -> None:
     assert float(share[0, 0]) == pytest.approx(1 / 49)
     assert float(share[2, 10]) == pytest.approx(3 / 7)
     assert bool((patch_share(count, 7) * 49 >= count).all())  # a map narrower than two patches has fewer than that
+
+
+def test_the_mean_square_is_numpys_to_the_last_bit() -> None:
+    for side in (200, 256, 257, 601):
+        values = np.random.default_rng(side).normal(0, 3, (side, side + 5)).astype(np.float32)
+        assert adam_cpu.mean_square(values) == np.mean(np.square(values))
