@@ -581,7 +581,29 @@ def _paint_size(result: dict[str, Any]) -> Iterator[Claim]:
     yield _most("Painting, 2048²: time", "that of 1024²", 4.5, result["checks"]["time over 1024²'s"], "x")
 
 
+def _threads(result: dict[str, Any]) -> Iterator[Claim]:
+    """16 threads against two where there were as many cores; else all against one, and what Amdahl's law allows 16 by it."""
+    most = max(result["threads"])
+    for name, row in result["works"].items():
+        what = f"{name[0].upper()}{name[1:]}: many cores"
+        bytes_agree = "the same bytes" if row["same_bytes"] else "OTHER BYTES"
+        if most >= 16:
+            claim = _ratio(
+                what, f"2 threads, {bytes_agree}", result["target"], *(row["seconds"][n] for n in ("16", "2"))
+            )
+        else:
+            claim = Claim(
+                what=what,
+                against=f"2 threads, foretold by {most} cores' {row['speed_up']:.2f}x of one; {bytes_agree}",
+                asked=f"≥ {result['target']:g}x",
+                measured=f"{row['allowed']:.1f}x with 16",
+                share=row["allowed"] / result["target"],
+            )
+        yield claim if row["same_bytes"] else replace(claim, share=0.0)
+
+
 _READERS = {
+    "threads": _threads,
     "paint-quality": _paint_quality,
     "paint-kinds": _paint_kinds,
     "paint-renderer": _paint_renderer,
