@@ -8,7 +8,7 @@ solved as a whole, the rest in blocks with what the whole has taught (plan.py). 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,10 +34,12 @@ from backend.ops.texels.observations import Residuals
 from backend.ops.texels.problem import Seams
 from backend.runtime.context import JobContext
 from backend.runtime.memory import available_bytes, trim_heap
+from backend.runtime.threads import spread
 from shared.arrays import COUNT_MAP, MASK, MESH, TEXTURE, Array
 from shared.catalog.scan_texture import ScanTextureParams
 
 MEASURED_BYTES = 256 << 20  # of textures in floats; seams of larger ones are not measured
+STRIP_ROWS = 64  # of a texture, that a thread takes
 HALF_KNOWN = 1.0  # weight of observations at which a texel is as sure as not: one frontal pixel that fits
 
 
@@ -236,10 +238,13 @@ class _Making:
             else:
                 sheet.texture.masked_fill_(~known, 0.0)
         texture = sheet.texture.cpu().numpy()
-        for row in range(0, own[0].stop - own[0].start, 256):  # in parts: a second copy in floats would be large
-            rows = slice(own[0].start + row, min(own[0].start + row + 256, own[0].stop))
-            part = np.clip(texture[:, rows, own[1]], 0.0, 1.0) * 65535.0 + 0.5
-            self.texture[place.tile][top + row : top + row + part.shape[1], to[1]] = part.transpose(1, 2, 0)
+        kept = self.texture[place.tile][to]
+
+        def store(rows: slice) -> None:
+            part = np.clip(texture[:, own[0], own[1]][:, rows], 0.0, 1.0) * 65535.0 + 0.5
+            kept[rows] = part.transpose(1, 2, 0)
+
+        self._by_rows(store, len(kept))
         self.coverage[place.tile][to] = np.where(in_chart, counts, 0)[own]
         self.confidence[place.tile][to] = np.where(in_chart[own], confidence, 0.0)
         self.chart_texels += int(np.count_nonzero(in_chart[own]))
@@ -271,8 +276,20 @@ class _Making:
         floats = 12 * self.params.size**2 * len(self.scan.tiles)
         if self.edges is None or not self.edges.count or floats > MEASURED_BYTES:
             return None
-        textures = {tile: _as_float(values) for tile, values in self.texture.items()}
+        textures: dict[int, np.ndarray] = {}
+        for tile, values in self.texture.items():
+            textures[tile] = made = np.empty((3, *values.shape[:2]), np.float32)
+
+            def store(rows: slice, values: np.ndarray = values, made: np.ndarray = made) -> None:
+                np.divide(values[rows].transpose(2, 0, 1), np.float32(65535), out=made[:, rows])
+
+            self._by_rows(store, len(values))
         return measure_seams(textures, self.edges).ratio
+
+    def _by_rows(self, store: Callable[[slice], None], count: int) -> None:
+        """store() of all rows, on threads: in strips, for a second copy in floats would be large."""
+        strips = [slice(row, min(row + STRIP_ROWS, count)) for row in range(0, count, STRIP_ROWS)]
+        spread(store, strips, torch.get_num_threads(), lambda done, total: self.passes.progress.alive())
 
 
 def _cores(strip: Strip, sheets: Sheets) -> Strip:
@@ -288,7 +305,3 @@ def _cores(strip: Strip, sheets: Sheets) -> Strip:
 
 def _arrays(kind: Any, values: Mapping[int, np.ndarray], tiles: Iterable[int], attributes: list[dict]) -> tuple:
     return tuple(Array(kind, values[tile], own) for tile, own in zip(tiles, attributes, strict=True))
-
-
-def _as_float(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32) / 65535.0

@@ -28,6 +28,7 @@ from backend.ops.surface.constants import BAND
 from backend.ops.surface.rasterization import Projection, SurfaceMap, draw, project
 from backend.ops.tensors import as_tensor
 from backend.runtime.memory import drop_pages
+from backend.runtime.threads import spread
 from shared.arrays import Array
 from shared.cameras.camera import Camera, Distortion
 
@@ -36,6 +37,7 @@ CACHE_BYTES = 256 << 20
 CACHED_BYTES_A_PIXEL = 27  # pixels, uv, depth, footprint, stretch, weights
 MOST_DECODED = 8  # times that a photograph shrinks as it is decoded
 POLL_S = 0.05
+AT_A_TIME = 4  # photographs a thread between two looks at the first of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,15 +134,24 @@ class ViewStream:
                 frame.close()
 
     def _kept_frames(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, Frame]]:
-        """From the cache, which fills up."""
+        """From the cache, which fills up: several photographs at a time are made ready, each on one thread."""
         missing = [view for view in views if (view.index, 1) not in self._kept]
-        for view, frame in self.opened(missing, 1):
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        alone = missing[:1] if threads > 1 else missing  # kernels are compiled on this thread, which signals reach
+        for view, frame in self.opened(alone, 1):
             self._kept[view.index, 1] = frame
+        for first in range(len(alone), len(missing), threads * AT_A_TIME):
+            some = missing[first : first + threads * AT_A_TIME]
+            frames = spread(self._made_ready, some, threads, lambda done, total: self.alive())
+            self._kept |= {(view.index, 1): frame for view, frame in zip(some, frames, strict=True)}
         for view in views:
             if (view.index, reduction) not in self._kept:
                 whole = self._kept[view.index, 1]
                 self._kept[view.index, reduction] = _reduced_frame(whole, reduction, self.settings)
             yield view, self._kept[view.index, reduction]
+
+    def _made_ready(self, view: ScanView) -> Frame:
+        return self._open(view, as_tensor(_decode(view, 1), self.device), 1)
 
     def opened(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, Frame]]:
         """Decoded, undistorted and made ready to be drawn, or from the cache."""
