@@ -173,6 +173,7 @@ class _Level:
             if field is not None and step >= turn * self._steps / TURNS:
                 matched, field = self._matched(image, field, turn)
                 image.copy_(matched)  # steps move what lies there
+                del matched  # a large map's memory
                 turn += 1
             # so that a bank sees other rows at its next turn
             numbers.set(step % count, step + step // count, mover.rate(step / self._steps))

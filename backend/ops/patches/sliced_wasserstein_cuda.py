@@ -30,9 +30,10 @@ def projection_extent(image: Tensor, filters: Tensor, row_step: int = 1) -> tupl
     rows, columns = _patch_rows(image, row_step), image.shape[2] - REACH
     low, high = (image.new_empty(len(filters)) for _ in range(2))
     count = max(GROUP, MOST_VALUES // max(rows * columns, 1))
+    buffer = image.new_empty(min(count, len(filters)), rows, columns)
     for first in range(0, len(filters), count):
         some = slice(first, min(first + count, len(filters)))
-        kept = image.new_empty(some.stop - first, rows, columns)
+        kept = buffer[: some.stop - first]
         _launch_projection(image, filters[some], row_step, kept=kept)
         torch.aminmax(kept.flatten(1), dim=1, out=(low[some], high[some]))
     return low, high
@@ -57,6 +58,7 @@ def add_ascent(
     table = image.new_empty(len(filters), bins + 1)
     count = max(GROUP, MOST_VALUES // max(rows * columns, 1) // GROUP * GROUP)
     weight = image.new_empty(0, 0) if weight is None else weight
+    buffer = image.new_empty(min(count, len(filters)), rows, columns)
     nothing = torch.empty(0, dtype=torch.int64, device=image.device)
     number, turn = (0, row_first) if isinstance(row_first, Tensor) else (row_first, nothing)
     for first in range(0, len(filters), count):
@@ -64,7 +66,7 @@ def add_ascent(
         bank = [part[some] for part in (filters, low, scale, counts, table)]
         given = {"row_first": number, "turn": turn, "low": bank[1], "scale": bank[2]}
         counted = {"counts": bank[3], "labels": labels, "label": label}
-        kept = image.new_empty(some.stop - first, rows, columns)
+        kept = buffer[: some.stop - first]
         if row_step % moved_step == 0:  # what is counted lies on the rows that move
             _launch_projection(image, bank[0], moved_step, row_step, kept=kept, **given, **counted)
         else:
