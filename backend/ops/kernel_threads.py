@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
+import numpy as np
 from numba import njit
 from numba.core.cpu_options import ParallelOptions
 
@@ -72,6 +73,14 @@ def run_in_threads(kernel: Callable[..., Any], count: int, *args: Any, pieces: i
         if error is not None:
             raise error
     return results
+
+
+def copied(values: np.ndarray, dtype: type | None = None) -> np.ndarray:
+    """A copy of an array, made by several threads: most of the time of a large one goes into its new pages, which are cleared by
+    whoever touches them first."""
+    made = np.empty(values.shape, dtype or values.dtype)
+    run_in_threads(lambda first, last: np.copyto(made[first:last], values[first:last]), len(values))
+    return made
 
 
 @functools.cache

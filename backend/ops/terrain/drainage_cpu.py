@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from backend.ops.kernel_threads import copied
 from backend.ops.terrain import walks_cpu
 from backend.ops.terrain.depressions_cpu import INDEX_MASK, _sift_down, _sift_up, order_bits
 from backend.ops.terrain.routing_cpu import NONE, offsets
@@ -95,7 +96,7 @@ def falling(height, walk, cut_share):
     """
     filled, made = np.empty_like(height), np.empty_like(height)
     walks_cpu.upstream(_fill, walk, height, walk.codes, filled)
-    walks_cpu.downstream(_carve, walk, height.copy(), walk.ways, walk.codes.shape[1], float(cut_share), filled, made)
+    walks_cpu.downstream(_carve, walk, copied(height), walk.ways, walk.codes.shape[1], float(cut_share), filled, made)
     return made
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from backend.ops.kernel_threads import run_in_threads
+from backend.ops.kernel_threads import copied, run_in_threads
 from backend.ops.terrain import basins_cpu, routing_cpu
 from backend.ops.terrain.depressions_cpu import priority_flood
 
@@ -28,9 +28,7 @@ def fill(height, epsilon):
 
 
 def _level(height):
-    rows = len(height)
-    ground = np.empty(height.shape)
-    run_in_threads(lambda first, last: np.copyto(ground[first:last], height[first:last]), rows)
+    ground = copied(height, np.float64)
     codes = routing_cpu.steepest_receivers(ground, 1.0)
     labels, pits = basins_cpu.basin_labels(codes)
     if not pits.size:
@@ -52,7 +50,7 @@ def _tilt(height, epsilon):
     low = np.concatenate(run_in_threads(_low_cells_of_rows, len(height), height, epsilon))
     most = height.size // PATIENCE
     if len(low) <= most:
-        raised = height.copy()
+        raised = copied(height)
         if _raise_in_turn(raised, np.append(low, np.empty(2 * most, np.int64)), len(low), epsilon, most):
             height[...] = raised
             return

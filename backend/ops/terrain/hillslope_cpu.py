@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from backend.ops.kernel_threads import run_in_threads
+from backend.ops.kernel_threads import copied, run_in_threads
 
 BLOCK = 64  # columns that a thread takes at least
 
@@ -20,7 +20,7 @@ def diffuse(height, number):
     half = 0.5 * number
     if rows < 3 or cols < 3:
         return height.copy()
-    middle, result, shares = np.empty_like(height), height.copy(), np.empty(max(rows, cols))
+    middle, result, shares = np.empty_like(height), copied(height), np.empty(max(rows, cols))
     _shares(half, shares)
     run_in_threads(_along_rows, rows, height, half, shares, middle)
     blocks = -(-(cols - 2) // BLOCK)

@@ -67,12 +67,12 @@ class RiverLaw:
             return self.fall(cells.double())
         from backend.ops.terrain import rivers_cpu
 
-        many = cells[cells >= POWERS_TABLE].double()
+        others = rivers_cpu.beyond(cells.numpy(), POWERS_TABLE)
+        many = cells[torch.from_numpy(others)].double()
         many = torch.cat([many, many.new_ones(-len(many) % VECTOR)])
-        rest = torch.cat([self.fall(block) for block in many.split(BLOCK)])
+        values = torch.cat([self.fall(block) for block in many.split(BLOCK)])[: len(others)]
         table = self.fall(torch.arange(POWERS_TABLE, dtype=torch.float64))
-        beyond = rest.numpy()[: int((cells >= POWERS_TABLE).sum())]
-        return torch.from_numpy(rivers_cpu.looked_up(cells.numpy(), table.numpy(), beyond))
+        return torch.from_numpy(rivers_cpu.looked_up(cells.numpy(), table.numpy(), others, values.numpy()))
 
 
 def fitted_law(exemplars: Sequence[Tensor], level: float) -> RiverLaw | None:

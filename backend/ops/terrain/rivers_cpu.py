@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numba import njit
 
-from backend.ops.kernel_threads import run_in_threads
+from backend.ops.kernel_threads import copied, run_in_threads
 from backend.ops.terrain import walks_cpu
 from backend.ops.terrain.constants import OVER_RELAXATION, SQRT2
 from backend.ops.terrain.routing_cpu import NONE, offsets
@@ -18,12 +18,18 @@ from backend.ops.terrain.routing_cpu import NONE, offsets
 LEAST_DEEP, MOST_DEEP = 8, 40  # half sweeps of the membrane that go over the map at once
 
 
-def looked_up(cells, table, rest):
-    """Values [N] float64 of whole numbers of cells [N]: table[cells] where it reaches so far, else those of `rest` in turn."""
-    beyond = np.flatnonzero(cells >= len(table))
+def beyond(cells, most):
+    """Where cells [N] are `most` or more, in order."""
+    return np.concatenate(
+        run_in_threads(lambda first, last: first + np.flatnonzero(cells[first:last] >= most), len(cells))
+    )
+
+
+def looked_up(cells, table, others, values_of_others):
+    """Values [N] float64 of whole numbers of cells [N]: table[cells], and given ones for `others`, beyond it."""
     values = np.empty(cells.size)
     run_in_threads(_look_up, cells.size, cells, table, values)
-    values[beyond] = rest
+    values[others] = values_of_others
     return values
 
 
@@ -168,7 +174,7 @@ def membrane(target, weight, sweeps):
     sweeps ahead of the others, each on a row less than the one before; what is left round the seams between bands follows. Such a
     front of rows stays in the cache.
     """
-    made = target.copy()
+    made = copied(target)
     rows, threads = target.shape[0], numba.get_num_threads()
     deepest = max(LEAST_DEEP, min(MOST_DEEP, rows // (2 * threads)))
     for first in range(0, 2 * sweeps, deepest):
