@@ -243,7 +243,7 @@ SPEC = AlgorithmSpec(
     version=2,  # 2: `channels`
     repeats=(1,),
     makes="terrain",
-    devices=("cpu",),
+    devices=("cpu", "cuda"),
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="The terrain that water runs over"),
         Port(

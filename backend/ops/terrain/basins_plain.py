@@ -7,6 +7,9 @@ the host whether they were the last; nothing loops over cells or basins.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -16,19 +19,27 @@ from backend.ops.terrain.constants import NO_RECEIVER
 RING = (0, 1, 2, 4, 7, 6, 5, 3)  # direction codes in the order round the ring: neighbouring bits are neighbouring cells
 
 
-def lead_out(height: Tensor, codes: Tensor) -> tuple[Tensor, int]:
-    """Codes [H, W] whose pits drain over their lowest passes, and how many pits there were.
+@dataclass(frozen=True)
+class Parts:
+    """What a device may have kernels for: see the functions of these names here."""
 
-    height float64, codes those of steepest descent on it. See basins_cpu and routing.route.
-    """
+    pass_ways: Callable[[Tensor, Tensor], Tensor]
+    comes_first: Callable[[Tensor, Tensor, list[Tensor], Tensor], Tensor]
+    outwards: Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
+
+
+def lead_out(height: Tensor, codes: Tensor, parts: Parts | None = None) -> tuple[Tensor, int]:
+    """Codes [H, W] whose pits drain over their lowest passes, and how many pits there were: see basins.lead_out."""
+    parts = parts or Parts(pass_ways, comes_first, outwards)
     receiver = grid.receivers(codes)
     ahead = forest.jumps(receiver)
     labels, pits = basin_labels(codes, ahead[-1])
     if not pits:
         return codes, 0
-    cell, neighbour = pass_edges(height + 0.0, labels, ahead)  # + 0.0: -0.0 and 0.0 are one height
+    cell, neighbour = pass_edges(height + 0.0, labels, ahead, parts)  # + 0.0: -0.0 and 0.0 are one height
     chosen = spanning_tree(labels[cell], labels[neighbour], pits)
-    return carve(codes, ahead, labels, pits, cell[chosen], neighbour[chosen]), pits
+    start, out = parts.outwards(cell[chosen], neighbour[chosen], labels, pits)
+    return carve(codes, ahead, start, out), pits
 
 
 def basin_labels(codes: Tensor, root: Tensor) -> tuple[Tensor, int]:
@@ -40,13 +51,13 @@ def basin_labels(codes: Tensor, root: Tensor) -> tuple[Tensor, int]:
     return numbers[root], int(pit.sum())
 
 
-def pass_edges(height: Tensor, labels: Tensor, ahead: list[Tensor]) -> tuple[Tensor, Tensor]:
+def pass_edges(height: Tensor, labels: Tensor, ahead: list[Tensor], parts: Parts) -> tuple[Tensor, Tensor]:
     """Candidates for lowest passes, in the order of their rank: the pass cells [E] and their neighbours [E] across."""
     rows, columns = height.shape
-    ways = pass_ways(height, labels.reshape(rows, columns))
+    ways = parts.pass_ways(height, labels.reshape(rows, columns))
     cell, code = ways.flatten(1).T.nonzero().unbind(1)  # by cell, then by direction code
     neighbour = cell + grid.offsets(columns, height.device)[code]
-    kept = (~_later_twins(cell, neighbour, labels, ahead)).nonzero()[:, 0]
+    kept = (~_later_twins(cell, neighbour, labels, ahead, parts)).nonzero()[:, 0]
     cell, neighbour = cell[kept], neighbour[kept]
     order = torch.arange(len(cell), device=cell.device)
     for key in (labels[neighbour], cell, height.flatten()[cell]):  # the last sort counts most
@@ -81,7 +92,7 @@ def pass_ways(height: Tensor, label: Tensor) -> Tensor:
     return torch.stack(ways)
 
 
-def _later_twins(cell: Tensor, neighbour: Tensor, labels: Tensor, ahead: list[Tensor]) -> Tensor:
+def _later_twins(cell: Tensor, neighbour: Tensor, labels: Tensor, ahead: list[Tensor], parts: Parts) -> Tensor:
     """Which candidates [E] lead from a cell into a basin into which another of its candidates leads that comes before them.
 
     Candidates are given by cell and then by code. Between two of one cell and one basin the first by code is taken if the
@@ -93,7 +104,7 @@ def _later_twins(cell: Tensor, neighbour: Tensor, labels: Tensor, ahead: list[Te
     own, other = labels[cell[first]], labels[neighbour[first]]
     by_code = (other == 0) | ((own > 0) & (own < other))
     depth = forest.depths(ahead[0], ahead)
-    swapped = ~by_code & comes_first(neighbour[second], neighbour[first], ahead, depth)
+    swapped = ~by_code & parts.comes_first(neighbour[second], neighbour[first], ahead, depth)
     later = torch.zeros(len(cell), dtype=torch.bool, device=cell.device)
     return later.index_fill_(0, torch.where(swapped, first, second), True)
 
@@ -146,12 +157,11 @@ def spanning_tree(a: Tensor, b: Tensor, basins: int) -> Tensor:
         group = forest.roots(torch.where(mutual, here, towards))[group]
 
 
-def carve(codes: Tensor, ahead: list[Tensor], labels: Tensor, pits: int, cell: Tensor, neighbour: Tensor) -> Tensor:
+def carve(codes: Tensor, ahead: list[Tensor], start: Tensor, out: Tensor) -> Tensor:
     """Codes with the flow from each basin's pass to its pit turned round, so that the pit drains over the pass.
 
-    (cell, neighbour): the edges of the spanning tree, one to a basin but the outside; ahead: forest.jumps of the codes' receivers.
+    ahead: forest.jumps of the codes' receivers. start, out: see outwards().
     """
-    start, out = _outwards(cell, neighbour, labels, pits)
     columns, count = codes.shape[1], codes.numel()
     on_way = torch.zeros(count, dtype=torch.int64, device=codes.device).index_fill_(0, start, 1)
     for further in ahead:
@@ -160,15 +170,11 @@ def carve(codes: Tensor, ahead: list[Tensor], labels: Tensor, pits: int, cell: T
     turned = (on_way > 0) & (flat != NO_RECEIVER)
     made = torch.cat([flat, flat.new_zeros(1)])
     made = made.scatter(0, torch.where(turned, ahead[0], count), 7 - flat)[:count]
-    code_of = {dr * columns + dc: code for code, (dr, dc) in enumerate(grid.DIRECTIONS)}
-    steps = torch.tensor(sorted(code_of), device=codes.device)
-    known_codes = torch.tensor([code_of[step] for step in sorted(code_of)], dtype=torch.uint8, device=codes.device)
-    made = made.scatter(0, start, known_codes[torch.searchsorted(steps, out - start)])
-    return made.reshape(codes.shape)
+    return made.scatter(0, start, grid.codes_of(out - start, columns)).reshape(codes.shape)
 
 
-def _outwards(cell: Tensor, neighbour: Tensor, labels: Tensor, pits: int) -> tuple[Tensor, Tensor]:
-    """The two cells of each edge of the spanning tree: that in the basin which leaves over it, and that on the way out."""
+def outwards(cell: Tensor, neighbour: Tensor, labels: Tensor, pits: int) -> tuple[Tensor, Tensor]:
+    """The two cells [B] of each edge of the spanning tree: that in the basin which leaves over it, and that on the way out."""
     known = torch.zeros(pits + 1, dtype=torch.bool, device=cell.device)
     known[0] = True
     start, out = cell, neighbour

@@ -83,7 +83,7 @@ def with_filled_hollows(lakes: Lakes, pixel_size_m: float, *, impl: Impl = "auto
 
 def survey_level(height: Tensor) -> float:
     """How far heights of one water may differ in metres: what float32 cannot hold, and a tenth of a millimetre."""
-    return max(1e-4, 2.0 * float(np.spacing(np.float32(height.abs().max()))))
+    return max(1e-4, 2.0 * float(np.spacing(np.float32(float(height.abs().max())))))
 
 
 def _parts(mask: np.ndarray) -> tuple[np.ndarray, int]:

@@ -105,7 +105,7 @@ def with_profile_of(
     z, below = height.double().contiguous(), ground.double().flatten()
     for _ in range(rounds):
         flow = route(z, 1.0, impl=impl)
-        step = torch.where(_is_diagonal(flow.codes), 2.0**0.5, 1.0).flatten()
+        step = grid.receiver_lengths(flow.codes).flatten()
         fall = ((below - below[flow.receiver]) / step).clamp_min(least_fall)
         z = z + _correction(z, z, flow, fall, None, impl)
     return z.float()
@@ -167,7 +167,7 @@ def _correction(z: Tensor, level: Tensor, flow: Flow, fall: Tensor, still: Tenso
         water = still.flatten()
         river = river | water
         hold, firm = (torch.where(water, values.clamp_min(STILL), values) for values in (hold, firm))
-    step = torch.where(_is_diagonal(flow.codes), 2.0**0.5, 1.0).flatten()
+    step = grid.receiver_lengths(flow.codes).flatten()
     stiffness = torch.where(river & (flow.codes.flatten() != NO_RECEIVER), firm, 0.0) / step
     fall = fall * step
     weight = torch.where(river, hold, 0.0).reshape(z.shape)
@@ -213,13 +213,7 @@ def _falls(height: Tensor) -> tuple[np.ndarray, np.ndarray]:
     water = z.flatten()
     for ahead in forest.jumps(flow.receiver):
         water = torch.maximum(water, water[ahead])
-    step = torch.where(_is_diagonal(flow.codes), 2.0**0.5, 1.0).flatten()
+    step = grid.receiver_lengths(flow.codes).flatten()
     moving = flow.codes.flatten() != NO_RECEIVER
     fall = (water - water[flow.receiver]) / step
     return flow.upstream[moving].double().numpy(), fall[moving].numpy()
-
-
-def _is_diagonal(codes: Tensor) -> Tensor:
-    """Whether each step [H, W] goes across a corner; a cell without one takes none."""
-    across = torch.tensor([*(bool(dr and dc) for dr, dc in grid.DIRECTIONS), False], device=codes.device)
-    return across[codes.long()]

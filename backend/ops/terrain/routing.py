@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backend.ops.dispatch import Impl, choose, on_host
+from backend.ops.dispatch import Impl, Implementation, choose, on_host
 from backend.ops.terrain import forest, grid
+from backend.ops.terrain.basins import lead_out
 from backend.ops.terrain.depressions import breach_depressions, check_grid
 
 
@@ -70,17 +71,31 @@ def route(height: Tensor, pixel_size_m: float, *, jitter: float = 0.0, seed: int
         raise ValueError(f"pixel_size_m must be above 0, not {pixel_size_m}")
     height, seed = height.double().contiguous(), int(seed) & 0x7FFFFFFF
     chosen = choose(impl, height.device, cuda=True)
+    codes, pits = lead_out(height, _directions(height, float(pixel_size_m), float(jitter), seed, chosen), impl=impl)
     if chosen == "cpu":
-        return _route_cpu(height, float(pixel_size_m), float(jitter), seed)
-    from backend.ops.terrain import basins_plain, routing_plain
+        from backend.ops.terrain import walks_cpu
 
-    directions = _directions_on_card if chosen == "cuda" else routing_plain.receiver_codes
-    codes, pits = basins_plain.lead_out(height, directions(height, float(pixel_size_m), float(jitter), seed))
+        walk, upstream = walks_cpu.walk_of(codes.numpy())
+        made = codes, torch.from_numpy(walk.order), torch.from_numpy(upstream)
+        return Flow(*made, float(pixel_size_m), pits, pieces=walk)
+    from backend.ops.terrain import routing_plain
+
     order, upstream, depth = routing_plain.drainage_order(codes)
     return Flow(codes, order, upstream, float(pixel_size_m), pits, depth)
 
 
-def _directions_on_card(height: Tensor, pixel_size_m: float, jitter: float, seed: int) -> Tensor:
+def _directions(height: Tensor, pixel_size_m: float, jitter: float, seed: int, chosen: Implementation) -> Tensor:
+    """Direction codes [H, W] uint8 of steepest descent, pits and the edge without one."""
+    if chosen == "plain":
+        from backend.ops.terrain import routing_plain
+
+        return routing_plain.receiver_codes(height, pixel_size_m, jitter, seed)
+    if chosen == "cpu":
+        from backend.ops.terrain import routing_cpu
+
+        if jitter > 0:
+            return torch.from_numpy(routing_cpu.random_receivers(height.numpy(), pixel_size_m, jitter, seed))
+        return torch.from_numpy(routing_cpu.steepest_receivers(height.numpy(), pixel_size_m))
     from backend.ops.terrain import routing_cuda
 
     codes = torch.empty(height.shape, dtype=torch.uint8, device=height.device)
@@ -90,24 +105,6 @@ def _directions_on_card(height: Tensor, pixel_size_m: float, jitter: float, seed
         tuple(height.shape), height, pixel_size_m, diagonal, kept, jitter > 0, seed, codes
     )
     return codes
-
-
-def _route_cpu(height: Tensor, pixel_size_m: float, jitter: float, seed: int) -> Flow:
-    from backend.ops.terrain import basins_cpu, routing_cpu, walks_cpu
-
-    z = height.numpy()
-    if jitter > 0:
-        codes = routing_cpu.random_receivers(z, pixel_size_m, jitter, seed)
-    else:
-        codes = routing_cpu.steepest_receivers(z, pixel_size_m)
-    labels, pits = basins_cpu.basin_labels(codes)
-    if pits.size:
-        bits = basins_cpu.pass_bits(z, labels)
-        edges = basins_cpu.basin_tree(z, codes, labels, bits, pits.size)
-        basins_cpu.carve_basins(codes, labels, pits, edges)
-    walk, upstream = walks_cpu.walk_of(codes)
-    made = torch.from_numpy(codes), torch.from_numpy(walk.order), torch.from_numpy(upstream)
-    return Flow(*made, pixel_size_m, int(pits.size), pieces=walk)
 
 
 def pieces_along(flow: Flow) -> Any:

@@ -1,7 +1,7 @@
 """Hydrology's CUDA twins against its plain forms and the compiled kernels, on small maps: a card's threads are simulated without
 one.
 
-erosion, hillslope, routing, drainage and rivers: bits where a card does the same operations, rounding elsewhere, for it fuses
+erosion, routing, basins, drainage and rivers: bits where a card does the same operations, rounding elsewhere, for it fuses
 products and sums.
 """
 
