@@ -42,6 +42,7 @@ class ProbeParams:
     deaf: bool = param(False, label="Deaf", help="Do not report, so that a cancel is not heard.")
     spin: bool = param(False, label="Spin", help="Keep every core busy in each step.")
     early: bool = param(False, label="Early", help="Finish early when asked to.")
+    host: bool = param(False, label="Host", help="Use no graphics card.")
 
 
 PROBE = AlgorithmSpec(
@@ -53,6 +54,7 @@ PROBE = AlgorithmSpec(
     number=1000,
     makes="terrain",
     devices=("cpu", "cuda"),
+    devices_for=lambda params: ("cpu",) if params.host else ("cpu", "cuda"),
     inputs=(
         Port(name="height", kind=HEIGHT_MAP, label="Height", help="heights to give back.", optional=True),
         Port(name="extra", kind=HEIGHT_MAP, label="Extra", help="heights to add.", optional=True, many=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,13 +150,14 @@ def test_the_recipe_says_what_was_used() -> None:
 
 
 def test_a_device_that_is_not_used_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The machine's list is the only thing that is made up; hydrology runs on its CPU."""
+    """The machine's list and what hydrology runs on are all that is made up; it runs on this machine's CPU."""
     monkeypatch.setattr(devices, "device_names", lambda: CARD)
     stages: list[str] = []
     job = JobContext(device="cuda", on_progress=lambda done, total, stage, left: stages.append(stage))
     hill = height_map(np.add.outer(np.arange(48.0), np.arange(48.0)), 30.0)
     with caplog.at_level(logging.WARNING):
-        computed = compute(HYDROLOGY, parse(HYDROLOGY.params, {"steps": 1}), {"height": (hill,)}, job)
+        spec = replace(HYDROLOGY, devices=("cpu",))
+        computed = compute(spec, parse(spec.params, {"steps": 1}), {"height": (hill,)}, job)
     said = "Hydrology does not use cuda:0 for this job; it runs on the CPU."
     assert (computed.recipe["device"], computed.recipe["device_note"]) == ("cpu", said)
     assert stages[0] == said

@@ -73,8 +73,8 @@ def test_auto_takes_the_gpu_where_networks_compute(backend: BackendProcess, peer
 
 
 def test_a_gpu_that_the_algorithm_does_not_use_is_told(backend: BackendProcess, peer: Peer) -> None:
-    job = peer.submit("hydrology", {"height": (HILL,)}, device="cuda", steps=1)
-    said = "Hydrology does not use cuda:0 for this job; it runs on the CPU."
+    job = peer.submit(device="cuda", host=True)
+    said = "Probe does not use cuda:0 for this job; it runs on the CPU."
     recipe = recipe_of(peer, job)
     assert (recipe["device"], recipe["device_note"]) == ("cpu", said)
     assert len(backend.worker_pids()) == 1
@@ -142,7 +142,8 @@ def test_a_named_device_computes_what_it_can_and_the_cpu_the_rest(tmp_path: Path
     with BackendProcess(tmp_path, devices=["cuda"]) as backend:
         peer = backend.client()
         assert device_of(peer, peer.submit("noise", width_px=64, height_px=64)) == "cuda:0"
-        assert device_of(peer, peer.submit("hydrology", {"height": (HILL,)}, steps=1)) == "cpu"
+        assert device_of(peer, peer.submit("hydrology", {"height": (HILL,)}, steps=1)) == "cuda:0"
+        assert device_of(peer, peer.submit(host=True)) == "cpu"
         peer.close()
 
 
