@@ -7,6 +7,7 @@ barriers.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,7 +80,9 @@ def comes_first(a, b, receiver, depth, first):
     if x == y:
         first[pair] = depth[a[pair]] < depth[b[pair]]
         return
-    while receiver[x] != receiver[y] and depth[x] > 0:  # two trees of the outside, whose order nobody asks for, never meet
+    while (
+        receiver[x] != receiver[y] and depth[x] > 0
+    ):  # two trees of the outside, whose order nobody asks for, never meet
         x, y = receiver[x], receiver[y]
         above_a += 1
         above_b += 1
@@ -103,18 +106,18 @@ def outwards(cell, neighbour, of_cell, of_neighbour, known, start, out):
     """known: int32 [basins], all 0: the generation in which each basin was reached, the outside in the first, 1."""
     if cuda.threadIdx.x == 0:
         known[0] = 1
-    found, generation = True, 1
+    found, generation = 1, 1
     cuda.syncthreads()
-    while found:
-        turned = False
+    while found != 0:
+        turned = 0
         for edge in range(cuda.threadIdx.x, cell.size, cuda.blockDim.x):
             there, here = known[of_cell[edge]], known[of_neighbour[edge]]
             if there == generation and here == 0:
                 start[edge], out[edge] = neighbour[edge], cell[edge]
                 known[of_neighbour[edge]] = generation + 1
-                turned = True
+                turned = 1
             elif here == generation and there == 0:
                 known[of_cell[edge]] = generation + 1
-                turned = True
+                turned = 1
         generation += 1
-        found = cuda.syncthreads_or(turned)
+        found = cuda.syncthreads_or(np.int32(turned))
