@@ -69,7 +69,7 @@ def stream_rate(
     """
     drained = flow.upstream if cells is None else cells
     cell_m2 = flow.pixel_size_m * flow.pixel_size_m
-    if choose(impl, drained.device) == "cpu":
+    if choose(impl, drained.device, cuda=True) == "cpu":
         from backend.ops.terrain import stream_power_cpu
 
         rate = torch.from_numpy(stream_power_cpu.area_powers(drained.numpy(), cell_m2, law.area_exponent))

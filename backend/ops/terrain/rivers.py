@@ -63,7 +63,7 @@ class RiverLaw:
 
     def fall_of_counts(self, cells: Tensor, impl: Impl = "auto") -> Tensor:
         """fall() of whole numbers of cells [N] int32. On the CPU most are looked up: most cells drain few others."""
-        if choose(impl, cells.device) != "cpu":
+        if choose(impl, cells.device, cuda=True) != "cpu":
             return self.fall(cells.double())
         from backend.ops.terrain import rivers_cpu
 

@@ -116,7 +116,7 @@ def pieces_along(flow: Flow) -> Any:
 
 def accumulate(flow: Flow, source: Tensor, *, impl: Impl = "auto") -> Tensor:
     """Sum [H*W] float64 of `source` [H*W] float64 over each cell and all cells that drain through it."""
-    if choose(impl, source.device) == "cpu":
+    if choose(impl, source.device, cuda=True) == "cpu":
         from backend.ops.terrain import walks_cpu
 
         return torch.from_numpy(walks_cpu.accumulate(pieces_along(flow), source.numpy()))

@@ -69,7 +69,7 @@ def test_erosion_on_cuda_agrees(name: str, n: float, deposition: float) -> None:
     for place, impl in (("cpu", "cpu"), (DEVICE, "cuda")):
         height, start = z.to(place), guess.to(place)
         flow = routing.route(height, 10.0, impl=impl)  # type: ignore[arg-type]
-        rate = erosion.stream_rate(flow, law, 1e4, strength=strength.to(place), impl="plain")
+        rate = erosion.stream_rate(flow, law, 1e4, strength=strength.to(place), impl=impl)  # type: ignore[arg-type]
         lowered, settled = erosion.incise_and_settle(height, flow, law, rate, guess=start, impl=impl)  # type: ignore[arg-type]
         dry = erosion.incise(height, flow, law, rate, lakes=False, impl=impl)  # type: ignore[arg-type]
         results.append([lowered, dry, *([] if settled is None else [settled])])
