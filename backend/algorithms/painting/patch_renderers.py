@@ -25,8 +25,8 @@ Observe = Callable[[int, int], object]  # parts done, parts in all; may raise to
 
 
 class Renderer(Protocol):
-    def patches(self, numbers: Tensor, kept: Tensor, base: Tensor) -> Tensor:
-        """Patches [P, 128, 128, 3] with the strokes [P, budget, 13] that are kept [P, budget], each over its own base."""
+    def patches(self, numbers: Tensor, kept: Tensor | None, base: Tensor) -> Tensor:
+        """Patches [P, 128, 128, 3] with the strokes [P, budget, 13] that are kept [P, budget] (None: all), each over its base."""
         ...
 
     def each(self, make: Callable[[slice], Tensor], count: int, observe: Observe) -> list[Tensor]:
@@ -37,10 +37,14 @@ class Renderer(Protocol):
 class AnalyticRenderer:
     """The strokes themselves: all patches at once, one below the other on one canvas."""
 
-    def patches(self, numbers: Tensor, kept: Tensor, base: Tensor) -> Tensor:
+    def patches(self, numbers: Tensor, kept: Tensor | None, base: Tensor) -> Tensor:
         count = len(numbers)
-        patch = torch.arange(count, device=numbers.device)[:, None].expand_as(kept)[kept]
-        strokes = from_patch(numbers[kept], (0.0, 0.0), PATCH)
+        patch = torch.arange(count, device=numbers.device)[:, None].expand(numbers.shape[:2])
+        if kept is None:  # how many there are is known: the host does not wait for a card
+            patch, own = patch.flatten(), numbers.flatten(0, 1)
+        else:
+            patch, own = patch[kept], numbers[kept]
+        strokes = from_patch(own, (0.0, 0.0), PATCH)
         shift = torch.zeros_like(strokes.geometry)
         shift[:, (0, 2, 4)] = (patch * PATCH).to(shift)[:, None]
         labels = torch.arange(count, dtype=torch.int32, device=numbers.device).repeat_interleave(PATCH)[:, None]
@@ -65,10 +69,11 @@ class NetworkRenderer:
         self._network = network.requires_grad_(False).eval().to(device)
         self._at_once = 1 if device.type == "cpu" else PATCHES_ON_CARD
 
-    def patches(self, numbers: Tensor, kept: Tensor, base: Tensor) -> Tensor:
-        count, budget = kept.shape
+    def patches(self, numbers: Tensor, kept: Tensor | None, base: Tensor) -> Tensor:
+        count, budget = numbers.shape[:2]
         alpha = self._network(numbers[..., :NUMBERS].flatten(0, 1)).view(count, budget, PATCH, PATCH, 1)
-        alpha = alpha * kept[..., None, None, None]
+        if kept is not None:
+            alpha = alpha * kept[..., None, None, None]
         painted = base
         for number in range(budget):
             painted = torch.lerp(painted, numbers[:, number, None, None, NUMBERS:], alpha[:, number])

@@ -195,11 +195,10 @@ def _optimised(
 
 def _slope(numbers: Tensor, group: Group, renderer: Renderer, observe: Observe) -> Tensor:
     """Of the loss by the numbers [P, budget, 13]: L1, or the squared error inside the mask."""
-    every = torch.ones_like(numbers[..., 0], dtype=torch.bool)
 
     def slope(part: slice) -> Tensor:
         own = numbers[part].clone().requires_grad_(True)
-        patches = renderer.patches(own, every[part], group.base[part])
+        patches = renderer.patches(own, None, group.base[part])
         error = (patches - group.target[part]).detach()
         by_patch = error.sign() if group.mask is None else 2 * error * group.mask[part][..., None]
         patches.backward(by_patch / error[0].numel())
