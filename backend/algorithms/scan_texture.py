@@ -33,6 +33,7 @@ from backend.ops.surface.seams import SeamEdges, find_seams, measure_seams, seam
 from backend.ops.texels.observations import Residuals
 from backend.ops.texels.problem import Seams
 from backend.runtime.context import JobContext
+from backend.runtime.device_memory import budget
 from backend.runtime.memory import available_bytes, trim_heap
 from backend.runtime.threads import spread
 from shared.arrays import COUNT_MAP, MASK, MESH, TEXTURE, Array
@@ -61,7 +62,8 @@ def solve_scan(
     progress.alive()
     scan = open_scan(params, inputs)
     largest = max(view.width * view.height for view in scan.views)
-    plan = scan_plan.memory_plan(params, len(scan.tiles), largest, available_bytes())
+    card_bytes = budget(device) if device.type == "cuda" else None
+    plan = scan_plan.memory_plan(params, len(scan.tiles), largest, available_bytes(), card_bytes)
     passes = Passes(params, scan, job, progress, device, together)
     progress.plan(passes.pixels * (params.passes + 2.0))
     footprint = passes.survey()

@@ -14,6 +14,9 @@ from shared.errors import OutOfMemory
 
 # Bytes a texel while it is solved: eight planes, the texture, both with their mips, charts; and of what is handed back.
 SOLVED_BYTES, MADE_BYTES = 76, 12
+# The same on a card, of every texture while photographs are taken in, and of the one that is solved beside it
+CARD_BYTES, CARD_SOLVING_BYTES = 76, 120
+CARD_SHARE, CARD_SOLVING_SHARE = 0.55, 0.9  # of its budget for them; stacks.py plans with the rest
 FIXED_BYTES = 400 << 20  # interpreter, torch, compiled loops, strips, the cache of small scans
 PHOTOGRAPH_BYTES = 12  # a pixel: one being decoded, one in work, one undistorted, as 8 bits and a little
 MOST_AT_ONCE = 8192  # texels a side; larger ones gain nothing by being solved as a whole
@@ -48,19 +51,32 @@ class Plan:
     block_side: int
 
 
-def memory_plan(params: ScanTextureParams, tiles: int, photograph_pixels: int, available_bytes: int) -> Plan:
-    """Raises OutOfMemory where not even blocks fit, with the largest size that does."""
+def memory_plan(
+    params: ScanTextureParams, tiles: int, photograph_pixels: int, available_bytes: int, card_bytes: int | None = None
+) -> Plan:
+    """card_bytes: what may be planned with of the card that the textures are solved on, None on the CPU. Raises OutOfMemory
+    where not even blocks fit, with the largest size that does."""
     limit = int(params.memory_limit * 2**30) or int(0.8 * available_bytes)
-    if not limit:
+    if not limit and card_bytes is None:
         return Plan(params.size, min(params.size, MOST_AT_ONCE), 0)
+    limit = limit or 1 << 62  # nobody says
     base = FIXED_BYTES + PHOTOGRAPH_BYTES * photograph_pixels
 
     def fits(size: int, live: int) -> bool:
         """Whether a texture of this size can be made while `live` texels a side are solved."""
-        return base + tiles * size**2 * MADE_BYTES + live**2 * SOLVED_BYTES <= limit
+        return held(1, live) and base + tiles * size**2 * MADE_BYTES + live**2 * SOLVED_BYTES <= limit
+
+    def held(count: int, side: int) -> bool:
+        """Whether the card holds so many textures of this side, of which one after the other is solved."""
+        if card_bytes is None:
+            return True
+        taken = count * side**2 * CARD_BYTES
+        return (
+            taken <= CARD_SHARE * card_bytes and taken + side**2 * CARD_SOLVING_BYTES <= CARD_SOLVING_SHARE * card_bytes
+        )
 
     size = params.size
-    if size <= MOST_AT_ONCE and base + tiles * size**2 * SOLVED_BYTES <= limit:
+    if size <= MOST_AT_ONCE and held(tiles, size) and base + tiles * size**2 * SOLVED_BYTES <= limit:
         return Plan(size, size, 0)
     live = next((side for side in (4096, 2048, 1024, 512) if side < size and fits(size, side)), 0)
     if live:
@@ -73,7 +89,7 @@ def memory_plan(params: ScanTextureParams, tiles: int, photograph_pixels: int, a
     )
     raise OutOfMemory(
         f"A texture of {size} texels per side{f' in {tiles} tiles' if tiles > 1 else ''} does not fit into the "
-        f"{limit / 2**30:.1f} GiB of memory available.",
+        f"{min(limit, card_bytes or limit) / 2**30:.1f} GiB of memory available.",
         hint=f"Use size {smaller} or less." if smaller else "Close other programs, or use smaller photographs.",
         field="size",
     )

@@ -7,6 +7,7 @@ This module says what a photograph shows; what follows for texture, gains and po
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from shared.cameras.camera import Camera, Distortion
 STRIP_PIXELS = 1 << 19  # of a strip: some 15 MiB of maps
 CACHE_BYTES = 256 << 20
 CACHED_BYTES_A_PIXEL = 27  # pixels, uv, depth, footprint, stretch, weights
+DECODED_AHEAD = 4  # photographs, for a card
 MOST_DECODED = 8  # times that a photograph shrinks as it is decoded
 POLL_S = 0.05
 AT_A_TIME = 4  # photographs a thread between two looks at the first of them
@@ -155,25 +157,26 @@ class ViewStream:
 
     def opened(self, views: Sequence[ScanView], reduction: int) -> Iterator[tuple[ScanView, Frame]]:
         """Decoded, undistorted and made ready to be drawn, or from the cache."""
-        with ThreadPoolExecutor(1) as pool:
-            waiting: list[Future | None] = []
+        ahead = DECODED_AHEAD if self.device.type == "cuda" else 1  # the CPU has enough to do
+        with ThreadPoolExecutor(ahead) as pool:
 
             def ask(view: ScanView) -> Future | None:
-                return None if (view.index, reduction) in self._kept else pool.submit(_decode, view, reduction)
+                if (view.index, reduction) in self._kept:
+                    return None
+                return pool.submit(_decode_for, self.device, view, reduction)
 
+            waiting = deque(ask(view) for view in views[:ahead])
             for place, view in enumerate(views):
-                if not waiting:
-                    waiting.append(ask(view))
-                future = waiting.pop()
+                future = waiting.popleft()
                 decoded = None if future is None else self._wait(future)
-                if place + 1 < len(views):
-                    waiting.append(ask(views[place + 1]))
+                if place + ahead < len(views):
+                    waiting.append(ask(views[place + ahead]))
                 if decoded is None:
                     yield view, self._kept[view.index, reduction]
                 else:
-                    yield view, self._open(view, as_tensor(decoded, self.device), reduction)
+                    yield view, self._open(view, decoded.to(self.device, non_blocking=True), reduction)
 
-    def _wait(self, future: Future) -> np.ndarray:
+    def _wait(self, future: Future) -> Tensor:
         while True:
             try:
                 return future.result(timeout=POLL_S)
@@ -261,6 +264,12 @@ def reduced_camera(camera: Camera, reduction: int) -> Camera:
         camera, width=camera.width // reduction, height=camera.height // reduction, fx=camera.fx / reduction,
         fy=camera.fy / reduction, cx=camera.cx / reduction, cy=camera.cy / reduction,
     )  # fmt: skip
+
+
+def _decode_for(device: torch.device, view: ScanView, reduction: int) -> Tensor:
+    """The photograph on the host; for a card where the card fetches it without the host's help."""
+    pixels = as_tensor(_decode(view, reduction))
+    return pixels.pin_memory() if device.type == "cuda" else pixels
 
 
 def _decode(view: ScanView, reduction: int) -> np.ndarray:

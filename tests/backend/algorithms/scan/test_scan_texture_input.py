@@ -12,6 +12,7 @@ import pytest
 import backend
 from backend.algorithms import scan_texture
 from backend.algorithms.scan import plan as scan_plan
+from backend.algorithms.scan.stacks import KEPT_SHARE, WORKED_SHARE
 from shared.arrays import CAMERAS, DEPTH_MAP, MASK, MESH, PHOTOGRAPH, UV_MAP, Array
 from shared.cameras.camera import Camera, to_array
 from shared.cameras.flips import FLIPS, apply_flip
@@ -220,6 +221,21 @@ def test_a_plan_keeps_within_its_limit(gib: float, tiles: int) -> None:
         whole = plan.largest_live == size and not plan.block_side
         solved = (tiles * size**2 if whole else max(plan.block_side**2, tiles * plan.largest_live**2)) * 70
         assert solved + tiles * size**2 * (0 if whole else 12) <= gib * 2**30
+
+
+@pytest.mark.parametrize(("gib", "whole"), [(2, 2048), (6, 4096), (24, 8192)])
+@pytest.mark.parametrize("tiles", [1, 4])
+def test_a_plan_keeps_within_a_card(gib: int, whole: int, tiles: int) -> None:
+    """What is planned beside it for photographs (stacks.py) must find room, too."""
+    card, params = int(0.85 * gib * 2**30), ScanTextureParams(size=4096)
+    for size in (1024, 2048, 4096, 8192):
+        plan = scan_plan.memory_plan(replace(params, size=size), tiles, 12_000_000, 64 << 30, card)
+        live, count = (plan.block_side, 1) if plan.block_side else (size, tiles)
+        gathered = count * live**2 * scan_plan.CARD_BYTES
+        assert gathered + (WORKED_SHARE + KEPT_SHARE) * card <= card
+        assert gathered + live**2 * scan_plan.CARD_SOLVING_BYTES + KEPT_SHARE * card <= card
+        if tiles == 1:
+            assert (plan.block_side == 0) == (size <= whole)
 
 
 def test_a_camera_that_is_none_is_refused(scan: SmallScan) -> None:
