@@ -96,6 +96,8 @@ class Passes:
         together = device.type == "cuda" if together is None else together
         stacks = Stacks(self.stream, budget(device)) if together else None
         self.stacks = stacks if stacks is not None and stacks.take(scan.views) else None
+        if stacks is not None and self.stacks is None:
+            self.stream.strip_pixels = max(stacks.most_pixels, self.stream.strip_pixels)
         if self.stacks is None:
             self.stream.keep(scan.views)
         else:

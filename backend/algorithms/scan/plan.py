@@ -16,7 +16,7 @@ from shared.errors import OutOfMemory
 SOLVED_BYTES, MADE_BYTES = 76, 12
 # The same on a card, of every texture while photographs are taken in, and of the one that is solved beside it
 CARD_BYTES, CARD_SOLVING_BYTES = 76, 120
-CARD_SHARE, CARD_SOLVING_SHARE = 0.55, 0.9  # of its budget for them; stacks.py plans with the rest
+CARD_SHARE, CARD_SOLVING_SHARE = 0.48, 0.9  # of its budget for them; stacks.py plans with the rest
 FIXED_BYTES = 400 << 20  # interpreter, torch, compiled loops, strips, the cache of small scans
 PHOTOGRAPH_BYTES = 12  # a pixel: one being decoded, one in work, one undistorted, as 8 bits and a little
 MOST_AT_ONCE = 8192  # texels a side; larger ones gain nothing by being solved as a whole

@@ -22,7 +22,7 @@ from backend.ops.photos.view_weights import frame_weights, surface_weights
 from backend.ops.surface.rasterization import SurfaceMap, draw
 
 WORK_BYTES = 170  # a pixel while it is worked on: maps, bent ones, colours shown, two rows of equations and their lists
-KEPT_SHARE, WORKED_SHARE = 0.1, 0.35  # of a card's budget: maps that stay, and what is worked on at a time
+KEPT_SHARE, WORKED_SHARE = 0.1, 0.42  # of a card's budget: maps that stay, and what is worked on at a time
 MOST_PIXELS = 1 << 25  # together: larger stacks gain nothing
 
 

@@ -106,6 +106,7 @@ class ViewStream:
     alive: Callable[[], None]
     """Called at least every 50 ms while a photograph is waited for; may raise."""
     device: torch.device
+    strip_pixels: int = STRIP_PIXELS
     _kept: dict[tuple[int, int], Frame] = dataclass_field(default_factory=dict)
     _reduction: int = 0
     _keeps: bool = False
@@ -213,7 +214,7 @@ class ViewStream:
         settings = self.settings.at_scale(reduction)
         bend = displacement is not None and not displacement.is_none
         margin = 2 + int(np.ceil(displacement.most_px / reduction)) if bend and displacement is not None else 0
-        rows_a_strip = max(STRIP_PIXELS // (width * BAND), 1) * BAND
+        rows_a_strip = max(self.strip_pixels // (width * BAND), 1) * BAND
         for first in range(0, height, rows_a_strip):
             self.alive()
             rows = min(rows_a_strip, height - first)
