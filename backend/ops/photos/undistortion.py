@@ -35,7 +35,20 @@ def undistort(
     coefficients = np.zeros(8)
     coefficients[: len(camera.distortion.coefficients)] = camera.distortion.coefficients
     fisheye, limit = camera.distortion.model == FISHEYE, valid_radius(camera.distortion)
-    if choose(impl, pixels.device) != "cpu":
+    chosen = choose(impl, pixels.device, cuda=True)
+    if chosen == "cuda":
+        from backend.ops.photos import undistortion_cuda
+
+        straight, shown = (
+            torch.empty_like(pixels, memory_format=torch.contiguous_format),
+            torch.empty((height, width), dtype=torch.bool, device=pixels.device),
+        )
+        undistortion_cuda.undistort.launch(
+            (height, width), pixels, *lens.tolist(), torch.from_numpy(coefficients).to(pixels.device), fisheye, float(limit),
+            float(torch.iinfo(pixels.dtype).max), straight, shown,
+        )  # fmt: skip
+        return straight, shown
+    if chosen == "plain":
         fx, fy, cx, cy = lens.tolist()
         bending = undistortion_plain.Lens(fx, fy, cx, cy, coefficients.tolist(), fisheye, limit)
         return undistortion_plain.undistort(pixels, bending)

@@ -42,3 +42,22 @@ def test_the_kernel_is_the_plain_form(
     gap = (fast.to(torch.int32) - plain.cpu().to(torch.int32)).abs()
     assert int(gap.max()) <= 1
     assert float((gap > 0).float().mean()) < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+@pytest.mark.parametrize("lens", LENSES, ids=["barrel", "rational", "fisheye"])
+def test_the_cuda_twin_is_the_plain_form(dtype: torch.dtype, lens: Distortion) -> None:
+    camera = Camera(
+        name="a", width=19, height=14, fx=14.0, fy=15.0, cx=9.0, cy=7.5, distortion=lens, rotation=np.eye(3),
+        translation=np.zeros(3),
+    )  # fmt: skip
+    noise = np.random.default_rng(4).integers(0, torch.iinfo(dtype).max + 1, (14, 19, 3))
+    pixels = torch.from_numpy(noise.astype(np.uint8 if dtype == torch.uint8 else np.uint16)).to(DEVICES[-1])
+    (plain, inside), (twin, inside_too) = (undistort(pixels, camera, impl=impl) for impl in ("plain", "cuda"))  # type: ignore[arg-type]
+    assert inside is not None
+    assert inside_too is not None
+    assert inside.float().mean() > 0.5
+    assert torch.equal(inside_too, inside)
+    gap = (twin.to(torch.int32) - plain.to(torch.int32)).abs()
+    assert int(gap.max()) <= 1
+    assert float((gap > 0).float().mean()) < 0.02
