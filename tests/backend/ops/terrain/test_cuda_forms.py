@@ -14,8 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
+import backend
 from backend.ops.cuda_kernels import SIMULATED
 from backend.ops.terrain import drainage, erosion, forest, rivers, routing
+from shared.arrays import height_map
 from tests.backend.ops.terrain.test_hydrology import rough
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # hashes wrap around
@@ -107,6 +109,18 @@ def test_profiles_and_the_membrane_on_cuda_agree(name: str, monkeypatch: pytest.
     expected = rivers.with_profiles(z, [law], still=still, impl="cpu")
     found = rivers.with_profiles(z.to(DEVICE), [law], still=still.to(DEVICE), impl="cuda")
     torch.testing.assert_close(found.cpu(), expected, rtol=1e-6, atol=1e-6 * float(z.abs().max()))
+
+
+@pytest.mark.skipif(SIMULATED, reason="a whole job takes a simulated card too long")
+@pytest.mark.parametrize("options", [{}, {"depressions": "fill", "flow_model": "single", "debris": 0.5, "strata": 0.5}])
+def test_hydrology_on_cuda_is_hydrology_on_the_cpu(options: dict) -> None:
+    """To a millimetre, but where a last bit sends water another way."""
+    z = height_map(rough(200, 2), 30.0)
+    expected, found = (
+        backend.run("hydrology", height=z, device=device, steps=6, **options)["height"].values
+        for device in ("cpu", "cuda")
+    )
+    assert float((np.abs(found - expected) > 1e-3).mean()) < 0.005
 
 
 def test_a_walk_lists_each_cell_after_its_receiver_and_before_its_donors() -> None:
