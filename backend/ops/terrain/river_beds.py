@@ -39,7 +39,7 @@ def with_beds(height: Tensor, half_width: Tensor) -> Tensor:
         r, c = r + down.long(), c + across.long()
         near = (r >= 0) & (r < rows) & (c >= 0) & (c < columns) & (distance < BANKS * wide)
         place = torch.where(near, r * columns + c, river[:count, None])
-        beyond = ((distance / wide - 1.0) / (BANKS - 1.0)).clamp(0.0, 1.0)
+        beyond = ((distance * wide.reciprocal() - 1.0) / (BANKS - 1.0)).clamp(0.0, 1.0)  # recipes hold the bits of this
         bank = beyond * beyond * (3.0 - 2.0 * beyond)
         bed = level[:count, None]
         lowered = torch.where(near, bed + (flat[place] - bed) * bank, torch.inf)
