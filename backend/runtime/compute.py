@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,8 @@ def _made(spec: AlgorithmSpec, params: Any, inputs: Mapping[str, Any], job: JobC
         note = ""
         try:
             device_memory.limit(job.device)
-            return _outputs_of(spec, run(params, inputs, job))
+            with torch.cuda.device(job.device) if job.device.type == "cuda" else nullcontext():
+                return _outputs_of(spec, run(params, inputs, job))
         except dispatch.KernelFailed as error:
             dispatch.give_up_cuda_kernels(error)
         except RuntimeError as error:

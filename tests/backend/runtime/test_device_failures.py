@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> tuple[Any, 
     monkeypatch.setattr(device, "device_names", lambda: ["cuda:0", "cpu"])
     monkeypatch.setattr(compute_module.device_failures, "still_works", lambda device: False)
     monkeypatch.setattr(dispatch, "_without_cuda_kernels", False)
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)  # a build for the CPU has none
     devices, stages, left = [], [], list(errors)
 
     def run(params: Any, inputs: Any, job: JobContext) -> dict[str, Any]:
