@@ -18,7 +18,7 @@ from backend.runtime.kernel_compiler import Entry, Kernel, KernelCompiler, signa
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = Entry(
-    Kernel("backend.ops.terrain.hillslope_cpu", "diffuse", "(Array(float64, 2, 'C', False, aligned=True), float64,)"),
+    Kernel("backend.ops.terrain.hillslope_cpu", "_shares", "(float64, Array(float64, 1, 'C', False, aligned=True),)"),
     ("hydrology",), 3, 0.5,
 )  # fmt: skip
 
@@ -35,7 +35,7 @@ def test_a_kernel_comes_into_the_cache_and_progress_moves(compiler: KernelCompil
     reports: list[tuple[int, int]] = []
     compiler.want([SMALL])
     assert compiler.wait([SMALL.kernel], lambda done, total, _: reports.append((done, total))) == []
-    assert list(tmp_path.rglob("*diffuse*.nbc"))
+    assert list(tmp_path.rglob("*_shares*.nbc"))
     assert reports == sorted(reports)
     assert reports[0][0] == 0
     assert reports[-1] == (3, 3)
@@ -43,7 +43,7 @@ def test_a_kernel_comes_into_the_cache_and_progress_moves(compiler: KernelCompil
 
 def test_what_cannot_be_compiled_is_told_and_the_rest_goes_on(compiler: KernelCompiler) -> None:
     unknown = Entry(Kernel(SMALL.kernel.module, "no_such_kernel", "(float64,)"), (), 1, 1.0)
-    typo = Entry(Kernel(SMALL.kernel.module, "diffuse", "(Array(float65, 2, 'C'),)"), (), 1, 1.0)
+    typo = Entry(Kernel(SMALL.kernel.module, SMALL.kernel.function, "(Array(float65, 2, 'C'),)"), (), 1, 1.0)
     compiler.want([unknown, typo, SMALL])
     problems = compiler.wait([unknown.kernel, typo.kernel, SMALL.kernel])
     assert len(problems) == 2
