@@ -4,25 +4,19 @@ A kernel is a Python function of one thread, as in every x_cuda.py: `row, column
 work. It is compiled when it is first launched, for the types that it gets, and kept on disk as the CPU's kernels are. Only
 x_cuda.py modules import this one; which op has a CUDA twin and whether it may run is decided in backend.ops.dispatch.
 
-The simulator (NUMBA_ENABLE_CUDASIM=1, set before numba is imported; the tests set it where there is no driver) takes tensors on the
-CPU and runs each thread of a block that shares memory as a thread of Python: a thousand times slower than plain torch, and right.
-
-The simulator runs more of Python than the compiler takes: in kernels min and max have two arguments.
-Products and sums are fused on a card, so that results differ from the CPU's in the last place.
+The simulator (NUMBA_ENABLE_CUDASIM=1, set before numba is imported; the tests set it where there is no driver) takes tensors on
+the CPU: a thousand times slower than plain torch, and right. It runs more of Python than the compiler takes: in kernels min and
+max have two arguments. Products and sums are fused on a card, so that results differ from the CPU's in the last place.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import math
-import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from types import FunctionType
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 from numba import config
 from numba import cuda as numba_cuda
@@ -30,6 +24,7 @@ from numba.cuda.cudadrv.driver import CudaAPIError
 from numba.extending import overload
 from torch import Tensor
 
+from backend.ops import cuda_simulator
 from backend.ops.dispatch import KernelFailed
 
 cuda: Any = numba_cuda  # type checkers take its functions for classes
@@ -67,7 +62,7 @@ class Kernel:
     def __init__(self, function: Callable[..., None]) -> None:
         self.function, self.module, self.name = function, function.__module__, function.__name__
         self.__doc__ = function.__doc__
-        self._compiled: Any = cuda.jit(function) if SIMULATED else cuda.jit(cache=True)(function)
+        self._compiled: Any = None if SIMULATED else cuda.jit(cache=True)(function)
 
     def launch(self, threads: int | tuple[int, ...], *args: Any, block: tuple[int, ...] | None = None) -> None:
         """Run it for at least so many threads: a number, or numbers in the order of a tensor's shape, whose last is the x axis.
@@ -84,7 +79,7 @@ class Kernel:
         shares, block = block is not None, block or (SIMULATED_BLOCKS if SIMULATED else BLOCKS)[len(shape)]
         grid = tuple(math.ceil(count / size) for count, size in zip(shape, block, strict=True))
         if SIMULATED:
-            _simulate(self._compiled if shares else self.function, grid, block, args)
+            cuda_simulator.launch(self.function, grid, block, args, shares=shares)
             return
         device = next(arg.device for arg in args if isinstance(arg, Tensor))
         with cuda.gpus[device.index or 0] if torch.cuda.device_count() > 1 else nullcontext():
@@ -95,44 +90,6 @@ class Kernel:
                 raise RuntimeError(f"CUDA error: {error}") from error
             except Exception as error:
                 raise KernelFailed(self.name, error) from error
-
-
-class _Checked(np.ndarray):
-    """An array that has no element -1: on a card that is memory of somebody else."""
-
-    def __getitem__(self, place: Any) -> Any:
-        return super().__getitem__(_checked(place))
-
-    def __setitem__(self, place: Any, value: Any) -> None:
-        super().__setitem__(_checked(place), value)
-
-
-def _checked(place: Any) -> Any:
-    if min(place if isinstance(place, tuple) else (place,)) < 0:
-        raise IndexError(f"{place} is outside the array")
-    return place
-
-
-def _simulate(launched: Any, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
-    """A launch of a compiled kernel in numba's simulator; of one that shares nothing, given as its function, all threads one after
-    the other on this thread of Python, for to start one takes longer than what it does."""
-    simulator: Any = importlib.import_module("numba.cuda.simulator.kernel")
-
-    arrays = [arg.detach().numpy().view(_Checked) if isinstance(arg, Tensor) else arg for arg in args]
-    if not isinstance(launched, FunctionType):
-        launched[grid, block](*(simulator.FakeCUDAArray(x) if isinstance(x, np.ndarray) else x for x in arrays))
-        return
-    whole = [(*sizes, 1, 1)[:3] for sizes in (grid, block)]
-    module, here = simulator.FakeCUDAModule(*whole, 0), cast(Any, threading.current_thread())
-    blocks, threads = ([simulator.Dim3(*place) for place in np.ndindex(*sizes)] for sizes in whole)
-    with (
-        simulator._push_kernel_context(module),
-        simulator.swapped_cuda_module(launched, module),
-        np.errstate(over="ignore"),
-    ):
-        for here.blockIdx in blocks:
-            for here.threadIdx in threads:
-                launched(*arrays)
 
 
 @functools.lru_cache(maxsize=16)

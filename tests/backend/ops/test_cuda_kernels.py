@@ -34,6 +34,24 @@ def reverse(values):
     values[place] = shared[7 - cuda.threadIdx.x]
 
 
+@kernel
+def leave(values, limit):
+    """The first `limit` threads of a block go on, and count those that hold more than 2."""
+    place = cuda.grid(1)
+    if cuda.threadIdx.x >= limit:
+        return
+    values[place] = cuda.syncthreads_count(values[place] > 2)
+
+
+@kernel
+def look_before(values, shares):
+    place = cuda.grid(1)
+    if place < values.size:
+        if shares:
+            cuda.syncthreads()
+        values[place] = values[place - 1]
+
+
 def test_the_first_kernel_runs() -> None:
     cuda_check.check()
 
@@ -56,6 +74,25 @@ def test_threads_of_a_block_share_memory() -> None:
     values = torch.arange(16.0, device=DEVICE)
     reverse.launch(16, values, block=(8,))
     assert values.tolist() == [*range(7, -1, -1), *range(15, 7, -1)]
+
+
+def test_threads_of_a_block_vote() -> None:
+    values = torch.arange(16.0, device=DEVICE)
+    leave.launch(16, values, 8, block=(8,))
+    assert values.tolist() == [5] * 8 + [8] * 8
+
+
+@pytest.mark.skipif(not SIMULATED, reason="a card may wait for ever")
+def test_a_thread_that_leaves_before_a_barrier_is_told() -> None:
+    with pytest.raises(RuntimeError, match="left its block before a barrier"):
+        leave.launch(16, torch.arange(16.0), 5, block=(8,))
+
+
+@pytest.mark.skipif(not SIMULATED, reason="a card does not look")
+@pytest.mark.parametrize("block", [None, (8,)])
+def test_a_place_before_the_first_is_refused(block: tuple[int, ...] | None) -> None:
+    with pytest.raises(IndexError, match="-1 is outside"):
+        look_before.launch(8, torch.zeros(8), block is not None, block=block)
 
 
 @pytest.mark.skipif(SIMULATED, reason="only a card compiles kernels")
