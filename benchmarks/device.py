@@ -50,6 +50,9 @@ TARGETS_S = {
     "terrain 512², network": 0.005, "texture 512²": 1.0, "texture 2048², three maps": 10.0, "paint 512², 5300 strokes": 2.0,
 }  # fmt: skip
 
+MOST_GAP = {"noise 1024²": 1e-5, "noise 4096²": 1e-5, "hydrology 1024²": 1e-5}
+"""Of the range of the map, between devices; work whose descent amplifies rounding is compared in its statistics, by the tests."""
+
 Work = Callable[[str], Any]
 """A computation on the device of this name."""
 
@@ -96,13 +99,20 @@ def _only(works: dict[str, Work], texts: list[str]) -> dict[str, Work]:
 
 
 def misses(result: Mapping[str, Any]) -> Iterator[str]:
-    """What of the claim does not hold, in words."""
+    """What of the claim does not hold, in words. Work that failed on a card, or that there was no time for, does not hold."""
+    has_card = any(device != "cpu" for device in result["devices"])
     for name, row in result["timings"].items():
         if row.get("auto_slower", 0.0) > MOST_SLOWER:
             yield f"auto is {row['auto_slower']:.1f} times slower on {name}"
-        if row.get("card_s", 0.0) > TARGETS_S.get(name, math.inf):
+        if has_card and "card_s" not in row:
+            yield f"{name} was not timed on the card"
+        elif has_card and row["card_s"] > TARGETS_S.get(name, math.inf):
             yield f"{name} takes {row['card_s']:.2f} s of {TARGETS_S[name]:g}"
-    yield from (f"{name}: {row['failed']}" for name, row in result["within 6 GB"].items() if "failed" in row)
+        if row.get("gap", 0.0) > MOST_GAP.get(name, math.inf):
+            yield f"{name} differs by {row['gap']:.1e} of its range between devices"
+    for name, row in result["within 6 GB"].items():
+        if "seconds" not in row:
+            yield f"{name} within {LIMIT}: {row.get('failed', 'there was no time for it')}"
     if result.get("tests", {}).get("status", 0):
         yield "tests fail"
 
