@@ -594,9 +594,9 @@ def _threads(result: dict[str, Any]) -> Iterator[Claim]:
         else:
             claim = Claim(
                 what=what,
-                against=f"2 threads, foretold by {most} cores' {row['speed_up']:.2f}x of one; {bytes_agree}",
+                against=f"2 threads; predicted from {row['speed_up']:.2f}x of one on {most} cores; {bytes_agree}",
                 asked=f"≥ {result['target']:g}x",
-                measured=f"{row['allowed']:.1f}x with 16",
+                measured=f"{row['allowed']:.1f}x predicted with 16",
                 share=row["allowed"] / result["target"],
             )
         yield claim if row["same_bytes"] else replace(claim, share=0.0)

@@ -20,7 +20,7 @@ def launch(
 ) -> None:
     """Run a kernel's function for every thread. shares: whether threads of a block share memory. Raises what one of them raises,
     IndexError for places that are negative, which on a card are memory of somebody else, and RuntimeError where a thread ends
-    before a barrier that others of its block wait at, where a card may wait for ever."""
+    before a barrier that others of its block wait at, where a card may wait forever."""
     simulator: Any = importlib.import_module("numba.cuda.simulator.kernel")
     whole = [(*sizes, 1, 1)[:3] for sizes in (grid, block)]
     blocks, threads = ([simulator.Dim3(*place) for place in np.ndindex(*sizes)] for sizes in whole)

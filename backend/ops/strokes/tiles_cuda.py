@@ -1,8 +1,7 @@
 """Which strokes touch which tile, found on the card, and what the kernels share that take a tile by a block of threads.
 
 A thread is a pixel of the tile; a warp is a piece of 8 x 4 of them. Sums over a tile's pixels go through shared memory in one
-order, and those over a stroke's tiles too: the bytes are the same from run to run. Here is no call that waits for other threads,
-so that the simulator can run what modules share.
+order, and those over a stroke's tiles too: the bytes are the same from run to run. Nothing here waits for other threads.
 """
 
 from __future__ import annotations

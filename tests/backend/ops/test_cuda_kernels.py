@@ -82,7 +82,7 @@ def test_threads_of_a_block_vote() -> None:
     assert values.tolist() == [5] * 8 + [8] * 8
 
 
-@pytest.mark.skipif(not SIMULATED, reason="a card may wait for ever")
+@pytest.mark.skipif(not SIMULATED, reason="a card may wait forever")
 def test_a_thread_that_leaves_before_a_barrier_is_told() -> None:
     with pytest.raises(RuntimeError, match="left its block before a barrier"):
         leave.launch(16, torch.arange(16.0), 5, block=(8,))
